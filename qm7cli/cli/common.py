@@ -1,0 +1,68 @@
+"""What the commands share: the options --data, --quiet and --debug, and tables."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from qm7cli.dataset import Dataset
+
+Data = Annotated[str | None, typer.Option(metavar="FILE", help="Data set; without it, $QM7_DATA, then data/qm7.mat.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def complain(message: str) -> None:
+    """Print an error in one line on standard error."""
+    print(f"qm7: {' '.join(message.split())}", file=sys.stderr)
+
+
+def load_dataset(data: str | None) -> "Dataset":
+    """Find, read and check the data set."""
+    from qm7cli import dataset
+
+    return dataset.load(dataset.locate(data))
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number for a table; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def mean_and_std(summary: dict[str, float | None]) -> str:
+    """Return mean +- population standard deviation over folds, or what there is of it."""
+    spread = "" if summary["std"] is None else f" +- {summary['std']:.2f}"
+    return number(summary["mean"]) + spread
+
+
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Return a table as lines of aligned columns, the first `words` to the left and the others to the right."""
+    lines = [header, *rows]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    text = ""
+    for line in lines:
+        cells = [
+            cell.ljust(width) if k < words else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        text += "  ".join(cells).rstrip() + "\n"
+    return text
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
+    """Print a table, with lines and folded to its width on a terminal, as `plain_table` elsewhere."""
+    if not sys.stdout.isatty():
+        print(plain_table(header, rows, words), end="")
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD)
+    for k, name in enumerate(header):
+        table.add_column(name, justify="left" if k < words else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0].startswith("mean") else None)
+    Console(highlight=False).print(table)

@@ -1,0 +1,123 @@
+"""`qm7 eval`: the errors of trained runs, again or otherwise."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from qm7cli.cli.common import Data, Debug, Quiet, load_dataset, mean_and_std, number, plain_table, print_table
+
+
+class Parts(StrEnum):
+    """Which molecules are predicted."""
+
+    TEST = "test"
+    TRAIN = "train"
+    BOTH = "both"
+
+
+PARTS: Final[dict[Parts, tuple[Literal["test", "train"], ...]]] = {
+    Parts.TEST: ("test",),
+    Parts.TRAIN: ("train",),
+    Parts.BOTH: ("test", "train"),
+}
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+    CSV = "csv"
+
+
+def evaluate(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    fold: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", min=0, help="Fold; may be given again. Without: all that are trained."),
+    ] = None,
+    draws: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Draws that predictions are averaged over. Without: the run's own."),
+    ] = None,
+    part: Annotated[Parts, typer.Option(help="Molecules held out, trained on, or both.")] = Parts.TEST,
+    format_: Annotated[
+        Format, typer.Option("--format", help="One document a run in yaml, one line a run in json.")
+    ] = Format.TABLE,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")
+    ] = None,
+    data: Data = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Evaluate the trained folds of runs, from their models and the data set alone.
+
+    With the run's own number of draws, which is the default, these are the digits of its results.yaml.
+
+    Example: qm7 eval runs/qm7-corrected-seed0 --part both --format csv
+    """
+    from qm7cli.files import write_text
+    from qm7cli.results import evaluate_run
+
+    parts = PARTS[part]
+    dataset = load_dataset(data)
+    with _spinner(quiet=quiet) as report:
+        results = [evaluate_run(run, dataset, folds=fold, draws=draws, parts=parts, report=report) for run in runs]
+    if format_ is Format.TABLE and output is None:
+        print_table(*_table(results))
+        return
+    text = _formatted(results, format_)
+    if output is None:
+        print(text, end="")
+    else:
+        write_text(output, text)
+
+
+@contextmanager
+def _spinner(*, quiet: bool) -> Iterator[Callable[[Path, int], None]]:
+    """Show on a terminal which fold was evaluated last."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _, __: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False).status("evaluating") as status:
+        yield lambda run, fold: status.update(f"evaluated fold {fold} of {run}")
+
+
+def _formatted(results: list[dict[str, Any]], format_: Format) -> str:
+    from qm7cli.files import format_csv, format_yaml
+
+    if format_ is Format.YAML:
+        return "---\n".join(format_yaml(result) for result in results)
+    if format_ is Format.JSON:
+        return "".join(json.dumps(result) + "\n" for result in results)
+    if format_ is Format.CSV:
+        columns = list(results[0]["folds"][0])
+        rows = [
+            [result["run"], result["variant"], *record.values()] for result in results for record in result["folds"]
+        ]
+        return format_csv(["run", "variant", *columns], rows)
+    return plain_table(*_table(results))
+
+
+def _table(results: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows: the folds of each run and, where there are several, their mean."""
+    metrics = [key for key in results[0]["folds"][0] if key not in ("fold", "iterations", "draws")]
+    names = [f"{'train' if key.startswith('train') else 'test'} {key[-4:].strip('_').upper()}" for key in metrics]
+    rows = []
+    for result in results:
+        for record in result["folds"]:
+            place = [result["run"], str(record["fold"]), str(record["iterations"]), str(record["draws"])]
+            rows.append([*place, *(number(record[key]) for key in metrics)])
+        if len(result["folds"]) > 1:
+            rows.append([f"mean of {result['run']}", "", "", "", *(mean_and_std(result[key]) for key in metrics)])
+    return ["kcal/mol", "fold", "iterations", "draws", *names], rows

@@ -1,0 +1,140 @@
+"""`qm7 train`: train the folds of an experiment."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qm7cli.cli.common import Data, Debug, Quiet, complain, load_dataset, mean_and_std, number, print_table
+
+if TYPE_CHECKING:
+    from qm7cli.results import FoldResult
+
+
+def train(
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.yaml", help="Experiment file; what it leaves out has its default."),
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="original|corrected|no-prebias", help="What moves A and B.")
+    ] = None,
+    fold: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", min=0, help="Fold to hold out; may be given again. Without: all."),
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(metavar="N", help="Iterations to train in all.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the training's random numbers.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="published|stratified|random", help="How molecules are dealt to folds."),
+    ] = None,
+    data: Data = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as training.batch_size=50; may be given again."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Run directory. Without: a name under runs/ that tells the settings."),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Remove what the run directory has of these folds, and start again."),
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the resolved experiment and do nothing else.")
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train the folds of an experiment and report their test errors.
+
+    Flags go before --set, --set before the file, the file before the defaults, which are those of the paper.
+    Run again on the same directory, finished folds are kept, unfinished ones go on where they stopped, and more
+    iterations go on from the last state.
+
+    Example: qm7 train --variant corrected --fold 0 --iterations 20000
+    """
+    from qm7cli.config import default_name, resolve
+    from qm7cli.files import format_yaml
+
+    flags = {
+        "variant": variant,
+        "seed": seed,
+        "data": data,
+        "split.scheme": split,
+        "split.folds": fold or None,
+        "training.iterations": iterations,
+    }
+    experiment = resolve(config, settings or [], flags)
+    if print_config:
+        print(format_yaml(experiment.model_dump(mode="json")), end="")
+        return
+
+    from qm7cli.cli.progress import show_progress
+    from qm7cli.runner import available_cores, stop_on_signals, train_run
+
+    with stop_on_signals() as stop:
+        dataset = load_dataset(experiment.data)
+        run = out or Path("runs", default_name(experiment, dataset.name))
+        with show_progress(quiet=quiet) as report:
+            outcomes = train_run(
+                experiment,
+                dataset,
+                run,
+                jobs=jobs or available_cores(),
+                overwrite=overwrite,
+                report=report,
+                stopped=stop,
+            )
+    if (run / "results.yaml").exists():
+        _print_results(run)
+    failures = [reason for outcome in outcomes.values() if (reason := _failure(outcome))]
+    for failure in failures:
+        complain(failure)
+    if stop.signal:
+        complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
+        raise typer.Exit(128 + stop.signal)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _failure(outcome: "FoldResult | str") -> str | None:
+    return outcome if isinstance(outcome, str) else outcome.reason
+
+
+def _print_results(run: Path) -> None:
+    from qm7cli.results import METRICS, read_results, summary
+
+    results = read_results(run)
+    folds = results["folds"]
+    rows = [
+        [
+            f"fold {fold['fold']}",
+            fold["status"],
+            str(fold["iterations"]),
+            *(number(fold[metric]) for metric in METRICS),
+            number(fold["seconds"] / 60, 1),
+        ]
+        for fold in folds
+    ]
+    means = summary(folds, METRICS)
+    total = ["mean", "", "", *(mean_and_std(means[metric]) for metric in METRICS), ""]
+    header = (
+        "kcal/mol",
+        "status",
+        "iterations",
+        "test MAE",
+        "test RMSE",
+        "train MAE",
+        "train RMSE",
+        "minutes",
+    )
+    print_table(header, [*rows, total] if len(folds) > 1 else rows)
+    print(run / "results.yaml")

@@ -1,0 +1,267 @@
+"""The experiment: every setting of a run, typed, with the reference's constants as defaults.
+
+An experiment comes from a YAML file, from ``--set KEY=VALUE`` and from flags, the later before the earlier::
+
+    experiment = resolve(Path("experiments/quick.yaml"), ["encoding.noise=0.5"], {"variant": "corrected"})
+    experiment.training.iterations  # 20000
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from qm7cli.errors import QM7Error
+from qm7cli.files import parse_yaml, read_text
+from qm7cli.variants import Variant
+
+
+def _number(value: Any) -> Any:
+    """Make ``1e6``, which YAML leaves a string, a number, and refuse ``yes``, which it makes a truth value."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed here")  # noqa: TRY004 - pydantic reports ValueError
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Scheme = Annotated[str, Field(pattern="^(published|stratified|random)$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Split(_Section):
+    """How the molecules are dealt to folds, and which folds are held out in turn."""
+
+    scheme: Scheme = "published"
+    folds: list[Annotated[Whole, Field(ge=0)]] | None = None
+    count: Annotated[Whole, Field(ge=2)] = 5
+    seed: Annotated[Whole, Field(ge=0)] = 0
+
+    @field_validator("folds")
+    @classmethod
+    def _distinct(cls, folds: list[int] | None) -> list[int] | None:
+        if folds is not None and (not folds or len(set(folds)) < len(folds)):
+            raise ValueError("folds are a list of different numbers, at least one")
+        return folds
+
+
+class Encoding(_Section):
+    """The random-sorted Coulomb matrix and its tanh expansion."""
+
+    noise: Annotated[Real, Field(ge=0)] = 1.0
+    step: Annotated[Real, Field(gt=0)] = 1.0
+
+
+class Architecture(_Section):
+    """The hidden layers' sizes."""
+
+    hidden: list[Annotated[Whole, Field(ge=1)]] = [400, 100]
+
+
+class Training(_Section):
+    """Stochastic gradient descent and the average of the parameters."""
+
+    iterations: Annotated[Whole, Field(ge=1)] = 1_000_000
+    batch_size: Annotated[Whole, Field(ge=1)] = 25
+    schedule: list[tuple[Whole, Annotated[Real, Field(gt=0)]]] = [
+        (1, 0.001),
+        (501, 0.0025),
+        (2_501, 0.005),
+        (12_501, 0.01),
+    ]
+    history: Annotated[Real, Field(ge=1e-6, le=1)] = 0.1
+    checkpoint_every: Annotated[Whole, Field(ge=1)] = 10_000
+
+    @field_validator("schedule")
+    @classmethod
+    def _increasing(cls, schedule: list[tuple[int, float]]) -> list[tuple[int, float]]:
+        starts = [start for start, _ in schedule]
+        if starts[:1] != [1] or any(later <= start for start, later in pairwise(starts)):
+            raise ValueError("a schedule is a list of [iteration, rate] that starts at iteration 1 and goes up")
+        return schedule
+
+
+class Evaluation(_Section):
+    """How predictions are averaged, and how often a training network is looked at."""
+
+    draws: Annotated[Whole, Field(ge=1)] = 10
+    every: Annotated[Whole, Field(ge=1)] = 25_000
+
+
+class Experiment(_Section):
+    """All settings of a run."""
+
+    variant: Variant = "original"
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    data: str | None = None
+    split: Split = Split()
+    encoding: Encoding = Encoding()
+    network: Architecture = Architecture()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+
+# What may change between two visits to a run: where the data lies, how much is trained, and what is only looked at.
+FREE: Final = frozenset({"data", "split.folds", "training.iterations", "training.checkpoint_every", "evaluation.every"})
+
+
+def settings(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings that make two runs the same configuration, by dotted key."""
+    return {key: value for key, value in _flatten(experiment.model_dump(mode="json")) if key not in FREE}
+
+
+def differing_keys(one: Experiment, other: Experiment) -> list[str]:
+    """Return the dotted keys in which two experiments are not the same configuration."""
+    others = settings(other)
+    return [key for key, value in settings(one).items() if value != others[key]]
+
+
+def default_name(experiment: Experiment, dataset: str) -> str:
+    """Return the name of the directory under ``runs/`` where an experiment goes by default."""
+    name = f"{dataset}-{experiment.variant}-seed{experiment.seed}"
+    for key in differing_keys(experiment, Experiment(variant=experiment.variant, seed=experiment.seed)):
+        value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
+        name += f"-{key}={value}"
+    return name
+
+
+def resolve(file: Path | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
+    """Merge an experiment file, ``KEY=VALUE`` assignments and flags over the defaults.
+
+    Parameters
+    ----------
+    file : Path, optional
+        A YAML file; keys that it leaves out keep their defaults.
+    assignments : iterable of str
+        ``training.iterations=20000`` and the like; the value is read as YAML.
+    flags : mapping
+        Values by dotted key; those that are None are left out.
+
+    Raises
+    ------
+    QM7Error
+        For an unknown key, a wrong type or a value out of range, with the place it stands in.
+    """
+    merged: dict[str, Any] = {}
+    if file is not None:
+        _merge(merged, _read_experiment_file(file))
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise QM7Error(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
+        tree = _nested(key.strip(), parse_yaml(text, f"--set {key}"))
+        _validate(tree, lambda _, key=key: f"--set {key}")
+        _merge(merged, tree)
+    for key, value in flags.items():
+        if value is not None:
+            tree = _nested(key, value)
+            _validate(tree, lambda _, key=key: f"--{key.rpartition('.')[2]}")
+            _merge(merged, tree)
+    return _validate(merged, lambda _: "experiment")
+
+
+def read_experiment(file: Path) -> Experiment:
+    """Read an experiment file; raises QM7Error like `resolve`."""
+    return resolve(file, [], {})
+
+
+def _read_experiment_file(file: Path) -> dict[str, Any]:
+    text = read_text(file)
+    tree = parse_yaml(text, file)
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
+    _validate(tree, lambda location: f"{file}, line {_line(text, location)}")
+    return tree
+
+
+def _validate(tree: dict[str, Any], origin: Any) -> Experiment:
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = tuple(part for part in first["loc"] if not str(part).startswith("function"))
+        raise QM7Error(f"{origin(location)}: {_sentence(first, location)}") from error
+
+
+def _sentence(error: Any, location: tuple[str | int, ...]) -> str:
+    """Say what is wrong with the value at `location`."""
+    key = ".".join(str(part) for part in location)
+    value = json.dumps(error["input"], default=str)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key}{_suggestion(str(location[-1]), _keys(location[:-1]))}"
+    if error["type"] in ("literal_error", "string_pattern_mismatch"):
+        choices = get_args(Variant) if location == ("variant",) else ("published", "stratified", "random")
+        return f"{key} is {value}, not one of {', '.join(choices)}{_suggestion(str(error['input']), choices)}"
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
+
+
+def _suggestion(word: str, choices: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(choices), n=1)
+    return f'; did you mean "{close[0]}"?' if close else f"; there are {', '.join(choices)}"
+
+
+def _keys(location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that the section at `location` has."""
+    section: type[BaseModel] = Experiment
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)
+
+
+def _line(text: str, location: tuple[str | int, ...]) -> int:
+    """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [pair for pair in node.value if pair[0].value == str(part)]
+            if not pairs:
+                break
+            line = pairs[-1][0].start_mark.line + 1
+            node = pairs[-1][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return int(line)
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _merge(into: dict[str, Any], tree: Mapping[str, Any]) -> None:
+    for key, value in tree.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value

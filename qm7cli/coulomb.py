@@ -1,0 +1,120 @@
+"""Coulomb matrices and their random-sorted form.
+
+Rupp et al. (PRL 108:058301, 2012) describe a molecule by the matrix ``C_ii = 0.5 Z_i^2.4``,
+``C_ij = Z_i Z_j / |R_i - R_j|`` in atomic units. Its rows come in no natural order; Montavon et al. (NIPS 2012)
+order them by their norms plus normal noise, drawn afresh every time a molecule is looked at.
+"""
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.errors import QM7Error
+
+
+def coulomb_matrices(Z: NDArray[np.floating], R: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Compute the Coulomb matrices of molecules of up to n atoms.
+
+    Parameters
+    ----------
+    Z : (molecules, n)
+        Nuclear charges; 0 is padding, whose rows and columns are 0.
+    R : (molecules, n, 3)
+        Coordinates in bohr.
+
+    Returns
+    -------
+    (molecules, n, n) float64, in hartree
+
+    Raises
+    ------
+    QM7Error
+        If two atoms of a molecule are in the same place.
+    """
+    Z, R = Z.astype(np.float64), R.astype(np.float64)
+    n = Z.shape[1]
+    charges = Z[:, :, None] * Z[:, None, :]  # (molecules, n, n)
+    charges[:, np.arange(n), np.arange(n)] = 0
+    distances = np.linalg.norm(R[:, :, None] - R[:, None, :], axis=-1)  # (molecules, n, n)
+    coinciding = np.nonzero((distances == 0) & (charges > 0))
+    if len(coinciding[0]):
+        molecule, i, j = (int(index[0]) for index in coinciding)
+        raise QM7Error(f"molecule {molecule}: atoms {i} and {j} are in the same place")
+    C: NDArray[np.float64] = np.divide(charges, distances, out=np.zeros_like(charges), where=charges > 0)
+    C[:, np.arange(n), np.arange(n)] = 0.5 * Z**2.4
+    return C
+
+
+def row_norms(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the Euclidean norm of every row, (molecules, n) float32, of `X`, (molecules, n, n) float32."""
+    norms: NDArray[np.float32] = np.linalg.norm(X, axis=2)
+    return norms
+
+
+def draw_permutations(norms: NDArray[np.float32], noise: float, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Order the rows of each matrix by norm plus normal noise, largest first (Montavon et al., section 3.3).
+
+    Parameters
+    ----------
+    norms : (molecules, n) float32
+        Row norms, padding included.
+    noise : float
+        Standard deviation of the noise, in hartree; 0 gives the sorted form.
+    rng : numpy.random.Generator
+        Advanced by molecules x n normal numbers.
+
+    Returns
+    -------
+    (molecules, n) intp, row k of which lists the row indices of matrix k in their new order
+    """
+    keys = rng.standard_normal(norms.shape, dtype=np.float32)
+    keys *= np.float32(-noise)
+    keys -= norms
+    return np.argsort(keys, axis=1, kind="stable")
+
+
+@functools.cache
+def _upper_triangle(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.triu_indices(n)
+
+
+def permuted_triangles(
+    X: NDArray[np.float32], molecules: NDArray[np.intp], permutations: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Permute rows and columns alike and keep the upper triangle with the diagonal.
+
+    Parameters
+    ----------
+    X : (all molecules, n, n) float32, C-contiguous
+    molecules : (b,) intp
+        Which matrices.
+    permutations : (b, n) intp
+        The new order of each one's rows.
+
+    Returns
+    -------
+    (b, n(n+1)/2) float32
+    """
+    n = X.shape[1]
+    rows, columns = _upper_triangle(n)
+    starts = permutations * n
+    starts += (molecules * (n * n))[:, None]  # where each permuted row begins in the flat X, (b, n)
+    places = starts.take(rows, axis=1)  # (b, n(n+1)/2)
+    places += permutations.take(columns, axis=1)
+    triangles: NDArray[np.float32] = X.reshape(-1).take(places)
+    return triangles
+
+
+def random_sorted(
+    X: NDArray[np.float32],
+    norms: NDArray[np.float32],
+    molecules: NDArray[np.intp],
+    noise: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Draw the random-sorted Coulomb matrix of each of `molecules` once.
+
+    `X` and `norms` are those of the whole data set; returns (len(molecules), n(n+1)/2) float32.
+    """
+    return permuted_triangles(X, molecules, draw_permutations(norms[molecules], noise, rng))

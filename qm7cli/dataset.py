@@ -1,0 +1,188 @@
+"""The data set: reading, validation and fingerprint of ``qm7.mat``.
+
+Rupp et al. (PRL 108:058301, 2012), Blum & Reymond (JACS 131:8732, 2009): 7165 molecules of up to 23 atoms with their
+Coulomb matrices X, atomization energies T, nuclear charges Z, coordinates R and the published five folds P. Any number
+of atoms and folds is read.
+"""
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.coulomb import coulomb_matrices, row_norms
+from qm7cli.errors import QM7Error
+
+PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
+DEFAULT_PATH: Final = Path("data/qm7.mat")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Molecules of up to n atoms.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its ending.
+    sha256 : str
+        The file's fingerprint, hexadecimal.
+    X : (molecules, n, n) float32
+        Coulomb matrices, hartree.
+    T : (molecules,) float32
+        Atomization energies, kcal/mol.
+    Z : (molecules, n) float32
+        Nuclear charges, 0 for padding.
+    R : (molecules, n, 3) float32
+        Coordinates, bohr.
+    P : (folds, molecules per fold) intp
+        The published folds.
+    """
+
+    name: str
+    sha256: str
+    X: NDArray[np.float32]
+    T: NDArray[np.float32]
+    Z: NDArray[np.float32]
+    R: NDArray[np.float32]
+    P: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.T)
+
+    @cached_property
+    def norms(self) -> NDArray[np.float32]:
+        """Row norms of X, (molecules, n) float32."""
+        return row_norms(self.X)
+
+
+def locate(data: str | None) -> Path:
+    """Return the data set's file: `data`, else ``$QM7_DATA``, else ``data/qm7.mat``.
+
+    Raises
+    ------
+    QM7Error
+        If it is not there, naming the places looked at.
+    """
+    if data is not None:
+        places = {"": data}
+    elif os.environ.get("QM7_DATA"):
+        places = {"$QM7_DATA, ": os.environ["QM7_DATA"]}
+    else:
+        places = {"--data, not given; $QM7_DATA, not set; ": str(DEFAULT_PATH)}
+    ((asked, place),) = places.items()
+    if not Path(place).is_file():
+        why = "is no file" if Path(place).exists() else "does not exist"
+        raise QM7Error(f"no data set: looked at {asked}{place}, which {why}")
+    return Path(place)
+
+
+def load(path: Path) -> Dataset:
+    """Read and check a data set.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be read, is no MATLAB file or does not hold what a data set holds.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        return _check(path.stem, hashlib.sha256(content).hexdigest(), _read_mat(content))
+    except QM7Error as error:
+        raise QM7Error(f"{path}: {error}") from error
+
+
+def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
+    from scipy.io import loadmat  # noqa: PLC0415 - slow to import, and only needed here
+
+    if not content:
+        raise QM7Error("the file is empty")
+    try:
+        return dict(loadmat(io.BytesIO(content), variable_names=["X", "T", "Z", "R", "P"]))
+    except NotImplementedError as error:
+        raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier") from error
+    except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
+        if content.startswith(b"MATLAB"):
+            raise QM7Error(f"the file is damaged or cut off ({error})") from error
+        raise QM7Error("this is not a MATLAB file") from error
+
+
+def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
+    """Make a Dataset of the file's variables, or say what is wrong with them."""
+    X = _real(variables, "X", 3)
+    molecules, n = X.shape[:2]
+    if not molecules or not n or X.shape[2] != n:
+        raise QM7Error(f"X has the shape {X.shape}; it should be (molecules, n, n)")
+    T = _real(variables, "T", 2).reshape(-1)
+    Z, R = _real(variables, "Z", 2), _real(variables, "R", 3)
+    for variable, shape, needed in (
+        ("T", T.shape, (molecules,)),
+        ("Z", Z.shape, (molecules, n)),
+        ("R", R.shape, (molecules, n, 3)),
+    ):
+        if shape != needed:
+            raise QM7Error(f"{variable} has the shape {shape}; with X as it is, it should be {needed}")
+    asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
+    worst = int(asymmetry.argmax())
+    if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
+        raise QM7Error(f"X is not symmetric: molecule {worst} is off by {asymmetry[worst]:.3g}")
+    P = _real(variables, "P", 2)
+    if P.shape[0] < 2 or not np.array_equal(np.sort(P, axis=None), np.arange(molecules)):
+        raise QM7Error(f"P is no partition of the {molecules} molecules into two folds or more")
+    return Dataset(name, sha256, X, T, Z, R, P.astype(np.intp))
+
+
+def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDArray[np.float32]:
+    """Return a variable as float32, if it is there and holds finite real numbers."""
+    if name not in variables:
+        raise QM7Error(f"the variable {name} is missing")
+    values = np.asarray(variables[name])
+    if values.dtype.kind not in "fiu":
+        raise QM7Error(f"{name} holds {values.dtype}, not real numbers")
+    if values.ndim != dimensions:
+        raise QM7Error(f"{name} has the shape {values.shape}; it should have {dimensions} dimensions")
+    if not np.isfinite(values).all():
+        place = tuple(int(index) for index in np.argwhere(~np.isfinite(values))[0])
+        raise QM7Error(f"{name} is not finite at {place}")
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def describe(dataset: Dataset) -> dict[str, str]:
+    """Return what `qm7 info` shows: properties of the data set by name, in words.
+
+    Raises
+    ------
+    QM7Error
+        If two atoms of a molecule are in the same place.
+    """
+    atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
+    charges, counts = np.unique(dataset.Z[dataset.Z > 0], return_counts=True)
+    elements = [f"{_symbol(int(Z))} {count}" for Z, count in zip(charges, counts, strict=True)]
+    T = dataset.T.astype(np.float64)
+    means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
+    worst = np.abs(dataset.X - coulomb_matrices(dataset.Z, dataset.R)).max(axis=(1, 2))  # (molecules,)
+    published = "the published file's" if dataset.sha256 == PUBLISHED_SHA256 else "not the published file's"
+    return {
+        "molecules": str(len(dataset)),
+        "atoms per molecule": f"{atoms.min()} to {atoms.max()}, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
+        "atoms of each element": ", ".join(elements),
+        "energy, kcal/mol": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f}",
+        "folds": f"{len(dataset.P)} of {dataset.P.shape[1]} molecules",
+        "mean energy of each fold": means,
+        "X against Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
+        "SHA-256": dataset.sha256,
+        "this SHA-256 is": published,
+    }
+
+
+def _symbol(charge: int) -> str:
+    return {1: "H", 6: "C", 7: "N", 8: "O", 16: "S"}.get(charge, f"Z={charge}")

@@ -1,0 +1,84 @@
+"""The tanh expansion of random-sorted Coulomb matrices (Montavon et al., NIPS 2012, section 3.4).
+
+Entry j of a drawn matrix becomes the features ``tanh((x_j - threshold) / step)`` for the thresholds
+``0, step, 2 step, ... < max_j + step``. The features are centred one by one, and all are divided by one scalar.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.coulomb import random_sorted
+from qm7cli.dataset import Dataset
+
+FIT_DRAWS = 10  # the reference takes the largest entries over so many draws
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns molecules into features, with a new draw every time.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the noise on the row norms.
+    step : float
+        Distance of neighbouring thresholds.
+    counts : (n(n+1)/2,) intp
+        Thresholds of each entry, m in all.
+    mean : (m,) float32
+        Mean of each feature over the training molecules.
+    scale : float
+        Standard deviation of all centred features together.
+    """
+
+    noise: float
+    step: float
+    counts: NDArray[np.intp]
+    mean: NDArray[np.float32]
+    scale: float
+
+    def __post_init__(self) -> None:
+        thresholds = np.concatenate([np.arange(count) for count in self.counts]).astype(np.float32)  # in steps, (m,)
+        object.__setattr__(self, "_thresholds", thresholds)
+
+    @classmethod
+    def fit(
+        cls,
+        dataset: Dataset,
+        molecules: NDArray[np.intp],
+        noise: float,
+        step: float,
+        rng: np.random.Generator,
+    ) -> Self:
+        """Fit thresholds and normalisation to the training molecules.
+
+        The largest entries come from `FIT_DRAWS` draws of all `molecules`, mean and scale from one more.
+        """
+        largest = np.max(
+            [random_sorted(dataset.X, dataset.norms, molecules, noise, rng).max(axis=0) for _ in range(FIT_DRAWS)],
+            axis=0,
+        )  # (n(n+1)/2,)
+        counts = np.maximum(np.ceil(largest.astype(np.float64) / step + 1), 1).astype(np.intp)
+        features = int(counts.sum())
+        unscaled = cls(noise, step, counts, np.zeros(features, dtype=np.float32), 1.0)
+        F = unscaled.draw(dataset, molecules, rng)  # (molecules, m)
+        mean = F.mean(axis=0, dtype=np.float64).astype(np.float32)
+        F -= mean
+        np.square(F, out=F)
+        return cls(noise, step, counts, mean, float(np.sqrt(F.mean(dtype=np.float64))))
+
+    def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Draw the random-sorted matrix of each of `molecules` and return its features, (len(molecules), m)."""
+        return self.encode(random_sorted(dataset.X, dataset.norms, molecules, self.noise, rng))
+
+    def encode(self, triangles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the features (b, m) float32 of upper triangles (b, n(n+1)/2) float32."""
+        F = (triangles / np.float32(self.step)).repeat(self.counts, axis=1)  # (b, m)
+        F -= self._thresholds  # type: ignore[attr-defined]
+        np.tanh(F, out=F)
+        F -= self.mean
+        F *= np.float32(1 / self.scale)
+        return F

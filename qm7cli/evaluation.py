@@ -1,0 +1,89 @@
+"""Trained models: predictions averaged over draws, and their errors."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from qm7cli.coulomb import random_sorted
+from qm7cli.dataset import Dataset
+from qm7cli.encoding import Encoder
+from qm7cli.network import Layer, feed_forward
+from qm7cli.seeds import Purpose, stream
+
+Part = Literal["test", "train"]
+CHUNK = 500  # molecules encoded at once, to bound the memory
+
+
+class Evaluation(NamedTuple):
+    """A model's predictions for the molecules of one part, and their errors in kcal/mol.
+
+    `predictions` is (draws, molecules) float64; `mae` and `rmse` are those of its mean over the draws.
+    """
+
+    molecules: NDArray[np.intp]
+    predictions: NDArray[np.float64]
+    mae: float
+    rmse: float
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained fold: all that predicting and evaluating need beside the data set.
+
+    Attributes
+    ----------
+    variant : str
+        Gradient variant it was trained with.
+    seed, fold, iterations : int
+        Of the training.
+    draws : int
+        Draws of the run's evaluation.
+    sha256 : str
+        Fingerprint of the data set.
+    train, test : (molecules,) intp
+        Rows of the data set.
+    encoder : Encoder
+        Fitted to the training molecules.
+    layers : list of Layer
+        Averaged parameters.
+    energy_mean, energy_std : float
+        Mean and population standard deviation of the training energies, kcal/mol.
+    """
+
+    variant: str
+    seed: int
+    fold: int
+    iterations: int
+    draws: int
+    sha256: str
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    encoder: Encoder
+    layers: list[Layer]
+    energy_mean: float
+    energy_std: float
+
+    def predict(
+        self, dataset: Dataset, molecules: NDArray[np.intp], draws: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Return the energies of `molecules` for each of `draws` draws, (draws, len(molecules)), kcal/mol."""
+        outputs = np.empty((draws, len(molecules)))
+        with threadpool_limits(1):  # more threads would give other digits
+            for draw in range(draws):
+                triangles = random_sorted(dataset.X, dataset.norms, molecules, self.encoder.noise, rng)
+                for start in range(0, len(molecules), CHUNK):
+                    chunk = slice(start, start + CHUNK)
+                    outputs[draw, chunk] = feed_forward(self.layers, self.encoder.encode(triangles[chunk]))
+        return outputs * self.energy_std + self.energy_mean
+
+    def evaluate(self, dataset: Dataset, part: Part, draws: int) -> Evaluation:
+        """Predict the molecules of a part, always with the same draws, and compare with their energies."""
+        molecules = self.test if part == "test" else self.train
+        purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
+        predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose))
+        errors = predictions.mean(axis=0) - dataset.T[molecules]
+        mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
+        return Evaluation(molecules, predictions, mae, rmse)

@@ -1,0 +1,168 @@
+"""Files that are whole or absent, and locks between processes.
+
+A file is written beside its place, flushed to the disk and renamed over what was there: a reader, or a process
+that is killed, finds the old file or the new one and never a part. A lock is the operating system's (flock), so it
+ends with the process that holds it, however that ends.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import yaml
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from qm7cli.errors import QM7Error
+
+
+def write_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Replace `path` by what `write` puts into the binary file it is given.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be written; what was there before is then untouched.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with beside.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise QM7Error(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text`, in UTF-8."""
+    write_file(path, lambda file: _ignore(file.write(text.encode())))
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Replace `path` by an ``.npz`` file; the same arrays give the same bytes."""
+    write_file(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+
+
+def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a CSV table with a header line; floats in the shortest form that reads back the same."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def format_yaml(value: Any) -> str:
+    """Return a YAML document: keys in their order, innermost collections on one line."""
+    text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=1000, allow_unicode=True)
+    return text
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file.
+
+    Raises
+    ------
+    QM7Error
+        If there is none, it cannot be read or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise QM7Error(f"{path} is not a text file: byte {error.start} is not UTF-8") from error
+
+
+def parse_yaml(text: str, origin: object) -> Any:
+    """Read YAML's plain types; `origin` names the text in the error, which gives the line.
+
+    Raises
+    ------
+    QM7Error
+        If the text is not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise QM7Error(f"{origin}{line}: this is not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise QM7Error(f"{origin}: this is not YAML: {' '.join(str(error).split())}") from error
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an ``.npz`` file; nothing is unpickled.
+
+    Raises
+    ------
+    QM7Error
+        If there is none, it cannot be read or is damaged.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return dict(archive)
+    except OSError as error:
+        raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
+        raise QM7Error(f"{path} is damaged ({error or type(error).__name__})") from error
+
+
+@contextmanager
+def lock(path: Path, busy: str | None = None) -> Iterator[None]:
+    """Hold the lock file `path`.
+
+    Parameters
+    ----------
+    path : Path
+        Made if absent, and left in place.
+    busy : str, optional
+        Raise QM7Error with this sentence if another process holds the lock; without it, wait.
+    """
+    held = FileLock(path, timeout=-1 if busy is None else 0)
+    try:
+        held.acquire()
+    except Timeout as error:
+        raise QM7Error(busy or str(error)) from error
+    except OSError as error:
+        raise QM7Error(f"cannot lock {path}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it.
+
+    Raises
+    ------
+    QM7Error
+        If it cannot be made, as where a file has its name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise QM7Error(f"{path} is a file, not a directory") from error
+    except OSError as error:
+        raise QM7Error(f"cannot make the directory {path}: {error.strerror or error}") from error
+
+
+def remove_stale(directory: Path) -> None:
+    """Remove what a killed process has left half-written; to be called by the holder of the directory's lock."""
+    for stale in directory.glob(".*.tmp"):
+        stale.unlink(missing_ok=True)
+
+
+def _ignore(_: object) -> None:
+    pass

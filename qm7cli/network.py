@@ -1,0 +1,182 @@
+"""The network of Montavon et al. (NIPS 2012) and the running average of its parameters.
+
+Linear layers with a pre-bias, ``Z = (X - A) W + B``, with the activation ``1.5 tanh(Z / 1.5)`` between them.
+
+Two things make a training step fast. ``W <- W - r (X - A)^T dZ`` is one in-place BLAS update: the gradient is never
+formed. And all parameters lie in one vector P, whose average, ``avg <- a P + (1 - a) avg`` after every step, is kept
+as ``avg = s Q``: the step is then
+
+    s <- (1 - a) s        Q <- Q + (a / s) P,
+
+a single pass over P and Q, again in BLAS.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.blas import saxpy, sgemm
+
+from qm7cli.variants import Rule
+
+Array = NDArray[np.float32]
+SMALLEST_S = 1e-6  # below it, s is folded into Q: left alone, s and Q leave float32's range
+
+
+class Layer(NamedTuple):
+    """The parameters of a linear layer: W (m, n), A (m,) and B (n,), float32."""
+
+    W: Array
+    A: Array
+    B: Array
+
+
+def activation(Z: Array) -> Array:
+    """Return ``1.5 tanh(Z / 1.5)``, in new memory."""
+    Y = Z * np.float32(1 / 1.5)
+    np.tanh(Y, out=Y)
+    Y *= np.float32(1.5)
+    return Y
+
+
+def activation_derivative(Y: Array) -> Array:
+    """Return ``1 - tanh^2(Z / 1.5)`` from the activation's value `Y`."""
+    derivative = np.square(Y)
+    derivative *= np.float32(-1 / 1.5**2)
+    derivative += np.float32(1)
+    return derivative
+
+
+def feed_forward(layers: list[Layer], X: Array) -> Array:
+    """Return the output (b,) float32 of a network for the features `X` (b, m), in standard deviations."""
+    Z = X
+    for k, (W, A, B) in enumerate(layers):
+        Z = (activation(Z) if k else X) - A  # (b, m)
+        Z = Z @ W  # (b, n)
+        Z += B
+    return Z[:, 0]
+
+
+def as_layers(P: Array, sizes: list[int]) -> list[Layer]:
+    """Return views of the vector `P` as the parameters of layers between the `sizes` m, ..., 1."""
+    layers, start = [], 0
+    for m, n in pairwise(sizes):
+        W, A, B = np.split(P[start : start + m * n + m + n], [m * n, m * n + m])
+        layers.append(Layer(W.reshape(m, n), A, B))
+        start += m * n + m + n
+    return layers
+
+
+class PreBiasLinear:
+    """A linear layer in training.
+
+    Attributes
+    ----------
+    W : (m, n) float32
+    A : (m,) float32
+        The pre-bias.
+    B : (n,) float32
+    C : (b, m) float32
+        X - A of the last forward pass.
+    CW : (b, n) float32
+        (X - A) W of the last forward pass.
+    """
+
+    def __init__(self, parameters: Layer) -> None:
+        self.W, self.A, self.B = parameters
+        self.C = self.CW = np.empty((0, 0), dtype=np.float32)
+
+    def forward(self, X: Array) -> Array:
+        """Return Z (b, n) for the input X (b, m)."""
+        self.C = X - self.A  # (b, m)
+        self.CW = self.C @ self.W  # (b, n)
+        return self.CW + self.B
+
+    def backward(self, dZ: Array) -> Array:
+        """Return the signal (b, m) for the layer below, rescaled: ``sqrt(m / n) dZ W^T``."""
+        m, n = self.W.shape
+        dX: Array = dZ @ self.W.T
+        dX *= np.float32((m / n) ** 0.5)
+        return dX
+
+    def step(self, dZ: Array, rule: Rule, rate: float) -> None:
+        """Move the parameters by the signal dZ (b, n) at the rate ``rate / sqrt(m)``."""
+        dA, dB = rule(self.C, self.CW, dZ, self.W)
+        r = np.float32(rate / self.W.shape[0] ** 0.5)
+        # W -= r C^T dZ in place; BLAS knows columns first, so it is given the transposes of all three.
+        sgemm(-r, dZ.T, self.C.T, beta=1.0, c=self.W.T, trans_b=1, overwrite_c=1)
+        self.A -= r * dA
+        self.B -= r * dB
+
+
+class Network:
+    """A pre-bias network in training.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Features, hidden units of each layer, 1.
+    rule : Rule
+        What moves A and B (`qm7cli.variants`).
+    P, Q : (parameters,) float32
+        All parameters, layer by layer, and the scaled average.
+    s : float
+        The average is s Q.
+    """
+
+    def __init__(self, sizes: list[int], rule: Rule, P: Array, Q: Array, s: float) -> None:
+        self.sizes, self.rule = sizes, rule
+        self.P, self.Q, self.s = P, Q, s
+        self.layers = [PreBiasLinear(parameters) for parameters in as_layers(P, sizes)]
+
+    @classmethod
+    def initial(cls, sizes: list[int], rule: Rule, rng: np.random.Generator) -> "Network":
+        """Draw W from the normal distribution of standard deviation ``1/sqrt(m)``; all else is 0, the last W too."""
+        P = np.zeros(sum(m * n + m + n for m, n in pairwise(sizes)), dtype=np.float32)
+        for layer in as_layers(P, sizes)[:-1]:
+            layer.W[:] = rng.standard_normal(layer.W.shape, dtype=np.float32) / np.float32(len(layer.A) ** 0.5)
+        return cls(sizes, rule, P, P.copy(), 1.0)
+
+    def step(self, X: Array, targets: Array, rate: float, a: float) -> Array:
+        """Train on one minibatch.
+
+        Parameters
+        ----------
+        X : (b, m) float32
+            Features.
+        targets : (b,) float32
+            Energies, in standard deviations from the mean.
+        rate : float
+            Learning rate before each layer's ``1/sqrt(m)``; gradients are summed over the minibatch.
+        a : float
+            Weight of the new parameters in the average.
+
+        Returns
+        -------
+        (b,) float32, the errors before the step, in standard deviations
+        """
+        inputs = [X]
+        for layer in self.layers[:-1]:
+            inputs.append(activation(layer.forward(inputs[-1])))  # (b, n)
+        errors: Array = self.layers[-1].forward(inputs[-1])[:, 0] - targets  # (b,)
+        dZ = errors[:, None]  # (b, 1)
+        for index in reversed(range(len(self.layers))):
+            layer, signal = self.layers[index], dZ
+            if index:  # before the step, with the W that the forward pass has used
+                dZ = layer.backward(signal)
+                dZ *= activation_derivative(inputs[index])
+            layer.step(signal, self.rule, rate)
+        self._average(a)
+        return errors
+
+    def _average(self, a: float) -> None:
+        self.s *= 1 - a
+        saxpy(self.P, self.Q, a=a / self.s)  # in place
+        if self.s < SMALLEST_S:  # s depends on the iteration alone, so this happens at fixed iterations
+            self.Q *= np.float32(self.s)
+            self.s = 1.0
+
+    def averaged(self) -> list[Layer]:
+        """Return the averaged parameters, in new memory: the model."""
+        return as_layers(np.float32(self.s) * self.Q, self.sizes)

@@ -1,0 +1,271 @@
+"""The run directory and its result files.
+
+    runs/NAME/config.yaml          the resolved experiment
+    runs/NAME/results.yaml         all folds so far and their summary
+    runs/NAME/fold-0/result.yaml   this fold's result
+
+Processes may train different folds of one run at once: ``results.yaml`` is made anew from all the folds' own files,
+under the run's lock.
+"""
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qm7cli.checkpoint import load_model
+from qm7cli.config import Experiment, differing_keys, read_experiment
+from qm7cli.dataset import Dataset
+from qm7cli.environment import environment
+from qm7cli.errors import QM7Error
+from qm7cli.evaluation import Part
+from qm7cli.files import format_yaml, lock, make_directory, parse_yaml, read_text, write_text
+
+METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
+FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv")
+
+
+class FoldResult(BaseModel):
+    """What became of a fold: errors in kcal/mol over the run's draws, and the training's length."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fold: int
+    status: Literal["complete", "partial", "diverged"]
+    mae: float | None = None
+    rmse: float | None = None
+    train_mae: float | None = None
+    train_rmse: float | None = None
+    iterations: int
+    seconds: float
+    reason: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields as plain values; `reason` only where there is one."""
+        record = self.model_dump()
+        if self.reason is None:
+            del record["reason"]
+        return record
+
+
+def fold_directory(run: Path, fold: int) -> Path:
+    """Return the directory of a fold."""
+    return run / f"fold-{fold}"
+
+
+def lock_fold(run: Path, fold: int) -> Any:
+    """Return a context that holds a fold; it raises QM7Error if another process trains it."""
+    directory = fold_directory(run, fold)
+    make_directory(directory)
+    return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
+
+
+def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Dataset, *, overwrite: bool) -> None:
+    """Make a run directory, or check that an existing one is of the same configuration.
+
+    Parameters
+    ----------
+    run : Path
+        The directory.
+    experiment : Experiment
+        Its settings.
+    folds : list of int
+        Folds about to be trained; ``config.yaml`` lists them with those that the run has already.
+    dataset : Dataset
+        What it is trained on.
+    overwrite : bool
+        Remove these folds first, and all of them if the configuration is another one.
+
+    Raises
+    ------
+    QM7Error
+        If the directory is no run, is a run of another configuration, or a fold to remove is in training.
+    """
+    if run.is_dir() and not (run / "config.yaml").exists() and any(p.name != ".lock" for p in run.iterdir()):
+        raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
+    make_directory(run)
+    with lock(run / ".lock"):
+        if (run / "config.yaml").exists():
+            existing = read_experiment(run / "config.yaml")
+            differing = differing_keys(existing, experiment) + _differing_data(run, dataset)
+            if differing and not overwrite:
+                raise QM7Error(
+                    f"{run} is a run of another configuration ({', '.join(differing)}); "
+                    "choose another --out, or --overwrite it"
+                )
+            if overwrite:
+                _remove_folds(run, [number for number in trained_folds(run) if differing or number in folds])
+            if not differing:
+                folds = sorted({*folds, *(existing.split.folds or [])})
+        split = experiment.split.model_copy(update={"folds": folds})
+        resolved = experiment.model_copy(update={"split": split})
+        write_text(run / "config.yaml", format_yaml(resolved.model_dump(mode="json")))
+
+
+def _differing_data(run: Path, dataset: Dataset) -> list[str]:
+    path = run / "results.yaml"
+    if not path.exists():
+        return []
+    sha256 = read_results(run)["dataset"]["sha256"]
+    return [] if sha256 == dataset.sha256 else [f"data, SHA-256 {sha256[:12]}... there, {dataset.sha256[:12]}... now"]
+
+
+def _remove_folds(run: Path, folds: Iterable[int]) -> None:
+    for fold in folds:
+        with lock_fold(run, fold):
+            for name in FOLD_FILES:
+                (fold_directory(run, fold) / name).unlink(missing_ok=True)
+
+
+def trained_folds(run: Path) -> list[int]:
+    """Return the numbers of the folds that a run directory has, in order."""
+    numbers = (path.name.removeprefix("fold-") for path in run.glob("fold-*") if path.is_dir())
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def read_fold(run: Path, fold: int) -> FoldResult | None:
+    """Return a fold's result, or None if it was never begun; raises QM7Error if the file is damaged."""
+    path = fold_directory(run, fold) / "result.yaml"
+    if not path.exists():
+        return None
+    try:
+        return FoldResult.model_validate(parse_yaml(read_text(path), path))
+    except ValidationError as error:
+        raise QM7Error(f"{path} is no fold's result ({error.error_count()} fields are wrong)") from error
+
+
+def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
+    """Write a fold's result, and ``results.yaml`` with it."""
+    write_text(fold_directory(run, result.fold) / "result.yaml", format_yaml(result.record()))
+    with lock(run / ".lock"):
+        write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
+
+
+def read_results(run: Path) -> dict[str, Any]:
+    """Return ``results.yaml``.
+
+    Raises
+    ------
+    QM7Error
+        If there is none or it is damaged.
+    """
+    path = run / "results.yaml"
+    results = parse_yaml(read_text(path), path)
+    if not isinstance(results, dict) or not {"folds", "dataset", "environment"} <= results.keys():
+        raise QM7Error(f"{path} is damaged: it holds no results")
+    return results
+
+
+def summary(records: Sequence[dict[str, Any]], metrics: Iterable[str] = METRICS[:2]) -> dict[str, Any]:
+    """Return mean and population standard deviation of each metric over the folds that have it.
+
+    The deviation is None for one fold, and both are None for none.
+    """
+    summaries = {}
+    for metric in metrics:
+        values = [record[metric] for record in records if record.get(metric) is not None]
+        summaries[metric] = {
+            "mean": statistics.fmean(values) if values else None,
+            "std": statistics.pstdev(values) if len(values) > 1 else None,
+        }
+    return summaries
+
+
+def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
+    experiment = read_experiment(run / "config.yaml")
+    folds = [result for fold in trained_folds(run) if (result := read_fold(run, fold))]
+    statuses = {result.status for result in folds}
+    status = next((s for s in ("diverged", "partial") if s in statuses), "complete")
+    records = [result.record() for result in folds]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    started = read_results(run)["environment"]["started"] if (run / "results.yaml").exists() else now
+    return {
+        "format": 1,
+        "variant": experiment.variant,
+        "units": "kcal/mol",
+        "status": status,
+        "dataset": {
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "molecules": len(dataset),
+            "split": experiment.split.scheme,
+        },
+        "folds": records,
+        **summary(records),
+        "config": experiment.model_dump(mode="json"),
+        "environment": {
+            **environment(),
+            "started": started,
+            "finished": None if status == "partial" else now,
+        },
+    }
+
+
+def evaluate_run(
+    run: Path,
+    dataset: Dataset,
+    *,
+    folds: Sequence[int] | None = None,
+    draws: int | None = None,
+    parts: Sequence[Part] = ("test",),
+    report: Callable[[Path, int], None] = lambda _run, _fold: None,
+) -> dict[str, Any]:
+    """Evaluate the trained folds of a run from their models.
+
+    Parameters
+    ----------
+    run : Path
+        The run's directory.
+    dataset : Dataset
+        What it was trained on.
+    folds : sequence of int, optional
+        Which folds; without it, all that are trained.
+    draws : int, optional
+        Draws to average over; without it the run's own, which give the digits of its results again.
+    parts : sequence of {"test", "train"}
+        Which molecules.
+    report : callable
+        Called with the run and the number of each fold, when it is done.
+
+    Returns
+    -------
+    dict
+        ``run``, ``variant``, ``units``, ``folds`` and the summary of each metric, as in ``results.yaml``.
+
+    Raises
+    ------
+    QM7Error
+        If there is no such run or fold, a model is damaged, or it was trained on another data set.
+    """
+    trained = [fold for fold in trained_folds(run) if (fold_directory(run, fold) / "model.npz").exists()]
+    missing = sorted(set(folds or []) - set(trained))
+    if not trained:
+        raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")
+    if missing:
+        raise QM7Error(f"{run} has no finished fold {missing[0]}; it has {', '.join(map(str, trained))}")
+    metrics = [metric for metric in METRICS if ("train" if metric.startswith("train") else "test") in parts]
+    records = []
+    for fold in sorted(set(folds)) if folds else trained:
+        model = load_model(fold_directory(run, fold) / "model.npz")
+        if model.sha256 != dataset.sha256:
+            raise QM7Error(
+                f"fold {fold} of {run} was trained on another data set: "
+                f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
+            )
+        record: dict[str, Any] = {"fold": fold, "iterations": model.iterations, "draws": draws or model.draws}
+        for part in parts:
+            evaluation = model.evaluate(dataset, part, record["draws"])
+            prefix = "train_" if part == "train" else ""
+            record |= {f"{prefix}mae": evaluation.mae, f"{prefix}rmse": evaluation.rmse}
+        records.append(record)
+        report(run, fold)
+    return {
+        "run": str(run),
+        "variant": model.variant,
+        "units": "kcal/mol",
+        "folds": records,
+        **summary(records, metrics),
+    }

@@ -1,0 +1,42 @@
+"""The question, on one page: what moves the pre-bias A and the bias B.
+
+A layer computes ``Z = (X - A) W + B`` with X (b, m), W (m, n), A (m,), B (n,), Z (b, n). Given the signal
+dZ = dE/dZ, the loss gradient is, all sums over the b molecules of the minibatch,
+
+    dW = (X - A)^T dZ        dA = -(sum dZ) W^T        dB = sum dZ.
+
+All variants descend along this dW. They differ in ``(dA, dB)`` alone. Each rule below is given what the layer
+has at hand: C = X - A (b, m), CW = (X - A) W (b, n), dZ (b, n) and W (m, n), float32, all from before the step.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Rule = Callable[[Array, Array, Array, Array], tuple[Array, Array]]
+Variant = Literal["original", "corrected", "no-prebias"]
+
+
+def original(C: Array, CW: Array, dZ: Array, W: Array) -> tuple[Array, Array]:
+    """As published: A follows the mean input, and B makes up for it (``dA W = -sum CW`` costs no product)."""
+    del W
+    return -C.sum(axis=0), dZ.sum(axis=0) - CW.sum(axis=0)
+
+
+def corrected(C: Array, CW: Array, dZ: Array, W: Array) -> tuple[Array, Array]:
+    """Follow the true derivatives of the loss."""
+    del C, CW
+    sum_dZ = dZ.sum(axis=0)
+    return -(W @ sum_dZ), sum_dZ
+
+
+def no_prebias(C: Array, CW: Array, dZ: Array, W: Array) -> tuple[Array, Array]:
+    """Leave A at 0: an ordinary linear layer."""
+    del CW, W
+    return np.zeros(C.shape[1], dtype=C.dtype), dZ.sum(axis=0)
+
+
+RULES: Final[dict[Variant, Rule]] = {"original": original, "corrected": corrected, "no-prebias": no_prebias}
