@@ -1,5 +1,6 @@
 """The versions and the machine that results come from."""
 
+import functools
 import platform
 import subprocess
 from pathlib import Path
@@ -12,8 +13,9 @@ from threadpoolctl import threadpool_info
 import qm7cli
 
 
+@functools.cache
 def environment() -> dict[str, Any]:
-    """Return the versions and the machine that results come from."""
+    """Return what ``results.yaml`` tells of where it was made: versions, commit, BLAS, processor."""
     blas = {
         f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
         for library in threadpool_info()

@@ -1,0 +1,82 @@
+"""Data sets and the installed command."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import molecules
+from qm7cli import dataset
+from qm7cli.config import resolve
+
+QUICK = (  # a run of a second
+    "network.hidden=[20,10]",
+    "training.iterations=300",
+    "training.checkpoint_every=100",
+    "evaluation.every=100",
+    "evaluation.draws=3",
+)
+
+
+@pytest.fixture(scope="session")
+def mat(tmp_path_factory):
+    """A data set file of 60 small molecules."""
+    return molecules.write(tmp_path_factory.mktemp("data") / "small.mat")
+
+
+@pytest.fixture(scope="session")
+def small(mat):
+    """The data set of 60 small molecules."""
+    return dataset.load(mat)
+
+
+@pytest.fixture(scope="session")
+def qm7():
+    """QM7, where QM7_DATA names it."""
+    if not os.environ.get("QM7_DATA"):
+        pytest.skip("QM7_DATA names no data set")
+    return dataset.load(dataset.locate(None))
+
+
+@pytest.fixture
+def quick():
+    """Makes a quick experiment, with settings."""
+
+    def make(*assignments, **flags):
+        return resolve(None, [*QUICK, *assignments], flags)
+
+    return make
+
+
+@pytest.fixture
+def command(tmp_path, mat):
+    """Runs the installed qm7 in an empty directory, with the small data set as $QM7_DATA."""
+
+    def run(*args, status=0, **environment):
+        done = subprocess.run(
+            [qm7_path(), *map(str, args)],
+            cwd=tmp_path,
+            env={**os.environ, "QM7_DATA": str(mat), **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def quick_flags():
+    """The flags of a quick training."""
+    return [part for assignment in QUICK for part in ("--set", assignment)]
+
+
+def qm7_path():
+    """Return the command that is installed beside this Python."""
+    return str(Path(sys.executable).with_name("qm7"))

@@ -1,0 +1,34 @@
+"""Small made-up molecules, so that tests need no data set."""
+
+import numpy as np
+from scipy.io import savemat
+
+from reference import coulomb_matrix
+
+ELEMENTS = (1, 6, 7, 8)
+ENERGIES = {1: -60.0, 6: -170.0, 7: -120.0, 8: -110.0}  # kcal/mol an atom
+
+
+def variables(molecules=60, n=7, folds=5, seed=0):
+    """Return the variables of a data set file, of the dtypes that qm7.mat has."""
+    rng = np.random.default_rng(seed)
+    Z = np.zeros((molecules, n), dtype=np.float32)
+    R = np.zeros((molecules, n, 3), dtype=np.float32)
+    T = np.zeros((1, molecules), dtype=np.float32)
+    grid = np.array([(x, y, z) for x in range(3) for y in range(3) for z in range(3)]) * 2.4  # bohr
+    for k in range(molecules):
+        atoms = rng.integers(3, n + 1)
+        Z[k, :atoms] = rng.choice(ELEMENTS, atoms)
+        R[k, :atoms] = rng.permutation(grid)[:atoms] + rng.normal(0, 0.2, (atoms, 3))
+        C = coulomb_matrix(Z[k], R[k])
+        T[0, k] = sum(ENERGIES[int(z)] for z in Z[k, :atoms]) - np.triu(C, 1).sum()
+    X = np.array([coulomb_matrix(*molecule) for molecule in zip(Z, R, strict=True)], dtype=np.float32)
+    P = rng.permutation(molecules).reshape(folds, -1)
+    return {"X": X, "T": T, "Z": Z, "R": R, "P": P}
+
+
+def write(path, changes=None, **kwargs):
+    """Write a data set file; `changes` replaces variables, or leaves them out where None."""
+    content = {**variables(**kwargs), **(changes or {})}
+    savemat(path, {name: value for name, value in content.items() if value is not None}, do_compression=True)
+    return path

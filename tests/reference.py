@@ -1,0 +1,119 @@
+"""The algorithm of Montavon et al. (NIPS 2012), slow and obvious, one molecule and one number at a time.
+
+Written from the equations and independent of the package: tests compare it with what the package does. Every function
+takes its random numbers as arguments and computes in the floating-point type of its input.
+"""
+
+import math
+
+import numpy as np
+
+
+def coulomb_matrix(Z, R):
+    """C_ii = 0.5 Z_i^2.4, C_ij = Z_i Z_j / |R_i - R_j|, in atomic units; zero where Z is."""
+    n = len(Z)
+    C = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            if i == j:
+                C[i, i] = 0.5 * Z[i] ** 2.4
+            elif Z[i] and Z[j]:
+                C[i, j] = Z[i] * Z[j] / math.dist(R[i], R[j])
+    return C
+
+
+def random_sorted(C, noise):
+    """Order rows and columns by row norm plus noise, largest first, and read off the upper triangle."""
+    n = len(C)
+    keys = [math.sqrt(sum(float(c) ** 2 for c in C[i])) + float(noise[i]) for i in range(n)]
+    order = sorted(range(n), key=lambda i: -keys[i])
+    return np.array([C[order[i], order[j]] for i in range(n) for j in range(i, n)])
+
+
+def largest_entries(draws):
+    """Return the maximum of each entry over the draws (draws, molecules, entries)."""
+    return np.array([max(draw[k, j] for draw in draws for k in range(draw.shape[0])) for j in range(draws[0].shape[1])])
+
+
+def expand(triangles, largest, step):
+    """tanh((x_j - threshold) / step) for the thresholds 0, step, 2 step, ... < max_j + step."""
+    columns = []
+    for j in range(triangles.shape[1]):
+        threshold = 0.0
+        while threshold < float(largest[j]) + step:
+            columns.append([math.tanh((float(x) - threshold) / step) for x in triangles[:, j]])
+            threshold += step
+    return np.array(columns).T
+
+
+class Normalisation:
+    """Centre every feature, and divide all by the standard deviation of the centred feature matrix."""
+
+    def __init__(self, features):
+        self.mean = features.mean(axis=0)
+        self.std = math.sqrt(((features - self.mean) ** 2).mean())
+
+    def __call__(self, features):
+        return (features - self.mean) / self.std
+
+
+class Linear:
+    """Z = (X - A) W + B, with the published and the true rule for A and B."""
+
+    def __init__(self, W, variant):
+        self.W, self.A, self.B = W, np.zeros_like(W[:, 0]), np.zeros_like(W[0])
+        self.variant = variant
+
+    def forward(self, X):
+        self.X = X
+        return (X - self.A) @ self.W + self.B
+
+    def backward(self, dZ):
+        m, n = self.W.shape
+        self.dW = (self.X - self.A).T @ dZ
+        if self.variant == "original":
+            self.dA = -(self.X - self.A).sum(axis=0)
+            self.dB = dZ.sum(axis=0) + self.dA @ self.W
+        if self.variant == "corrected":
+            self.dA = -(dZ.sum(axis=0) @ self.W.T)
+            self.dB = dZ.sum(axis=0)
+        if self.variant == "no-prebias":
+            self.dA = np.zeros_like(self.A)
+            self.dB = dZ.sum(axis=0)
+        return np.asarray(math.sqrt(m / n), dtype=dZ.dtype) * (dZ @ self.W.T)
+
+    def update(self, rate):
+        r = np.asarray(rate / math.sqrt(len(self.A)), dtype=self.W.dtype)
+        self.W = self.W - r * self.dW
+        self.A = self.A - r * self.dA
+        self.B = self.B - r * self.dB
+
+
+class Network:
+    """Linear layers, 1.5 tanh(z / 1.5) between them, and the average of all parameters."""
+
+    def __init__(self, weights, variant):
+        self.layers = [Linear(W.copy(), variant) for W in weights]
+        self.average = [(layer.W, layer.A, layer.B) for layer in self.layers]
+
+    def step(self, X, targets, rate, iteration, history=0.1):
+        """One iteration on features (b, m) and energies (b,) in standard deviations; iterations count from 1."""
+        hidden = []
+        for layer in self.layers[:-1]:
+            t = np.tanh(layer.forward(X) / 1.5)
+            hidden.append(t)
+            X = (1.5 * t).astype(t.dtype)
+        output = self.layers[-1].forward(X)[:, 0]
+        signal = (output - targets)[:, None]
+        for k in reversed(range(len(self.layers))):
+            signal = self.layers[k].backward(signal)
+            if k:
+                signal = signal * (1 - hidden[k - 1] ** 2)
+        for layer in self.layers:
+            layer.update(rate)
+        a = (1 / history) / (1 / history + iteration)
+        self.average = [
+            tuple((a * new + (1 - a) * old).astype(new.dtype) for new, old in zip((layer.W, layer.A, layer.B), average))
+            for layer, average in zip(self.layers, self.average)
+        ]
+        return output - targets

@@ -1,0 +1,108 @@
+import re
+
+import pytest
+import yaml
+
+from qm7cli.config import Experiment, default_name, differing_keys, read_experiment, resolve
+from qm7cli.errors import QM7Error
+from qm7cli.files import format_yaml
+
+
+def test_the_defaults_are_the_constants_of_the_reference():
+    assert Experiment().model_dump(mode="json") == yaml.safe_load("""
+        variant: original
+        seed: 0
+        data: null
+        split: {scheme: published, folds: null, count: 5, seed: 0}
+        encoding: {noise: 1.0, step: 1.0}
+        network: {hidden: [400, 100]}
+        training:
+          iterations: 1000000
+          batch_size: 25
+          schedule: [[1, 0.001], [501, 0.0025], [2501, 0.005], [12501, 0.01]]
+          history: 0.1
+          checkpoint_every: 10000
+        evaluation: {draws: 10, every: 25000}
+        """)
+
+
+def test_flags_go_before_set_before_the_file_before_the_defaults(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("seed: 1\nvariant: corrected\ntraining: {iterations: 7, batch_size: 8}\n")
+    experiment = resolve(file, ["seed=2", "training.iterations=9"], {"seed": 3, "variant": None})
+    assert (experiment.seed, experiment.variant) == (3, "corrected")
+    assert (experiment.training.iterations, experiment.training.batch_size) == (9, 8)
+    assert experiment.encoding.noise == 1.0
+
+
+def test_numbers_that_yaml_leaves_strings_are_read():
+    experiment = resolve(None, ["training.iterations=2e4", "encoding.noise=5e-1", "training.schedule=[[1, 1e-3]]"], {})
+    assert experiment.training.iterations == 20_000
+    assert experiment.encoding.noise == 0.5
+    assert experiment.training.schedule == [(1, 0.001)]
+
+
+def test_the_resolved_experiment_reads_back_the_same(tmp_path):
+    experiment = resolve(None, ["split.folds=[3, 1]", "data=a b.mat", "encoding.noise=0.1"], {"variant": "no-prebias"})
+    (tmp_path / "x.yaml").write_text(format_yaml(experiment.model_dump(mode="json")))
+    assert read_experiment(tmp_path / "x.yaml") == experiment
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("varaint: original", 'line 1: unknown key varaint; did you mean "variant"?'),
+        ("seed: 1\ntraining:\n  iteratons: 5", 'line 3: unknown key training.iteratons; did you mean "iterations"?'),
+        ("variant: corected", 'variant is "corected", not one of original, corrected, no-prebias; did you mean "corrected"'),
+        ("split: {scheme: stratifed}", 'split.scheme is "stratifed", not one of published, stratified, random; did you'),
+        ("seed: -1", "seed is -1, but should be greater than or equal to 0"),
+        ("seed: yes", "seed is true, but a number is needed here"),
+        ("training: {iterations: many}", 'training.iterations is "many", but should be a valid integer'),
+        ("training: {iterations: 1.5}", "training.iterations is 1.5, but should be a valid integer"),
+        ("training: 5", "training is 5, but should be a valid dictionary"),
+        ("encoding: {noise: .nan}", "encoding.noise is NaN, but should be a finite number"),
+        ("encoding: {step: 0}", "encoding.step is 0, but should be greater than 0"),
+        ("network: {hidden: [10, 0]}", "network.hidden.1 is 0, but should be greater than or equal to 1"),
+        ("training: {schedule: [[2, 0.1]]}", "but a schedule is a list of [iteration, rate] that starts at iteration 1"),
+        ("training: {schedule: [[1, 0.1], [1, 0.2]]}", "but a schedule is a list of [iteration, rate]"),
+        ("split: {folds: [0, 0]}", "but folds are a list of different numbers"),
+        ("seed: 1\nvariant: [", "line 2: this is not YAML"),
+        ("- a", "an experiment file holds keys and values, not a list"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_its_place(tmp_path, text, message):
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    with pytest.raises(QM7Error, match=re.escape(message)) as error:
+        resolve(file, [], {})
+    assert str(error.value).startswith(str(file))
+
+
+def test_a_mistake_in_an_assignment_names_the_assignment():
+    with pytest.raises(QM7Error, match=re.escape("--set training.batch: unknown key training.batch; did you mean")):
+        resolve(None, ["training.batch=5"], {})
+    with pytest.raises(QM7Error, match="write KEY=VALUE"):
+        resolve(None, ["seed"], {})
+    with pytest.raises(QM7Error, match=re.escape('--variant: variant is "x", not one of')):
+        resolve(None, [], {"variant": "x"})
+
+
+def test_a_file_that_is_missing_or_no_text_is_one_sentence(tmp_path):
+    with pytest.raises(QM7Error, match=r"cannot read .*none.yaml: No such file"):
+        resolve(tmp_path / "none.yaml", [], {})
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(QM7Error, match="is not a text file"):
+        resolve(tmp_path / "x.yaml", [], {})
+
+
+def test_only_settings_that_change_the_numbers_make_another_configuration():
+    free = ["data=x.mat", "split.folds=[2]", "training.iterations=5", "training.checkpoint_every=2", "evaluation.every=3"]
+    assert differing_keys(resolve(None, free, {}), Experiment()) == []
+    other = resolve(None, ["encoding.noise=2", "split.seed=1"], {"seed": 4})
+    assert differing_keys(other, Experiment()) == ["seed", "split.seed", "encoding.noise"]
+
+
+def test_the_default_name_tells_the_settings_that_differ():
+    experiment = resolve(None, ["encoding.noise=0.5", "network.hidden=[20, 10]"], {"seed": 3, "variant": "corrected"})
+    assert default_name(experiment, "qm7") == "qm7-corrected-seed3-encoding.noise=0.5-network.hidden=20,10"
+    assert default_name(Experiment(), "qm7") == "qm7-original-seed0"

@@ -1,0 +1,128 @@
+import re
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+import molecules
+from qm7cli import dataset
+from qm7cli.errors import QM7Error
+
+GOOD = molecules.variables()
+
+
+def changed(name, place, value):
+    array = GOOD[name].astype(float)
+    array[place] = value
+    return {name: array}
+
+
+def test_a_file_is_read_as_it_is_with_its_fingerprint(mat, small):
+    assert len(small) == 60
+    np.testing.assert_array_equal(small.T, GOOD["T"][0])
+    np.testing.assert_array_equal(small.P, GOOD["P"])
+    for name in ("X", "Z", "R"):
+        array = getattr(small, name)
+        np.testing.assert_array_equal(array, GOOD[name])
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+    assert len(small.sha256) == 64
+    assert small.name == mat.stem
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"X": None}, "the variable X is missing"),
+        ({"P": None}, "the variable P is missing"),
+        ({"X": GOOD["X"][:, :, :5]}, "X has the shape (60, 7, 5); it should be (molecules, n, n)"),
+        ({"X": GOOD["X"][:, 0]}, "X has the shape (60, 7); it should have 3 dimensions"),
+        ({"T": GOOD["T"][:, :50]}, "T has the shape (50,); with X as it is, it should be (60,)"),
+        ({"Z": GOOD["Z"][:, :6]}, "Z has the shape (60, 6); with X as it is, it should be (60, 7)"),
+        ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with X as it is, it should be (60, 7, 3)"),
+        ({"T": np.array([["a"] * 60], dtype=object)}, "T holds object, not real numbers"),
+        ({"X": GOOD["X"].astype(complex)}, "X holds complex"),
+        (changed("T", (0, 3), np.nan), "T is not finite at (0, 3)"),
+        (changed("R", (1, 2, 0), np.inf), "R is not finite at (1, 2, 0)"),
+        (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
+        (changed("P", (0, 0), 60), "P is no partition of the 60 molecules"),
+        ({"P": GOOD["P"][:4]}, "P is no partition of the 60 molecules"),
+        ({"P": GOOD["P"] * 1.5}, "P is no partition of the 60 molecules"),
+    ],
+)
+def test_a_file_with_wrong_variables_is_refused_with_the_reason(tmp_path, changes, message):
+    path = molecules.write(tmp_path / "x.mat", changes)
+    with pytest.raises(QM7Error, match=re.escape(message)) as error:
+        dataset.load(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_matlab_s_doubles_are_as_good(tmp_path, small):
+    path = molecules.write(tmp_path / "x.mat", {name: array.astype(float) for name, array in GOOD.items()})
+    loaded = dataset.load(path)
+    np.testing.assert_array_equal(loaded.P, small.P)
+    np.testing.assert_array_equal(loaded.X, small.X)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda _: b"", "the file is empty"),
+        (lambda _: b"<html>404 not found</html>" * 20, "this is not a MATLAB file"),
+        (lambda good: good[: len(good) // 2], "the file is damaged or cut off"),
+        (lambda good: good[:60], "the file is damaged or cut off"),
+        (lambda good: good[:3000] + b"\0" * 500 + good[3500:], "the file is damaged or cut off"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, mat, content, message):
+    path = tmp_path / "x.mat"
+    path.write_bytes(content(mat.read_bytes()))
+    with pytest.raises(QM7Error, match=message):
+        dataset.load(path)
+
+
+def test_the_data_set_is_looked_for_where_the_help_says(tmp_path, monkeypatch, mat):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QM7_DATA", raising=False)
+    with pytest.raises(QM7Error, match=r"looked at --data, not given; \$QM7_DATA, not set; data/qm7.mat, which does not"):
+        dataset.locate(None)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/qm7.mat").write_bytes(mat.read_bytes())
+    assert dataset.locate(None) == dataset.DEFAULT_PATH
+    monkeypatch.setenv("QM7_DATA", str(tmp_path))
+    with pytest.raises(QM7Error, match=r"looked at \$QM7_DATA, .*, which is no file"):
+        dataset.locate(None)
+    monkeypatch.setenv("QM7_DATA", str(mat))
+    assert dataset.locate(None) == mat
+    with pytest.raises(QM7Error, match="looked at none.mat, which does not exist"):
+        dataset.locate("none.mat")
+
+
+def test_the_description_counts_what_is_there(tmp_path):
+    two = {
+        "Z": np.array([[1, 1, 0], [8, 1, 1]]),
+        "R": np.array([[[0, 0, 0], [2, 0, 0], [0, 0, 0]], [[0, 0, 0], [2, 0, 0], [0, 4, 0]]], dtype=float),
+        "T": np.array([[-100.0, -200.0]]),
+        "P": np.array([[0], [1]]),
+    }
+    two["X"] = molecules.np.array([molecules.coulomb_matrix(*m) for m in zip(two["Z"], two["R"], strict=True)])
+    two["X"][0, 0, 0] += 0.25
+    savemat(tmp_path / "two.mat", two)
+    description = dataset.describe(dataset.load(tmp_path / "two.mat"))
+    assert description["molecules"] == "2"
+    assert description["atoms per molecule"] == "2 to 3, mean 2.50; room for 3"
+    assert description["atoms of each element"] == "H 4, O 1"
+    assert description["energy, kcal/mol"] == "-200.00 to -100.00, mean -150.00, std 50.00"
+    assert description["mean energy of each fold"] == "-100.00, -200.00"
+    assert description["X against Z and R"] == "largest difference 0.25 hartree, in molecule 0"
+    assert description["this SHA-256 is"] == "not the published file's"
+
+
+@pytest.mark.realdata
+def test_the_folds_of_qm7_give_the_mean_predictor_s_published_error(qm7):
+    maes = []
+    for fold in qm7.P:
+        rest = np.setdiff1d(np.arange(len(qm7)), fold)
+        maes.append(np.abs(qm7.T[fold] - qm7.T[rest].mean(dtype=float)).mean(dtype=float))
+    assert np.mean(maes) == pytest.approx(179.02, abs=0.01)
+    assert np.std(maes) == pytest.approx(0.08, abs=0.01)

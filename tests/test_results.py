@@ -1,0 +1,151 @@
+import pytest
+import yaml
+
+from qm7cli.errors import QM7Error
+from qm7cli.results import (
+    FoldResult,
+    evaluate_run,
+    fold_directory,
+    lock_fold,
+    open_run,
+    read_fold,
+    read_results,
+    summary,
+    trained_folds,
+    write_fold,
+)
+from qm7cli.runner import train_run
+
+COMPLETE = FoldResult(fold=0, status="complete", mae=3.0, rmse=5.0, train_mae=1.0, train_rmse=2.0, iterations=9, seconds=1.0)
+
+
+@pytest.fixture
+def run(tmp_path, quick, small):
+    """A run directory, opened but not trained."""
+    path = tmp_path / "run"
+    open_run(path, quick(), [0, 2], small, overwrite=False)
+    for fold in (0, 2):
+        fold_directory(path, fold).mkdir()
+    return path
+
+
+def test_the_summary_is_mean_and_population_standard_deviation_of_the_complete_folds():
+    records = [{"mae": 3.0, "rmse": 5.0}, {"mae": 4.0, "rmse": 5.0}, {"mae": None, "rmse": None}]
+    assert summary(records) == {"mae": {"mean": 3.5, "std": 0.5}, "rmse": {"mean": 5.0, "std": 0.0}}
+    assert summary(records[:1])["mae"] == {"mean": 3.0, "std": None}
+    assert summary(records[2:])["mae"] == {"mean": None, "std": None}
+
+
+def test_results_are_as_documented_and_plain_yaml(run, small):
+    write_fold(run, COMPLETE, small)
+    write_fold(run, FoldResult(fold=2, status="partial", iterations=4, seconds=0.5), small)
+    results = yaml.safe_load((run / "results.yaml").read_text())
+    assert list(results) == [
+        "format", "variant", "units", "status", "dataset", "folds", "mae", "rmse", "config", "environment",
+    ]  # fmt: skip
+    assert results["status"] == "partial"
+    assert results["dataset"] == {"name": "small", "sha256": small.sha256, "molecules": 60, "split": "published"}
+    assert [fold["fold"] for fold in results["folds"]] == [0, 2]
+    assert results["folds"][0]["mae"] == 3.0
+    assert results["mae"] == {"mean": 3.0, "std": None}
+    assert results["config"]["split"]["folds"] == [0, 2]
+    assert results["environment"]["threads"] == 1
+    assert results["environment"]["finished"] is None
+    started = results["environment"]["started"]
+    write_fold(run, COMPLETE.model_copy(update={"fold": 2}), small)
+    results = read_results(run)
+    assert results["status"] == "complete"
+    assert results["environment"]["started"] == started <= results["environment"]["finished"]
+
+
+def test_a_diverged_fold_says_why_and_makes_the_run_diverged(run, small):
+    write_fold(run, COMPLETE, small)
+    write_fold(run, FoldResult(fold=2, status="diverged", iterations=4, seconds=0.5, reason="it did"), small)
+    results = read_results(run)
+    assert results["status"] == "diverged"
+    assert results["folds"][1]["reason"] == "it did"
+    assert "reason" not in results["folds"][0]
+
+
+def test_another_configuration_is_refused_naming_what_differs(run, quick, small):
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(QM7Error, match=r"a run of another configuration \(variant, encoding.noise\)"):
+        open_run(run, quick("encoding.noise=2", variant="corrected"), [0], small, overwrite=False)
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_another_data_set_is_refused(run, quick, small):
+    from dataclasses import replace
+
+    write_fold(run, COMPLETE, small)
+    with pytest.raises(QM7Error, match="another configuration.*SHA-256"):
+        open_run(run, quick(), [0], replace(small, sha256="0" * 64), overwrite=False)
+
+
+def test_the_configuration_lists_all_folds_that_were_asked_for(run, quick, small):
+    open_run(run, quick("training.iterations=500"), [4], small, overwrite=False)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["split"]["folds"] == [0, 2, 4]
+    assert config["training"]["iterations"] == 500
+
+
+def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuration(run, quick, small):
+    for fold in (0, 2):
+        write_fold(run, COMPLETE.model_copy(update={"fold": fold}), small)
+    open_run(run, quick(), [2], small, overwrite=True)
+    assert [read_fold(run, fold) is None for fold in (0, 2)] == [False, True]
+    open_run(run, quick(seed=1), [2], small, overwrite=True)
+    assert read_fold(run, 0) is None
+
+
+def test_a_fold_in_training_is_not_overwritten(run, quick, small):
+    with lock_fold(run, 0):
+        write_fold(run, COMPLETE, small)
+        with pytest.raises(QM7Error, match="fold 0 of .* is being trained by another process"):
+            open_run(run, quick(), [0], small, overwrite=True)
+    assert read_fold(run, 0) == COMPLETE
+
+
+def test_a_directory_with_other_files_is_left_alone(tmp_path, quick, small):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(QM7Error, match="is a directory with other files, not a run"):
+        open_run(tmp_path, quick(), [0], small, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(QM7Error, match="is a file, not a directory"):
+        open_run(tmp_path / "thesis.tex", quick(), [0], small, overwrite=False)
+
+
+@pytest.mark.parametrize("text", ["", "fold: [", "fold: 0\nstatus: lost\niterations: 1\nseconds: 1\n", "[1]"])
+def test_a_damaged_result_is_one_sentence(run, text):
+    (fold_directory(run, 0) / "result.yaml").write_text(text)
+    with pytest.raises(QM7Error, match=r"result.yaml"):
+        read_fold(run, 0)
+
+
+def test_damaged_results_are_one_sentence(run):
+    (run / "results.yaml").write_text("folds: []")
+    with pytest.raises(QM7Error, match="results.yaml is damaged"):
+        read_results(run)
+
+
+def test_evaluating_a_run_gives_the_digits_of_its_results(run, quick, small):
+    train_run(quick(), small, run)
+    results, again = read_results(run), evaluate_run(run, small, parts=("test", "train"))
+    for record, fold in zip(results["folds"], again["folds"], strict=True):
+        for metric in ("mae", "rmse", "train_mae", "train_rmse"):
+            assert record[metric] == fold[metric]
+    assert again["mae"] == results["mae"]
+    assert trained_folds(run) == [0, 1, 2, 3, 4]
+    assert [fold["fold"] for fold in evaluate_run(run, small, folds=[3, 1])["folds"]] == [1, 3]
+
+
+def test_a_run_without_the_fold_or_of_another_data_set_is_not_evaluated(run, quick, small):
+    from dataclasses import replace
+
+    with pytest.raises(QM7Error, match="is no run with a finished fold"):
+        evaluate_run(run, small)
+    train_run(quick("split.folds=[2]"), small, run)
+    with pytest.raises(QM7Error, match="has no finished fold 1; it has 2"):
+        evaluate_run(run, small, folds=[1])
+    with pytest.raises(QM7Error, match="fold 2 of .* was trained on another data set"):
+        evaluate_run(run, replace(small, sha256="0" * 64))

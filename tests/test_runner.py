@@ -1,0 +1,101 @@
+import os
+import signal
+
+import pytest
+
+from qm7cli import runner
+from qm7cli.errors import QM7Error
+from qm7cli.results import lock_fold, open_run, read_results
+from qm7cli.runner import train_run
+
+
+def bits(run):
+    return {path.relative_to(run): path.read_bytes() for path in run.glob("fold-*/*") if path.stem in {"model", "predictions"}}
+
+
+def test_folds_in_processes_of_their_own_give_the_same_bits(tmp_path, quick, small):
+    alone = train_run(quick(), small, tmp_path / "alone")
+    beside = train_run(quick(), small, tmp_path / "beside", jobs=3)
+    assert list(alone) == sorted(beside) == [0, 1, 2, 3, 4]
+    assert all(alone[fold].mae == beside[fold].mae for fold in alone)
+    assert len(bits(tmp_path / "alone")) == 10
+    assert bits(tmp_path / "alone") == bits(tmp_path / "beside")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_progress_comes_from_every_fold(tmp_path, quick, small, jobs):
+    seen = []
+    outcomes = train_run(quick("split.folds=[1, 4]"), small, tmp_path / "run", jobs=jobs, report=seen.append)
+    for fold in (1, 4):
+        maes = [progress.mae for progress in seen if progress.fold == fold and progress.mae is not None]
+        assert len(maes) == 3
+        assert maes[-1] == outcomes[fold].mae
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_fold_that_fails_does_not_keep_the_others(tmp_path, quick, small, jobs):
+    run = tmp_path / "run"
+    experiment = quick("split.folds=[0, 3, 4]")
+    open_run(run, experiment, [3], small, overwrite=False)
+    with lock_fold(run, 3):
+        outcomes = train_run(experiment, small, run, jobs=jobs)
+    assert outcomes[3] == f"fold 3 of {run} is being trained by another process"
+    assert outcomes[0].status == outcomes[4].status == "complete"
+
+
+def test_a_worker_that_is_killed_is_noticed_and_the_others_go_on(tmp_path, quick, small, monkeypatch):
+    processes = {}
+    start = runner._start
+
+    def start_and_remember(experiment, dataset, fold, run):
+        connection, process = start(experiment, dataset, fold, run)
+        processes[fold.number] = process
+        return connection, process
+
+    def kill_the_first(progress):
+        if progress.fold == 0:
+            processes[0].kill()
+
+    monkeypatch.setattr(runner, "_start", start_and_remember)
+    experiment = quick("split.folds=[0, 1]", "training.iterations=2000")
+    outcomes = train_run(experiment, small, tmp_path / "run", jobs=2, report=kill_the_first)
+    assert outcomes[0] == "fold 0: its process ended by signal SIGKILL; run again to go on"
+    assert outcomes[1].status == "complete"
+    monkeypatch.undo()
+    resumed = train_run(experiment, small, tmp_path / "run", jobs=2)
+    assert resumed[0].status == "complete"
+    train_run(experiment, small, tmp_path / "alone")
+    assert bits(tmp_path / "alone") == bits(tmp_path / "run")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_stop_leaves_the_folds_begun_partial_and_begins_no_other(tmp_path, quick, small, jobs):
+    experiment = quick("training.iterations=1000000")
+    seen = []
+    outcomes = train_run(experiment, small, tmp_path / "run", jobs=jobs, report=seen.append, stopped=lambda: bool(seen))
+    assert {outcome.status for outcome in outcomes.values()} == {"partial"}
+    assert len(outcomes) == jobs
+    assert read_results(tmp_path / "run")["status"] == "partial"
+
+
+def test_nothing_is_touched_when_the_stop_comes_first(tmp_path, quick, small):
+    assert train_run(quick(), small, tmp_path / "run", stopped=lambda: True) == {}
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_fold_that_is_not_there_is_refused_before_anything_is_made(tmp_path, quick, small):
+    with pytest.raises(QM7Error, match="there is no fold 9"):
+        train_run(quick("split.folds=[9]"), small, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_first_signal_asks_to_stop_and_a_second_interrupt_does_so_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with runner.stop_on_signals() as request:
+        assert not request()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request()
+        assert request.signal == signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before

@@ -1,0 +1,274 @@
+"""The loop of training, above all: it follows the reference, and stopping it changes no bit."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import reference
+from qm7cli import training
+from qm7cli.encoding import FIT_DRAWS
+from qm7cli.errors import QM7Error
+from qm7cli.files import read_arrays
+from qm7cli.results import fold_directory, open_run, read_fold, read_results
+from qm7cli.seeds import Purpose, stream
+from qm7cli.splits import chosen_folds
+from qm7cli.training import FoldTraining, evaluation_due, train_fold
+from qm7cli.variants import RULES
+
+STEPS = 200
+# A step rounds each parameter once more, by at most 2^-24 of the largest: 200 steps, if all roundings pointed the
+# same way, would make 200 x 2^-24 = 1.2e-5 of it. Products rounded inside a step are smaller by the learning rate.
+TOLERANCE = STEPS * 2.0**-24
+
+
+def reference_steps(fold_training, dtype, steps):
+    """Yield the reference's network after each step, from the same random numbers as `fold_training`."""
+    experiment, dataset, fold = fold_training.experiment, fold_training.dataset, fold_training.fold
+    n, b = dataset.Z.shape[1], experiment.training.batch_size
+    X = dataset.X.astype(dtype)
+
+    def draws(purpose, molecules, *index):
+        noise = stream(experiment.seed, fold.number, purpose, *index).standard_normal((len(molecules), n), np.float32)
+        return np.array([reference.random_sorted(X[k], e) for k, e in zip(molecules, noise, strict=True)])
+
+    fit = draws(Purpose.ENCODER, np.tile(fold.train, FIT_DRAWS + 1)).reshape(FIT_DRAWS + 1, len(fold.train), -1)
+    largest = reference.largest_entries(fit[:-1])
+    normalise = reference.Normalisation(reference.expand(fit[-1], largest, 1.0))
+    energies = dataset.T[fold.train].astype(float)
+    targets = ((dataset.T - energies.mean()) / energies.std()).astype(dtype)
+
+    weights = [layer.W.astype(dtype) for layer in fold_training.network.layers]
+    network = reference.Network(weights, experiment.variant)
+    per_block = training.BLOCK // b
+    for block in itertools.count():
+        chosen = stream(experiment.seed, fold.number, Purpose.MINIBATCHES, block).integers(
+            0, len(fold.train), per_block * b
+        )
+        drawn = draws(Purpose.PERMUTATIONS, fold.train[chosen], block)
+        for place in range(per_block):
+            iteration = block * per_block + place + 1
+            part = slice(place * b, (place + 1) * b)
+            features = normalise(reference.expand(drawn[part], largest, 1.0)).astype(dtype)
+            rate = [r for start, r in experiment.training.schedule if start <= iteration][-1]
+            network.step(features, targets[fold.train[chosen[part]]], rate, iteration)
+            yield network
+            if iteration == steps:
+                return
+
+
+def assert_close(fast, slow):
+    assert fast.dtype == np.float32
+    np.testing.assert_allclose(fast, slow, rtol=0, atol=TOLERANCE * max(1, abs(slow).max()))
+
+
+def assert_follows(fold_training, dtype, steps):
+    for slow in reference_steps(fold_training, dtype, steps):
+        fold_training.iterate()
+        if fold_training.iteration % 20 == 0:
+            layers = fold_training.network.layers
+            for layer, average, other, other_average in zip(
+                layers, fold_training.network.averaged(), slow.layers, slow.average, strict=True
+            ):
+                for symbol in "WAB":
+                    assert_close(getattr(layer, symbol), getattr(other, symbol))
+                for fast, expected in zip(average, other_average, strict=True):
+                    assert_close(fast, expected)
+    assert fold_training.iteration == steps
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("variant", RULES)
+def test_the_engine_follows_the_reference_for_200_steps(small, quick, variant, dtype):
+    experiment = quick("training.schedule=[[1, 0.002], [101, 0.01]]", variant=variant)
+    fold_training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[1])
+    assert_follows(fold_training, dtype, STEPS)
+    moved = [layer.A for layer in fold_training.network.layers]
+    assert all((abs(A).max() > 10 * TOLERANCE) == (variant != "no-prebias") for A in moved)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("variant", RULES)
+def test_the_engine_follows_the_reference_on_qm7(qm7, quick, variant):
+    """At full size; the reference fits its encoder to one fold only, as it takes a second for 1,000 molecules."""
+    experiment = quick("network.hidden=[400, 100]", variant=variant)
+    fold = chosen_folds(qm7, experiment.split)[0]
+    fold_training = FoldTraining(experiment, qm7, fold._replace(train=fold.test[:200]))
+    assert_follows(fold_training, np.float64, 60)
+
+
+@pytest.fixture
+def train(small, tmp_path):
+    """Trains fold 1 of an experiment in a run directory and gives its result and files."""
+
+    def run(experiment, name="run", **kwargs):
+        path = tmp_path / name
+        open_run(path, experiment, [1], small, overwrite=kwargs.pop("overwrite", False))
+        return train_fold(experiment, small, chosen_folds(small, experiment.split)[1], path, **kwargs), path
+
+    return run
+
+
+def stop_after(iterations):
+    calls = itertools.count()
+    return lambda: next(calls) >= iterations
+
+
+def same_files(one, other):
+    names = ("model.npz", "predictions.csv")
+    return all((one / "fold-1" / name).read_bytes() == (other / "fold-1" / name).read_bytes() for name in names)
+
+
+def without_seconds(run):
+    lines = (run / "fold-1/history.csv").read_text().splitlines()
+    return [[cell for k, cell in enumerate(line.split(",")) if k != 1] for line in lines]
+
+
+@pytest.mark.parametrize("variant", RULES)
+def test_stopped_and_resumed_gives_the_same_bits(train, quick, variant):
+    undisturbed, whole = train(quick(variant=variant), "whole")
+    for stop in (0, 1, 77, 100, 121):
+        result, run = train(quick(variant=variant), stopped=stop_after(stop))
+        assert result.status == "partial"
+        assert result.mae is None
+    result, run = train(quick(variant=variant))
+    assert result.status == "complete"
+    assert (result.mae, result.train_rmse) == (undisturbed.mae, undisturbed.train_rmse)
+    assert same_files(whole, run)
+    assert without_seconds(whole) == without_seconds(run)
+
+
+def test_a_lost_process_goes_on_from_its_last_checkpoint(train, quick, monkeypatch):
+    _, whole = train(quick(), "whole")
+    iterate = FoldTraining.iterate
+
+    def die(fold_training):
+        if fold_training.iteration == 250:
+            raise KeyboardInterrupt
+        iterate(fold_training)
+
+    monkeypatch.setattr(FoldTraining, "iterate", die)
+    with pytest.raises(KeyboardInterrupt):
+        train(quick())
+    monkeypatch.undo()
+    run = whole.with_name("run")
+    assert read_fold(run, 1).iterations == 200
+    assert read_results(run)["status"] == "partial"
+    train(quick())
+    assert same_files(whole, run)
+
+
+def test_more_iterations_go_on_from_the_last_state(train, quick):
+    _, whole = train(quick("training.iterations=450"), "whole")
+    train(quick("training.iterations=130"))
+    _, run = train(quick("training.iterations=450"))
+    assert same_files(whole, run)
+    assert without_seconds(whole) == without_seconds(run)
+
+
+def test_a_finished_fold_is_kept(train, quick):
+    before, run = train(quick())
+    changed = (run / "fold-1/model.npz").stat().st_mtime_ns
+    assert train(quick())[0] == before
+    assert (run / "fold-1/model.npz").stat().st_mtime_ns == changed
+
+
+def test_fewer_iterations_than_done_are_refused(train, quick):
+    train(quick())
+    with pytest.raises(QM7Error, match="trained for 300 iterations, more than the 200 asked for"):
+        train(quick("training.iterations=200"))
+    train(quick("training.iterations=250"), "stopped", stopped=stop_after(240))
+    with pytest.raises(QM7Error, match="trained for 240 iterations, more than the 200 asked for"):
+        train(quick("training.iterations=200"), "stopped")
+
+
+def test_interim_evaluations_and_checkpoints_change_nothing(train, quick):
+    _, often = train(quick("evaluation.every=10", "training.checkpoint_every=7"), "often")
+    _, seldom = train(quick("evaluation.every=1000", "training.checkpoint_every=1000"), "seldom")
+    assert same_files(often, seldom)
+
+
+def test_all_variants_see_the_same_minibatches(small, quick):
+    folds = chosen_folds(small, quick().split)
+    seen = []
+    for variant in RULES:
+        fold_training = FoldTraining(quick(variant=variant), small, folds[0])
+        fold_training.iterate()
+        seen.append(fold_training._features)
+    assert all(np.array_equal(features, seen[0]) for features in seen)
+
+
+def test_the_model_is_the_average_after_the_last_iteration(train, small, quick):
+    experiment = quick()
+    _, run = train(experiment)
+    fold_training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[1])
+    for _ in range(300):
+        fold_training.iterate()
+    arrays = read_arrays(run / "fold-1/model.npz")
+    for k, layer in enumerate(fold_training.network.averaged()):
+        np.testing.assert_array_equal(arrays[f"layer{k}.W"], layer.W)
+
+
+def test_the_history_has_a_row_for_every_evaluation_and_the_last_is_the_result(train, quick):
+    result, run = train(quick("training.iterations=250"))
+    header, *rows = without_seconds(run)
+    assert header == ["iteration", "test_mae", "test_rmse", "train_mae", "train_rmse"]
+    assert [row[0] for row in rows] == ["100", "200", "250"]
+    assert list(map(float, rows[-1][1:])) == [result.mae, result.rmse, result.train_mae, result.train_rmse]
+
+
+def test_the_predictions_are_those_of_the_result(train, small, quick):
+    result, run = train(quick())
+    header, *lines = (run / "fold-1/predictions.csv").read_text().splitlines()
+    assert header == "molecule,target,prediction,spread"
+    molecule, target, prediction, spread = np.array([line.split(",") for line in lines], dtype=float).T
+    np.testing.assert_array_equal(molecule, small.P[1])
+    np.testing.assert_array_equal(target.astype(np.float32), small.T[small.P[1]])
+    assert abs(prediction - target).mean() == pytest.approx(result.mae, rel=1e-6)
+    assert spread.min() >= 0
+    assert spread.max() > 1
+
+
+@pytest.mark.parametrize("rate", ["1e2", "1e30"])
+def test_divergence_is_a_result_with_the_iteration_and_the_rate(train, quick, rate):
+    experiment = quick(f"training.schedule=[[1, 0.001], [151, {rate}]]")
+    result, run = train(experiment)
+    assert result.status == "diverged"
+    assert result.reason.startswith("fold 1 diverged at iteration 15")
+    assert result.reason.endswith(f"at the learning rate {float(rate):g}")
+    assert result.mae is None
+    assert read_results(run)["status"] == "diverged"
+    assert train(experiment)[0] == result  # not tried again
+    assert train(experiment, overwrite=True)[0].iterations == result.iterations  # but anew when asked
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(train, quick):
+    _, one = train(quick(), stopped=stop_after(150))
+    _, other = train(quick(seed=1), "other", stopped=stop_after(150))
+    (one / "fold-1/checkpoint.npz").write_bytes((other / "fold-1/checkpoint.npz").read_bytes())
+    with pytest.raises(QM7Error, match="belongs to another configuration"):
+        train(quick())
+
+
+def test_a_fold_whose_energies_are_all_the_same_is_refused(small, quick):
+    fold = chosen_folds(small, quick().split)[0]
+    with pytest.raises(QM7Error, match="fold 0: all training energies are the same"):
+        FoldTraining(quick(), small, fold._replace(train=fold.train[:1]))
+
+
+def test_the_rate_changes_at_the_iterations_of_the_schedule(small, quick):
+    experiment = quick("training.schedule=[[1, 0.1], [5, 0.2], [7, 0.3]]")
+    fold_training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[0])
+    assert [fold_training.rate(i) for i in (1, 4, 5, 6, 7, 99)] == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
+
+
+def test_evaluations_come_at_1_2_5_times_powers_of_ten_and_every_so_many():
+    due = [i for i in range(1, 60_001) if evaluation_due(i, 25_000)]
+    assert due == [1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000]
+
+
+def test_what_a_killed_process_has_left_is_removed(train, quick):
+    directory = fold_directory(train(quick(), stopped=stop_after(5))[1], 1)
+    (directory / ".model.npz.123.tmp").write_text("half")
+    train(quick())
+    assert not (directory / ".model.npz.123.tmp").exists()
