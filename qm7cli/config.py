@@ -164,14 +164,12 @@ def resolve(file: Path | None, assignments: Iterable[str], flags: Mapping[str, A
         if not equals or not key.strip():
             raise QM7Error(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
         tree = _nested(key.strip(), parse_yaml(text, f"--set {key}"))
-        _validate(tree, lambda _, key=key: f"--set {key}")
+        _validate(tree, f"--set {key}: ")
         _merge(merged, tree)
     for key, value in flags.items():
         if value is not None:
-            tree = _nested(key, value)
-            _validate(tree, lambda _, key=key: f"--{key.rpartition('.')[2]}")
-            _merge(merged, tree)
-    return _validate(merged, lambda _: "experiment")
+            _merge(merged, _nested(key, value))
+    return _validate(merged)
 
 
 def read_experiment(file: Path) -> Experiment:
@@ -186,17 +184,19 @@ def _read_experiment_file(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
-    _validate(tree, lambda location: f"{file}, line {_line(text, location)}")
+    _validate(tree, f"{file}, line {{line}}: ", text)
     return tree
 
 
-def _validate(tree: dict[str, Any], origin: Any) -> Experiment:
+def _validate(tree: dict[str, Any], origin: str = "", text: str = "") -> Experiment:
+    """Make an Experiment; an error begins with `origin`, with the line in the YAML `text` where that is asked for."""
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
         location = tuple(part for part in first["loc"] if not str(part).startswith("function"))
-        raise QM7Error(f"{origin(location)}: {_sentence(first, location)}") from error
+        place = origin.replace("{line}", str(_line(text, location)))
+        raise QM7Error(place + _sentence(first, location)) from error
 
 
 def _sentence(error: Any, location: tuple[str | int, ...]) -> str:

@@ -113,7 +113,10 @@ class Network:
             layer.update(rate)
         a = (1 / history) / (1 / history + iteration)
         self.average = [
-            tuple((a * new + (1 - a) * old).astype(new.dtype) for new, old in zip((layer.W, layer.A, layer.B), average))
-            for layer, average in zip(self.layers, self.average)
+            tuple(
+                (a * new + (1 - a) * old).astype(new.dtype)
+                for new, old in zip((layer.W, layer.A, layer.B), average, strict=True)
+            )
+            for layer, average in zip(self.layers, self.average, strict=True)
         ]
         return output - targets

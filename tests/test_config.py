@@ -53,8 +53,14 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
     [
         ("varaint: original", 'line 1: unknown key varaint; did you mean "variant"?'),
         ("seed: 1\ntraining:\n  iteratons: 5", 'line 3: unknown key training.iteratons; did you mean "iterations"?'),
-        ("variant: corected", 'variant is "corected", not one of original, corrected, no-prebias; did you mean "corrected"'),
-        ("split: {scheme: stratifed}", 'split.scheme is "stratifed", not one of published, stratified, random; did you'),
+        (
+            "variant: corected",
+            'variant is "corected", not one of original, corrected, no-prebias; did you mean "corrected"',
+        ),
+        (
+            "split: {scheme: stratifed}",
+            'split.scheme is "stratifed", not one of published, stratified, random; did you',
+        ),
         ("seed: -1", "seed is -1, but should be greater than or equal to 0"),
         ("seed: yes", "seed is true, but a number is needed here"),
         ("training: {iterations: many}", 'training.iterations is "many", but should be a valid integer'),
@@ -63,7 +69,10 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("encoding: {noise: .nan}", "encoding.noise is NaN, but should be a finite number"),
         ("encoding: {step: 0}", "encoding.step is 0, but should be greater than 0"),
         ("network: {hidden: [10, 0]}", "network.hidden.1 is 0, but should be greater than or equal to 1"),
-        ("training: {schedule: [[2, 0.1]]}", "but a schedule is a list of [iteration, rate] that starts at iteration 1"),
+        (
+            "training: {schedule: [[2, 0.1]]}",
+            "but a schedule is a list of [iteration, rate] that starts at iteration 1",
+        ),
         ("training: {schedule: [[1, 0.1], [1, 0.2]]}", "but a schedule is a list of [iteration, rate]"),
         ("split: {folds: [0, 0]}", "but folds are a list of different numbers"),
         ("seed: 1\nvariant: [", "line 2: this is not YAML"),
@@ -83,7 +92,7 @@ def test_a_mistake_in_an_assignment_names_the_assignment():
         resolve(None, ["training.batch=5"], {})
     with pytest.raises(QM7Error, match="write KEY=VALUE"):
         resolve(None, ["seed"], {})
-    with pytest.raises(QM7Error, match=re.escape('--variant: variant is "x", not one of')):
+    with pytest.raises(QM7Error, match=r'^variant is "x", not one of'):
         resolve(None, [], {"variant": "x"})
 
 
@@ -96,7 +105,13 @@ def test_a_file_that_is_missing_or_no_text_is_one_sentence(tmp_path):
 
 
 def test_only_settings_that_change_the_numbers_make_another_configuration():
-    free = ["data=x.mat", "split.folds=[2]", "training.iterations=5", "training.checkpoint_every=2", "evaluation.every=3"]
+    free = [
+        "data=x.mat",
+        "split.folds=[2]",
+        "training.iterations=5",
+        "training.checkpoint_every=2",
+        "evaluation.every=3",
+    ]
     assert differing_keys(resolve(None, free, {}), Experiment()) == []
     other = resolve(None, ["encoding.noise=2", "split.seed=1"], {"seed": 4})
     assert differing_keys(other, Experiment()) == ["seed", "split.seed", "encoding.noise"]

@@ -84,7 +84,9 @@ def test_a_damaged_file_is_refused(tmp_path, mat, content, message):
 def test_the_data_set_is_looked_for_where_the_help_says(tmp_path, monkeypatch, mat):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("QM7_DATA", raising=False)
-    with pytest.raises(QM7Error, match=r"looked at --data, not given; \$QM7_DATA, not set; data/qm7.mat, which does not"):
+    with pytest.raises(
+        QM7Error, match=r"looked at --data, not given; \$QM7_DATA, not set; data/qm7.mat, which does not"
+    ):
         dataset.locate(None)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/qm7.mat").write_bytes(mat.read_bytes())
@@ -94,7 +96,7 @@ def test_the_data_set_is_looked_for_where_the_help_says(tmp_path, monkeypatch, m
         dataset.locate(None)
     monkeypatch.setenv("QM7_DATA", str(mat))
     assert dataset.locate(None) == mat
-    with pytest.raises(QM7Error, match="looked at none.mat, which does not exist"):
+    with pytest.raises(QM7Error, match=r"looked at none.mat, which does not exist"):
         dataset.locate("none.mat")
 
 

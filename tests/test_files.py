@@ -42,7 +42,9 @@ def test_arrays_read_back_and_nothing_is_unpickled(tmp_path):
         files.read_arrays(tmp_path / "p.npz")
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-30], lambda b: b[:60] + b"?" + b[61:], lambda _: b"", lambda _: b"x" * 99])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-30], lambda b: b[:60] + b"?" + b[61:], lambda _: b"", lambda _: b"x" * 99]
+)
 def test_damaged_arrays_are_one_sentence(tmp_path, damage):
     path = tmp_path / "x"
     files.write_arrays(path, {"a": np.arange(300.0)})
@@ -58,14 +60,12 @@ def test_floats_in_csv_read_back_the_same():
 
 
 def test_a_lock_is_refused_while_another_process_has_it_and_free_when_that_is_dead(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from qm7cli.files import lock\n"
+        "with lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
     holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from pathlib import Path; from qm7cli.files import lock\n"
-            "with lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()",
-            str(tmp_path / ".lock"),
-        ],
+        [sys.executable, "-c", program, str(tmp_path / ".lock")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -16,7 +18,9 @@ from qm7cli.results import (
 )
 from qm7cli.runner import train_run
 
-COMPLETE = FoldResult(fold=0, status="complete", mae=3.0, rmse=5.0, train_mae=1.0, train_rmse=2.0, iterations=9, seconds=1.0)
+COMPLETE = FoldResult(
+    fold=0, status="complete", mae=3.0, rmse=5.0, train_mae=1.0, train_rmse=2.0, iterations=9, seconds=1.0
+)
 
 
 @pytest.fixture
@@ -75,10 +79,8 @@ def test_another_configuration_is_refused_naming_what_differs(run, quick, small)
 
 
 def test_another_data_set_is_refused(run, quick, small):
-    from dataclasses import replace
-
     write_fold(run, COMPLETE, small)
-    with pytest.raises(QM7Error, match="another configuration.*SHA-256"):
+    with pytest.raises(QM7Error, match=r"another configuration.*SHA-256"):
         open_run(run, quick(), [0], replace(small, sha256="0" * 64), overwrite=False)
 
 
@@ -101,7 +103,7 @@ def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuratio
 def test_a_fold_in_training_is_not_overwritten(run, quick, small):
     with lock_fold(run, 0):
         write_fold(run, COMPLETE, small)
-        with pytest.raises(QM7Error, match="fold 0 of .* is being trained by another process"):
+        with pytest.raises(QM7Error, match=r"fold 0 of .* is being trained by another process"):
             open_run(run, quick(), [0], small, overwrite=True)
     assert read_fold(run, 0) == COMPLETE
 
@@ -124,7 +126,7 @@ def test_a_damaged_result_is_one_sentence(run, text):
 
 def test_damaged_results_are_one_sentence(run):
     (run / "results.yaml").write_text("folds: []")
-    with pytest.raises(QM7Error, match="results.yaml is damaged"):
+    with pytest.raises(QM7Error, match=r"results.yaml is damaged"):
         read_results(run)
 
 
@@ -140,12 +142,10 @@ def test_evaluating_a_run_gives_the_digits_of_its_results(run, quick, small):
 
 
 def test_a_run_without_the_fold_or_of_another_data_set_is_not_evaluated(run, quick, small):
-    from dataclasses import replace
-
     with pytest.raises(QM7Error, match="is no run with a finished fold"):
         evaluate_run(run, small)
     train_run(quick("split.folds=[2]"), small, run)
     with pytest.raises(QM7Error, match="has no finished fold 1; it has 2"):
         evaluate_run(run, small, folds=[1])
-    with pytest.raises(QM7Error, match="fold 2 of .* was trained on another data set"):
+    with pytest.raises(QM7Error, match=r"fold 2 of .* was trained on another data set"):
         evaluate_run(run, replace(small, sha256="0" * 64))

@@ -10,7 +10,11 @@ from qm7cli.runner import train_run
 
 
 def bits(run):
-    return {path.relative_to(run): path.read_bytes() for path in run.glob("fold-*/*") if path.stem in {"model", "predictions"}}
+    return {
+        path.relative_to(run): path.read_bytes()
+        for path in run.glob("fold-*/*")
+        if path.stem in {"model", "predictions"}
+    }
 
 
 def test_folds_in_processes_of_their_own_give_the_same_bits(tmp_path, quick, small):

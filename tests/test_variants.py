@@ -8,7 +8,13 @@ from qm7cli.variants import RULES
 def layer():
     """X, A, W, B of a float64 layer, and the gradient dZ of a loss that is linear in Z."""
     rng = np.random.default_rng(0)
-    return rng.normal(size=(9, 5)), rng.normal(size=5), rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(9, 3))
+    return (
+        rng.normal(size=(9, 5)),
+        rng.normal(size=5),
+        rng.normal(size=(5, 3)),
+        rng.normal(size=3),
+        rng.normal(size=(9, 3)),
+    )
 
 
 def rule_at(variant, X, A, W, dZ):

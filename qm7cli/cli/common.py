@@ -60,7 +60,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for k, name in enumerate(header):
         table.add_column(name, justify="left" if k < words else "right", overflow="fold")
     for row in rows:

@@ -1,0 +1,90 @@
+import csv
+import io
+import json
+
+import pytest
+import yaml
+
+import molecules
+
+
+@pytest.fixture
+def trained(command, quick_flags, tmp_path):
+    """A run of two folds."""
+    command("train", "--out", "run", "--fold", "0", "--fold", "3", *quick_flags)
+    return yaml.safe_load((tmp_path / "run/results.yaml").read_text())
+
+
+def test_yaml_gives_the_digits_of_the_results(command, trained):
+    evaluated = yaml.safe_load(command("eval", "run", "--part", "both", "--format", "yaml").stdout)
+    metrics = ("fold", "mae", "rmse", "train_mae", "train_rmse")
+    for record, fold in zip(evaluated["folds"], trained["folds"], strict=True):
+        assert [record[metric] for metric in metrics] == [fold[metric] for metric in metrics]
+    assert (evaluated["mae"], evaluated["rmse"]) == (trained["mae"], trained["rmse"])
+
+
+def test_the_model_and_the_data_are_enough(command, trained, tmp_path):
+    for path in [*tmp_path.glob("run/*.yaml"), *tmp_path.glob("run/fold-*/*")]:
+        if path.name != "model.npz":
+            path.unlink()
+    evaluated = json.loads(command("eval", "run", "--format", "json").stdout)
+    assert evaluated["mae"] == trained["mae"]
+
+
+def test_every_format_says_the_same(command, trained):
+    documents = list(yaml.safe_load_all(command("eval", "run", "run", "--format", "yaml").stdout))
+    lines = [json.loads(line) for line in command("eval", "run", "run", "--format", "json").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(command("eval", "run", "run", "--format", "csv").stdout)))
+    table = command("eval", "run", "run").stdout.splitlines()
+    assert documents == lines
+    assert len(documents) == 2
+    assert [float(row["mae"]) for row in rows] == 2 * [fold["mae"] for fold in trained["folds"]]
+    assert [line.split()[4] for line in table[1:3]] == [f"{fold['mae']:.2f}" for fold in trained["folds"]]
+    assert f"{trained['mae']['mean']:.2f} +- {trained['mae']['std']:.2f}" in table[3]
+
+
+def test_folds_parts_and_draws_can_be_chosen(command, trained):
+    evaluated = json.loads(
+        command("eval", "run", "--fold", "3", "--draws", "1", "--part", "train", "--format", "json").stdout
+    )
+    (record,) = evaluated["folds"]
+    assert (record["fold"], record["draws"]) == (3, 1)
+    assert "mae" not in record
+    assert record["train_mae"] != trained["folds"][1]["train_mae"]
+
+
+def test_output_goes_to_a_file_whole_or_not_at_all(command, trained, tmp_path):
+    assert command("eval", "run", "--format", "csv", "--output", "out.csv").stdout == ""
+    before = (tmp_path / "out.csv").read_text()
+    assert before == command("eval", "run", "--format", "csv").stdout
+    command("eval", "run", "--fold", "1", "--output", "out.csv", status=1)
+    assert (tmp_path / "out.csv").read_text() == before
+    assert command("eval", "run", "--output", "none/x", status=1).stderr == (
+        "qm7: cannot write none/x: No such file or directory\n"
+    )
+    assert trained["folds"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_bad_input_is_one_sentence(command, tmp_path):
+    def sentence(*args):
+        done = command("eval", *args, status=1)
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+
+    assert sentence("nowhere") == "qm7: nowhere is no run with a finished fold: there is no fold-*/model.npz in it\n"
+    assert sentence("run", "--fold", "1") == "qm7: run has no finished fold 1; it has 0, 3\n"
+    model = tmp_path / "run/fold-0/model.npz"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-100])
+    assert sentence("run").startswith("qm7: run/fold-0/model.npz is damaged (")
+    model.write_bytes((tmp_path / "run/fold-0/checkpoint.npz").read_bytes())
+    assert sentence("run") == "qm7: run/fold-0/model.npz is a checkpoint, not a model\n"
+
+
+def test_another_data_set_is_refused(command, trained, tmp_path):
+    molecules.write(tmp_path / "other.mat", seed=1)
+    done = command("eval", "run", "--data", "other.mat", status=1)
+    assert done.stderr.startswith("qm7: fold 0 of run was trained on another data set: SHA-256 ")
+    assert trained["dataset"]["sha256"][:12] in done.stderr

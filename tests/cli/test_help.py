@@ -1,0 +1,43 @@
+import re
+
+import pytest
+
+import qm7cli
+
+COMMANDS = ["info", "train", "eval"]
+
+
+def test_the_version_is_that_of_the_package(command):
+    assert command("--version").stdout == f"qm7 {qm7cli.__version__}\n"
+
+
+def test_without_a_command_the_help_lists_them(command):
+    assert command().stdout == command("--help").stdout
+    assert re.findall(r"^  (\w+)  ", command().stdout.partition("Commands:")[2], re.MULTILINE) == COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_each_command_has_an_example_and_the_common_options(command, name):
+    text = command(name, "--help").stdout
+    assert re.search(rf"Example: qm7 {name} ", text)
+    assert all(option in text for option in ("--data", "--quiet", "--debug"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "trian"),
+        (["train", "--iteration", "5"], "--iteration"),
+        (["train", "--fold", "one"], "'--fold'"),
+        (["train", "--jobs", "0"], "'--jobs'"),
+        (["train", "surplus"], "surplus"),
+        (["eval"], "RUN"),
+        (["eval", "run", "--format", "xml"], "'--format'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(command, arguments, message):
+    done = command(*arguments, status=2)
+    assert done.stdout == ""
+    assert done.stderr.startswith("qm7: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr

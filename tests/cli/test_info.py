@@ -1,0 +1,38 @@
+import os
+
+import pytest
+
+
+def test_info_shows_the_data_set_as_aligned_lines_on_a_pipe(command, small):
+    lines = dict(line.split("  ", 1) for line in command("info").stdout.splitlines())
+    assert lines["molecules"].strip() == "60"
+    assert lines["folds"].strip() == "5 of 12 molecules"
+    assert lines["SHA-256"].strip() == small.sha256
+
+
+def test_quiet_info_says_with_its_status_whether_the_data_set_is_sound(command, tmp_path):
+    assert command("info", "--quiet").stdout == ""
+    (tmp_path / "broken.mat").write_bytes(b"MATLAB" + b"\0" * 200)
+    done = command("info", "--quiet", "--data", "broken.mat", status=1)
+    assert done.stderr.startswith("qm7: broken.mat: the file is damaged or cut off")
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_data_set_the_places_looked_at_are_named(command):
+    done = command("info", status=1, QM7_DATA="")
+    assert done.stderr == (
+        "qm7: no data set: looked at --data, not given; $QM7_DATA, not set; data/qm7.mat, which does not exist\n"
+    )
+
+
+def test_debug_shows_the_traceback(command):
+    with pytest.raises(AssertionError, match="Traceback"):
+        command("info", "--debug", "--data", "none.mat", status=1)
+
+
+@pytest.mark.realdata
+@pytest.mark.usefixtures("qm7")
+def test_info_on_qm7_gives_the_published_figures(command):
+    text = command("info", QM7_DATA=os.environ["QM7_DATA"]).stdout
+    for figure in ("7165", "4 to 23", "-2192.00 to -404.88, mean -1538.04, std 223.92", "5 of 1433 molecules"):
+        assert figure in text

@@ -1,0 +1,138 @@
+"""Signals, kills and several processes in one run."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from conftest import qm7_path
+
+LONG = ["--set", "training.iterations=100000", "--set", "training.checkpoint_every=200"]
+
+
+@pytest.fixture
+def start(tmp_path, mat, quick_flags):
+    """Starts a training in the background, in a process group of its own."""
+    started = []
+
+    def run(*args):
+        process = subprocess.Popen(
+            [qm7_path(), "train", "--out", "run", *quick_flags, *LONG, *args],
+            cwd=tmp_path,
+            env={**os.environ, "QM7_DATA": str(mat)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_for(condition, process=None):
+    """Wait until a condition holds; it must within a minute, and while the process runs."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def checkpoint(tmp_path, fold=0):
+    return tmp_path / f"run/fold-{fold}/checkpoint.npz"
+
+
+def read(tmp_path):
+    return yaml.safe_load((tmp_path / "run/results.yaml").read_text())
+
+
+def models(directory):
+    return {path.parent.name: path.read_bytes() for path in directory.glob("fold-*/model.npz")}
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, tmp_path, number, status, jobs):
+    process = start("--fold", "0", "--fold", "1", "--jobs", jobs)
+    wait_for(checkpoint(tmp_path).exists, process)
+    os.killpg(process.pid, number)  # as a terminal does: to workers as well
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
+    assert stdout.splitlines()[-1] == "run/results.yaml"
+    folds = read(tmp_path)["folds"]
+    assert {fold["status"] for fold in folds} == {"partial"}
+    assert len(folds) == int(jobs)
+    reached = folds[0]["iterations"]
+    assert reached >= 200
+
+    # The same command, made short, goes on from there and gives the bits of an undisturbed run.
+    more = [*LONG[2:], "--fold", "0", "--iterations", str(reached + 50)]
+    assert (
+        f"iteration {reached} of" not in command("train", "--config", "run/config.yaml", "--out", "run", *more).stderr
+    )
+    command("train", "--config", "run/config.yaml", "--out", "whole", *more)
+    assert models(tmp_path / "run") == models(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_run_killed_at_once_goes_on_to_the_same_bits(start, command, tmp_path, jobs):
+    process = start("--fold", "0", "--fold", "1", "--jobs", jobs)
+    wait_for(checkpoint(tmp_path).exists, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    reached = read(tmp_path)["folds"][0]["iterations"]
+    more = ["--fold", "0", "--iterations", str(reached + 250)]
+    command("train", "--config", "run/config.yaml", "--out", "run", *more)
+    command("train", "--config", "run/config.yaml", "--out", "whole", *more)
+    assert models(tmp_path / "run") == models(tmp_path / "whole")
+
+
+def test_workers_end_when_their_parent_is_killed(start, tmp_path):
+    process = start("--fold", "0", "--fold", "1", "--jobs", "2")
+    wait_for(lambda: checkpoint(tmp_path, 0).exists() and checkpoint(tmp_path, 1).exists(), process)
+    process.kill()
+    process.wait()
+
+    def group_is_empty():
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait_for(group_is_empty)
+    assert {fold["status"] for fold in read(tmp_path)["folds"]} == {"partial"}
+
+
+def test_two_processes_may_train_different_folds_of_a_run(start, tmp_path):
+    both = [start("--fold", fold, "--iterations", "400") for fold in ("0", "1")]
+    for process in both:
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+    assert [(fold["fold"], fold["status"]) for fold in read(tmp_path)["folds"]] == [(0, "complete"), (1, "complete")]
+    assert read(tmp_path)["config"]["split"]["folds"] == [0, 1]
+
+
+def test_a_second_process_on_the_same_fold_is_refused_at_once(start, tmp_path):
+    process = start("--fold", "0")
+    wait_for(checkpoint(tmp_path).exists, process)
+    second = start("--fold", "0")
+    _, stderr = second.communicate(timeout=30)
+    assert second.returncode == 1
+    assert stderr == "qm7: fold 0 of run is being trained by another process\n"
+    assert process.poll() is None
+    third = start("--fold", "0", "--overwrite")
+    _, stderr = third.communicate(timeout=30)
+    assert third.returncode == 1
+    assert stderr == "qm7: fold 0 of run is being trained by another process\n"
+    assert process.poll() is None
