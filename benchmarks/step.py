@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli import dataset, splits
 from qm7cli.config import Experiment, Split
+from qm7cli.engine import FoldTraining
 from qm7cli.seeds import Purpose, stream
-from qm7cli.training import FoldTraining
 from qm7cli.variants import RULES
 
 ITERATIONS = 200  # of each contestant in a turn

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from qm7cli.checkpoint import load_checkpoint, load_model, save_checkpoint, save_model
+from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import read_arrays, write_arrays
 from qm7cli.splits import chosen_folds
-from qm7cli.training import FoldTraining
 
 
 @pytest.fixture

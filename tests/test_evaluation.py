@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from qm7cli.engine import FoldTraining
 from qm7cli.splits import chosen_folds
-from qm7cli.training import FoldTraining
 
 
 @pytest.fixture

@@ -1,0 +1,172 @@
+"""The state of one fold's training, and what an iteration does to it (Montavon et al., NIPS 2012, section 4).
+
+An iteration depends on the seed, the fold and its own number alone. Minibatches are drawn and encoded in blocks;
+block k is drawn from its own streams, so a training that stopped in the middle of it draws the same block again and
+goes on with the same bits.
+"""
+
+from bisect import bisect_right
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+
+from qm7cli.checkpoint import load_checkpoint, save_checkpoint
+from qm7cli.config import Experiment, settings
+from qm7cli.dataset import Dataset
+from qm7cli.encoding import Encoder
+from qm7cli.errors import QM7Error
+from qm7cli.evaluation import Evaluation, Model
+from qm7cli.network import Network
+from qm7cli.seeds import Purpose, stream
+from qm7cli.splits import Fold
+from qm7cli.variants import RULES
+
+BLOCK: Final = 1250  # molecules drawn and encoded at once: 50 minibatches of 25, 10 MB of features
+EXPLODING: Final = 1000.0  # largest root mean square error of a minibatch, in standard deviations of the energies
+
+
+class DivergenceError(QM7Error):
+    """The training has left the numbers that a computer can go on with."""
+
+
+class FoldTraining:
+    """The state of one fold's training.
+
+    Attributes
+    ----------
+    experiment, dataset, fold
+        What is trained.
+    encoder : Encoder
+        Fitted to the training molecules.
+    energy_mean, energy_std : float
+        Of the training energies, kcal/mol.
+    targets : (molecules of the data set,) float32
+        Energies, in standard deviations from the mean.
+    network : Network
+    iteration : int
+        Iterations done.
+    seconds : float
+        Time spent on them.
+    history : list of tuple
+        A row of ``history.csv`` for each interim evaluation.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
+        self.experiment, self.dataset, self.fold = experiment, dataset, fold
+        energies = dataset.T[fold.train].astype(np.float64)
+        self.energy_mean, self.energy_std = float(energies.mean()), float(energies.std())
+        if self.energy_std == 0:
+            raise QM7Error(f"fold {fold.number}: all training energies are the same")
+        self.targets = ((dataset.T - self.energy_mean) / self.energy_std).astype(np.float32)
+        noise, step = experiment.encoding.noise, experiment.encoding.step
+        self.encoder = Encoder.fit(dataset, fold.train, noise, step, self._stream(Purpose.ENCODER))
+        sizes = [len(self.encoder.mean), *experiment.network.hidden, 1]
+        self.network = Network.initial(sizes, RULES[experiment.variant], self._stream(Purpose.WEIGHTS))
+        self.iteration = 0
+        self.seconds = 0.0
+        self.history: list[tuple[float, ...]] = []
+        self._block = -1
+
+    @classmethod
+    def resume(cls, experiment: Experiment, dataset: Dataset, fold: Fold, path: Path) -> Self:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        QM7Error
+            If it is damaged or belongs to another configuration.
+        """
+        about, P, Q = load_checkpoint(path)
+        if about["identity"] != _identity(experiment, dataset, fold):
+            raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
+        training = cls(experiment, dataset, fold)
+        network = training.network
+        if P.shape != network.P.shape:
+            raise QM7Error(f"{path} was written by another version of numpy; remove it to train this fold anew")
+        training.network = Network(network.sizes, network.rule, P, Q, about["s"])
+        training.iteration, training.seconds = about["iteration"], about["seconds"]
+        training.history = [tuple(row) for row in about["history"]]
+        return training
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        about = {
+            "identity": _identity(self.experiment, self.dataset, self.fold),
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "history": self.history,
+            "s": self.network.s,
+        }
+        save_checkpoint(path, about, self.network.P, self.network.Q)
+
+    def iterate(self) -> None:
+        """Do one iteration.
+
+        Raises
+        ------
+        DivergenceError
+            If the error of its minibatch is no number or beyond all measure.
+        """
+        training = self.experiment.training
+        b = training.batch_size
+        minibatches = max(1, BLOCK // b)
+        block, place = divmod(self.iteration, minibatches)
+        if block != self._block:
+            self._draw_block(block, minibatches * b)
+        part = slice(place * b, (place + 1) * b)
+        iteration = self.iteration + 1
+        rate = self.rate(iteration)
+        a = 1 / (1 + training.history * iteration)
+        batch_errors = self.network.step(self._features[part], self._block_targets[part], rate, a)
+        if not np.dot(batch_errors, batch_errors) < b * EXPLODING**2:  # false for nan too
+            raise DivergenceError(
+                f"fold {self.fold.number} diverged at iteration {iteration}, at the learning rate {rate:g}"
+            )
+        self.iteration = iteration
+
+    def rate(self, iteration: int) -> float:
+        """Return the learning rate of an iteration, counted from 1."""
+        schedule = self.experiment.training.schedule
+        return schedule[bisect_right(schedule, iteration, key=lambda step: step[0]) - 1][1]
+
+    def model(self) -> Model:
+        """Return the averaged network as it is now, with its encoder."""
+        return Model(
+            variant=self.experiment.variant,
+            seed=self.experiment.seed,
+            fold=self.fold.number,
+            iterations=self.iteration,
+            draws=self.experiment.evaluation.draws,
+            sha256=self.dataset.sha256,
+            train=self.fold.train,
+            test=self.fold.test,
+            encoder=self.encoder,
+            layers=self.network.averaged(),
+            energy_mean=self.energy_mean,
+            energy_std=self.energy_std,
+        )
+
+    def evaluate(self) -> tuple[Evaluation, Evaluation]:
+        """Evaluate the averaged network as it is now, on the test and on the training molecules."""
+        model = self.model()
+        return model.evaluate(self.dataset, "test", model.draws), model.evaluate(self.dataset, "train", model.draws)
+
+    def history_row(self, test: Evaluation, train: Evaluation) -> tuple[float, ...]:
+        """Return a row of ``history.csv``."""
+        return self.iteration, round(self.seconds, 1), test.mae, test.rmse, train.mae, train.rmse
+
+    def _draw_block(self, block: int, count: int) -> None:
+        choice = self._stream(Purpose.MINIBATCHES, block).integers(0, len(self.fold.train), count)
+        molecules = self.fold.train[choice]
+        self._features = self.encoder.draw(self.dataset, molecules, self._stream(Purpose.PERMUTATIONS, block))
+        self._block_targets = self.targets[molecules]
+        self._block = block
+
+    def _stream(self, purpose: Purpose, *index: int) -> np.random.Generator:
+        return stream(self.experiment.seed, self.fold.number, purpose, *index)
+
+
+def _identity(experiment: Experiment, dataset: Dataset, fold: Fold) -> dict[str, Any]:
+    """Return what a checkpoint must agree in, as it reads back from JSON."""
+    return {**settings(experiment), "sha256": dataset.sha256, "fold": fold.number}

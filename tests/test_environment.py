@@ -1,0 +1,22 @@
+import subprocess
+from pathlib import Path
+
+import qm7cli
+from qm7cli.environment import environment
+
+
+def test_the_environment_is_plain_and_names_what_gives_the_digits():
+    found = environment()
+    assert all(value is None or type(value) in {str, int} for value in found.values())
+    assert "openblas" in found["blas"]
+    assert found["qm7cli"] == qm7cli.__version__
+    assert found["cpu"]
+
+
+def test_the_commit_is_that_of_the_checkout():
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        assert environment()["git"] is None
+        return
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert head.startswith(environment()["git"].removesuffix("-dirty"))
