@@ -119,11 +119,16 @@ class FoldTraining:
         rate = self.rate(iteration)
         a = 1 / (1 + training.history * iteration)
         batch_errors = self.network.step(self._features[part], self._block_targets[part], rate, a)
-        if not np.dot(batch_errors, batch_errors) < b * EXPLODING**2:  # false for nan too
+        self._check((np.dot(batch_errors, batch_errors) / b) ** 0.5, iteration)
+        self.iteration = iteration
+
+    def _check(self, rmse: float, iteration: int) -> None:
+        """Raise DivergenceError if an error, in standard deviations, is no number or beyond all measure."""
+        if not rmse < EXPLODING:  # true for nan
+            rate = self.rate(iteration)
             raise DivergenceError(
                 f"fold {self.fold.number} diverged at iteration {iteration}, at the learning rate {rate:g}"
             )
-        self.iteration = iteration
 
     def rate(self, iteration: int) -> float:
         """Return the learning rate of an iteration, counted from 1."""
@@ -148,9 +153,17 @@ class FoldTraining:
         )
 
     def evaluate(self) -> tuple[Evaluation, Evaluation]:
-        """Evaluate the averaged network as it is now, on the test and on the training molecules."""
+        """Evaluate the averaged network as it is now, on the test and on the training molecules.
+
+        Raises
+        ------
+        DivergenceError
+            If the errors are no numbers or beyond all measure.
+        """
         model = self.model()
-        return model.evaluate(self.dataset, "test", model.draws), model.evaluate(self.dataset, "train", model.draws)
+        test, train = (model.evaluate(self.dataset, part, model.draws) for part in ("test", "train"))
+        self._check(max(test.rmse, train.rmse) / self.energy_std, self.iteration)
+        return test, train
 
     def history_row(self, test: Evaluation, train: Evaluation) -> tuple[float, ...]:
         """Return a row of ``history.csv``."""

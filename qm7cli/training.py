@@ -97,14 +97,13 @@ def train_fold(
         write_fold(run, _partial(training), dataset)
         try:
             _advance(training, run, report, stopped)
-        except DivergenceError as divergence:
-            result = _partial(training).model_copy(update={"status": "diverged", "reason": str(divergence)})
-        else:
             if training.iteration == wanted:
                 result = _finish(training, directory)
             else:
                 training.save(directory / "checkpoint.npz")
                 result = _partial(training)
+        except DivergenceError as divergence:
+            result = _partial(training).model_copy(update={"status": "diverged", "reason": str(divergence)})
         write_fold(run, result, dataset)
         report(Progress(fold.number, result.iterations, wanted, result.mae))
         return result

@@ -18,5 +18,6 @@ def test_the_commit_is_that_of_the_checkout():
     if not (root / ".git").exists():
         assert environment()["git"] is None
         return
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True).stdout
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    head = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert head.startswith(environment()["git"].removesuffix("-dirty"))

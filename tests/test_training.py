@@ -149,6 +149,12 @@ def test_divergence_is_a_result_with_the_iteration_and_the_rate(train, quick, ra
     assert train(experiment, overwrite=True)[0].iterations == result.iterations  # but anew when asked
 
 
+def test_a_last_step_that_explodes_is_no_result(train, quick):
+    result, _ = train(quick("training.iterations=1", "training.schedule=[[1, 1e30]]"))
+    assert result.status == "diverged"
+    assert result.reason == "fold 1 diverged at iteration 1, at the learning rate 1e+30"
+
+
 def test_a_checkpoint_of_another_configuration_is_refused(train, quick):
     _, one = train(quick(), stopped=stop_after(150))
     _, other = train(quick(seed=1), "other", stopped=stop_after(150))
