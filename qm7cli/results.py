@@ -155,7 +155,7 @@ def read_results(run: Path) -> dict[str, Any]:
     path = run / "results.yaml"
     results = parse_yaml(read_text(path), path)
     if not isinstance(results, dict) or not {"folds", "dataset", "environment"} <= results.keys():
-        raise QM7Error(f"{path} is damaged: it holds no results")
+        raise QM7Error(f"{path} is damaged: it holds no results; remove it, it is made anew")
     return results
 
 
