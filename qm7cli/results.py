@@ -10,6 +10,7 @@ under the run's lock.
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,7 +23,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Part
-from qm7cli.files import format_yaml, lock, make_directory, parse_yaml, read_text, write_text
+from qm7cli.files import format_yaml, lock, make_directory, parse_yaml, read_text, remove_stale, write_text
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv")
@@ -64,7 +65,7 @@ def lock_fold(run: Path, fold: int) -> Any:
 
 
 def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Dataset, *, overwrite: bool) -> None:
-    """Make a run directory, or check that an existing one is of the same configuration.
+    """Make a run directory, or check that folds of an experiment may be trained in the one that is there.
 
     Parameters
     ----------
@@ -73,49 +74,93 @@ def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Datas
     experiment : Experiment
         Its settings.
     folds : list of int
-        Folds about to be trained; ``config.yaml`` lists them with those that the run has already.
+        Folds about to be trained.
     dataset : Dataset
-        What it is trained on.
+        What they are trained on.
     overwrite : bool
-        Remove these folds first, and all of them if the configuration is another one.
+        Remove these folds first, and the whole run if its configuration is another one.
 
     Raises
     ------
     QM7Error
         If the directory is no run, is a run of another configuration, or a fold to remove is in training.
     """
-    if run.is_dir() and not (run / "config.yaml").exists() and any(p.name != ".lock" for p in run.iterdir()):
+    if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
     make_directory(run)
     with lock(run / ".lock"):
-        if (run / "config.yaml").exists():
-            existing = read_experiment(run / "config.yaml")
-            differing = differing_keys(existing, experiment) + _differing_data(run, dataset)
-            if differing and not overwrite:
-                raise QM7Error(
-                    f"{run} is a run of another configuration ({', '.join(differing)}); "
-                    "choose another --out, or --overwrite it"
-                )
-            if overwrite:
-                _remove_folds(run, [number for number in trained_folds(run) if differing or number in folds])
-            if not differing:
-                folds = sorted({*folds, *(existing.split.folds or [])})
-        split = experiment.split.model_copy(update={"folds": folds})
-        resolved = experiment.model_copy(update={"split": split})
-        write_text(run / "config.yaml", format_yaml(resolved.model_dump(mode="json")))
+        remove_stale(run)
+        if overwrite:
+            differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
+            _remove_folds(run, [number for number in trained_folds(run) if differing or number in folds])
+            if differing:
+                (run / "config.yaml").unlink(missing_ok=True)
+                (run / "results.yaml").unlink(missing_ok=True)
+            elif (run / "results.yaml").exists():
+                write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
+        else:
+            _refuse_differences(run, experiment, dataset)
 
 
-def _differing_data(run: Path, dataset: Dataset) -> list[str]:
-    path = run / "results.yaml"
-    if not path.exists():
+def _is_bare(path: Path) -> bool:
+    """Say whether a file is what a run has before its first fold is entered: locks, and folds with nothing else."""
+    return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
+
+
+def join_run(run: Path, experiment: Experiment, fold: int, dataset: Dataset) -> None:
+    """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
+
+    Raises
+    ------
+    QM7Error
+        If the run has become one of another configuration since it was opened.
+    """
+    with lock(run / ".lock"):
+        _refuse_differences(run, experiment, dataset)
+        path = run / "config.yaml"
+        entered = (read_experiment(path).split.folds or []) if path.exists() else []
+        split = experiment.split.model_copy(update={"folds": sorted({fold, *entered})})
+        write_text(path, format_yaml(experiment.model_copy(update={"split": split}).model_dump(mode="json")))
+
+
+def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
+    differing = _differences(run, experiment, dataset)
+    if differing:
+        raise QM7Error(
+            f"{run} is a run of another configuration ({', '.join(differing)}); choose another --out, or --overwrite it"
+        )
+
+
+def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: list[str] | None = None) -> list[str]:
+    """Return in what a run is of another configuration; `damaged` if its ``config.yaml`` is, instead of an error."""
+    if not (run / "config.yaml").exists():
         return []
-    sha256 = read_results(run)["dataset"]["sha256"]
-    return [] if sha256 == dataset.sha256 else [f"data, SHA-256 {sha256[:12]}... there, {dataset.sha256[:12]}... now"]
+    try:
+        differing = differing_keys(read_experiment(run / "config.yaml"), experiment)
+    except QM7Error:
+        if damaged is None:
+            raise
+        return damaged
+    sha256 = _recorded(run, "dataset", "sha256", dataset.sha256)
+    if sha256 != dataset.sha256:
+        differing.append(f"data, SHA-256 {sha256[:12]}... there, {dataset.sha256[:12]}... now")
+    return differing
+
+
+def _recorded(run: Path, section: str, key: str, default: str) -> str:
+    """Return a text from ``results.yaml``, or `default`: the file is made anew from others, so it may be damaged."""
+    try:
+        return str(read_results(run)[section][key])
+    except (QM7Error, KeyError, TypeError):
+        return default
 
 
 def _remove_folds(run: Path, folds: Iterable[int]) -> None:
-    for fold in folds:
-        with lock_fold(run, fold):
+    """Remove the files of folds: of all, or of none if one is in training."""
+    with ExitStack() as locks:
+        for fold in folds:
+            locks.enter_context(lock_fold(run, fold))
+        for fold in folds:
             for name in FOLD_FILES:
                 (fold_directory(run, fold) / name).unlink(missing_ok=True)
 
@@ -123,7 +168,7 @@ def _remove_folds(run: Path, folds: Iterable[int]) -> None:
 def trained_folds(run: Path) -> list[int]:
     """Return the numbers of the folds that a run directory has, in order."""
     numbers = (path.name.removeprefix("fold-") for path in run.glob("fold-*") if path.is_dir())
-    return sorted(int(number) for number in numbers if number.isdecimal())
+    return sorted(int(number) for number in numbers if number.isdecimal() and number == str(int(number)))
 
 
 def read_fold(run: Path, fold: int) -> FoldResult | None:
@@ -132,9 +177,12 @@ def read_fold(run: Path, fold: int) -> FoldResult | None:
     if not path.exists():
         return None
     try:
-        return FoldResult.model_validate(parse_yaml(read_text(path), path))
+        result = FoldResult.model_validate(parse_yaml(read_text(path), path))
     except ValidationError as error:
         raise QM7Error(f"{path} is no fold's result ({error.error_count()} fields are wrong)") from error
+    if result.fold != fold:
+        raise QM7Error(f"{path} is the result of fold {result.fold}")
+    return result
 
 
 def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
@@ -142,6 +190,16 @@ def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
     write_text(fold_directory(run, result.fold) / "result.yaml", format_yaml(result.record()))
     with lock(run / ".lock"):
         write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
+
+
+def record_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
+    """Mend ``results.yaml`` if it lacks a finished fold, as a process leaves it that is killed at its end."""
+    try:
+        recorded = result.record() in read_results(run)["folds"]
+    except (QM7Error, TypeError):
+        recorded = False
+    if not recorded:
+        write_fold(run, result, dataset)
 
 
 def read_results(run: Path) -> dict[str, Any]:
@@ -181,7 +239,7 @@ def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
     status = next((s for s in ("diverged", "partial") if s in statuses), "complete")
     records = [result.record() for result in folds]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    started = read_results(run)["environment"]["started"] if (run / "results.yaml").exists() else now
+    started = _recorded(run, "environment", "started", now)
     return {
         "format": 1,
         "variant": experiment.variant,

@@ -8,9 +8,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -25,6 +27,7 @@ from qm7cli.splits import Fold, chosen_folds
 from qm7cli.training import Progress, train_fold
 
 Report = Callable[[Progress], None]
+Outcome = FoldResult | QM7Error
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -66,7 +69,7 @@ def train_run(
     overwrite: bool = False,
     report: Report = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> dict[int, FoldResult | str]:
+) -> dict[int, Outcome]:
     """Train the folds of an experiment, each from where it stands.
 
     Parameters
@@ -89,7 +92,7 @@ def train_run(
     Returns
     -------
     dict
-        For each fold that was begun its result, or the sentence that says why there is none.
+        For each fold that was begun its result, or the error that says why there is none.
 
     Raises
     ------
@@ -102,15 +105,30 @@ def train_run(
     open_run(run, experiment, [fold.number for fold in folds], dataset, overwrite=overwrite)
     if jobs > 1 and len(folds) > 1:
         return _in_processes(experiment, dataset, folds, run, jobs, report, stopped)
-    outcomes: dict[int, FoldResult | str] = {}
+    outcomes: dict[int, Outcome] = {}
     for fold in folds:
         if stopped():
             break
-        try:
-            outcomes[fold.number] = train_fold(experiment, dataset, fold, run, report, stopped)
-        except QM7Error as error:
-            outcomes[fold.number] = str(error)
+        outcomes[fold.number] = _attempt(experiment, dataset, fold, run, report, stopped)
     return outcomes
+
+
+def _attempt(
+    experiment: Experiment,
+    dataset: Dataset,
+    fold: Fold,
+    run: Path,
+    report: Report,
+    stopped: Callable[[], bool],
+) -> Outcome:
+    """Train a fold; an error is returned, with its traceback as a note."""
+    try:
+        return train_fold(experiment, dataset, fold, run, report, stopped)
+    except QM7Error as error:
+        error.add_note(traceback.format_exc())
+        return error
+    except MemoryError:
+        return QM7Error(f"fold {fold.number}: not enough memory for these settings")
 
 
 def _in_processes(
@@ -121,61 +139,79 @@ def _in_processes(
     jobs: int,
     report: Report,
     stopped: Callable[[], bool],
-) -> dict[int, FoldResult | str]:
+) -> dict[int, Outcome]:
     waiting = list(folds)
     running: dict[Connection, tuple[int, SpawnProcess]] = {}
-    outcomes: dict[int, FoldResult | str] = {}
+    outcomes: dict[int, Outcome] = {}
     asked_to_stop = False
     try:
         while running or (waiting and not stopped()):
             while waiting and len(running) < jobs and not stopped():
                 fold = waiting.pop(0)
-                connection, process = _start(experiment, dataset, fold, run)
+                connection, process = _start(fold.number)
                 running[connection] = fold.number, process
+                with suppress(ConnectionError):  # if it is dead already, the loop below hears of it
+                    connection.send((experiment, dataset, fold, run))
             if stopped() and not asked_to_stop:
                 asked_to_stop = True
                 for _, process in running.values():
                     process.terminate()
             for connection in cast("list[Connection]", wait(list(running), timeout=0.1)):
                 number, process = running[connection]
-                try:
-                    message = connection.recv()
-                except EOFError:  # the worker has ended
-                    process.join()
-                    del running[connection]
-                    if number not in outcomes and not asked_to_stop:
-                        outcomes[number] = f"fold {number}: its process ended {_how(process)}; run again to go on"
-                    continue
+                message = _receive(connection)
                 if isinstance(message, Progress):
                     report(message)
-                else:
+                elif message is not None:
                     outcomes[number] = message
+                else:
+                    process.join()
+                    del running[connection]
+                    if not asked_to_stop:
+                        outcomes[number] = _verified(number, outcomes.get(number), process)
     finally:  # an exception here, a second Ctrl-C say, takes the workers along
         for _, process in running.values():
             process.kill()
     return outcomes
 
 
-def _start(experiment: Experiment, dataset: Dataset, fold: Fold, run: Path) -> tuple[Connection, SpawnProcess]:
+def _start(number: int) -> tuple[Connection, SpawnProcess]:
+    """Start a worker, which waits to be sent its work."""
     context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, experiment, dataset, fold, run), name=f"fold-{fold.number}")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs,), name=f"fold-{number}")
+    resource_tracker.ensure_running()  # it would unblock the signals if it had to be started below
     # The worker inherits this mask: a signal that comes before it is ready waits until it is.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         process.start()
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    sender.close()
-    return receiver, process
+    theirs.close()
+    return ours, process
 
 
-def _how(process: SpawnProcess) -> str:
-    code = process.exitcode or 0
-    return f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+def _receive(connection: Connection) -> Progress | Outcome | None:
+    """Return the next message of a worker, or None if it has ended."""
+    try:
+        message: Progress | Outcome = connection.recv()
+    except (EOFError, ConnectionError):
+        return None
+    return message
 
 
-def _work(sender: Connection, experiment: Experiment, dataset: Dataset, fold: Fold, run: Path) -> None:
+def _verified(number: int, outcome: Outcome | None, process: SpawnProcess) -> Outcome:
+    """Return the outcome of a worker that ended unasked, or an error if it did not come to its end."""
+    again = "the same command goes on from its last checkpoint"
+    if outcome is None:
+        code = process.exitcode or 0
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+        return QM7Error(f"fold {number}: its process ended {how}; {again}")
+    if isinstance(outcome, FoldResult) and outcome.status == "partial":
+        return QM7Error(f"fold {number}: its process was asked to stop; {again}")
+    return outcome
+
+
+def _work(connection: Connection) -> None:
     """Train one fold in a worker."""
     stop = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -185,15 +221,13 @@ def _work(sender: Connection, experiment: Experiment, dataset: Dataset, fold: Fo
 
     def send(message: Any) -> None:
         try:
-            sender.send(message)
-        except BrokenPipeError:  # the parent is no more
+            connection.send(message)
+        except ConnectionError:  # the parent is no more
             stop.set()
 
-    try:
-        outcome: FoldResult | str = train_fold(experiment, dataset, fold, run, send, stop.is_set)
-    except QM7Error as error:
-        outcome = str(error)
-    send(outcome)
+    with suppress(EOFError, ConnectionError):  # the parent was no more before it could send
+        experiment, dataset, fold, run = connection.recv()
+        send(_attempt(experiment, dataset, fold, run, send, stop.is_set))
 
 
 def _outlive(stop: threading.Event) -> None:

@@ -22,7 +22,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_csv, remove_stale, write_text
-from qm7cli.results import FoldResult, fold_directory, lock_fold, read_fold, write_fold
+from qm7cli.results import FoldResult, fold_directory, join_run, lock_fold, read_fold, record_fold, write_fold
 from qm7cli.splits import Fold
 
 HISTORY_HEADER: Final = ("iteration", "seconds", "test_mae", "test_rmse", "train_mae", "train_rmse")
@@ -86,14 +86,21 @@ def train_fold(
     with lock_fold(run, fold.number), threadpool_limits(1), np.errstate(all="ignore"):
         remove_stale(directory)
         before = read_fold(run, fold.number)
-        if before is not None and (before.status == "diverged" or _done(before, wanted, run)):
-            return before
+        if before is not None:
+            if before.iterations > wanted:
+                raise _too_long(run, before.fold, before.iterations, wanted)
+            if before.status == "diverged" or (before.status == "complete" and before.iterations == wanted):
+                record_fold(run, before, dataset)
+                return before
+            if before.iterations and not (directory / "checkpoint.npz").exists():
+                raise QM7Error(f"{directory}/checkpoint.npz is missing; --overwrite trains this fold from the start")
         if (directory / "checkpoint.npz").exists():
             training = FoldTraining.resume(experiment, dataset, fold, directory / "checkpoint.npz")
         else:
             training = FoldTraining(experiment, dataset, fold)
         if training.iteration > wanted:
             raise _too_long(run, fold.number, training.iteration, wanted)
+        join_run(run, experiment, fold.number, dataset)
         write_fold(run, _partial(training), dataset)
         try:
             _advance(training, run, report, stopped)
@@ -107,12 +114,6 @@ def train_fold(
         write_fold(run, result, dataset)
         report(Progress(fold.number, result.iterations, wanted, result.mae))
         return result
-
-
-def _done(before: FoldResult, wanted: int, run: Path) -> bool:
-    if before.status == "complete" and before.iterations > wanted:
-        raise _too_long(run, before.fold, before.iterations, wanted)
-    return before.status == "complete" and before.iterations == wanted
 
 
 def _too_long(run: Path, fold: int, iterations: int, wanted: int) -> QM7Error:

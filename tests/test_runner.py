@@ -5,7 +5,7 @@ import pytest
 
 from qm7cli import runner
 from qm7cli.errors import QM7Error
-from qm7cli.results import lock_fold, open_run, read_results
+from qm7cli.results import lock_fold, read_results
 from qm7cli.runner import train_run
 
 
@@ -40,10 +40,9 @@ def test_progress_comes_from_every_fold(tmp_path, quick, small, jobs):
 def test_a_fold_that_fails_does_not_keep_the_others(tmp_path, quick, small, jobs):
     run = tmp_path / "run"
     experiment = quick("split.folds=[0, 3, 4]")
-    open_run(run, experiment, [3], small, overwrite=False)
     with lock_fold(run, 3):
         outcomes = train_run(experiment, small, run, jobs=jobs)
-    assert outcomes[3] == f"fold 3 of {run} is being trained by another process"
+    assert str(outcomes[3]) == f"fold 3 of {run} is being trained by another process"
     assert outcomes[0].status == outcomes[4].status == "complete"
 
 
@@ -51,10 +50,9 @@ def test_a_worker_that_is_killed_is_noticed_and_the_others_go_on(tmp_path, quick
     processes = {}
     start = runner._start
 
-    def start_and_remember(experiment, dataset, fold, run):
-        connection, process = start(experiment, dataset, fold, run)
-        processes[fold.number] = process
-        return connection, process
+    def start_and_remember(number):
+        connection, processes[number] = start(number)
+        return connection, processes[number]
 
     def kill_the_first(progress):
         if progress.fold == 0:
@@ -63,7 +61,8 @@ def test_a_worker_that_is_killed_is_noticed_and_the_others_go_on(tmp_path, quick
     monkeypatch.setattr(runner, "_start", start_and_remember)
     experiment = quick("split.folds=[0, 1]", "training.iterations=2000")
     outcomes = train_run(experiment, small, tmp_path / "run", jobs=2, report=kill_the_first)
-    assert outcomes[0] == "fold 0: its process ended by signal SIGKILL; run again to go on"
+    again = "the same command goes on from its last checkpoint"
+    assert str(outcomes[0]) == f"fold 0: its process ended by signal SIGKILL; {again}"
     assert outcomes[1].status == "complete"
     monkeypatch.undo()
     resumed = train_run(experiment, small, tmp_path / "run", jobs=2)

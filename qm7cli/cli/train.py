@@ -1,12 +1,14 @@
 """`qm7 train`: train the folds of an experiment."""
 
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qm7cli.cli.common import Data, Debug, Quiet, complain, load_dataset, mean_and_std, number, print_table
+from qm7cli.errors import QM7Error
 
 if TYPE_CHECKING:
     from qm7cli.results import FoldResult
@@ -95,9 +97,11 @@ def train(
             )
     if (run / "results.yaml").exists():
         _print_results(run)
-    failures = [reason for outcome in outcomes.values() if (reason := _failure(outcome))]
+    failures = [outcome for outcome in outcomes.values() if _reason(outcome)]
     for failure in failures:
-        complain(failure)
+        complain(_reason(failure) or "")
+        if debug:
+            print(*getattr(failure, "__notes__", ()), file=sys.stderr)
     if stop.signal:
         complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
         raise typer.Exit(128 + stop.signal)
@@ -105,8 +109,8 @@ def train(
         raise typer.Exit(1)
 
 
-def _failure(outcome: "FoldResult | str") -> str | None:
-    return outcome if isinstance(outcome, str) else outcome.reason
+def _reason(outcome: "FoldResult | QM7Error") -> str | None:
+    return str(outcome) if isinstance(outcome, QM7Error) else outcome.reason
 
 
 def _print_results(run: Path) -> None:
