@@ -1,49 +1,80 @@
 """Files of a fold that hold arrays: finished models and the state for an exact resume.
 
-Both are ``.npz`` files with one JSON record, ``about``, beside the arrays of each layer. Nothing is pickled.
+Both are ``.npz`` files with one JSON record, ``about``, beside the arrays. Nothing is pickled, and what is read is
+checked before it is used: kind, format, types, dtypes and shapes.
 """
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
 from qm7cli.files import read_arrays, write_arrays
 from qm7cli.network import Array, Layer
+from qm7cli.variants import Variant
 
-FORMAT: Final = 1
-MODEL_VALUES: Final = (
-    "variant",
-    "seed",
-    "fold",
-    "iterations",
-    "draws",
-    "sha256",
-    "energy_mean",
-    "energy_std",
-)
-ENCODER_VALUES: Final = ("noise", "step", "scale")
+Count = Annotated[int, Field(ge=0)]
+HistoryRow = tuple[int, float, float, float, float, float]  # iteration, seconds, test and train MAE and RMSE
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _About(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    kind: str
+    format: Literal[1] = 1
+
+
+class ModelAbout(_About):
+    """The plain values of a model file; see `qm7cli.evaluation.Model` and `qm7cli.encoding.Encoder`."""
+
+    kind: Literal["model"] = "model"
+    variant: Variant
+    seed: Count
+    fold: Count
+    iterations: Count
+    draws: Annotated[int, Field(ge=1)]
+    sha256: str
+    energy_mean: Annotated[float, Field(allow_inf_nan=False)]
+    energy_std: Positive
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    step: Positive
+    scale: Positive
+
+
+class CheckpointAbout(_About):
+    """The plain values of a checkpoint: what it must agree in, and the state of `qm7cli.engine.FoldTraining`."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    identity: dict[str, Any]
+    iteration: Count
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    history: list[HistoryRow]
+    s: Annotated[float, Field(gt=0, le=1)]
+
+
+About = TypeVar("About", ModelAbout, CheckpointAbout)
+ENCODER_VALUES = ("noise", "step", "scale")
 
 
 def save_model(path: Path, model: Model) -> None:
     """Write a model; raises QM7Error if it cannot."""
     encoder = model.encoder
-    about: dict[str, Any] = {
-        **{name: getattr(model, name) for name in MODEL_VALUES},
-        **{name: getattr(encoder, name) for name in ENCODER_VALUES},
-    }
+    values = {name: getattr(encoder if name in ENCODER_VALUES else model, name) for name in _fields(ModelAbout)}
     arrays: dict[str, NDArray[Any]] = {
         "counts": encoder.counts,
         "mean": encoder.mean,
         "train": model.train,
         "test": model.test,
     }
-    _save(path, "model", about, arrays | _pack("layer", model.layers))
+    for k, layer in enumerate(model.layers):
+        arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
+    _save(path, ModelAbout(**values), arrays)
 
 
 def load_model(path: Path) -> Model:
@@ -54,62 +85,73 @@ def load_model(path: Path) -> Model:
     QM7Error
         If there is none, or it is damaged or of another format.
     """
-    about, arrays = _load(path, "model")
-    try:
-        encoder = Encoder(
-            counts=arrays["counts"], mean=arrays["mean"], **{name: about[name] for name in ENCODER_VALUES}
-        )
-        return Model(
-            train=arrays["train"],
-            test=arrays["test"],
-            encoder=encoder,
-            layers=_unpack("layer", arrays),
-            **{name: about[name] for name in MODEL_VALUES},
-        )
-    except KeyError as error:
-        raise QM7Error(f"{path} is damaged: {error} is missing") from error
+    about, arrays = _load(path, ModelAbout)
+    counts = _array(path, arrays, "counts", np.intp)
+    m = int(counts.sum())
+    encoder = Encoder(about.noise, about.step, counts, _array(path, arrays, "mean", np.float32, m), about.scale)
+    layers = []
+    for k in range(sum(name.endswith(".W") for name in arrays)):
+        W = _array(path, arrays, f"layer{k}.W", np.float32, m, None)
+        n = W.shape[1]
+        A, B = (_array(path, arrays, f"layer{k}.{symbol}", np.float32, size) for symbol, size in (("A", m), ("B", n)))
+        layers.append(Layer(W, A, B))
+        m = n
+    if m != 1:
+        raise QM7Error(f"{path} is damaged: its last layer gives {m} numbers, not 1")
+    return Model(
+        train=_array(path, arrays, "train", np.intp),
+        test=_array(path, arrays, "test", np.intp),
+        encoder=encoder,
+        layers=layers,
+        **{name: getattr(about, name) for name in _fields(ModelAbout) if name not in ENCODER_VALUES},
+    )
 
 
-def save_checkpoint(path: Path, about: dict[str, Any], P: Array, Q: Array) -> None:
+def save_checkpoint(path: Path, about: CheckpointAbout, P: Array, Q: Array) -> None:
     """Write the state of a training: plain values, the parameters and their average; raises QM7Error if it cannot."""
-    _save(path, "checkpoint", about, {"P": P, "Q": Q})
+    _save(path, about, {"P": P, "Q": Q})
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Any], Array, Array]:
-    """Read what `save_checkpoint` has written.
+def load_checkpoint(path: Path, identity: dict[str, Any], parameters: int) -> tuple[CheckpointAbout, Array, Array]:
+    """Read what `save_checkpoint` has written for a configuration and a network of so many parameters.
 
     Raises
     ------
     QM7Error
-        If there is none, or it is damaged or of another format.
+        If there is none, or it is damaged, of another format or of another configuration.
     """
-    about, arrays = _load(path, "checkpoint")
-    return about, arrays["P"], arrays["Q"]
+    about, arrays = _load(path, CheckpointAbout)
+    if about.identity != identity:
+        raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
+    P, Q = (_array(path, arrays, name, np.float32, parameters) for name in "PQ")
+    return about, P, Q
 
 
-def _save(path: Path, kind: str, about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    record = json.dumps({"kind": kind, "format": FORMAT, **about})
-    write_arrays(path, {"about": np.array(record), **arrays})
+def _fields(about: type[_About]) -> list[str]:
+    return [name for name in about.model_fields if name not in _About.model_fields]
 
 
-def _load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _save(path: Path, about: _About, arrays: dict[str, NDArray[Any]]) -> None:
+    write_arrays(path, {"about": np.array(about.model_dump_json()), **arrays})
+
+
+def _load(path: Path, kind: type[About]) -> tuple[About, dict[str, NDArray[Any]]]:
     arrays = read_arrays(path)
     try:
-        about = json.loads(str(arrays.pop("about")))
-        found, version = about["kind"], about["format"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise QM7Error(f"{path} is no {kind} of qm7") from error
-    if found != kind:
-        raise QM7Error(f"{path} is a {found}, not a {kind}")
-    if version != FORMAT:
-        raise QM7Error(f"{path} has format {version}; this version of qm7 reads format {FORMAT}")
-    return about, arrays
+        return kind.model_validate_json(str(arrays.pop("about", "{}"))), arrays
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        wanted = kind.model_fields["kind"].default
+        raise QM7Error(f"{path} is no {wanted} that this version of qm7 reads: {place}: {first['msg']}") from error
 
 
-def _pack(name: str, layers: list[Layer]) -> dict[str, NDArray[Any]]:
-    return {f"{name}{k}.{symbol}": P for k, layer in enumerate(layers) for symbol, P in layer._asdict().items()}
-
-
-def _unpack(name: str, arrays: dict[str, NDArray[Any]]) -> list[Layer]:
-    count = sum(key.startswith(name) for key in arrays) // len(Layer._fields)
-    return [Layer(*(arrays[f"{name}{k}.{symbol}"] for symbol in Layer._fields)) for k in range(count)]
+def _array(path: Path, arrays: dict[str, NDArray[Any]], name: str, dtype: type, *shape: int | None) -> NDArray[Any]:
+    """Return an array if it has the dtype and the shape, where None is any size; (None,) where none is given."""
+    array = arrays.get(name, np.empty(0, dtype=bool))
+    sizes = shape or (None,)
+    fits = array.ndim == len(sizes) and all(size in {None, n} for size, n in zip(sizes, array.shape, strict=True))
+    if array.dtype != dtype or not fits or not array.size or not array.flags.c_contiguous:
+        needed = f"{np.dtype(dtype)} {tuple('any' if size is None else size for size in sizes)}"
+        raise QM7Error(f"{path} is damaged: {name} is {array.dtype} {array.shape}, not {needed}")
+    return array

@@ -27,10 +27,11 @@ def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("a number is needed here")  # noqa: TRY004 - pydantic reports ValueError
     if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
+        for number in (int, float):
+            try:
+                return number(value)
+            except ValueError:
+                continue
     return value
 
 
@@ -62,14 +63,14 @@ class Split(_Section):
 class Encoding(_Section):
     """The random-sorted Coulomb matrix and its tanh expansion."""
 
-    noise: Annotated[Real, Field(ge=0)] = 1.0
-    step: Annotated[Real, Field(gt=0)] = 1.0
+    noise: Annotated[Real, Field(ge=0, le=1e6)] = 1.0
+    step: Annotated[Real, Field(ge=1e-3, le=1e3)] = 1.0
 
 
 class Architecture(_Section):
     """The hidden layers' sizes."""
 
-    hidden: list[Annotated[Whole, Field(ge=1)]] = [400, 100]
+    hidden: list[Annotated[Whole, Field(ge=1, le=100_000)]] = [400, 100]
 
 
 class Training(_Section):
@@ -194,7 +195,7 @@ def _validate(tree: dict[str, Any], origin: str = "", text: str = "") -> Experim
         return Experiment.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        location = tuple(part for part in first["loc"] if not str(part).startswith("function"))
+        location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
         place = origin.replace("{line}", str(_line(text, location)))
         raise QM7Error(place + _sentence(first, location)) from error
 
@@ -202,9 +203,11 @@ def _validate(tree: dict[str, Any], origin: str = "", text: str = "") -> Experim
 def _sentence(error: Any, location: tuple[str | int, ...]) -> str:
     """Say what is wrong with the value at `location`."""
     key = ".".join(str(part) for part in location)
-    value = json.dumps(error["input"], default=str)
+    value = repr(error["input"]) if isinstance(error["input"], dict | list) else json.dumps(error["input"], default=str)
+    value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key}{_suggestion(str(location[-1]), _keys(location[:-1]))}"
+        deeper = [known for known, _ in _flatten(Experiment().model_dump()) if known.endswith(f".{location[-1]}")]
+        return f"unknown key {key}{_suggestion(str(location[-1]), _keys(location[:-1]), deeper)}"
     if error["type"] in ("literal_error", "string_pattern_mismatch"):
         choices = get_args(Variant) if location == ("variant",) else ("published", "stratified", "random")
         return f"{key} is {value}, not one of {', '.join(choices)}{_suggestion(str(error['input']), choices)}"
@@ -212,8 +215,8 @@ def _sentence(error: Any, location: tuple[str | int, ...]) -> str:
     return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
 
 
-def _suggestion(word: str, choices: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(choices), n=1)
+def _suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) -> str:
+    close = [*better, *difflib.get_close_matches(word, list(choices), n=1)]
     return f'; did you mean "{close[0]}"?' if close else f"; there are {', '.join(choices)}"
 
 

@@ -20,6 +20,7 @@ from qm7cli.coulomb import coulomb_matrices, row_norms
 from qm7cli.errors import QM7Error
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
+LARGEST: Final = 1e9  # of any number in a data set
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 
 
@@ -122,7 +123,8 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     molecules, n = X.shape[:2]
     if not molecules or not n or X.shape[2] != n:
         raise QM7Error(f"X has the shape {X.shape}; it should be (molecules, n, n)")
-    T = _real(variables, "T", 2).reshape(-1)
+    T = _real(variables, "T", 2)
+    T = T[0] if len(T) == 1 else T[:, 0] if T.shape[1] == 1 else T
     Z, R = _real(variables, "Z", 2), _real(variables, "R", 3)
     for variable, shape, needed in (
         ("T", T.shape, (molecules,)),
@@ -131,6 +133,8 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     ):
         if shape != needed:
             raise QM7Error(f"{variable} has the shape {shape}; with X as it is, it should be {needed}")
+    if (Z < 0).any() or (Z % 1 > 0).any():
+        raise QM7Error("Z holds numbers that are no nuclear charges")
     asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
     worst = int(asymmetry.argmax())
     if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
@@ -150,9 +154,10 @@ def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDA
         raise QM7Error(f"{name} holds {values.dtype}, not real numbers")
     if values.ndim != dimensions:
         raise QM7Error(f"{name} has the shape {values.shape}; it should have {dimensions} dimensions")
-    if not np.isfinite(values).all():
-        place = tuple(int(index) for index in np.argwhere(~np.isfinite(values))[0])
-        raise QM7Error(f"{name} is not finite at {place}")
+    sound = np.abs(values) < LARGEST  # false for nan too
+    if not sound.all():
+        place = tuple(int(index) for index in np.argwhere(~sound)[0])
+        raise QM7Error(f"{name} is {values[place]} at {place}, which is no number or beyond all measure")
     return np.ascontiguousarray(values, dtype=np.float32)
 
 

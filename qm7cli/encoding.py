@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
+from qm7cli.errors import QM7Error
 
+MOST_FEATURES = 100_000
 FIT_DRAWS = 10  # the reference takes the largest entries over so many draws
 
 
@@ -56,6 +58,11 @@ class Encoder:
         """Fit thresholds and normalisation to the training molecules.
 
         The largest entries come from `FIT_DRAWS` draws of all `molecules`, mean and scale from one more.
+
+        Raises
+        ------
+        QM7Error
+            If there would be too many features, or all molecules have the same.
         """
         largest = np.max(
             [random_sorted(dataset.X, dataset.norms, molecules, noise, rng).max(axis=0) for _ in range(FIT_DRAWS)],
@@ -63,12 +70,17 @@ class Encoder:
         )  # (n(n+1)/2,)
         counts = np.maximum(np.ceil(largest.astype(np.float64) / step + 1), 1).astype(np.intp)
         features = int(counts.sum())
+        if features > MOST_FEATURES:
+            raise QM7Error(f"entries up to {largest.max():g} in steps of {step:g} would make too many features")
         unscaled = cls(noise, step, counts, np.zeros(features, dtype=np.float32), 1.0)
         F = unscaled.draw(dataset, molecules, rng)  # (molecules, m)
         mean = F.mean(axis=0, dtype=np.float64).astype(np.float32)
         F -= mean
         np.square(F, out=F)
-        return cls(noise, step, counts, mean, float(np.sqrt(F.mean(dtype=np.float64))))
+        scale = float(np.sqrt(F.mean(dtype=np.float64)))
+        if scale == 0:
+            raise QM7Error("the features of all training molecules are the same")
+        return cls(noise, step, counts, mean, scale)
 
     def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw the random-sorted matrix of each of `molecules` and return its features, (len(molecules), m)."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from qm7cli.checkpoint import load_checkpoint, save_checkpoint
+from qm7cli.checkpoint import CheckpointAbout, HistoryRow, load_checkpoint, save_checkpoint
 from qm7cli.config import Experiment, settings
 from qm7cli.dataset import Dataset
 from qm7cli.encoding import Encoder
@@ -48,7 +48,7 @@ class FoldTraining:
         Iterations done.
     seconds : float
         Time spent on them.
-    history : list of tuple
+    history : list of HistoryRow
         A row of ``history.csv`` for each interim evaluation.
     """
 
@@ -65,7 +65,7 @@ class FoldTraining:
         self.network = Network.initial(sizes, RULES[experiment.variant], self._stream(Purpose.WEIGHTS))
         self.iteration = 0
         self.seconds = 0.0
-        self.history: list[tuple[float, ...]] = []
+        self.history: list[HistoryRow] = []
         self._block = -1
 
     @classmethod
@@ -77,27 +77,22 @@ class FoldTraining:
         QM7Error
             If it is damaged or belongs to another configuration.
         """
-        about, P, Q = load_checkpoint(path)
-        if about["identity"] != _identity(experiment, dataset, fold):
-            raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
         training = cls(experiment, dataset, fold)
         network = training.network
-        if P.shape != network.P.shape:
-            raise QM7Error(f"{path} was written by another version of numpy; remove it to train this fold anew")
-        training.network = Network(network.sizes, network.rule, P, Q, about["s"])
-        training.iteration, training.seconds = about["iteration"], about["seconds"]
-        training.history = [tuple(row) for row in about["history"]]
+        about, P, Q = load_checkpoint(path, _identity(experiment, dataset, fold), len(network.P))
+        training.network = Network(network.sizes, network.rule, P, Q, about.s)
+        training.iteration, training.seconds, training.history = about.iteration, about.seconds, about.history
         return training
 
     def save(self, path: Path) -> None:
         """Write a checkpoint."""
-        about = {
-            "identity": _identity(self.experiment, self.dataset, self.fold),
-            "iteration": self.iteration,
-            "seconds": self.seconds,
-            "history": self.history,
-            "s": self.network.s,
-        }
+        about = CheckpointAbout(
+            identity=_identity(self.experiment, self.dataset, self.fold),
+            iteration=self.iteration,
+            seconds=self.seconds,
+            history=self.history,
+            s=self.network.s,
+        )
         save_checkpoint(path, about, self.network.P, self.network.Q)
 
     def iterate(self) -> None:
@@ -165,7 +160,7 @@ class FoldTraining:
         self._check(max(test.rmse, train.rmse) / self.energy_std, self.iteration)
         return test, train
 
-    def history_row(self, test: Evaluation, train: Evaluation) -> tuple[float, ...]:
+    def history_row(self, test: Evaluation, train: Evaluation) -> HistoryRow:
         """Return a row of ``history.csv``."""
         return self.iteration, round(self.seconds, 1), test.mae, test.rmse, train.mae, train.rmse
 

@@ -24,19 +24,26 @@ from qm7cli.errors import QM7Error
 def write_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Replace `path` by what `write` puts into the binary file it is given.
 
+    A symbolic link keeps its place, and so does a device, which is written to directly.
+
     Raises
     ------
     QM7Error
         If the file cannot be written; what was there before is then untouched.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            with target.open("wb") as device:
+                write(device)
+            return
+        beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
             with beside.open("wb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(path)
+            beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
     except OSError as error:
@@ -50,7 +57,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """Replace `path` by an ``.npz`` file; the same arrays give the same bytes."""
-    write_file(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    write_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type] # no array is named allow_pickle
 
 
 def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -84,6 +91,18 @@ def read_text(path: Path) -> str:
         raise QM7Error(f"{path} is not a text file: byte {error.start} is not UTF-8") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain types only, and a key at most once in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for place, (key, _) in enumerate(node.value):
+            if key.value in keys[:place]:
+                problem = f"the key {key.value} is there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def parse_yaml(text: str, origin: object) -> Any:
     """Read YAML's plain types; `origin` names the text in the error, which gives the line.
 
@@ -93,12 +112,12 @@ def parse_yaml(text: str, origin: object) -> Any:
         If the text is not YAML.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise QM7Error(f"{origin}{line}: this is not YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise QM7Error(f"{origin}: this is not YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise QM7Error(f"{origin}: this is not YAML: {' '.join(str(error).split())[:200]}") from error
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -115,7 +134,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     except OSError as error:
         raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
-        raise QM7Error(f"{path} is damaged ({error or type(error).__name__})") from error
+        raise QM7Error(f"{path} is damaged: it cannot be read as an .npz file") from error
 
 
 @contextmanager

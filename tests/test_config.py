@@ -67,7 +67,7 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("training: {iterations: 1.5}", "training.iterations is 1.5, but should be a valid integer"),
         ("training: 5", "training is 5, but should be a valid dictionary"),
         ("encoding: {noise: .nan}", "encoding.noise is NaN, but should be a finite number"),
-        ("encoding: {step: 0}", "encoding.step is 0, but should be greater than 0"),
+        ("encoding: {step: 0}", "encoding.step is 0, but should be greater than or equal to 0.001"),
         ("network: {hidden: [10, 0]}", "network.hidden.1 is 0, but should be greater than or equal to 1"),
         (
             "training: {schedule: [[2, 0.1]]}",
@@ -76,6 +76,12 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("training: {schedule: [[1, 0.1], [1, 0.2]]}", "but a schedule is a list of [iteration, rate]"),
         ("split: {folds: [0, 0]}", "but folds are a list of different numbers"),
         ("seed: 1\nvariant: [", "line 2: this is not YAML"),
+        ("seed: 1\nvariant: original\nseed: 2", "line 3: this is not YAML: the key seed is there twice"),
+        ("seed: 2020-13-45", "this is not YAML: month must be in 1..12"),
+        ("seed: &a [*a]", "seed is [[...]], but should be a valid integer"),
+        ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
+        ("function: 3", "unknown key function"),
+        ("network: {hidden: [1000000]}", "network.hidden.0 is 1000000, but should be less than or equal to 100000"),
         ("- a", "an experiment file holds keys and values, not a list"),
     ],
 )

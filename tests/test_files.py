@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,3 +92,15 @@ def test_only_what_is_half_written_is_stale(tmp_path):
     (tmp_path / "model.npz").write_text("whole")
     files.remove_stale(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+
+
+def test_a_link_and_a_device_keep_their_place(tmp_path):
+    (tmp_path / "target").write_text("before")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    files.write_text(tmp_path / "link", "after")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "after"
+    files.write_text(Path("/dev/null"), "gone")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(QM7Error, match=r"cannot write .*: Is a directory"):
+        files.write_text(tmp_path, "text")

@@ -1,6 +1,9 @@
+import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from qm7cli import runner
@@ -102,3 +105,41 @@ def test_the_first_signal_asks_to_stop_and_a_second_interrupt_does_so_at_once():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_worker_that_dies_before_it_has_its_work_is_noticed(tmp_path, quick, small, monkeypatch):
+    """Large data, more than a pipe holds, must not keep the parent waiting for a reader that is dead."""
+    start = runner._start
+
+    def start_and_kill(number):
+        connection, process = start(number)
+        process.kill()
+        return connection, process
+
+    monkeypatch.setattr(runner, "_start", start_and_kill)
+    large = replace(small, Z=np.zeros((60, 50_000), dtype=np.float32))
+    outcomes = train_run(quick("split.folds=[0, 1]"), large, tmp_path / "run", jobs=2)
+    assert all("its process ended by signal SIGKILL" in str(outcome) for outcome in outcomes.values())
+    assert len(outcomes) == 2
+
+
+def test_a_worker_that_was_asked_to_stop_by_others_is_a_failure(tmp_path, quick, small):
+    stopped = []
+
+    def stop_the_first(progress):
+        if not stopped:
+            stopped.append(progress.fold)
+            worker = next(p for p in multiprocessing.active_children() if p.name == f"fold-{progress.fold}")
+            worker.terminate()
+
+    experiment = quick("split.folds=[0, 1]", "training.iterations=3000")
+    outcomes = train_run(experiment, small, tmp_path / "run", jobs=2, report=stop_the_first)
+    assert str(outcomes[stopped[0]]).startswith(f"fold {stopped[0]}: its process was asked to stop")
+    assert outcomes[1 - stopped[0]].status == "complete"
+
+
+def test_an_error_carries_its_traceback(tmp_path, quick, small):
+    with lock_fold(tmp_path / "run", 0):
+        outcomes = train_run(quick("split.folds=[0, 1]"), small, tmp_path / "run", jobs=2)
+    assert "Traceback" in outcomes[0].__notes__[0]
+    assert "in train_fold" in outcomes[0].__notes__[0]

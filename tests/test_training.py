@@ -173,3 +173,27 @@ def test_what_a_killed_process_has_left_is_removed(train, quick):
     (directory / ".model.npz.123.tmp").write_text("half")
     train(quick())
     assert not (directory / ".model.npz.123.tmp").exists()
+
+
+def test_a_refused_training_leaves_the_configuration_as_it_was(train, quick):
+    _, run = train(quick())
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(QM7Error, match="more than the 200"):
+        train(quick("training.iterations=200"))
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_results_that_lack_a_finished_fold_are_mended(train, quick):
+    _, run = train(quick())
+    before = read_results(run)["folds"]
+    (run / "results.yaml").unlink()
+    train(quick())
+    assert read_results(run)["folds"] == before
+
+
+def test_a_missing_checkpoint_does_not_start_the_fold_anew(train, quick):
+    _, run = train(quick())
+    (run / "fold-1/checkpoint.npz").unlink()
+    with pytest.raises(QM7Error, match=r"checkpoint.npz is missing; --overwrite trains this fold from the start"):
+        train(quick("training.iterations=400"))
+    assert read_fold(run, 1).status == "complete"

@@ -1,5 +1,7 @@
 """The commands, one file each; parsing and printing only."""
 
+import io
+import os
 import sys
 from typing import Annotated
 
@@ -38,16 +40,31 @@ def _qm7(
     del version
 
 
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory for these settings"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+    return str(error)
+
+
 def main() -> None:
     """Run the command line: errors that a user can cause are one line and exit status 1, or 2 for wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except typer.TyperException as error:
         complain(f"{error.format_message()} (qm7 --help shows what there is)")
         status = 2
-    except (QM7Error, MemoryError) as error:
+    except (QM7Error, MemoryError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        complain(str(error) if isinstance(error, QM7Error) else "not enough memory for these settings")
+        complain(_sentence(error))
         status = 1
+        if isinstance(error, OSError):  # standard output may be what failed: it must not fail again at the exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)

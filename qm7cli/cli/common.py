@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -15,8 +17,14 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def complain(message: str) -> None:
-    """Print an error in one line on standard error."""
-    print(f"qm7: {' '.join(message.split())}", file=sys.stderr)
+    """Print an error in one line on standard error, if anybody listens."""
+    with suppress(OSError):
+        print(f"qm7: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a standard stream, None if it was closed, is a terminal."""
+    return stream is not None and stream.isatty()
 
 
 def load_dataset(data: str | None) -> "Dataset":
@@ -52,17 +60,19 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
-    """Print a table, with lines and folded to its width on a terminal, as `plain_table` elsewhere."""
-    if not sys.stdout.isatty():
-        print(plain_table(header, rows, words), end="")
+    """Print a table, with lines on a terminal that is wide enough, as `plain_table` elsewhere."""
+    plain = plain_table(header, rows, words)
+    if not is_terminal(sys.stdout) or get_terminal_size().columns < plain.index("\n"):
+        print(plain, end="")
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for k, name in enumerate(header):
-        table.add_column(name, justify="left" if k < words else "right", overflow="fold")
+        table.add_column(name, justify="left" if k < words else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*row, style="bold" if row[0].startswith("mean") else None)
+        table.add_row(*map(Text, row), style="bold" if row[0].startswith("mean") else None)
     Console(highlight=False).print(table)

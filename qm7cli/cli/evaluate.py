@@ -10,7 +10,17 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, load_dataset, mean_and_std, number, plain_table, print_table
+from qm7cli.cli.common import (
+    Data,
+    Debug,
+    Quiet,
+    is_terminal,
+    load_dataset,
+    mean_and_std,
+    number,
+    plain_table,
+    print_table,
+)
 
 
 class Parts(StrEnum):
@@ -84,13 +94,14 @@ def evaluate(
 @contextmanager
 def _spinner(*, quiet: bool) -> Iterator[Callable[[Path, int], None]]:
     """Show on a terminal which fold was evaluated last."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not is_terminal(sys.stderr):
         yield lambda _, __: None
         return
     from rich.console import Console
+    from rich.markup import escape
 
     with Console(stderr=True, highlight=False).status("evaluating") as status:
-        yield lambda run, fold: status.update(f"evaluated fold {fold} of {run}")
+        yield lambda run, fold: status.update(escape(f"evaluated fold {fold} of {run}"))
 
 
 def _formatted(results: list[dict[str, Any]], format_: Format) -> str:

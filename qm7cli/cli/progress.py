@@ -3,8 +3,9 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from qm7cli.cli.common import is_terminal
 from qm7cli.training import Progress
 
 LINE_EVERY = 60.0  # seconds without a line about a fold, at most
@@ -15,7 +16,7 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """Give what is to be called with each Progress; it writes to standard error."""
     if quiet:
         yield lambda _: None
-    elif sys.stderr.isatty():
+    elif is_terminal(sys.stderr):
         with _bars() as report:
             yield report
     else:
@@ -79,4 +80,5 @@ class _Lines:
             line += f", {rate:.0f}/s, {(progress.iterations - progress.iteration) / rate:.0f} s left"
         if progress.mae is not None:
             line += f", test MAE {progress.mae:.2f} kcal/mol"
-        print(line, file=sys.stderr, flush=True)
+        with suppress(OSError):  # nobody listens any more, but the training goes on
+            print(line, file=sys.stderr, flush=True)

@@ -1,11 +1,15 @@
 import csv
 import io
 import json
+import os
+import shutil
+import subprocess
 
 import pytest
 import yaml
 
 import molecules
+from conftest import qm7_path
 
 
 @pytest.fixture
@@ -78,9 +82,9 @@ def test_bad_input_is_one_sentence(command, tmp_path):
     model = tmp_path / "run/fold-0/model.npz"
     whole = model.read_bytes()
     model.write_bytes(whole[:-100])
-    assert sentence("run").startswith("qm7: run/fold-0/model.npz is damaged (")
+    assert sentence("run").startswith("qm7: run/fold-0/model.npz is damaged: ")
     model.write_bytes((tmp_path / "run/fold-0/checkpoint.npz").read_bytes())
-    assert sentence("run") == "qm7: run/fold-0/model.npz is a checkpoint, not a model\n"
+    assert sentence("run").startswith("qm7: run/fold-0/model.npz is no model that this version of qm7 reads: ")
 
 
 def test_another_data_set_is_refused(command, trained, tmp_path):
@@ -88,3 +92,31 @@ def test_another_data_set_is_refused(command, trained, tmp_path):
     done = command("eval", "run", "--data", "other.mat", status=1)
     assert done.stderr.startswith("qm7: fold 0 of run was trained on another data set: SHA-256 ")
     assert trained["dataset"]["sha256"][:12] in done.stderr
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_standard_output_that_is_full_or_closed_is_no_traceback(mat, tmp_path):
+    shutil.copy(mat, tmp_path / "small.mat")
+
+    def shell(line):
+        done = subprocess.run(
+            ["/bin/bash", "-c", f"'{qm7_path()}' {line}"],
+            cwd=tmp_path,
+            env=dict(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done
+
+    assert shell("eval run --data small.mat >/dev/full").stderr == "qm7: standard output: No space left on device\n"
+    assert shell("info --data small.mat >&-").stderr == ""
+    assert shell("info --data small.mat | head -1").stdout.startswith("property")
+    assert shell("eval run --data small.mat --output .").stderr == "qm7: cannot write .: Is a directory\n"
+
+
+@pytest.mark.usefixtures("trained")
+def test_odd_names_are_shown_as_they_are(command, tmp_path):
+    (tmp_path / "run").rename(tmp_path / "[bold]ä")
+    assert "[bold]\\xe4" in command("eval", "[bold]ä", PYTHONIOENCODING="ascii").stdout

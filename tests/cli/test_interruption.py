@@ -136,3 +136,14 @@ def test_a_second_process_on_the_same_fold_is_refused_at_once(start, tmp_path):
     assert third.returncode == 1
     assert stderr == "qm7: fold 0 of run is being trained by another process\n"
     assert process.poll() is None
+
+
+@pytest.mark.parametrize("moment", [0.2, 0.5, 0.6, 0.7, 0.8, 0.9])
+def test_a_signal_while_starting_is_no_traceback_and_no_hang(start, moment):
+    process = start("--jobs", "2")
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode in {130, -signal.SIGINT}  # before Python has come to our code, it is its own
+    if process.returncode == 130:
+        assert "Traceback" not in stderr

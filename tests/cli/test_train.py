@@ -143,7 +143,7 @@ def test_a_damaged_checkpoint_is_one_sentence_and_the_other_folds_go_on(train, t
     checkpoint = tmp_path / "run/fold-0/checkpoint.npz"
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     done = train("--fold", "0", "--fold", "1", "--iterations", "400", status=1)
-    assert re.search(r"^qm7: run/fold-0/checkpoint.npz is damaged \(.*\)$", done.stderr, re.MULTILINE)
+    assert re.search(r"^qm7: run/fold-0/checkpoint.npz is damaged: ", done.stderr, re.MULTILINE)
     assert [fold["iterations"] for fold in results(tmp_path / "run")["folds"]] == [300, 400]
 
 
