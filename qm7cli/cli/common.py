@@ -62,7 +62,7 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
     """Print a table, with lines on a terminal that is wide enough, as `plain_table` elsewhere."""
     plain = plain_table(header, rows, words)
-    if not is_terminal(sys.stdout) or get_terminal_size().columns < plain.index("\n"):
+    if not is_terminal(sys.stdout) or get_terminal_size().columns < max(map(len, plain.splitlines())):
         print(plain, end="")
         return
     from rich.box import SIMPLE_HEAD

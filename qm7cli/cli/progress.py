@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from qm7cli.cli.common import is_terminal
 from qm7cli.training import Progress
 
+NARROW = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY = 60.0  # seconds without a line about a fold, at most
 
 
@@ -29,15 +30,18 @@ def _bars() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (
+    terminal = Console(stderr=True, highlight=False)
+    columns = [
         TextColumn("fold {task.fields[fold]}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[mae]}"),
-    )
-    with Bars(*columns, console=Console(stderr=True, highlight=False)) as bars:
+    ]
+    if terminal.width < NARROW:
+        del columns[4], columns[1]
+    with Bars(*columns, console=terminal) as bars:
         tasks = {}
 
         def report(progress: Progress) -> None:
