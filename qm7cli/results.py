@@ -1,6 +1,5 @@
-"""The run directory and its result files.
+"""Result files, and evaluating a run again.
 
-    runs/NAME/config.yaml          the resolved experiment
     runs/NAME/results.yaml         all folds so far and their summary
     runs/NAME/fold-0/result.yaml   this fold's result
 
@@ -10,7 +9,6 @@ under the run's lock.
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,15 +16,14 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qm7cli.checkpoint import load_model
-from qm7cli.config import Experiment, differing_keys, read_experiment
+from qm7cli.config import read_experiment
 from qm7cli.dataset import Dataset
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Part
-from qm7cli.files import format_yaml, lock, make_directory, parse_yaml, read_text, remove_stale, write_text
+from qm7cli.files import format_yaml, lock, parse_yaml, read_text, write_text
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
-FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv")
 
 
 class FoldResult(BaseModel):
@@ -57,115 +54,7 @@ def fold_directory(run: Path, fold: int) -> Path:
     return run / f"fold-{fold}"
 
 
-def lock_fold(run: Path, fold: int) -> Any:
-    """Return a context that holds a fold; it raises QM7Error if another process trains it."""
-    directory = fold_directory(run, fold)
-    make_directory(directory)
-    return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
-
-
-def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Dataset, *, overwrite: bool) -> None:
-    """Make a run directory, or check that folds of an experiment may be trained in the one that is there.
-
-    Parameters
-    ----------
-    run : Path
-        The directory.
-    experiment : Experiment
-        Its settings.
-    folds : list of int
-        Folds about to be trained.
-    dataset : Dataset
-        What they are trained on.
-    overwrite : bool
-        Remove these folds first, and the whole run if its configuration is another one.
-
-    Raises
-    ------
-    QM7Error
-        If the directory is no run, is a run of another configuration, or a fold to remove is in training.
-    """
-    if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
-        raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
-    make_directory(run)
-    with lock(run / ".lock"):
-        remove_stale(run)
-        if overwrite:
-            differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
-            _remove_folds(run, [number for number in trained_folds(run) if differing or number in folds])
-            if differing:
-                (run / "config.yaml").unlink(missing_ok=True)
-                (run / "results.yaml").unlink(missing_ok=True)
-            elif (run / "results.yaml").exists():
-                write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
-        else:
-            _refuse_differences(run, experiment, dataset)
-
-
-def _is_bare(path: Path) -> bool:
-    """Say whether a file is what a run has before its first fold is entered: locks, and folds with nothing else."""
-    return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
-
-
-def join_run(run: Path, experiment: Experiment, fold: int, dataset: Dataset) -> None:
-    """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
-
-    Raises
-    ------
-    QM7Error
-        If the run has become one of another configuration since it was opened.
-    """
-    with lock(run / ".lock"):
-        _refuse_differences(run, experiment, dataset)
-        path = run / "config.yaml"
-        entered = (read_experiment(path).split.folds or []) if path.exists() else []
-        split = experiment.split.model_copy(update={"folds": sorted({fold, *entered})})
-        write_text(path, format_yaml(experiment.model_copy(update={"split": split}).model_dump(mode="json")))
-
-
-def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
-    differing = _differences(run, experiment, dataset)
-    if differing:
-        raise QM7Error(
-            f"{run} is a run of another configuration ({', '.join(differing)}); choose another --out, or --overwrite it"
-        )
-
-
-def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: list[str] | None = None) -> list[str]:
-    """Return in what a run is of another configuration; `damaged` if its ``config.yaml`` is, instead of an error."""
-    if not (run / "config.yaml").exists():
-        return []
-    try:
-        differing = differing_keys(read_experiment(run / "config.yaml"), experiment)
-    except QM7Error:
-        if damaged is None:
-            raise
-        return damaged
-    sha256 = _recorded(run, "dataset", "sha256", dataset.sha256)
-    if sha256 != dataset.sha256:
-        differing.append(f"data, SHA-256 {sha256[:12]}... there, {dataset.sha256[:12]}... now")
-    return differing
-
-
-def _recorded(run: Path, section: str, key: str, default: str) -> str:
-    """Return a text from ``results.yaml``, or `default`: the file is made anew from others, so it may be damaged."""
-    try:
-        return str(read_results(run)[section][key])
-    except (QM7Error, KeyError, TypeError):
-        return default
-
-
-def _remove_folds(run: Path, folds: Iterable[int]) -> None:
-    """Remove the files of folds: of all, or of none if one is in training."""
-    with ExitStack() as locks:
-        for fold in folds:
-            locks.enter_context(lock_fold(run, fold))
-        for fold in folds:
-            for name in FOLD_FILES:
-                (fold_directory(run, fold) / name).unlink(missing_ok=True)
-
-
-def trained_folds(run: Path) -> list[int]:
+def fold_numbers(run: Path) -> list[int]:
     """Return the numbers of the folds that a run directory has, in order."""
     numbers = (path.name.removeprefix("fold-") for path in run.glob("fold-*") if path.is_dir())
     return sorted(int(number) for number in numbers if number.isdecimal() and number == str(int(number)))
@@ -189,7 +78,12 @@ def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
     """Write a fold's result, and ``results.yaml`` with it."""
     write_text(fold_directory(run, result.fold) / "result.yaml", format_yaml(result.record()))
     with lock(run / ".lock"):
-        write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
+        write_results(run, dataset)
+
+
+def write_results(run: Path, dataset: Dataset) -> None:
+    """Make ``results.yaml`` anew from the folds' results; the run's lock is held."""
+    write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
 
 
 def record_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
@@ -217,6 +111,14 @@ def read_results(run: Path) -> dict[str, Any]:
     return results
 
 
+def recorded(run: Path, section: str, key: str, default: str) -> str:
+    """Return a text from ``results.yaml``, or `default`: the file is made anew from others, so it may be damaged."""
+    try:
+        return str(read_results(run)[section][key])
+    except (QM7Error, KeyError, TypeError):
+        return default
+
+
 def summary(records: Sequence[dict[str, Any]], metrics: Iterable[str] = METRICS[:2]) -> dict[str, Any]:
     """Return mean and population standard deviation of each metric over the folds that have it.
 
@@ -234,12 +136,12 @@ def summary(records: Sequence[dict[str, Any]], metrics: Iterable[str] = METRICS[
 
 def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
     experiment = read_experiment(run / "config.yaml")
-    folds = [result for fold in trained_folds(run) if (result := read_fold(run, fold))]
+    folds = [result for fold in fold_numbers(run) if (result := read_fold(run, fold))]
     statuses = {result.status for result in folds}
     status = next((s for s in ("diverged", "partial") if s in statuses), "complete")
     records = [result.record() for result in folds]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    started = _recorded(run, "environment", "started", now)
+    started = recorded(run, "environment", "started", now)
     return {
         "format": 1,
         "variant": experiment.variant,
@@ -298,7 +200,7 @@ def evaluate_run(
     QM7Error
         If there is no such run or fold, a model is damaged, or it was trained on another data set.
     """
-    trained = [fold for fold in trained_folds(run) if (fold_directory(run, fold) / "model.npz").exists()]
+    trained = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
     missing = sorted(set(folds or []) - set(trained))
     if not trained:
         raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")

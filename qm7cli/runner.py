@@ -22,7 +22,8 @@ from typing import Any, cast
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.results import FoldResult, open_run
+from qm7cli.results import FoldResult
+from qm7cli.run_directory import open_run
 from qm7cli.splits import Fold, chosen_folds
 from qm7cli.training import Progress, train_fold
 
@@ -97,7 +98,7 @@ def train_run(
     Raises
     ------
     QM7Error
-        If there is no such fold, or the directory cannot be used (`qm7cli.results.open_run`).
+        If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.open_run`).
     """
     folds = chosen_folds(dataset, experiment.split)
     if stopped():

@@ -22,7 +22,8 @@ from qm7cli.dataset import Dataset
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_csv, remove_stale, write_text
-from qm7cli.results import FoldResult, fold_directory, join_run, lock_fold, read_fold, record_fold, write_fold
+from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold
+from qm7cli.run_directory import join_run, lock_fold
 from qm7cli.splits import Fold
 
 HISTORY_HEADER: Final = ("iteration", "seconds", "test_mae", "test_rmse", "train_mae", "train_rmse")
@@ -64,7 +65,7 @@ def train_fold(
     fold : Fold
         Which of them are held out.
     run : Path
-        The run's directory, opened with `qm7cli.results.open_run`.
+        The run's directory, opened with `qm7cli.run_directory.open_run`.
     report : callable
         Called with the progress about every tenth of a second, and after each evaluation.
     stopped : callable

@@ -10,6 +10,8 @@ import pytest
 import molecules
 from qm7cli import dataset
 from qm7cli.config import resolve
+from qm7cli.results import fold_directory
+from qm7cli.run_directory import join_run, open_run
 
 QUICK = (  # a run of a second
     "network.hidden=[20,10]",
@@ -48,6 +50,17 @@ def quick():
         return resolve(None, [*QUICK, *assignments], flags)
 
     return make
+
+
+@pytest.fixture
+def run(tmp_path, quick, small):
+    """A run directory, opened but not trained."""
+    path = tmp_path / "run"
+    open_run(path, quick(), [0, 2], small, overwrite=False)
+    for fold in (0, 2):
+        fold_directory(path, fold).mkdir()
+        join_run(path, quick(), fold, small)
+    return path
 
 
 @pytest.fixture

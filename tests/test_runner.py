@@ -8,7 +8,8 @@ import pytest
 
 from qm7cli import runner
 from qm7cli.errors import QM7Error
-from qm7cli.results import lock_fold, read_results
+from qm7cli.results import read_results
+from qm7cli.run_directory import lock_fold
 from qm7cli.runner import train_run
 
 

@@ -8,7 +8,8 @@ import pytest
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import read_arrays
-from qm7cli.results import fold_directory, open_run, read_fold, read_results
+from qm7cli.results import fold_directory, read_fold, read_results
+from qm7cli.run_directory import open_run
 from qm7cli.splits import chosen_folds
 from qm7cli.training import evaluation_due, train_fold
 from qm7cli.variants import RULES

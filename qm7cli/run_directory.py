@@ -1,0 +1,119 @@
+"""Who may train what in a run directory: one configuration a run, one process a fold.
+
+runs/NAME/config.yaml    the resolved experiment, with all folds that were begun
+runs/NAME/.lock          held while config.yaml or results.yaml is written
+runs/NAME/fold-0/.lock   held while the fold is trained
+"""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Final
+
+from qm7cli.config import Experiment, differing_keys, read_experiment
+from qm7cli.dataset import Dataset
+from qm7cli.errors import QM7Error
+from qm7cli.files import format_yaml, lock, make_directory, remove_stale, write_text
+from qm7cli.results import fold_directory, fold_numbers, recorded, write_results
+
+FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv")
+
+
+def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
+    """Return a context that holds a fold; it raises QM7Error if another process trains it."""
+    directory = fold_directory(run, fold)
+    make_directory(directory)
+    return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
+
+
+def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Dataset, *, overwrite: bool) -> None:
+    """Make a run directory, or check that folds of an experiment may be trained in the one that is there.
+
+    Parameters
+    ----------
+    run : Path
+        The directory.
+    experiment : Experiment
+        Its settings.
+    folds : list of int
+        Folds about to be trained.
+    dataset : Dataset
+        What they are trained on.
+    overwrite : bool
+        Remove these folds first, and the whole run if its configuration is another one.
+
+    Raises
+    ------
+    QM7Error
+        If the directory is no run, is a run of another configuration, or a fold to remove is in training.
+    """
+    if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
+        raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
+    make_directory(run)
+    with lock(run / ".lock"):
+        remove_stale(run)
+        if overwrite:
+            differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
+            _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
+            if differing:
+                (run / "config.yaml").unlink(missing_ok=True)
+                (run / "results.yaml").unlink(missing_ok=True)
+            elif (run / "results.yaml").exists():
+                write_results(run, dataset)
+        else:
+            _refuse_differences(run, experiment, dataset)
+
+
+def _is_bare(path: Path) -> bool:
+    """Say whether a file is what a run has before its first fold is entered: locks, and folds with nothing else."""
+    return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
+
+
+def join_run(run: Path, experiment: Experiment, fold: int, dataset: Dataset) -> None:
+    """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
+
+    Raises
+    ------
+    QM7Error
+        If the run has become one of another configuration since it was opened.
+    """
+    with lock(run / ".lock"):
+        _refuse_differences(run, experiment, dataset)
+        path = run / "config.yaml"
+        entered = (read_experiment(path).split.folds or []) if path.exists() else []
+        split = experiment.split.model_copy(update={"folds": sorted({fold, *entered})})
+        write_text(path, format_yaml(experiment.model_copy(update={"split": split}).model_dump(mode="json")))
+
+
+def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
+    differing = _differences(run, experiment, dataset)
+    if differing:
+        raise QM7Error(
+            f"{run} is a run of another configuration ({', '.join(differing)}); choose another --out, or --overwrite it"
+        )
+
+
+def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: list[str] | None = None) -> list[str]:
+    """Return in what a run is of another configuration; `damaged` if its ``config.yaml`` is, instead of an error."""
+    if not (run / "config.yaml").exists():
+        return []
+    try:
+        differing = differing_keys(read_experiment(run / "config.yaml"), experiment)
+    except QM7Error:
+        if damaged is None:
+            raise
+        return damaged
+    sha256 = recorded(run, "dataset", "sha256", dataset.sha256)
+    if sha256 != dataset.sha256:
+        differing.append(f"data, SHA-256 {sha256[:12]}... there, {dataset.sha256[:12]}... now")
+    return differing
+
+
+def _remove_folds(run: Path, folds: Iterable[int]) -> None:
+    """Remove the files of folds: of all, or of none if one is in training."""
+    with ExitStack() as locks:
+        for fold in folds:
+            locks.enter_context(lock_fold(run, fold))
+        for fold in folds:
+            for name in FOLD_FILES:
+                (fold_directory(run, fold) / name).unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from qm7cli.errors import QM7Error
+from qm7cli.results import FoldResult, read_fold, read_results, write_fold
+from qm7cli.run_directory import join_run, lock_fold, open_run
+
+COMPLETE = FoldResult(
+    fold=0, status="complete", mae=3.0, rmse=5.0, train_mae=1.0, train_rmse=2.0, iterations=9, seconds=1.0
+)
+
+
+def test_another_configuration_is_refused_naming_what_differs(run, quick, small):
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(QM7Error, match=r"a run of another configuration \(variant, encoding.noise\)"):
+        open_run(run, quick("encoding.noise=2", variant="corrected"), [0], small, overwrite=False)
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_another_data_set_is_refused(run, quick, small):
+    write_fold(run, COMPLETE, small)
+    with pytest.raises(QM7Error, match=r"another configuration.*SHA-256"):
+        open_run(run, quick(), [0], replace(small, sha256="0" * 64), overwrite=False)
+
+
+def test_the_configuration_lists_all_folds_that_were_asked_for(run, quick, small):
+    join_run(run, quick("training.iterations=500"), 4, small)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["split"]["folds"] == [0, 2, 4]
+    assert config["training"]["iterations"] == 500
+
+
+def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuration(run, quick, small):
+    for fold in (0, 2):
+        write_fold(run, COMPLETE.model_copy(update={"fold": fold}), small)
+    open_run(run, quick(), [2], small, overwrite=True)
+    assert [read_fold(run, fold) is None for fold in (0, 2)] == [False, True]
+    assert [fold["fold"] for fold in read_results(run)["folds"]] == [0]
+    open_run(run, quick(seed=1), [2], small, overwrite=True)
+    assert read_fold(run, 0) is None
+    assert not (run / "results.yaml").exists()
+
+
+def test_nothing_is_overwritten_while_a_fold_of_the_run_is_in_training(run, quick, small):
+    write_fold(run, COMPLETE, small)
+    with lock_fold(run, 2), pytest.raises(QM7Error, match=r"fold 2 of .* is being trained by another process"):
+        open_run(run, quick(seed=1), [0], small, overwrite=True)
+    assert read_fold(run, 0) == COMPLETE
+    assert read_results(run)["folds"] == [COMPLETE.record()]
+
+
+def test_a_run_that_has_become_another_one_is_not_joined(run, quick, small):
+    with pytest.raises(QM7Error, match=r"a run of another configuration \(seed\)"):
+        join_run(run, quick(seed=1), 4, small)
+
+
+def test_a_damaged_configuration_is_one_sentence_and_can_be_overwritten(run, quick, small):
+    (run / "config.yaml").write_text("seed: [")
+    with pytest.raises(QM7Error, match=r"config.yaml, line 1: this is not YAML"):
+        open_run(run, quick(), [0], small, overwrite=False)
+    open_run(run, quick(), [0], small, overwrite=True)
+    assert not (run / "config.yaml").exists()
+
+
+def test_what_a_killed_process_has_left_of_a_new_run_does_not_keep_it_closed(tmp_path, quick, small):
+    (tmp_path / "run/fold-0").mkdir(parents=True)
+    for name in (".lock", ".config.yaml.123.tmp", "fold-0/.lock"):
+        (tmp_path / "run" / name).write_text("")
+    open_run(tmp_path / "run", quick(), [0], small, overwrite=False)
+    assert not (tmp_path / "run/.config.yaml.123.tmp").exists()
+
+
+def test_a_directory_with_other_files_is_left_alone(tmp_path, quick, small):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(QM7Error, match="is a directory with other files, not a run"):
+        open_run(tmp_path, quick(), [0], small, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(QM7Error, match="is a file, not a directory"):
+        open_run(tmp_path / "thesis.tex", quick(), [0], small, overwrite=False)
