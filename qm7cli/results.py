@@ -89,10 +89,10 @@ def write_results(run: Path, dataset: Dataset) -> None:
 def record_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
     """Mend ``results.yaml`` if it lacks a finished fold, as a process leaves it that is killed at its end."""
     try:
-        recorded = result.record() in read_results(run)["folds"]
+        known = result.record() in read_results(run)["folds"]
     except (QM7Error, TypeError):
-        recorded = False
-    if not recorded:
+        known = False
+    if not known:
         write_fold(run, result, dataset)
 
 

@@ -14,7 +14,7 @@ from qm7cli.config import Experiment, differing_keys, read_experiment
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml, lock, make_directory, remove_stale, write_text
-from qm7cli.results import fold_directory, fold_numbers, recorded, write_results
+from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, write_results
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv")
 
@@ -57,9 +57,10 @@ def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Datas
             _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
             if differing:
                 (run / "config.yaml").unlink(missing_ok=True)
-                (run / "results.yaml").unlink(missing_ok=True)
-            elif (run / "results.yaml").exists():
+            if any(read_fold(run, number) for number in fold_numbers(run)):
                 write_results(run, dataset)
+            else:
+                (run / "results.yaml").unlink(missing_ok=True)
         else:
             _refuse_differences(run, experiment, dataset)
 

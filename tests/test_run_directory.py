@@ -38,6 +38,9 @@ def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuratio
     open_run(run, quick(), [2], small, overwrite=True)
     assert [read_fold(run, fold) is None for fold in (0, 2)] == [False, True]
     assert [fold["fold"] for fold in read_results(run)["folds"]] == [0]
+    open_run(run, quick(), [0], small, overwrite=True)
+    assert not (run / "results.yaml").exists()
+    write_fold(run, COMPLETE, small)
     open_run(run, quick(seed=1), [2], small, overwrite=True)
     assert read_fold(run, 0) is None
     assert not (run / "results.yaml").exists()

@@ -3,15 +3,12 @@
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from qm7cli.cli.common import Data, Debug, Quiet, complain, load_dataset, mean_and_std, number, print_table
 from qm7cli.errors import QM7Error
-
-if TYPE_CHECKING:
-    from qm7cli.results import FoldResult
 
 
 def train(
@@ -97,9 +94,9 @@ def train(
             )
     if (run / "results.yaml").exists():
         _print_results(run)
-    failures = [outcome for outcome in outcomes.values() if _reason(outcome)]
+    failures = [outcome for outcome in outcomes.values() if isinstance(outcome, QM7Error) or outcome.reason]
     for failure in failures:
-        complain(_reason(failure) or "")
+        complain(str(failure) if isinstance(failure, QM7Error) else failure.reason or "")
         if debug:
             print(*getattr(failure, "__notes__", ()), file=sys.stderr)
     if stop.signal:
@@ -107,10 +104,6 @@ def train(
         raise typer.Exit(128 + stop.signal)
     if failures:
         raise typer.Exit(1)
-
-
-def _reason(outcome: "FoldResult | QM7Error") -> str | None:
-    return str(outcome) if isinstance(outcome, QM7Error) else outcome.reason
 
 
 def _print_results(run: Path) -> None:
