@@ -9,14 +9,12 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 from qm7cli.config import Experiment
@@ -24,41 +22,12 @@ from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.results import FoldResult
 from qm7cli.run_directory import open_run
+from qm7cli.signals import SIGNALS
 from qm7cli.splits import Fold, chosen_folds
 from qm7cli.training import Progress, train_fold
 
 Report = Callable[[Progress], None]
 Outcome = FoldResult | QM7Error
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-@dataclass
-class StopRequest:
-    """What SIGINT and SIGTERM ask for; `signal` is the number of the one that came, or 0."""
-
-    signal: int = 0
-
-    def __call__(self) -> bool:
-        """Say whether a signal came."""
-        return bool(self.signal)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request to stop; a second SIGINT interrupts at once."""
-    request = StopRequest()
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if request.signal and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        request.signal = number
-
-    before = [signal.signal(number, handle) for number in SIGNALS]
-    try:
-        yield request
-    finally:
-        for number, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(number, handler)
 
 
 def train_run(

@@ -1,6 +1,4 @@
 import multiprocessing
-import os
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -94,18 +92,6 @@ def test_a_fold_that_is_not_there_is_refused_before_anything_is_made(tmp_path, q
     with pytest.raises(QM7Error, match="there is no fold 9"):
         train_run(quick("split.folds=[9]"), small, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_the_first_signal_asks_to_stop_and_a_second_interrupt_does_so_at_once():
-    before = signal.getsignal(signal.SIGINT)
-    with runner.stop_on_signals() as request:
-        assert not request()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert request()
-        assert request.signal == signal.SIGTERM
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_worker_that_dies_before_it_has_its_work_is_noticed(tmp_path, quick, small, monkeypatch):

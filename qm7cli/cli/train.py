@@ -9,6 +9,7 @@ import typer
 
 from qm7cli.cli.common import Data, Debug, Quiet, complain, load_dataset, mean_and_std, number, print_table
 from qm7cli.errors import QM7Error
+from qm7cli.signals import stop_on_signals
 
 
 def train(
@@ -60,9 +61,6 @@ def train(
 
     Example: qm7 train --variant corrected --fold 0 --iterations 20000
     """
-    from qm7cli.config import default_name, resolve
-    from qm7cli.files import format_yaml
-
     flags = {
         "variant": variant,
         "seed": seed,
@@ -71,15 +69,18 @@ def train(
         "split.folds": fold or None,
         "training.iterations": iterations,
     }
-    experiment = resolve(config, settings or [], flags)
-    if print_config:
-        print(format_yaml(experiment.model_dump(mode="json")), end="")
-        return
-
-    from qm7cli.cli.progress import show_progress
-    from qm7cli.runner import available_cores, stop_on_signals, train_run
-
     with stop_on_signals() as stop:
+        from qm7cli.config import default_name, resolve
+        from qm7cli.files import format_yaml
+
+        experiment = resolve(config, settings or [], flags)
+        if print_config:
+            print(format_yaml(experiment.model_dump(mode="json")), end="")
+            return
+
+        from qm7cli.cli.progress import show_progress
+        from qm7cli.runner import available_cores, train_run
+
         dataset = load_dataset(experiment.data)
         run = out or Path("runs", default_name(experiment, dataset.name))
         with show_progress(quiet=quiet) as report:

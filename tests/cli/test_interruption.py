@@ -138,7 +138,7 @@ def test_a_second_process_on_the_same_fold_is_refused_at_once(start, tmp_path):
     assert process.poll() is None
 
 
-@pytest.mark.parametrize("moment", [0.2, 0.5, 0.6, 0.7, 0.8, 0.9])
+@pytest.mark.parametrize("moment", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 def test_a_signal_while_starting_is_no_traceback_and_no_hang(start, moment):
     process = start("--jobs", "2")
     time.sleep(moment)
