@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -37,7 +37,7 @@ def _number(value: Any) -> Any:
 
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Scheme = Annotated[str, Field(pattern="^(published|stratified|random)$")]
+Scheme = Literal["published", "stratified", "random"]
 
 
 class _Section(BaseModel):
@@ -207,9 +207,11 @@ def _sentence(error: Any, location: tuple[str | int, ...]) -> str:
     value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
         deeper = [known for known, _ in _flatten(Experiment().model_dump()) if known.endswith(f".{location[-1]}")]
-        return f"unknown key {key}{_suggestion(str(location[-1]), _keys(location[:-1]), deeper)}"
-    if error["type"] in ("literal_error", "string_pattern_mismatch"):
-        choices = get_args(Variant) if location == ("variant",) else ("published", "stratified", "random")
+        known_here = _keys(location[:-1])
+        close = _suggestion(str(location[-1]), known_here, deeper)
+        return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
+    if error["type"] == "literal_error":
+        choices = get_args(Variant if location == ("variant",) else Scheme)
         return f"{key} is {value}, not one of {', '.join(choices)}{_suggestion(str(error['input']), choices)}"
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
@@ -217,7 +219,7 @@ def _sentence(error: Any, location: tuple[str | int, ...]) -> str:
 
 def _suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) -> str:
     close = [*better, *difflib.get_close_matches(word, list(choices), n=1)]
-    return f'; did you mean "{close[0]}"?' if close else f"; there are {', '.join(choices)}"
+    return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def _keys(location: tuple[str | int, ...]) -> list[str]:

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +43,14 @@ def test_wrong_usage_is_one_line_and_status_2(command, arguments, message):
     assert done.stderr.startswith("qm7: ")
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys; sys.argv = ['qm7', '--help']; import qm7cli.cli\n"
+        "try: qm7cli.cli.main()\n"
+        "finally: assert not {'numpy', 'scipy', 'pydantic', 'yaml', 'rich'} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert "Commands:" in done.stdout
