@@ -116,9 +116,10 @@ def _in_processes(
     asked_to_stop = False
     try:
         while running or (waiting and not stopped()):
-            while waiting and len(running) < jobs and not stopped():
-                fold = waiting.pop(0)
-                connection, process = _start(fold.number)
+            free = 0 if stopped() else jobs - len(running)
+            begun, waiting = waiting[:free], waiting[free:]
+            workers = [_start(fold.number) for fold in begun]  # all on their way before the first is waited for
+            for fold, (connection, process) in zip(begun, workers, strict=True):
                 running[connection] = fold.number, process
                 with suppress(ConnectionError):  # if it is dead already, the loop below hears of it
                     connection.send((experiment, dataset, fold, run))
