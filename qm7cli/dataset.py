@@ -72,16 +72,15 @@ def locate(data: str | None) -> Path:
         If it is not there, naming the places looked at.
     """
     if data is not None:
-        places = {"": data}
+        asked, path = "", Path(data)
     elif os.environ.get("QM7_DATA"):
-        places = {"$QM7_DATA, ": os.environ["QM7_DATA"]}
+        asked, path = "$QM7_DATA, ", Path(os.environ["QM7_DATA"])
     else:
-        places = {"--data, not given; $QM7_DATA, not set; ": str(DEFAULT_PATH)}
-    ((asked, place),) = places.items()
-    if not Path(place).is_file():
-        why = "is no file" if Path(place).exists() else "does not exist"
-        raise QM7Error(f"no data set: looked at {asked}{place}, which {why}")
-    return Path(place)
+        asked, path = "--data, not given; $QM7_DATA, not set; ", DEFAULT_PATH
+    if not path.is_file():
+        why = "is no file" if path.exists() else "does not exist"
+        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}")
+    return path
 
 
 def load(path: Path) -> Dataset:

@@ -5,6 +5,7 @@ Entry j of a drawn matrix becomes the features ``tanh((x_j - threshold) / step)`
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -42,9 +43,10 @@ class Encoder:
     mean: NDArray[np.float32]
     scale: float
 
-    def __post_init__(self) -> None:
-        thresholds = np.concatenate([np.arange(count) for count in self.counts]).astype(np.float32)  # in steps, (m,)
-        object.__setattr__(self, "_thresholds", thresholds)
+    @cached_property
+    def thresholds(self) -> NDArray[np.float32]:
+        """Threshold of each feature, in steps, (m,) float32."""
+        return np.concatenate([np.arange(count) for count in self.counts]).astype(np.float32)
 
     @classmethod
     def fit(
@@ -89,7 +91,7 @@ class Encoder:
     def encode(self, triangles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the features (b, m) float32 of upper triangles (b, n(n+1)/2) float32."""
         F = (triangles / np.float32(self.step)).repeat(self.counts, axis=1)  # (b, m)
-        F -= self._thresholds  # type: ignore[attr-defined]
+        F -= self.thresholds
         np.tanh(F, out=F)
         F -= self.mean
         F *= np.float32(1 / self.scale)

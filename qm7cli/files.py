@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from qm7cli.errors import QM7Error
 
 
-def write_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Replace `path` by what `write` puts into the binary file it is given.
 
     A symbolic link keeps its place, and so does a device, which is written to directly.
@@ -52,7 +52,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text`, in UTF-8."""
-    write_file(path, lambda file: _ignore(file.write(text.encode())))
+    write_file(path, lambda file: file.write(text.encode()))
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -181,7 +181,3 @@ def remove_stale(directory: Path) -> None:
     """Remove what a killed process has left half-written; to be called by the holder of the directory's lock."""
     for stale in directory.glob(".*.tmp"):
         stale.unlink(missing_ok=True)
-
-
-def _ignore(_: object) -> None:
-    pass

@@ -1,8 +1,11 @@
 """Who may train what in a run directory: one configuration a run, one process a fold.
 
-runs/NAME/config.yaml    the resolved experiment, with all folds that were begun
-runs/NAME/.lock          held while config.yaml or results.yaml is written
-runs/NAME/fold-0/.lock   held while the fold is trained
+    runs/NAME/config.yaml    the resolved experiment, with all folds that were begun
+    runs/NAME/.lock          held while config.yaml or results.yaml is written
+    runs/NAME/fold-0/.lock   held while the fold is trained
+
+A fold is entered into ``config.yaml`` when its lock is held and its training is about to begin, so a command that is
+refused changes nothing.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """The folds of a run, one after the other in this process or several at a time in processes of their own.
 
 A worker is a fresh process with one BLAS thread. It ignores the terminal's Ctrl-C and stops when its parent asks it
-to (SIGTERM) or is no more. A fold's outcome is a result, or a sentence that says why there is none; the others go on.
+to (SIGTERM) or is no more. A fold's outcome is a result, or the error that says why there is none; the others go on.
 """
 
 import multiprocessing
