@@ -20,6 +20,7 @@ from qm7cli.coulomb import coulomb_matrices, row_norms
 from qm7cli.errors import QM7Error
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
+PUBLISHED_SIZE: Final = 17_884_280  # bytes
 LARGEST: Final = 1e9  # of any number in a data set
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 
@@ -96,9 +97,14 @@ def load(path: Path) -> Dataset:
     except OSError as error:
         raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        return _check(path.stem, hashlib.sha256(content).hexdigest(), _read_mat(content))
+        return parse(path.stem, content)
     except QM7Error as error:
         raise QM7Error(f"{path}: {error}") from error
+
+
+def parse(name: str, content: bytes) -> Dataset:
+    """Make a Dataset called `name` of the bytes of a file; raises QM7Error like `load`."""
+    return _check(name, hashlib.sha256(content).hexdigest(), _read_mat(content))
 
 
 def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
@@ -160,6 +166,36 @@ def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDA
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
+def check_units(dataset: Dataset) -> None:
+    """Check what a file from an unknown source may have otherwise: units and conventions of X, R and T.
+
+    Raises
+    ------
+    QM7Error
+        If X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, or the energies are no
+        atomization energies in kcal/mol: negative, some tens to hundreds an atom.
+    """
+    differences = _coulomb_differences(dataset)
+    worst = int(differences.argmax())
+    if differences[worst] > 1e-2:
+        raise QM7Error(
+            f"X is not the Coulomb matrix of Z and R in bohr: "
+            f"molecule {worst} is off by {differences[worst]:.3g} hartree"
+        )
+    per_atom = dataset.T.sum(dtype=np.float64) / np.count_nonzero(dataset.Z)
+    if dataset.T.max() >= 0 or not -1000 < per_atom < -10:
+        raise QM7Error(
+            f"T holds no atomization energies in kcal/mol: {dataset.T.min():.6g} to {dataset.T.max():.6g}, "
+            f"{per_atom:.3g} an atom"
+        )
+
+
+def _coulomb_differences(dataset: Dataset) -> NDArray[np.float64]:
+    """Return how far X is from the Coulomb matrix of Z and R in each molecule, (molecules,), hartree."""
+    differences: NDArray[np.float64] = np.abs(dataset.X - coulomb_matrices(dataset.Z, dataset.R)).max(axis=(1, 2))
+    return differences
+
+
 def describe(dataset: Dataset) -> dict[str, str]:
     """Return what `qm7 info` shows: properties of the data set by name, in words.
 
@@ -173,7 +209,7 @@ def describe(dataset: Dataset) -> dict[str, str]:
     elements = [f"{_symbol(int(Z))} {count}" for Z, count in zip(charges, counts, strict=True)]
     T = dataset.T.astype(np.float64)
     means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
-    worst = np.abs(dataset.X - coulomb_matrices(dataset.Z, dataset.R)).max(axis=(1, 2))  # (molecules,)
+    worst = _coulomb_differences(dataset)
     published = "the published file's" if dataset.sha256 == PUBLISHED_SHA256 else "not the published file's"
     return {
         "molecules": str(len(dataset)),

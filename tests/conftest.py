@@ -12,6 +12,7 @@ from qm7cli import dataset
 from qm7cli.config import resolve
 from qm7cli.results import fold_directory
 from qm7cli.run_directory import join_run, open_run
+from server import serve
 
 QUICK = (  # a run of a second
     "network.hidden=[20,10]",
@@ -40,6 +41,13 @@ def qm7():
     if not os.environ.get("QM7_DATA"):
         pytest.skip("QM7_DATA names no data set")
     return dataset.load(dataset.locate(None))
+
+
+@pytest.fixture
+def server(mat):
+    """Serves the small data set, well and badly."""
+    with serve(mat.read_bytes()) as started:
+        yield started
 
 
 @pytest.fixture

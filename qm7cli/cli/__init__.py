@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 import qm7cli
 from qm7cli.cli.common import complain
+from qm7cli.cli.download import download
 from qm7cli.cli.evaluate import evaluate
 from qm7cli.cli.info import info
 from qm7cli.cli.train import train
@@ -16,6 +18,7 @@ from qm7cli.errors import QM7Error
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+app.command()(download)
 app.command()(info)
 app.command()(train)
 app.command("eval")(evaluate)
@@ -53,6 +56,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that half-written files are removed
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         if sys.stdout is not None:

@@ -1,4 +1,4 @@
-"""The progress of training: bars on a terminal, a plain line now and then in a log."""
+"""Progress of training, downloads and large files: bars on a terminal, a plain line now and then in a log."""
 
 import sys
 import time
@@ -10,6 +10,7 @@ from qm7cli.training import Progress
 
 NARROW = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY = 60.0  # seconds without a line about a fold, at most
+BYTES_EVERY = 5.0  # the same, about a file
 
 
 @contextmanager
@@ -84,5 +85,48 @@ class _Lines:
             line += f", {rate:.0f}/s, {(progress.iterations - progress.iteration) / rate:.0f} s left"
         if progress.mae is not None:
             line += f", test MAE {progress.mae:.2f} kcal/mol"
-        with suppress(OSError):  # nobody listens any more, but the training goes on
-            print(line, file=sys.stderr, flush=True)
+        note(line)
+
+
+def note(line: str) -> None:
+    """Print a line on standard error; if nobody listens any more, the work goes on."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def byte_progress(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Give what is to be called with the bytes of a file that are done and their number, 0 if that is not known."""
+    if quiet:
+        yield lambda _done, _size: None
+    elif is_terminal(sys.stderr):
+        with _byte_bar(name) as report:
+            yield report
+    else:
+        last = time.monotonic()
+
+        def report(done: int, size: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= BYTES_EVERY:
+                last = now
+                note(f"{name}: {done / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB")
+
+        yield report
+
+
+@contextmanager
+def _byte_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    terminal = Console(stderr=True, highlight=False)
+    columns = [TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn()]
+    if terminal.width >= NARROW:
+        columns += [TransferSpeedColumn(), TimeRemainingColumn()]
+    else:
+        del columns[:2]
+    with Bars(*columns, console=terminal) as bars:
+        task = bars.add_task(name, total=None)
+        yield lambda done, size: bars.update(task, completed=done, total=size or None)

@@ -1,0 +1,48 @@
+"""`qm7 download`: fetch the data set."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qm7cli.cli.common import Debug, Quiet
+
+
+def download(
+    dest: Annotated[Path, typer.Option(metavar="FILE", help="Where to put it.")] = Path("data/qm7.mat"),
+    url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Where to get it; may be given again. Without: the places that publish it."),
+    ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="HEX|any", help="Its fingerprint; any: accept it if its content is sound."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Download it even if it is there, and replace whatever is there.")
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Download QM7 and check it; only a file that is right is put in place.
+
+    A right file that is there already is left alone, without a request.
+
+    Example: qm7 download --dest data/qm7.mat
+    """
+    from qm7cli import download as library
+    from qm7cli.cli.progress import byte_progress, note
+    from qm7cli.dataset import PUBLISHED_SHA256
+
+    wanted = (sha256 or PUBLISHED_SHA256).lower()
+    if wanted != "any" and not re.fullmatch("[0-9a-f]{64}", wanted):
+        raise typer.BadParameter(f"{sha256} is neither any nor 64 hexadecimal digits", param_hint="'--sha256'")
+    dataset = library.find(dest, wanted, force=force)
+    found = "is there already" if dataset else "downloaded"
+    if not dataset:
+        with byte_progress(dest.name, quiet=quiet) as report:
+            dataset = library.download(
+                dest, url or library.MIRRORS, wanted, report=report, notice=lambda line: None if quiet else note(line)
+            )
+    print(f"{dest}: {found}, {len(dataset)} molecules, SHA-256 {dataset.sha256}")

@@ -1,0 +1,218 @@
+"""Fetching the data set: nothing is put in place before it has been checked.
+
+The published file has no licence, so it is downloaded from the places that publish it, one after the other, until one
+gives the right bytes. Failures that may pass (no connection, a stall, a cut-off) are tried again in further rounds.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from qm7cli.dataset import PUBLISHED_SHA256, PUBLISHED_SIZE, Dataset, check_units, parse
+from qm7cli.errors import QM7Error
+from qm7cli.files import make_directory, write_file
+
+MIRRORS: Final = (
+    "http://quantum-machine.org/data/qm7.mat",
+    "https://quantum-machine.org/data/qm7.mat",
+    "https://www.quantum-machine.org/data/qm7.mat",
+    "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/qm7.mat",
+)
+PAUSES: Final = (0, 1, 2)  # seconds before each round over the places
+TIMEOUT: Final = 30.0  # seconds without a byte
+LARGEST: Final = 10**9  # bytes of a data set file: more is not for this program, and not for the memory
+CHUNK: Final = 65_536
+
+
+def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
+    """Look at what is at `dest` before anything is downloaded.
+
+    Parameters
+    ----------
+    dest : Path
+        Where the file is to be.
+    sha256 : str
+        The fingerprint it should have; ``any`` for any sound data set.
+    force : bool
+        Whatever is there may be replaced.
+
+    Returns
+    -------
+    Dataset or None
+        The data set, if the right one is there already; None if it is to be downloaded, because there is nothing or
+        only what a failed download leaves: an empty file, a web page, a part.
+
+    Raises
+    ------
+    QM7Error
+        If another file is there, or the place cannot be written.
+    """
+    try:
+        if dest.exists() and not dest.is_file():
+            raise QM7Error(f"{dest} is no file; write --dest FILE")
+        directory = next(parent for parent in dest.absolute().parents if parent.exists())
+        if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
+            raise QM7Error(f"cannot write {dest}: the directory {directory} may not be written to")
+        if force or not dest.exists():
+            return None
+        content = dest.read_bytes()
+    except OSError as error:
+        raise QM7Error(f"cannot read {dest}: {error.strerror or error}") from error
+    try:
+        return check(dest.stem, content, sha256)
+    except QM7Error as error:
+        if _is_left_over(content):
+            return None
+        found = hashlib.sha256(content).hexdigest()
+        raise QM7Error(
+            f"{dest} is there and is another file, with the SHA-256 {found}, not {sha256}; --force replaces it"
+        ) from error
+
+
+def download(
+    dest: Path,
+    urls: Sequence[str] = MIRRORS,
+    sha256: str = PUBLISHED_SHA256,
+    *,
+    report: Callable[[int, int], None] = lambda _received, _total: None,
+    notice: Callable[[str], None] = lambda _: None,
+    timeout: float = TIMEOUT,
+) -> Dataset:
+    """Download the data set from the first of `urls` that gives the right file, and replace `dest` by it.
+
+    Parameters
+    ----------
+    dest : Path
+        Where the file is to be; its directory is made if absent.
+    urls : sequence of str
+        Places, in the order in which they are tried.
+    sha256 : str
+        The fingerprint it must have, hexadecimal; ``any`` for any sound data set.
+    report : callable
+        Called with the bytes received so far and, where the server tells, their number in all, else 0.
+    notice : callable
+        Called with a sentence when a place has failed and another is tried, or the same again.
+    timeout : float
+        Seconds to wait for a server that sends nothing.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    QM7Error
+        If no place gives the right file, or it cannot be written; what was at `dest` is then untouched.
+    """
+    waiting = list(urls)
+    failures: dict[str, str] = {}
+    news: str | None = None
+    for pause in PAUSES:
+        if waiting:
+            time.sleep(pause)
+        for url in list(waiting):
+            if news:
+                notice(f"{news}; trying {url}")
+            try:
+                content = _get(url, report, timeout)
+                dataset = check(dest.stem, content, sha256)
+            except QM7Error as error:
+                failures[url] = str(error)
+                news = f"{url}: {error}"
+                if not isinstance(error, _PassingError):
+                    waiting.remove(url)
+            else:
+                make_directory(dest.parent)
+                write_file(dest, lambda file, content=content: file.write(content))  # type: ignore[misc]
+                return dataset
+    reasons = {reason: [url for url in urls if failures[url] == reason] for reason in failures.values()}
+    raise QM7Error("; ".join(f"{', '.join(places)}: {reason}" for reason, places in reasons.items()))
+
+
+def check(name: str, content: bytes, sha256: str) -> Dataset:
+    """Make a Dataset called `name` of a file's bytes, if they are those of the right file.
+
+    Raises
+    ------
+    QM7Error
+        If they are a web page, have another SHA-256 than asked for or, with ``any``, are no sound data set.
+    """
+    if _is_page(content):
+        raise QM7Error("it is a web page, not the data set")
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 == "any":
+        dataset = parse(name, content)
+        check_units(dataset)
+        return dataset
+    if found != sha256:
+        size = f"{len(content)} bytes"
+        if sha256 == PUBLISHED_SHA256 and len(content) != PUBLISHED_SIZE:
+            size += f" (the published file has {PUBLISHED_SIZE})"
+        raise QM7Error(
+            f"it has {size} and the SHA-256 {found}, not {sha256}; "
+            "if you trust it, --sha256 any accepts it and still checks its content"
+        )
+    return parse(name, content)
+
+
+class _PassingError(QM7Error):
+    """A failure that may pass when tried again."""
+
+
+def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
+    """Return what a place sends."""
+    received, total = bytearray(), None
+    try:
+        headers = {"Accept-Encoding": "identity"}  # so that the length is the file's
+        with requests.get(url, stream=True, timeout=timeout, headers=headers) as response:
+            if not response.ok:
+                kind = _PassingError if response.status_code in {429, *range(500, 600)} else QM7Error
+                raise kind(f"the server answers {response.status_code} {response.reason}")
+            length = response.headers.get("Content-Length", "")
+            total = int(length) if length.isdecimal() else 0  # None before there is an answer
+            for chunk in response.iter_content(CHUNK):
+                received += chunk
+                report(len(received), total)
+                if len(received) > LARGEST:
+                    raise QM7Error(f"it sends more than {LARGEST} bytes")
+    except requests.RequestException as error:
+        raise _failure(error, len(received), total, timeout) from error
+    return bytes(received)
+
+
+def _failure(error: requests.RequestException, received: int, total: int | None, timeout: float) -> QM7Error:
+    """Say in words what went wrong with a request."""
+    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema):
+        return QM7Error("this is no http:// or https:// address")
+    if isinstance(error, ValueError):  # requests' errors for an address that cannot be one
+        return QM7Error("this is no address")
+    cause: BaseException = error
+    while deeper := cause.__cause__ or cause.__context__:
+        cause = deeper
+    stalled = isinstance(cause, TimeoutError)
+    if total is not None:
+        what = f"sent nothing for {timeout:g} s" if stalled else "was cut off"
+        return _PassingError(f"it {what} after {received / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
+    if stalled:
+        return _PassingError(f"no answer within {timeout:g} s")
+    return _PassingError(f"no connection ({getattr(cause, 'strerror', None) or cause})")
+
+
+def _is_page(content: bytes) -> bool:
+    return content[:1000].lstrip().lower().startswith((b"<!doctype html", b"<html", b"<?xml"))
+
+
+def _is_left_over(content: bytes) -> bool:
+    """Say whether this is what a failed download leaves: nothing, a web page, or a part of a data set."""
+    if not content or _is_page(content):
+        return True
+    try:
+        parse("", content)
+    except QM7Error:
+        return content.startswith(b"MATLAB")
+    return False

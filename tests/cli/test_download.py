@@ -1,0 +1,122 @@
+import os
+import signal
+import subprocess
+
+import pytest
+
+import molecules
+from conftest import qm7_path
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a download into `data/qm7.mat` in the background."""
+    started = []
+
+    def run(*args):
+        process = subprocess.Popen(
+            [qm7_path(), "download", *args],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_the_file_comes_to_where_the_other_commands_look(command, server, small, tmp_path):
+    done = command("download", "--url", server.url("good"), "--sha256", small.sha256)
+    assert done.stdout == f"data/qm7.mat: downloaded, 60 molecules, SHA-256 {small.sha256}\n"
+    assert (tmp_path / "data/qm7.mat").read_bytes() == server.content
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["qm7.mat"]
+    assert small.sha256 in command("info", QM7_DATA="").stdout
+
+
+def test_a_right_file_is_left_alone_without_a_request_unless_forced(command, server, small, tmp_path):
+    flags = ["--url", server.url("good"), "--sha256", small.sha256.upper(), "--dest", "x.mat"]
+    command("download", *flags)
+    before = (tmp_path / "x.mat").stat().st_mtime_ns
+    done = command("download", *flags)
+    assert done.stdout == f"x.mat: is there already, 60 molecules, SHA-256 {small.sha256}\n"
+    assert done.stderr == ""
+    command("download", "--dest", "x.mat", "--sha256", "any", "--url", server.url("none"))
+    assert server.requests == ["/good"]
+    assert (tmp_path / "x.mat").stat().st_mtime_ns == before
+    command("download", *flags, "--force")
+    assert server.requests == ["/good", "/good"]
+
+
+def test_an_unknown_file_is_refused_with_both_hashes_and_accepted_when_told_so(command, server, small, tmp_path):
+    done = command("download", "--url", server.url("good"), status=1)
+    published = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
+    assert f"the SHA-256 {small.sha256}, not {published}" in done.stderr
+    assert "--sha256 any" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    command("download", "--url", server.url("good"), "--sha256", "any")
+    assert (tmp_path / "data/qm7.mat").exists()
+
+
+@pytest.mark.parametrize("path", ["other", "page", "none", "cut-without-length"])
+def test_a_failure_is_one_sentence_and_what_was_there_stays(command, server, small, tmp_path, path):
+    (tmp_path / "qm7.mat").write_bytes(server.content[:1000])
+    flags = ["--dest", "qm7.mat", "--sha256", small.sha256]
+    done = command("download", "--url", server.url(path), *flags, status=1)
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"qm7: {server.url(path)}: ")
+    assert done.stderr.count("\n") == 1
+    assert (tmp_path / "qm7.mat").read_bytes() == server.content[:1000]
+    command("download", "--url", server.url("good"), *flags)
+
+
+def test_another_try_is_told(command, server, small):
+    flags = ["--url", server.url("cut-once"), "--sha256", small.sha256]
+    done = command("download", *flags)
+    url = server.url("cut-once")
+    assert done.stderr == f"{url}: it was cut off after 0.0 of 0.0 MB; trying {url}\n"
+    server.requests.clear()
+    assert command("download", *flags, "--quiet", "--force").stderr == ""
+
+
+def test_another_data_set_is_not_replaced_unless_forced(command, server, small, tmp_path):
+    other = molecules.write(tmp_path / "qm7.mat", seed=1).read_bytes()
+    flags = ["--dest", "qm7.mat", "--url", server.url("good"), "--sha256", small.sha256]
+    done = command("download", *flags, status=1)
+    assert done.stderr.startswith("qm7: qm7.mat is there and is another file, with the SHA-256 ")
+    assert (tmp_path / "qm7.mat").read_bytes() == other
+    assert server.requests == []
+    command("download", *flags, "--force")
+    assert (tmp_path / "qm7.mat").read_bytes() == server.content
+
+
+def test_a_fingerprint_that_is_none_is_wrong_usage(command):
+    for wrong in ("none", "abc123", "g" * 64):
+        done = command("download", "--sha256", wrong, status=2)
+        assert f"{wrong} is neither any nor 64 hexadecimal digits" in done.stderr
+
+
+def test_two_downloads_at_once_both_end_well(start, server, small, tmp_path):
+    flags = ["--url", server.url("both-at-once"), "--sha256", small.sha256]
+    both = [start(*flags), start(*flags)]
+    for process in both:
+        stdout, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+        assert stdout.startswith("data/qm7.mat: downloaded")
+    assert (tmp_path / "data/qm7.mat").read_bytes() == server.content
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["qm7.mat"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_download_leaves_nothing(start, server, tmp_path, number):
+    process = start("--url", server.url("stalling"))
+    server.asked.wait(60)
+    os.kill(process.pid, number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert stderr == ""
+    assert list(tmp_path.iterdir()) == []

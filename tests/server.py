@@ -1,0 +1,117 @@
+"""A web server on 127.0.0.1 that serves a file well and badly."""
+
+import threading
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PAGE = b"<!DOCTYPE html><html><body>Please log in.</body></html>"
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `content` under the paths that `Handler` knows; `requests` are the paths asked for."""
+
+    daemon_threads = True
+
+    def __init__(self, content):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content = content
+        self.requests = []
+        self.asked = threading.Event()
+        self.end = threading.Event()
+        self.both = threading.Barrier(2)
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.server_port}/{path}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        self.server.asked.set()
+        with suppress(ConnectionError):  # the client has had enough
+            getattr(self, self.path[1:].replace("-", "_"))(self.server.content)
+        self.close_connection = True
+
+    def start(self, content, status=200, kind="application/octet-stream", length=True):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if length:
+            self.send_header("Content-Length", len(content))
+        self.end_headers()
+
+    def good(self, content):
+        self.start(content)
+        self.wfile.write(content)
+
+    def good_without_length(self, content):
+        self.start(content, length=False)
+        self.wfile.write(content)
+
+    def other(self, content):
+        self.good(content[:-1] + bytes([content[-1] ^ 1]))
+
+    def page(self, _):
+        self.start(PAGE, kind="text/html")
+        self.wfile.write(PAGE)
+
+    def none(self, _):
+        self.start(PAGE, status=404, kind="text/html")
+        self.wfile.write(PAGE)
+
+    def busy_once(self, content):
+        if self.server.requests.count(self.path) == 1:
+            self.start(b"", status=503)
+        else:
+            self.good(content)
+
+    def cut(self, content):
+        self.start(content)
+        self.wfile.write(content[: len(content) // 2])
+
+    def cut_without_length(self, content):
+        self.start(content, length=False)
+        self.wfile.write(content[: len(content) // 2])
+
+    def cut_once(self, content):
+        (self.cut if self.server.requests.count(self.path) == 1 else self.good)(content)
+
+    def silent(self, _):
+        self.server.end.wait()
+
+    def stalling(self, content):
+        self.cut(content)
+        self.server.end.wait()
+
+    def slow(self, content):
+        self.start(content)
+        for start in range(0, len(content), 1000):
+            self.wfile.write(content[start : start + 1000])
+            self.server.end.wait(0.01)
+
+    def both_at_once(self, content):
+        self.start(content)
+        self.wfile.write(content[: len(content) // 2])
+        self.server.both.wait()  # neither ends before the other is half-way
+        self.wfile.write(content[len(content) // 2 :])
+
+    def endless(self, content):
+        self.start(b"", length=False)
+        while True:
+            self.wfile.write(content)
+
+
+@contextmanager
+def serve(content):
+    """Serve `content` until the end of the context."""
+    with Server(content) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.end.set()
+            server.shutdown()
+            thread.join()
