@@ -38,6 +38,9 @@ def _number(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Scheme = Literal["published", "stratified", "random"]
+SCHEMES: Final = get_args(Scheme)
+DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
+SPLIT_FILE: Final = (".yaml", ".yml")
 
 
 class _Section(BaseModel):
@@ -45,12 +48,25 @@ class _Section(BaseModel):
 
 
 class Split(_Section):
-    """How the molecules are dealt to folds, and which folds are held out in turn."""
+    """How the molecules are dealt to folds, and which folds are held out in turn.
 
-    scheme: Scheme = "published"
+    `scheme` is one of `SCHEMES`, or a file that `qm7 split` has written, whose SHA-256 is then `sha256`.
+    """
+
+    scheme: str = "published"
+    sha256: str | None = None
     folds: list[Annotated[Whole, Field(ge=0)]] | None = None
     count: Annotated[Whole, Field(ge=2)] = 5
     seed: Annotated[Whole, Field(ge=0)] = 0
+    train_size: Annotated[Whole, Field(ge=2)] | None = None
+
+    @field_validator("scheme")
+    @classmethod
+    def _known(cls, scheme: str) -> str:
+        if scheme not in SCHEMES and not scheme.endswith(SPLIT_FILE):
+            known = f"{', '.join(SCHEMES)} or a .yaml file that qm7 split has written"
+            raise ValueError(f"it should be {known}{_suggestion(scheme, SCHEMES)}")
+        return scheme
 
     @field_validator("folds")
     @classmethod
@@ -122,21 +138,26 @@ FREE: Final = frozenset({"data", "split.folds", "training.iterations", "training
 
 def settings(experiment: Experiment) -> dict[str, Any]:
     """Return the settings that make two runs the same configuration, by dotted key."""
-    return {key: value for key, value in _flatten(experiment.model_dump(mode="json")) if key not in FREE}
+    free = FREE | {"split.scheme"} if experiment.split.sha256 else FREE  # a file may move, its content counts
+    return {key: value for key, value in _flatten(experiment.model_dump(mode="json")) if key not in free}
 
 
 def differing_keys(one: Experiment, other: Experiment) -> list[str]:
     """Return the dotted keys in which two experiments are not the same configuration."""
-    others = settings(other)
-    return [key for key, value in settings(one).items() if value != others[key]]
+    ours, theirs = settings(one), settings(other)
+    return [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
 
 
 def default_name(experiment: Experiment, dataset: str) -> str:
     """Return the name of the directory under ``runs/`` where an experiment goes by default."""
     name = f"{dataset}-{experiment.variant}-seed{experiment.seed}"
+    file = experiment.split.scheme not in SCHEMES
+    if file:
+        name += f"-split={Path(experiment.split.scheme).stem}"
     for key in differing_keys(experiment, Experiment(variant=experiment.variant, seed=experiment.seed)):
-        value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
-        name += f"-{key}={value}"
+        if not file or key not in {"split.scheme", "split.sha256"}:
+            value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
+            name += f"-{key}={value}"
     return name
 
 
@@ -211,7 +232,7 @@ def _sentence(error: Any, location: tuple[str | int, ...]) -> str:
         close = _suggestion(str(location[-1]), known_here, deeper)
         return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
     if error["type"] == "literal_error":
-        choices = get_args(Variant if location == ("variant",) else Scheme)
+        choices = get_args(Variant)
         return f"{key} is {value}, not one of {', '.join(choices)}{_suggestion(str(error['input']), choices)}"
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"

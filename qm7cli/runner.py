@@ -23,7 +23,7 @@ from qm7cli.errors import QM7Error
 from qm7cli.results import FoldResult
 from qm7cli.run_directory import open_run
 from qm7cli.signals import SIGNALS
-from qm7cli.splits import Fold, chosen_folds
+from qm7cli.splits import Fold, chosen_folds, pinned
 from qm7cli.training import Progress, train_fold
 
 Report = Callable[[Progress], None]
@@ -69,6 +69,7 @@ def train_run(
     QM7Error
         If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.open_run`).
     """
+    experiment = experiment.model_copy(update={"split": pinned(experiment.split)})
     folds = chosen_folds(dataset, experiment.split)
     if stopped():
         return {}

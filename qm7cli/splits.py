@@ -1,13 +1,23 @@
-"""Folds: which molecules are held out for the test, and which are trained on."""
+"""Folds: which molecules are held out for the test, and which are trained on.
 
-from typing import NamedTuple
+A split file, written by ``qm7 split``, holds folds of one data set::
+
+    {format: 1, scheme: stratified, seed: 0, dataset_sha256: fd6c..., folds: [[molecule, ...], ...]}
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.config import Split
+from qm7cli.config import DRAWN, SCHEMES, Split
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
+from qm7cli.files import format_yaml, parse_yaml, read_text, write_text
 
 Molecules = NDArray[np.intp]
 
@@ -20,21 +30,36 @@ class Fold(NamedTuple):
     test: Molecules
 
 
+class SplitFile(BaseModel):
+    """The content of a split file; molecules that are in no fold are left out."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    scheme: str
+    seed: int | None
+    dataset_sha256: str
+    folds: list[list[int]]
+
+
 def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     """Deal the molecules to folds.
 
     ``published`` takes the folds that the data set carries; ``random`` shuffles and cuts; ``stratified`` sorts by
-    energy and deals every `split.count` neighbours to different folds, as the published split was made.
+    energy and deals every `split.count` neighbours to different folds, as the published split was made; a split file
+    says itself.
 
     Returns
     -------
-    list of (molecules of the fold,) intp, a partition of all molecules
+    list of (molecules of the fold,) intp, disjoint; but for a split file a partition of all molecules
 
     Raises
     ------
     QM7Error
-        If there are fewer molecules than folds.
+        If there are fewer molecules than folds, or a split file cannot be used.
     """
+    if split.scheme not in SCHEMES:
+        return _folds_of_file(Path(split.scheme), dataset, split.sha256)
     if split.scheme == "published":
         return list(dataset.P)
     molecules, count = len(dataset), split.count
@@ -49,18 +74,108 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
 
 
 def chosen_folds(dataset: Dataset, split: Split) -> list[Fold]:
-    """Return the folds to train, those of `split.folds` or all, each with the others as its training molecules.
+    """Return the folds to train, those of `split.folds` or all.
+
+    Each has the molecules of the others for its training, or `split.train_size` of them: a larger choice contains a
+    smaller one, and each is spread evenly over the energies.
 
     Raises
     ------
     QM7Error
-        If there is no such fold, or there are fewer molecules than folds.
+        If there is no such fold, or there are too few molecules.
     """
     folds = make_folds(dataset, split)
     chosen = range(len(folds)) if split.folds is None else sorted(split.folds)
     if chosen[-1] >= len(folds):
         raise QM7Error(f"there is no fold {chosen[-1]}: this split has the folds 0 to {len(folds) - 1}")
-    return [
-        Fold(number, np.concatenate([fold for k, fold in enumerate(folds) if k != number]), folds[number])
-        for number in chosen
-    ]
+    return [Fold(number, _training(dataset, folds, number, split), folds[number]) for number in chosen]
+
+
+def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: Split) -> Molecules:
+    train = np.concatenate([fold for k, fold in enumerate(folds) if k != number])
+    if split.train_size is None:
+        return train
+    if split.train_size > len(train):
+        raise QM7Error(f"split.train_size is {split.train_size}, but fold {number} leaves {len(train)} to train on")
+    rng = np.random.default_rng(np.random.SeedSequence(split.seed, spawn_key=(number,)))
+    order = _spread(np.argsort(dataset.T[train], kind="stable"), rng)
+    return train[np.sort(order[: split.train_size])]
+
+
+def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
+    """Order molecules, given by energy, so that every beginning of the order is spread evenly over the energies.
+
+    Of each two neighbours one goes to the first half and one to the second, and so on in each half.
+    """
+    if len(by_energy) < 2:
+        return by_energy
+    start = rng.integers(0, 1 + len(by_energy) % 2)  # an odd one is left over at either end
+    first = np.arange(start, len(by_energy) - 1, 2)
+    first += rng.integers(0, 2, len(first))
+    return np.concatenate([_spread(by_energy[first], rng), _spread(np.delete(by_energy, first), rng)])
+
+
+def pinned(split: Split) -> Split:
+    """Return the split with the SHA-256 of its file, if it has one, so that a run keeps to the file's content.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be read, or it is another one than `split.sha256` says.
+    """
+    if split.scheme in SCHEMES:
+        return split.model_copy(update={"sha256": None})
+    return split.model_copy(update={"sha256": _read(Path(split.scheme), split.sha256)[1]})
+
+
+def write_split(path: Path, dataset: Dataset, split: Split, folds: Sequence[Molecules]) -> None:
+    """Write the folds that `make_folds` has made to a file that `split.scheme` may name.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be written.
+    """
+    file = SplitFile(
+        scheme=split.scheme,
+        seed=split.seed if split.scheme in DRAWN else None,
+        dataset_sha256=dataset.sha256,
+        folds=[fold.tolist() for fold in folds],
+    )
+    write_text(path, format_yaml(file.model_dump()))
+
+
+def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[int, float, float]]:
+    """Return size, mean and population standard deviation of the energies (kcal/mol) of each fold."""
+    energies = [dataset.T[fold].astype(np.float64) for fold in folds]
+    return [(len(T), float(T.mean()), float(T.std())) for T in energies]
+
+
+def _read(path: Path, sha256: str | None) -> tuple[str, str]:
+    """Return a split file's text and its SHA-256, which must be `sha256` if that is given."""
+    text = read_text(path)
+    found = hashlib.sha256(text.encode()).hexdigest()
+    if sha256 not in {None, found}:
+        raise QM7Error(f"{path} has changed: its SHA-256 is {found}, and the experiment's split.sha256 {sha256}")
+    return text, found
+
+
+def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Molecules]:
+    text, _ = _read(path, sha256)
+    try:
+        file = SplitFile.model_validate(parse_yaml(text, path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "it"
+        raise QM7Error(f"{path} is no split file: {place}: {first['msg']}") from error
+    if file.dataset_sha256 != dataset.sha256:
+        raise QM7Error(
+            f"{path} splits another data set: "
+            f"SHA-256 {file.dataset_sha256[:12]}... there, {dataset.sha256[:12]}... here"
+        )
+    dealt = [molecule for fold in file.folds for molecule in fold]
+    if len(file.folds) < 2 or not all(file.folds):
+        raise QM7Error(f"{path}: a split has two folds or more, each with molecules")
+    if len(set(dealt)) < len(dealt) or min(dealt) < 0 or max(dealt) >= len(dataset):
+        raise QM7Error(f"{path}: a molecule is in two folds, or is none of the data set's 0 to {len(dataset) - 1}")
+    return [np.array(fold, dtype=np.intp) for fold in file.folds]

@@ -13,7 +13,7 @@ def test_the_defaults_are_the_constants_of_the_reference():
         variant: original
         seed: 0
         data: null
-        split: {scheme: published, folds: null, count: 5, seed: 0}
+        split: {scheme: published, sha256: null, folds: null, count: 5, seed: 0, train_size: null}
         encoding: {noise: 1.0, step: 1.0}
         network: {hidden: [400, 100]}
         training:
@@ -59,7 +59,11 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ),
         (
             "split: {scheme: stratifed}",
-            'split.scheme is "stratifed", not one of published, stratified, random; did you',
+            'split.scheme is "stratifed", but it should be published, stratified, random or a .yaml file',
+        ),
+        (
+            "split: {scheme: stratifed}",
+            'that qm7 split has written; did you mean "stratified"?',
         ),
         ("seed: -1", "seed is -1, but should be greater than or equal to 0"),
         ("seed: yes", "seed is true, but a number is needed here"),

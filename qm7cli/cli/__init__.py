@@ -13,6 +13,7 @@ from qm7cli.cli.common import complain
 from qm7cli.cli.download import download
 from qm7cli.cli.evaluate import evaluate
 from qm7cli.cli.info import info
+from qm7cli.cli.split import split
 from qm7cli.cli.train import train
 from qm7cli.errors import QM7Error
 
@@ -20,6 +21,7 @@ from qm7cli.errors import QM7Error
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
 app.command()(download)
 app.command()(info)
+app.command()(split)
 app.command()(train)
 app.command("eval")(evaluate)
 

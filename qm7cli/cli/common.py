@@ -1,4 +1,4 @@
-"""What the commands share: the options --data, --quiet and --debug, and tables."""
+"""What the commands share: options, the data set, numbers and tables."""
 
 import sys
 from collections.abc import Sequence
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from qm7cli.dataset import Dataset
 
 Data = Annotated[str | None, typer.Option(metavar="FILE", help="Data set; without it, $QM7_DATA, then data/qm7.mat.")]
+Split = Annotated[
+    str | None,
+    typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 

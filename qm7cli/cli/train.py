@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, complain, load_dataset, mean_and_std, number, print_table
+from qm7cli.cli.common import Data, Debug, Quiet, Split, complain, load_dataset, mean_and_std, number, print_table
 from qm7cli.errors import QM7Error
 from qm7cli.signals import stop_on_signals
 
@@ -26,10 +26,7 @@ def train(
     ] = None,
     iterations: Annotated[int | None, typer.Option(metavar="N", help="Iterations to train in all.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the training's random numbers.")] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(metavar="published|stratified|random", help="How molecules are dealt to folds."),
-    ] = None,
+    split: Split = None,
     data: Data = None,
     settings: Annotated[
         list[str] | None,

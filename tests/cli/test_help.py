@@ -6,7 +6,7 @@ import pytest
 
 import qm7cli
 
-COMMANDS = ["download", "info", "train", "eval"]
+COMMANDS = ["download", "info", "split", "train", "eval"]
 
 
 def test_the_version_is_that_of_the_package(command):
@@ -23,6 +23,7 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
     text = command(name, "--help").stdout
     assert re.search(rf"Example: qm7 {name} ", text)
     assert ("--data" in text) == (name != "download")
+    assert ("--quiet" in text) == (name != "split")  # which has nothing to be quiet about
     assert "--debug" in text
 
 
@@ -35,6 +36,7 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
         (["train", "--jobs", "0"], "'--jobs'"),
         (["train", "surplus"], "surplus"),
         (["eval"], "RUN"),
+        (["split", "folds.yaml"], "folds.yaml"),
         (["eval", "run", "--format", "xml"], "'--format'"),
     ],
 )

@@ -1,0 +1,50 @@
+"""`qm7 split`: deal the molecules to folds."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qm7cli.cli.common import Data, Debug, load_dataset, number, print_table
+
+
+def split(
+    scheme: Annotated[
+        str, typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds.")
+    ] = "published",
+    count: Annotated[int | None, typer.Option(metavar="N", help="How many folds to make. Without: 5.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the drawn folds. Without: 0.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
+    ] = None,
+    data: Data = None,
+    debug: Debug = False,
+) -> None:
+    """Deal the molecules to folds and show size, mean and standard deviation of their energies.
+
+    published: the folds that the data set carries; stratified: sorted by energy, neighbours go to different folds;
+    random: shuffled and cut.
+
+    Example: qm7 split --scheme stratified --count 10 --output ten.yaml
+    """
+    from qm7cli import splits
+    from qm7cli.config import DRAWN, SPLIT_FILE, resolve
+    from qm7cli.errors import QM7Error
+
+    given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
+    settings = resolve(None, [], {"split.scheme": scheme, "split.count": count, "split.seed": seed}).split
+    if given and scheme not in DRAWN:
+        raise QM7Error(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
+    if output and output.suffix not in SPLIT_FILE:
+        raise QM7Error(f"--output {output}: the file of a split ends in .yaml")
+    dataset = load_dataset(data)
+    folds = splits.make_folds(dataset, settings)
+    if output:
+        splits.write_split(output, dataset, settings, folds)
+    rows = [
+        [f"fold {k}", str(molecules), number(mean), number(std)]
+        for k, (molecules, mean, std) in enumerate(splits.describe_folds(dataset, folds))
+    ]
+    print_table(("kcal/mol", "molecules", "mean energy", "std"), rows)
+    if output:
+        print(output)

@@ -1,0 +1,80 @@
+import re
+
+import pytest
+import yaml
+
+import molecules
+
+
+def test_folds_are_shown_with_size_mean_and_deviation(command, small):
+    lines = command("split", "--scheme", "random", "--count", "3").stdout.splitlines()
+    assert re.split("  +", lines[0]) == ["kcal/mol", "molecules", "mean energy", "std"]
+    assert [line.split()[:3] for line in lines[1:]] == [["fold", str(k), "20"] for k in range(3)]
+    means = [float(line.split()[3]) for line in lines[1:]]
+    assert sum(means) / 3 == pytest.approx(small.T.mean(), abs=0.02)
+
+
+def test_a_written_split_is_trained_on_everywhere(command, quick_flags, tmp_path):
+    done = command("split", "--scheme", "stratified", "--count", "4", "--seed", "7", "--output", "four.yaml")
+    assert done.stdout.splitlines()[-1] == "four.yaml"
+    command("train", *quick_flags, "--split", "four.yaml", "--fold", "3")
+    command("train", *quick_flags, "--split", "stratified", "--set", "split.count=4", "--set", "split.seed=7",
+            "--fold", "3", "--out", "same")  # fmt: skip
+    run = tmp_path / "runs/small-original-seed0-split=four-network.hidden=20,10-evaluation.draws=3"
+    assert results(run)["folds"][0]["mae"] == results(tmp_path / "same")["folds"][0]["mae"]
+    assert f"  {results(run)['mae']['mean']:.2f}  " in command("eval", run).stdout
+    shown = command("split", "--scheme", "four.yaml").stdout
+    assert shown == done.stdout.removesuffix("four.yaml\n")
+    command("augment", "--split", "four.yaml", "--fold", "3", "--output", "x.npz")
+
+
+def test_a_run_keeps_to_its_split_file_wherever_that_lies_and_refuses_a_changed_one(command, quick_flags, tmp_path):
+    command("split", "--scheme", "random", "--output", "folds.yaml")
+    command("train", *quick_flags, "--split", "folds.yaml", "--fold", "0", "--out", "run")
+    assert results(tmp_path / "run")["config"]["split"]["sha256"] is not None
+    (tmp_path / "folds.yaml").rename(tmp_path / "moved.yaml")
+    command("train", *quick_flags, "--split", "moved.yaml", "--fold", "0", "--fold", "1", "--out", "run")
+    assert len(results(tmp_path / "run")["folds"]) == 2
+    command("split", "--scheme", "random", "--seed", "1", "--output", "moved.yaml")
+    before = (tmp_path / "run/config.yaml").read_text()
+    done = command("train", *quick_flags, "--split", "moved.yaml", "--fold", "2", "--out", "run", status=1)
+    assert done.stderr.startswith("qm7: run is a run of another configuration (split.sha256)")
+    done = command("train", "--config", "run/config.yaml", "--fold", "2", "--out", "run", status=1)
+    assert done.stderr.startswith("qm7: moved.yaml has changed: its SHA-256 is ")
+    assert (tmp_path / "run/config.yaml").read_text() == before
+
+
+def test_a_training_on_fewer_molecules_says_so_and_is_evaluated_on_them(command, quick_flags, tmp_path):
+    command("train", *quick_flags, "--fold", "0", "--set", "split.train_size=20")
+    run = tmp_path / "runs/small-original-seed0-split.train_size=20-network.hidden=20,10-evaluation.draws=3"
+    evaluated = command("eval", run, "--part", "train", "--format", "yaml").stdout
+    assert yaml.safe_load(evaluated)["folds"][0]["train_mae"] == results(run)["folds"][0]["train_mae"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scheme", "stratifed"], 'split.scheme is "stratifed", but it should be published, '),
+        (["--count", "3"], "--count is for stratified and random: the folds of published are what they are"),
+        (["--scheme", "other.yaml", "--seed", "3"], "--seed is for stratified and random"),
+        (["--scheme", "random", "--count", "1"], "split.count is 1, but should be greater than or equal to 2"),
+        (["--scheme", "random", "--count", "61"], "split.count is 61, but there are only 60 molecules"),
+        (["--scheme", "none.yaml"], "cannot read none.yaml: No such file or directory"),
+        (["--scheme", "other.yaml"], "other.yaml splits another data set: SHA-256 "),
+        (["--output", "folds.npz"], "--output folds.npz: the file of a split ends in .yaml"),
+        (["--output", "none/folds.yaml"], "cannot write none/folds.yaml: No such file or directory"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(command, tmp_path, arguments, message):
+    other = molecules.write(tmp_path / "other.mat", seed=1)
+    command("split", "--data", other, "--output", "other.yaml")
+    before = sorted(tmp_path.iterdir())
+    done = command("split", *arguments, status=1)
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"qm7: {message}")
+    assert done.stderr.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def results(run):
+    return yaml.safe_load((run / "results.yaml").read_text())
