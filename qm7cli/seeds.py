@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     PERMUTATIONS = 3
     TEST_EVALUATION = 4
     TRAIN_EVALUATION = 5
+    AUGMENTATION = 6
 
 
 def stream(seed: int, fold: int, purpose: Purpose, *index: int) -> np.random.Generator:

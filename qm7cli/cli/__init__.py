@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import qm7cli
+from qm7cli.cli.augment import augment
 from qm7cli.cli.common import complain
 from qm7cli.cli.download import download
 from qm7cli.cli.evaluate import evaluate
@@ -22,6 +23,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings=
 app.command()(download)
 app.command()(info)
 app.command()(split)
+app.command()(augment)
 app.command()(train)
 app.command("eval")(evaluate)
 

@@ -6,7 +6,7 @@ import pytest
 
 import qm7cli
 
-COMMANDS = ["download", "info", "split", "train", "eval"]
+COMMANDS = ["download", "info", "split", "augment", "train", "eval"]
 
 
 def test_the_version_is_that_of_the_package(command):
@@ -36,6 +36,9 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
         (["train", "--jobs", "0"], "'--jobs'"),
         (["train", "surplus"], "surplus"),
         (["eval"], "RUN"),
+        (["augment"], "'--output'"),
+        (["augment", "--output", "x.npz", "--part", "all"], "'--part'"),
+        (["augment", "--output", "x.npz", "--noise", "-1"], "'--noise'"),
         (["split", "folds.yaml"], "folds.yaml"),
         (["eval", "run", "--format", "xml"], "'--format'"),
     ],

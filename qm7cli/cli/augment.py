@@ -1,0 +1,60 @@
+"""`qm7 augment`: molecules as random-permutation Coulomb matrices, for other programs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, print_table
+
+
+def augment(
+    output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
+    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Times that each molecule is drawn.")] = 10,
+    noise: Annotated[
+        float, typer.Option(metavar="X", min=0, max=1e6, help="Standard deviation of the noise on the row norms.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the draws.")] = 0,
+    split: Split = None,
+    fold: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Fold that is held out. Without: all molecules.")
+    ] = None,
+    part: Annotated[
+        Literal["train", "test"] | None, typer.Option(help="Molecules of the fold: trained on (default) or held out.")
+    ] = None,
+    encode: Annotated[
+        bool,
+        typer.Option("--encode", help="Add the tanh expansion, fitted to the fold's training molecules, or to all."),
+    ] = False,
+    data: Data = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write random-permutation Coulomb matrices to a NumPy file.
+
+    X (draws, molecules, entries) float32 has the upper triangles in hartree, T the energies in kcal/mol, molecule the
+    rows of the data set, permutation the order of the atoms, and features, with --encode, what the network is given.
+
+    Example: qm7 augment --fold 0 --part train --draws 10 --encode --output train.npz
+    """
+    from qm7cli.augment import augmented_set, free_space
+    from qm7cli.cli.progress import byte_progress, note
+    from qm7cli.config import resolve
+    from qm7cli.errors import QM7Error
+
+    if fold is None and (part or split):
+        raise QM7Error(f"{'--part' if part else '--split'} is of use with --fold only")
+    folds = None if fold is None else [fold]
+    settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split
+    augmented = augmented_set(load_dataset(data), settings, part or "train", draws, noise, seed, encode=encode)
+    arrays = augmented.arrays()
+    if not quiet:
+        note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free_space(output) / 1e6:.1f} MB are free there")
+    with byte_progress(output.name, quiet=quiet) as report:
+        augmented.write(output, report)
+    print_table(
+        ("array", "shape", "dtype"),
+        [[name, " x ".join(map(str, shape)), str(dtype)] for name, (shape, dtype) in arrays.items()],
+        words=3,
+    )
+    print(output)

@@ -1,0 +1,97 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from conftest import qm7_path
+
+
+def test_the_size_is_told_before_and_the_arrays_after(command, tmp_path):
+    done = command("augment", "--fold", "1", "--part", "test", "--draws", "2", "--output", "x.npz")
+    assert re.fullmatch(r"x.npz will have 0.0 MB; \d+\.\d MB are free there\n", done.stderr)
+    rows = [re.split("  +", line) for line in done.stdout.splitlines()]
+    assert rows == [
+        ["array", "shape", "dtype"],
+        ["X", "2 x 12 x 28", "float32"],
+        ["permutation", "2 x 12 x 7", "uint8"],
+        ["T", "12", "float32"],
+        ["molecule", "12", "int64"],
+        ["x.npz"],
+    ]
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert arrays["X"].shape == (2, 12, 28)
+
+
+def test_without_a_fold_all_molecules_are_drawn_and_encoded(command, tmp_path):
+    assert command("augment", "--encode", "--output", "x.npz", "--quiet").stderr == ""
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert arrays["features"].shape[:2] == (10, 60)
+        assert np.abs(arrays["features"].mean()) < 0.01
+        assert arrays["features"].std() == pytest.approx(1, abs=0.01)
+
+
+def test_the_training_molecules_are_the_default_part(command, small, tmp_path):
+    command("augment", "--fold", "1", "--output", "x.npz")
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert set(arrays["molecule"]) == set(range(60)) - set(small.P[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--split", "random"], "--split is of use with --fold only"),
+        (["--part", "test"], "--part is of use with --fold only"),
+        (["--fold", "5"], "there is no fold 5: this split has the folds 0 to 4"),
+        (["--fold", "0", "--split", "none.yaml"], "cannot read none.yaml: No such file or directory"),
+        (["--data", "none.mat"], "no data set: looked at none.mat, which does not exist"),
+        (["--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
+        (["--draws", "1000000000000"], "x.npz would take "),
+    ],
+)
+def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, arguments, message):
+    (tmp_path / "x.npz").write_text("before")
+    done = command("augment", "--output", "x.npz", "--quiet", *arguments, status=1)
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"qm7: {message}")
+    assert done.stderr.count("\n") == 1
+    assert (tmp_path / "x.npz").read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_augmentation_leaves_what_was_there(mat, tmp_path, number):
+    (tmp_path / "x.npz").write_text("before")
+    process = subprocess.Popen(
+        [qm7_path(), "augment", "--draws", "100000", "--output", "x.npz"],
+        cwd=tmp_path,
+        env={**os.environ, "QM7_DATA": str(mat)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "will have" in process.stderr.readline()
+    while not list(tmp_path.glob(".*.tmp")):
+        assert process.poll() is None
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 128 + number
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+    assert (tmp_path / "x.npz").read_text() == "before"
+
+
+@pytest.mark.realdata
+def test_memory_stays_under_600_mb_for_qm7(qm7, tmp_path):
+    output = tmp_path / "x.npz"
+    assert qm7.sha256
+    flags = ["augment", "--encode", "--draws", "20", "--fold", "0", "--quiet", "--output", str(output)]
+    program = "import resource, subprocess, sys\nsubprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+    program += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, qm7_path(), *flags], capture_output=True, text=True, check=True
+    )
+    assert output.stat().st_size > 1000e6
+    output.unlink()
+    assert int(done.stdout) < 600e3  # kilobytes
