@@ -112,38 +112,57 @@ def _in_processes(
     stopped: Callable[[], bool],
 ) -> dict[int, Outcome]:
     waiting = list(folds)
-    running: dict[Connection, tuple[int, SpawnProcess]] = {}
+    running: dict[Connection, tuple[Fold, SpawnProcess]] = {}
     outcomes: dict[int, Outcome] = {}
     asked_to_stop = False
     try:
         while running or (waiting and not stopped()):
             free = 0 if stopped() else jobs - len(running)
             begun, waiting = waiting[:free], waiting[free:]
-            workers = [_start(fold.number) for fold in begun]  # all on their way before the first is waited for
-            for fold, (connection, process) in zip(begun, workers, strict=True):
-                running[connection] = fold.number, process
-                with suppress(ConnectionError):  # if it is dead already, the loop below hears of it
-                    connection.send((experiment, dataset, fold, run))
+            workers, failures = _begin(experiment, dataset, begun, run)
+            running |= workers
+            outcomes |= failures
             if stopped() and not asked_to_stop:
                 asked_to_stop = True
                 for _, process in running.values():
                     process.terminate()
             for connection in cast("list[Connection]", wait(list(running), timeout=0.1)):
-                number, process = running[connection]
+                fold, process = running[connection]
                 message = _receive(connection)
                 if isinstance(message, Progress):
                     report(message)
                 elif message is not None:
-                    outcomes[number] = message
+                    outcomes[fold.number] = message
                 else:
                     process.join()
                     del running[connection]
                     if not asked_to_stop:
-                        outcomes[number] = _verified(number, outcomes.get(number), process)
+                        outcomes[fold.number] = _verified(fold.number, outcomes.get(fold.number), process)
     finally:  # an exception here, a second Ctrl-C say, takes the workers along
         for _, process in running.values():
             process.kill()
     return outcomes
+
+
+def _begin(
+    experiment: Experiment, dataset: Dataset, folds: Sequence[Fold], run: Path
+) -> tuple[dict[Connection, tuple[Fold, SpawnProcess]], dict[int, QM7Error]]:
+    """Start a worker for each fold and send it its work; return the workers, and an error for each that did not start.
+
+    All are on their way before the first is waited for.
+    """
+    workers, failures = {}, {}
+    for fold in folds:
+        try:
+            connection, process = _start(fold.number)
+        except OSError as error:
+            failures[fold.number] = QM7Error(f"fold {fold.number}: no process for it: {error.strerror}")
+        else:
+            workers[connection] = fold, process
+    for connection, (fold, _) in workers.items():
+        with suppress(ConnectionError):  # if it is dead already, its end will be heard of
+            connection.send((experiment, dataset, fold, run))
+    return workers, failures
 
 
 def _start(number: int) -> tuple[Connection, SpawnProcess]:
