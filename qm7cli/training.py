@@ -161,14 +161,18 @@ def _advance(
 
 
 def _finish(training: FoldTraining, directory: Path) -> FoldResult:
-    """Evaluate the trained network and write all files of the fold but its result."""
+    """Evaluate the trained network and write all files of the fold but its result, the checkpoint first.
+
+    If one cannot be written, those of a shorter training stay.
+    """
     test, train = training.evaluate()
     row = training.history_row(test, train)
     earlier = [old for old in training.history if old[0] < training.iteration]
-    write_text(directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
     # A longer training must find the rows that it would have had without this end.
     due = evaluation_due(training.iteration, training.experiment.evaluation.every)
     training.history = [*earlier, row] if due else earlier
+    training.save(directory / "checkpoint.npz")
+    write_text(directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
     save_model(directory / "model.npz", training.model())
     spread = test.predictions.std(axis=0, ddof=1) if len(test.predictions) > 1 else [None] * len(test.molecules)
     columns = (test.molecules, training.dataset.T[test.molecules], test.predictions.mean(axis=0), spread)
@@ -176,7 +180,6 @@ def _finish(training: FoldTraining, directory: Path) -> FoldResult:
         directory / "predictions.csv",
         format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True)),
     )
-    training.save(directory / "checkpoint.npz")
     return FoldResult(
         fold=training.fold.number,
         status="complete",
