@@ -138,7 +138,8 @@ FREE: Final = frozenset({"data", "split.folds", "training.iterations", "training
 
 def settings(experiment: Experiment) -> dict[str, Any]:
     """Return the settings that make two runs the same configuration, by dotted key."""
-    free = FREE | {"split.scheme"} if experiment.split.sha256 else FREE  # a file may move, its content counts
+    pinned = experiment.split.scheme not in SCHEMES and experiment.split.sha256
+    free = FREE | {"split.scheme"} if pinned else FREE  # a file may move, its content counts
     return {key: value for key, value in _flatten(experiment.model_dump(mode="json")) if key not in free}
 
 
@@ -155,7 +156,7 @@ def default_name(experiment: Experiment, dataset: str) -> str:
     if file:
         name += f"-split={Path(experiment.split.scheme).stem}"
     for key in differing_keys(experiment, Experiment(variant=experiment.variant, seed=experiment.seed)):
-        if not file or key not in {"split.scheme", "split.sha256"}:
+        if key != "split.sha256" and not (file and key == "split.scheme"):
             value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
             name += f"-{key}={value}"
     return name
@@ -187,10 +188,10 @@ def resolve(file: Path | None, assignments: Iterable[str], flags: Mapping[str, A
             raise QM7Error(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
         tree = _nested(key.strip(), parse_yaml(text, f"--set {key}"))
         _validate(tree, f"--set {key}: ")
-        _merge(merged, tree)
+        _override(merged, tree)
     for key, value in flags.items():
         if value is not None:
-            _merge(merged, _nested(key, value))
+            _override(merged, _nested(key, value))
     return _validate(merged)
 
 
@@ -283,6 +284,13 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
+
+
+def _override(merged: dict[str, Any], tree: Mapping[str, Any]) -> None:
+    """Merge settings that go before those merged so far; another split leaves the SHA-256 of the former behind."""
+    if "scheme" in tree.get("split", {}):
+        merged.get("split", {}).pop("sha256", None)
+    _merge(merged, tree)
 
 
 def _merge(into: dict[str, Any], tree: Mapping[str, Any]) -> None:

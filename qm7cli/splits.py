@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from qm7cli.config import DRAWN, SCHEMES, Split
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml, parse_yaml, read_text, write_text
+from qm7cli.files import format_yaml, is_device, parse_yaml, read_text, write_text
 
 Molecules = NDArray[np.intp]
 
@@ -153,6 +153,8 @@ def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[i
 
 def _read(path: Path, sha256: str | None) -> tuple[str, str]:
     """Return a split file's text and its SHA-256, which must be `sha256` if that is given."""
+    if is_device(path):  # it is read more than once
+        raise QM7Error(f"{path} is no file")
     text = read_text(path)
     found = hashlib.sha256(text.encode()).hexdigest()
     if sha256 not in {None, found}:
@@ -166,8 +168,9 @@ def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Mol
         file = SplitFile.model_validate(parse_yaml(text, path))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "it"
-        raise QM7Error(f"{path} is no split file: {place}: {first['msg']}") from error
+        place = ".".join(map(str, first["loc"]))
+        reason = f"{place}: {first['msg']}" if place else "it holds no keys and values"
+        raise QM7Error(f"{path} is no split file: {reason}") from error
     if file.dataset_sha256 != dataset.sha256:
         raise QM7Error(
             f"{path} splits another data set: "
@@ -177,5 +180,5 @@ def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Mol
     if len(file.folds) < 2 or not all(file.folds):
         raise QM7Error(f"{path}: a split has two folds or more, each with molecules")
     if len(set(dealt)) < len(dealt) or min(dealt) < 0 or max(dealt) >= len(dataset):
-        raise QM7Error(f"{path}: a molecule is in two folds, or is none of the data set's 0 to {len(dataset) - 1}")
+        raise QM7Error(f"{path}: a molecule is there twice, or is none of the data set's 0 to {len(dataset) - 1}")
     return [np.array(fold, dtype=np.intp) for fold in file.folds]

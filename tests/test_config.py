@@ -35,6 +35,25 @@ def test_flags_go_before_set_before_the_file_before_the_defaults(tmp_path):
     assert experiment.encoding.noise == 1.0
 
 
+def test_another_split_leaves_the_fingerprint_of_the_former_behind(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("split: {scheme: a.yaml, sha256: abc}")
+    assert resolve(file, [], {"seed": 1}).split.sha256 == "abc"
+    for experiment in (resolve(file, [], {"split.scheme": "b.yaml"}), resolve(file, ["split.scheme=random"], {})):
+        assert experiment.split.sha256 is None
+    both = resolve(file, ["split={scheme: b.yaml, sha256: def}"], {})
+    assert (both.split.scheme, both.split.sha256) == ("b.yaml", "def")
+
+
+def test_a_split_file_gives_its_name_and_a_fingerprint_without_a_file_means_nothing():
+    named = [default_name(resolve(None, assignments, {}), "qm7") for assignments in (
+        ["split.scheme=some where/ten.yaml", "split.sha256=abc"],
+        ["split.sha256=abc"],
+        ["split.scheme=random", "split.sha256=abc"],
+    )]  # fmt: skip
+    assert named == ["qm7-original-seed0-split=ten", "qm7-original-seed0", "qm7-original-seed0-split.scheme=random"]
+
+
 def test_numbers_that_yaml_leaves_strings_are_read():
     experiment = resolve(None, ["training.iterations=2e4", "encoding.noise=5e-1", "training.schedule=[[1, 1e-3]]"], {})
     assert experiment.training.iterations == 20_000

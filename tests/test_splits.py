@@ -1,3 +1,5 @@
+import hashlib
+import os
 from itertools import pairwise
 
 import numpy as np
@@ -87,9 +89,9 @@ def test_a_split_file_gives_its_folds_again(small, written):
         ({"dataset_sha256": "0" * 64}, "splits another data set: SHA-256 000000000000... there, "),
         ({"folds": [[0, 1, 2]]}, "a split has two folds or more, each with molecules"),
         ({"folds": [[0, 1, 2], []]}, "a split has two folds or more, each with molecules"),
-        ({"folds": [[0, 1], [1, 2]]}, "a molecule is in two folds, or is none of the data set's 0 to 59"),
-        ({"folds": [[0, 1], [60]]}, "a molecule is in two folds, or is none of the data set's 0 to 59"),
-        ({"folds": [[0, -1], [2]]}, "a molecule is in two folds, or is none of the data set's 0 to 59"),
+        ({"folds": [[0, 1], [1, 2]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
+        ({"folds": [[0, 1], [60]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
+        ({"folds": [[0, -1], [2]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
     ],
 )
 def test_a_split_file_that_cannot_be_is_refused_with_the_reason(small, written, change, message):
@@ -106,6 +108,18 @@ def test_a_file_that_is_none_is_refused(small, tmp_path, text):
     path.write_text(text)
     with pytest.raises(QM7Error, match=r"x.yaml"):
         make_folds(small, Split(scheme=str(path)))
+
+
+def test_a_pipe_is_no_split_file(tmp_path):
+    os.mkfifo(tmp_path / "x.yaml")
+    with pytest.raises(QM7Error, match=r"x.yaml is no file"):
+        pinned(Split(scheme=str(tmp_path / "x.yaml")))
+
+
+def test_the_fingerprint_of_a_split_file_is_that_of_its_bytes(written):
+    path, _ = written
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert pinned(Split(scheme=str(path))).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_pinned_split_keeps_to_the_content_of_its_file(small, written):

@@ -35,7 +35,7 @@ def split(
     settings = resolve(None, [], {"split.scheme": scheme, "split.count": count, "split.seed": seed}).split
     if given and scheme not in DRAWN:
         raise QM7Error(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
-    if output and output.suffix not in SPLIT_FILE:
+    if output and not output.name.endswith(SPLIT_FILE):
         raise QM7Error(f"--output {output}: the file of a split ends in .yaml")
     dataset = load_dataset(data)
     folds = splits.make_folds(dataset, settings)
