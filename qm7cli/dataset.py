@@ -25,6 +25,10 @@ LARGEST: Final = 1e9  # of any number in a data set
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 
 
+class DamagedError(QM7Error):
+    """A MATLAB file that cannot be read to its end."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Molecules of up to n atoms.
@@ -80,7 +84,8 @@ def locate(data: str | None) -> Path:
         asked, path = "--data, not given; $QM7_DATA, not set; ", DEFAULT_PATH
     if not path.is_file():
         why = "is no file" if path.exists() else "does not exist"
-        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}")
+        hint = f"; qm7 download --dest {path} fetches QM7" if path.suffix == ".mat" and not path.exists() else ""
+        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}{hint}")
     return path
 
 
@@ -118,7 +123,7 @@ def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
         raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier") from error
     except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
         if content.startswith(b"MATLAB"):
-            raise QM7Error(f"the file is damaged or cut off ({error})") from error
+            raise DamagedError(f"the file is damaged or cut off ({error})") from error
         raise QM7Error("this is not a MATLAB file") from error
 
 
@@ -182,7 +187,10 @@ def check_units(dataset: Dataset) -> None:
             f"X is not the Coulomb matrix of Z and R in bohr: "
             f"molecule {worst} is off by {differences[worst]:.3g} hartree"
         )
-    per_atom = dataset.T.sum(dtype=np.float64) / np.count_nonzero(dataset.Z)
+    atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
+    if not atoms.all():
+        raise QM7Error(f"Z has no atoms for molecule {atoms.argmin()}")
+    per_atom = dataset.T.sum(dtype=np.float64) / atoms.sum()
     if dataset.T.max() >= 0 or not -1000 < per_atom < -10:
         raise QM7Error(
             f"T holds no atomization energies in kcal/mol: {dataset.T.min():.6g} to {dataset.T.max():.6g}, "

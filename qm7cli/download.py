@@ -6,14 +6,17 @@ gives the right bytes. Failures that may pass (no connection, a stall, a cut-off
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import requests
+import urllib3
 
-from qm7cli.dataset import PUBLISHED_SHA256, PUBLISHED_SIZE, Dataset, check_units, parse
+from qm7cli.dataset import PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
 from qm7cli.errors import QM7Error
 from qm7cli.files import make_directory, write_file
 
@@ -66,12 +69,9 @@ def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     try:
         return check(dest.stem, content, sha256)
     except QM7Error as error:
-        if _is_left_over(content):
+        if _is_left_over(dest, content):
             return None
-        found = hashlib.sha256(content).hexdigest()
-        raise QM7Error(
-            f"{dest} is there and is another file, with the SHA-256 {found}, not {sha256}; --force replaces it"
-        ) from error
+        raise QM7Error(f"{dest} is there and is not the right file: {error}; --force replaces it") from error
 
 
 def download(
@@ -144,19 +144,17 @@ def check(name: str, content: bytes, sha256: str) -> Dataset:
     """
     if _is_page(content):
         raise QM7Error("it is a web page, not the data set")
-    found = hashlib.sha256(content).hexdigest()
     if sha256 == "any":
         dataset = parse(name, content)
         check_units(dataset)
         return dataset
+    found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         size = f"{len(content)} bytes"
         if sha256 == PUBLISHED_SHA256 and len(content) != PUBLISHED_SIZE:
             size += f" (the published file has {PUBLISHED_SIZE})"
-        raise QM7Error(
-            f"it has {size} and the SHA-256 {found}, not {sha256}; "
-            "if you trust it, --sha256 any accepts it and still checks its content"
-        )
+        hint = "; if you trust it, --sha256 any accepts it and still checks its content"
+        raise QM7Error(f"it has {size} and the SHA-256 {found}, not {sha256}{hint if _is_matlab(content) else ''}")
     return parse(name, content)
 
 
@@ -166,53 +164,59 @@ class _PassingError(QM7Error):
 
 def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
     """Return what a place sends."""
+    if not re.match("https?://[^/]", url):
+        raise QM7Error("this is no http:// or https:// address")
     received, total = bytearray(), None
     try:
         headers = {"Accept-Encoding": "identity"}  # so that the length is the file's
         with requests.get(url, stream=True, timeout=timeout, headers=headers) as response:
-            if not response.ok:
+            if response.status_code != HTTPStatus.OK:
                 kind = _PassingError if response.status_code in {429, *range(500, 600)} else QM7Error
                 raise kind(f"the server answers {response.status_code} {response.reason}")
             length = response.headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else 0  # None before there is an answer
+            total = int(length) if re.fullmatch("[0-9]{1,12}", length) else 0  # None before there is an answer
             for chunk in response.iter_content(CHUNK):
                 received += chunk
                 report(len(received), total)
                 if len(received) > LARGEST:
                     raise QM7Error(f"it sends more than {LARGEST} bytes")
-    except requests.RequestException as error:
+    except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # requests' own are OSErrors
         raise _failure(error, len(received), total, timeout) from error
     return bytes(received)
 
 
-def _failure(error: requests.RequestException, received: int, total: int | None, timeout: float) -> QM7Error:
+def _failure(error: Exception, received: int, total: int | None, timeout: float) -> QM7Error:
     """Say in words what went wrong with a request."""
-    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema):
-        return QM7Error("this is no http:// or https:// address")
-    if isinstance(error, ValueError):  # requests' errors for an address that cannot be one
-        return QM7Error("this is no address")
     cause: BaseException = error
     while deeper := cause.__cause__ or cause.__context__:
         cause = deeper
+    reason = str(getattr(cause, "strerror", None) or cause)[:200]
+    if not isinstance(error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
+        return QM7Error(f"no file can be had from there ({reason})")
     stalled = isinstance(cause, TimeoutError)
     if total is not None:
         what = f"sent nothing for {timeout:g} s" if stalled else "was cut off"
         return _PassingError(f"it {what} after {received / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
-    if stalled:
-        return _PassingError(f"no answer within {timeout:g} s")
-    return _PassingError(f"no connection ({getattr(cause, 'strerror', None) or cause})")
+    return _PassingError(f"no answer within {timeout:g} s" if stalled else f"no connection ({reason})")
 
 
 def _is_page(content: bytes) -> bool:
-    return content[:1000].lstrip().lower().startswith((b"<!doctype html", b"<html", b"<?xml"))
+    start = content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return start.startswith((b"<!doctype html", b"<html", b"<?xml"))
 
 
-def _is_left_over(content: bytes) -> bool:
-    """Say whether this is what a failed download leaves: nothing, a web page, or a part of a data set."""
-    if not content or _is_page(content):
+def _is_matlab(content: bytes) -> bool:
+    return content.startswith(b"MATLAB")
+
+
+def _is_left_over(dest: Path, content: bytes) -> bool:
+    """Say whether this is what a failed download leaves: nothing, or a web page or a part of a file as a .mat file."""
+    if not content or (dest.suffix == ".mat" and _is_page(content)):
         return True
     try:
         parse("", content)
+    except DamagedError:
+        return True
     except QM7Error:
-        return content.startswith(b"MATLAB")
+        return False
     return False

@@ -61,6 +61,30 @@ class Handler(BaseHTTPRequestHandler):
         self.start(PAGE, status=404, kind="text/html")
         self.wfile.write(PAGE)
 
+    def nothing(self, _):
+        self.start(b"", status=204)
+
+    def text(self, _):
+        self.start(b"other")
+        self.wfile.write(b"other")
+
+    def send_to(self, place):
+        self.send_response(302)
+        self.send_header("Location", place)
+        self.end_headers()
+
+    def elsewhere(self, _):
+        self.send_to("http://[::1/x")
+
+    def round_and_round(self, _):
+        self.send_to("round-and-round")
+
+    def boundless(self, content):
+        self.send_response(200)
+        self.send_header("Content-Length", "9" * 5000)
+        self.end_headers()
+        self.wfile.write(content)
+
     def busy_once(self, content):
         if self.server.requests.count(self.path) == 1:
             self.start(b"", status=503)

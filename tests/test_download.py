@@ -3,6 +3,7 @@ import socket
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 import molecules
 from qm7cli import dataset, download
@@ -32,7 +33,7 @@ def dest(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("path", ["good", "good-without-length", "slow"])
+@pytest.mark.parametrize("path", ["good", "good-without-length", "boundless", "slow"])
 def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, content, sha256, path):
     told = []
     downloaded = download.download(
@@ -41,7 +42,7 @@ def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, c
     assert dest.read_bytes() == content
     assert downloaded.sha256 == sha256
     assert downloaded.name == "qm7"
-    assert told[-1] == (len(content), 0 if path == "good-without-length" else len(content))
+    assert told[-1] == (len(content), len(content) if path in {"good", "slow"} else 0)
     assert list(dest.parent.iterdir()) == [dest]
 
 
@@ -51,6 +52,10 @@ def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, c
         ("other", "it has {length} bytes and the SHA-256 {other}, not {sha256}; if you trust it, --sha256 any accepts"),
         ("page", "it is a web page, not the data set"),
         ("none", "the server answers 404 Not Found"),
+        ("nothing", "the server answers 204 No Content"),
+        ("elsewhere", "no file can be had from there ("),
+        ("round-and-round", "no file can be had from there (Exceeded 30 redirects.)"),
+        ("text", "it has 5 bytes and the SHA-256 "),
         ("cut", "it was cut off after 0.0 of 0.0 MB"),
         ("cut-without-length", "it has {half} bytes and the SHA-256 "),
         ("silent", "no answer within 0.2 s"),
@@ -83,12 +88,24 @@ def test_a_refused_connection_and_a_name_that_nobody_has(dest, sha256):
     assert dest.read_bytes() == b"before"
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "qm7.mat", "http://", "http://[/x"])
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "qm7.mat", "http://", "http:///x"])
 def test_an_address_that_is_none_is_refused_without_another_try(dest, sha256, url):
     notices = []
-    with pytest.raises(QM7Error, match=r"this is no (http:// or https:// )?address"):
+    with pytest.raises(QM7Error, match="this is no http:// or https:// address"):
         download.download(dest, [url], sha256, notice=notices.append)
     assert notices == []
+
+
+@pytest.mark.parametrize("url", ["http://a..b/x", "http://[::1/x", f"http://{'a' * 64}/x"])
+def test_an_address_that_nothing_can_be_asked_from_does_not_stop_the_next(server, dest, content, sha256, url):
+    download.download(dest, [url, server.url("elsewhere"), server.url("good")], sha256)
+    assert dest.read_bytes() == content
+
+
+def test_certificates_that_are_not_there_are_named(dest, sha256, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    with pytest.raises(QM7Error, match=r"no file can be had from there \(Could not find .* /nowhere\)"):
+        download.download(dest, ["https://127.0.0.1/x"], sha256)
 
 
 def test_places_are_tried_in_order_until_one_has_the_right_file(server, dest, content, sha256):
@@ -132,6 +149,7 @@ def test_the_published_file_is_told_apart_by_its_size_too(server, dest, content)
         ({"R": molecules.variables()["R"] * 0.529177}, "X is not the Coulomb matrix of Z and R in bohr: molecule"),
         ({"T": molecules.variables()["T"] / 23.06}, "T holds no atomization energies in kcal/mol: "),
         ({"T": -molecules.variables()["T"]}, "T holds no atomization energies in kcal/mol: "),
+        ({"X": np.zeros((60, 7, 7)), "Z": np.zeros((60, 7))}, "Z has no atoms for molecule 0"),
     ],
 )
 def test_with_any_fingerprint_the_content_is_still_checked(server, dest, tmp_path, changes, message):
@@ -165,13 +183,19 @@ def test_what_a_failed_download_left_may_be_replaced(tmp_path, content, sha256, 
 
 
 def test_another_file_is_replaced_only_by_force(tmp_path, sha256):
-    for other in (b"a thesis", molecules.write(tmp_path / "other.mat", seed=1).read_bytes()):
+    savemat(tmp_path / "mine.mat", {"results": np.arange(10.0)})
+    sound = molecules.write(tmp_path / "other.mat", seed=1).read_bytes()
+    for other in (b"a thesis", sound, (tmp_path / "mine.mat").read_bytes()):
         path = tmp_path / "qm7.mat"
         path.write_bytes(other)
-        with pytest.raises(QM7Error, match=r"is there and is another file, .* not \w+; --force replaces it"):
+        with pytest.raises(QM7Error, match=r"is there and is not the right file: .* not \w+.*; --force replaces it"):
             download.find(path, sha256, force=False)
         assert download.find(path, sha256, force=True) is None
         assert path.read_bytes() == other
+    page = tmp_path / "notes.html"
+    page.write_bytes(b"<html>")
+    with pytest.raises(QM7Error, match="is not the right file: it is a web page, not the data set; --force"):
+        download.find(page, sha256, force=False)
 
 
 def test_a_directory_is_no_place_for_the_file(tmp_path, sha256):

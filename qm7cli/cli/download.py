@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Debug, Quiet
+from qm7cli.cli.common import Debug, Quiet, note
 
 
 def download(
@@ -32,7 +32,7 @@ def download(
     Example: qm7 download --dest data/qm7.mat
     """
     from qm7cli import download as library
-    from qm7cli.cli.progress import byte_progress, note
+    from qm7cli.cli.progress import byte_progress
     from qm7cli.dataset import PUBLISHED_SHA256
 
     wanted = (sha256 or PUBLISHED_SHA256).lower()

@@ -87,7 +87,7 @@ def test_another_data_set_is_not_replaced_unless_forced(command, server, small, 
     other = molecules.write(tmp_path / "qm7.mat", seed=1).read_bytes()
     flags = ["--dest", "qm7.mat", "--url", server.url("good"), "--sha256", small.sha256]
     done = command("download", *flags, status=1)
-    assert done.stderr.startswith("qm7: qm7.mat is there and is another file, with the SHA-256 ")
+    assert done.stderr.startswith("qm7: qm7.mat is there and is not the right file: it has ")
     assert (tmp_path / "qm7.mat").read_bytes() == other
     assert server.requests == []
     command("download", *flags, "--force")
