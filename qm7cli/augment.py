@@ -29,7 +29,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import CHUNK, Part
-from qm7cli.files import write_file
+from qm7cli.files import is_device, write_file
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, chosen_folds
 
@@ -79,6 +79,24 @@ class AugmentedSet:
         """Return the bytes of all arrays; the file has a few hundred more."""
         return sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.arrays().values())
 
+    def room(self, path: Path) -> int:
+        """Return the bytes that are free where the file is to be.
+
+        Raises
+        ------
+        QM7Error
+            If there are too few, or it is no place for a file.
+        """
+        if is_device(path):
+            raise QM7Error(f"cannot write {path}: it is no file")
+        try:
+            free = shutil.disk_usage(path.resolve().parent).free
+        except (OSError, RuntimeError) as error:
+            raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+        if self.size() > free:
+            raise QM7Error(f"{path} would take {self.size()} bytes, but only {free} are free there")
+        return free
+
     def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:
         """Write the file; the same set gives the same bytes.
 
@@ -94,9 +112,7 @@ class AugmentedSet:
         QM7Error
             If there is not enough room on the disk, or the file cannot be written.
         """
-        free = free_space(path)
-        if self.size() > free:
-            raise QM7Error(f"{path} would take {self.size()} bytes, but only {free} are free there")
+        self.room(path)
 
         def write(file: BinaryIO) -> None:
             written = 0
@@ -163,11 +179,3 @@ def augmented_set(
         rng = stream(seed, fold.number, Purpose.ENCODER)
         encoder = Encoder.fit(dataset, fold.train, noise, Encoding().step, rng)
     return AugmentedSet(dataset, molecules, draws, noise, seed, encoder)
-
-
-def free_space(path: Path) -> int:
-    """Return the bytes that are free where `path` is to be; raises QM7Error if there is no such place."""
-    try:
-        return shutil.disk_usage(path.resolve().parent).free
-    except OSError as error:
-        raise QM7Error(f"cannot write {path}: {error.strerror or error}") from error

@@ -32,11 +32,11 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         If the file cannot be written; what was there before is then untouched.
     """
     try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            with target.open("wb") as device:
+        if is_device(path):
+            with path.open("wb") as device:
                 write(device)
             return
+        target = path.resolve()
         beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
             with beside.open("wb") as file:
@@ -46,13 +46,18 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise QM7Error(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: symbolic links in a circle
+        raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def is_device(path: Path) -> bool:
+    """Say whether something is there that is no file: a device, a pipe or a directory."""
+    return path.exists() and not path.is_file()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text`, in UTF-8."""
-    write_file(path, lambda file: file.write(text.encode()))
+    """Replace `path` by `text`, in UTF-8; bytes of a path that are none are escaped."""
+    write_file(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
@@ -84,7 +89,7 @@ def read_text(path: Path) -> str:
         If there is none, it cannot be read or is no text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except OSError as error:
         raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, print_table
+from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note, print_table
 
 
 def augment(
     output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
-    draws: Annotated[int, typer.Option(metavar="N", min=1, help="Times that each molecule is drawn.")] = 10,
+    draws: Annotated[int, typer.Option(metavar="N", min=1, max=10**9, help="Times that each molecule is drawn.")] = 10,
     noise: Annotated[
         float, typer.Option(metavar="X", min=0, max=1e6, help="Standard deviation of the noise on the row norms.")
     ] = 1.0,
@@ -37,8 +37,8 @@ def augment(
 
     Example: qm7 augment --fold 0 --part train --draws 10 --encode --output train.npz
     """
-    from qm7cli.augment import augmented_set, free_space
-    from qm7cli.cli.progress import byte_progress, note
+    from qm7cli.augment import augmented_set
+    from qm7cli.cli.progress import byte_progress
     from qm7cli.config import resolve
     from qm7cli.errors import QM7Error
 
@@ -48,8 +48,9 @@ def augment(
     settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split
     augmented = augmented_set(load_dataset(data), settings, part or "train", draws, noise, seed, encode=encode)
     arrays = augmented.arrays()
+    free = augmented.room(output)
     if not quiet:
-        note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free_space(output) / 1e6:.1f} MB are free there")
+        note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with byte_progress(output.name, quiet=quiet) as report:
         augmented.write(output, report)
     print_table(

@@ -49,7 +49,9 @@ def test_the_training_molecules_are_the_default_part(command, small, tmp_path):
         (["--fold", "0", "--split", "none.yaml"], "cannot read none.yaml: No such file or directory"),
         (["--data", "none.mat"], "no data set: looked at none.mat, which does not exist"),
         (["--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
-        (["--draws", "1000000000000"], "x.npz would take "),
+        (["--draws", "1000000000"], "x.npz would take "),
+        (["--output", "/dev/null"], "cannot write /dev/null: it is no file"),
+        (["--output", "."], "cannot write .: it is no file"),
     ],
 )
 def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, arguments, message):
@@ -62,7 +64,11 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_more_draws_than_any_disk_holds_are_wrong_usage(command):
+    assert "'--draws'" in command("augment", "--output", "x.npz", "--draws", "1" + 320 * "0", status=2).stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_augmentation_leaves_what_was_there(mat, tmp_path, number):
     (tmp_path / "x.npz").write_text("before")
     process = subprocess.Popen(
