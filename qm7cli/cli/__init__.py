@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,23 +56,34 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def main() -> None:
-    """Run the command line: errors that a user can cause are one line and exit status 1, or 2 for wrong usage."""
+def _set_up() -> None:
+    """Make standard streams that can be written to, and let signals end the program so that it can tidy up."""
+    if sys.stdout is None:  # it was closed
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that half-written files are removed
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
+def main() -> None:
+    """Run the command line: errors that a user can cause are one line and exit status 1, or 2 for wrong usage."""
+    _set_up()
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except typer.TyperException as error:
         complain(f"{error.format_message()} (qm7 --help shows what there is)")
         status = 2
     except (QM7Error, MemoryError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        complain(_sentence(error))
+        if not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is no error to tell
+            complain(_sentence(error))
         status = 1
         if isinstance(error, OSError):  # standard output may be what failed: it must not fail again at the exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -3,8 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,15 +19,16 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and er
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def complain(message: str) -> None:
-    """Print an error in one line on standard error, if anybody listens."""
+def note(message: str) -> None:
+    """Print a message in one line on standard error; if nobody listens, the work goes on."""
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
     with suppress(OSError):
-        print(f"qm7: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
-def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a standard stream, None if it was closed, is a terminal."""
-    return stream is not None and stream.isatty()
+def complain(message: str) -> None:
+    """Print an error in one line on standard error."""
+    note(f"qm7: {message}")
 
 
 def load_dataset(data: str | None) -> "Dataset":
@@ -65,9 +65,8 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
     """Print a table, with lines on a terminal that is wide enough, as `plain_table` elsewhere."""
-    plain = plain_table(header, rows, words)
-    if not is_terminal(sys.stdout) or get_terminal_size().columns < max(map(len, plain.splitlines())):
-        print(plain, end="")
+    if not sys.stdout.isatty():
+        print(plain_table(header, rows, words), end="")
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -79,4 +78,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
         table.add_column(name, justify="left" if k < words else "right", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row), style="bold" if row[0].startswith("mean") else None)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    needed = console.measure(table, options=console.options.update(width=10_000)).maximum
+    if needed <= console.width:
+        console.print(table)
+    else:
+        print(plain_table(header, rows, words), end="")

@@ -14,7 +14,6 @@ from qm7cli.cli.common import (
     Data,
     Debug,
     Quiet,
-    is_terminal,
     load_dataset,
     mean_and_std,
     number,
@@ -94,7 +93,7 @@ def evaluate(
 @contextmanager
 def _spinner(*, quiet: bool) -> Iterator[Callable[[Path, int], None]]:
     """Show on a terminal which fold was evaluated last."""
-    if quiet or not is_terminal(sys.stderr):
+    if quiet or not sys.stderr.isatty():
         yield lambda _, __: None
         return
     from rich.console import Console

@@ -3,9 +3,9 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from qm7cli.cli.common import is_terminal
+from qm7cli.cli.common import note
 from qm7cli.training import Progress
 
 NARROW = 70  # columns: below, there is no room for bars and time left
@@ -18,7 +18,7 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """Give what is to be called with each Progress; it writes to standard error."""
     if quiet:
         yield lambda _: None
-    elif is_terminal(sys.stderr):
+    elif sys.stderr.isatty():
         with _bars() as report:
             yield report
     else:
@@ -88,18 +88,12 @@ class _Lines:
         note(line)
 
 
-def note(line: str) -> None:
-    """Print a line on standard error; if nobody listens any more, the work goes on."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
-
-
 @contextmanager
 def byte_progress(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Give what is to be called with the bytes of a file that are done and their number, 0 if that is not known."""
     if quiet:
         yield lambda _done, _size: None
-    elif is_terminal(sys.stderr):
+    elif sys.stderr.isatty():
         with _byte_bar(name) as report:
             yield report
     else:
