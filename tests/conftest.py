@@ -1,6 +1,7 @@
 """Data sets and the installed command."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -75,15 +76,19 @@ def run(tmp_path, quick, small):
 def command(tmp_path, mat):
     """Runs the installed qm7 in an empty directory, with the small data set as $QM7_DATA."""
 
-    def run(*args, status=0, **environment):
+    def run(*args, status=0, before=(), limit=None, stdout=subprocess.PIPE, **environment):
+        """`before` goes before the command, `limit` is a resource and its limit, None leaves a variable out."""
+        changed = {**os.environ, "QM7_DATA": str(mat), **environment}
         done = subprocess.run(
-            [qm7_path(), *map(str, args)],
+            [*before, qm7_path(), *map(str, args)],
             cwd=tmp_path,
-            env={**os.environ, "QM7_DATA": str(mat), **environment},
-            capture_output=True,
+            env={name: value for name, value in changed.items() if value is not None},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=120,
             check=False,
+            preexec_fn=limit and (lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))),
         )
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr, done.stderr
@@ -96,6 +101,20 @@ def command(tmp_path, mat):
 def quick_flags():
     """The flags of a quick training."""
     return [part for assignment in QUICK for part in ("--set", assignment)]
+
+
+@pytest.fixture
+def say(record_property):
+    """Says something in the summary, whether the test passes or fails."""
+    return lambda line: record_property("said", line)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what tests have said."""
+    for report in [report for reports in terminalreporter.stats.values() for report in reports]:
+        for name, line in getattr(report, "user_properties", []):
+            if name == "said" and report.when == "call":
+                terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {line}")
 
 
 def qm7_path():

@@ -1,0 +1,341 @@
+"""Every command on a machine that is full, locked, short of everything or oddly set up."""
+
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from itertools import combinations_with_replacement
+from pathlib import Path
+
+import pytest
+import yaml
+
+import molecules
+from conftest import QUICK, qm7_path
+
+WRITTEN = {
+    "download": "qm7.mat",
+    "split": "folds.yaml",
+    "augment": "set.npz",
+    "train": "run/fold-0/model.npz",
+    "train-2": "run/fold-1/model.npz",
+    "eval": "errors.csv",
+}
+
+
+@pytest.fixture
+def arguments(command, server, quick_flags):
+    """Gives the arguments of a command that writes what `WRITTEN` says into a place."""
+
+    def make(name, place="."):
+        trained = ["train", *quick_flags, "--out"]
+        if name == "eval":
+            command(*trained, f"{place}/trained", "--fold", "0")
+        return {
+            "download": ["download", "--url", server.url("good"), "--sha256", "any", "--dest", f"{place}/qm7.mat"],
+            "info": ["info"],
+            "split": ["split", "--output", f"{place}/folds.yaml"],
+            "augment": ["augment", "--output", f"{place}/set.npz"],
+            "train": [*trained, f"{place}/run", "--fold", "0"],
+            "train-2": [*trained, f"{place}/run", "--fold", "0", "--fold", "1", "--jobs", "2"],
+            "eval": ["eval", f"{place}/trained", "--format", "csv", "--output", f"{place}/errors.csv"],
+        }[name]
+
+    return make
+
+
+def tree(directory):
+    """Return all files but locks, with their content."""
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def results(run):
+    return yaml.safe_load((run / "results.yaml").read_text())
+
+
+def bits(run):
+    """Return the bytes of a run that do not tell the time."""
+    return {path.relative_to(run): path.read_bytes() for name in ("model.npz", "predictions.csv")
+            for path in run.glob(f"fold-*/{name}")}  # fmt: skip
+
+
+def assert_one_sentence(done, start):
+    assert done.stderr.startswith(f"qm7: {start}"), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("name", ["download", "split", "augment", "eval"])
+def test_a_full_disk_is_one_sentence_and_what_was_there_stays(command, arguments, tmp_path, name):
+    args = arguments(name)
+    force = ["--force"] if name == "download" else ["--quiet"] * (name != "split")
+    (tmp_path / WRITTEN[name]).write_text("before")
+    before = tree(tmp_path)
+    done = command(*args, *force, limit=(resource.RLIMIT_FSIZE, 50), status=1)
+    assert_one_sentence(done, f"cannot write {WRITTEN[name]}: File too large")
+    assert tree(tmp_path) == before
+    command(*args, *force)
+    assert tree(tmp_path) != before
+
+
+@pytest.mark.parametrize("size", [50, 500, 1500, 20_000, 100_000])
+def test_a_run_on_a_full_disk_goes_on_to_the_same_bits_when_there_is_room(command, arguments, tmp_path, size):
+    args = [*arguments("train"), "--quiet"]
+    command(*args)
+    more = [*args, "--iterations", "400"]
+    before = bits(tmp_path / "run")
+    done = command(*more, limit=(resource.RLIMIT_FSIZE, size), status=1)
+    assert_one_sentence(done, "cannot write run/")
+    assert bits(tmp_path / "run") == before
+    assert results(tmp_path / "run")["folds"][0]["iterations"] == 300
+    assert not list(tmp_path.rglob("*.tmp"))
+    command(*more)
+    command(*more, "--out", "whole")
+    assert bits(tmp_path / "run") == bits(tmp_path / "whole") != before
+
+
+@pytest.mark.parametrize("name", ["info", *WRITTEN])
+def test_a_full_standard_output_is_one_sentence_and_the_work_is_done(command, arguments, tmp_path, name):
+    args = arguments(name)
+    if name == "eval":
+        args = args[:2]
+    with Path("/dev/full").open("w") as full:
+        done = command(*args, *["--quiet"] * (name not in {"info", "split"}), stdout=full, status=1)
+    assert_one_sentence(done, "standard output: No space left on device")
+    assert name in {"info", "eval"} or (tmp_path / WRITTEN[name]).exists()
+
+
+@pytest.mark.parametrize("name", ["info", *WRITTEN])
+def test_a_reader_that_has_had_enough_is_no_error_to_tell_and_the_work_is_done(command, arguments, tmp_path, mat, name):
+    args = arguments(name)
+    if name == "eval":
+        args = args[:2]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        done = command(*args, *["--quiet"] * (name not in {"info", "split"}), stdout=closed, status=1)
+    assert done.stderr == ""
+    assert name in {"info", "eval"} or (tmp_path / WRITTEN[name]).exists()
+    again = subprocess.run(
+        [qm7_path(), *args, *["--force"] * (name == "download")],
+        cwd=tmp_path,
+        env={**os.environ, "QM7_DATA": str(mat)},
+        preexec_fn=lambda: (os.close(1), os.close(2)),
+        check=False,
+    )
+    assert again.returncode == 0
+
+
+def test_without_a_standard_error_no_error_goes_to_standard_output(tmp_path, mat):
+    for line, status in (("augment --fold 9 --output x.npz", 1), ("train --fold 0 --iterations 1000 --out run", 0)):
+        done = subprocess.run(
+            [qm7_path(), *line.split(), "--data", mat],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            preexec_fn=lambda: os.close(2),
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status
+        assert "qm7:" not in done.stdout
+        assert "iteration " not in done.stdout
+
+
+def without_a_root_s_rights():
+    """Return what to put before a command so that permissions count for it."""
+    if os.geteuid():
+        return []
+    if not shutil.which("setpriv"):
+        pytest.skip("root may write everywhere, and there is no setpriv to take that from it")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_read_only_directory_is_one_sentence(command, arguments, tmp_path, name):
+    before = without_a_root_s_rights()
+    place = tmp_path / "place"
+    place.mkdir()
+    args = [*arguments(name, "place"), *["--quiet"] * (name != "split")]
+    place.chmod(0o555)
+    done = command(*args, before=before, status=1)
+    place.chmod(0o755)
+    what = "make the directory" if name.startswith("train") else "write"
+    assert_one_sentence(done, f"cannot {what} place/")
+    assert [path.name for path in place.iterdir()] == ["trained"] * (name == "eval")
+
+
+def test_a_read_only_run_can_be_evaluated_and_is_not_trained(command, arguments, tmp_path):
+    before = without_a_root_s_rights()
+    command(*arguments("train"))
+    content = tree(tmp_path)
+    for path in (tmp_path / "run").rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    (tmp_path / "run").chmod(0o555)
+    for more in (["--fold", "1"], ["--iterations", "400"], ["--overwrite"]):
+        done = command(*arguments("train"), *more, "--quiet", before=before, status=1)
+        assert_one_sentence(done, "cannot lock run/.lock: Permission denied")
+    command("eval", "run", before=before)
+    assert tree(tmp_path) == content
+    (tmp_path / "run").chmod(0o755)
+    (tmp_path / "run/fold-0").chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["info", *WRITTEN])
+def test_few_file_descriptors_are_enough_or_one_sentence_a_fold(command, arguments, tmp_path, name):
+    args = arguments(name)
+    endings = set()
+    for number in (5, 8, 12, 16) if name == "train-2" else (5, 7):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        try:
+            command(*args, limit=(resource.RLIMIT_NOFILE, number))
+            endings.add("good")
+        except AssertionError:
+            done = command(*args, limit=(resource.RLIMIT_NOFILE, number), status=1)
+            sentences = [line for line in done.stderr.splitlines() if line.startswith("qm7: ")]
+            assert sentences
+            assert all("Too many open files" in sentence for sentence in sentences)
+            assert not [line for line in done.stderr.splitlines() if not line.startswith(("qm7: ", "fold "))]
+            endings.add("refused")
+    assert "good" in endings
+    assert (name == "train-2") <= ("refused" in endings)
+    command(*args)
+
+
+@pytest.mark.parametrize("name", ["info", *WRITTEN])
+def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command, arguments, tmp_path, mat, name):
+    place = "ein Lauf ü\n[分子] \udcff"  # a line break, and a byte that is no UTF-8
+    (tmp_path / place).mkdir()
+    shutil.copy(mat, tmp_path / place / "kleine ä.mat")
+    args = arguments(name, place)
+    data = [] if name == "download" else ["--data", f"{place}/kleine ä.mat"]
+    done = command(*args, *data, HOME=None, TMPDIR="/nowhere", LC_ALL="C", QM7_DATA=None)
+    assert name == "info" or (tmp_path / place / WRITTEN[name]).exists()
+    if name == "train":
+        command("train", "--config", f"{place}/run/config.yaml", "--out", "again", HOME="/nowhere")
+        assert bits(tmp_path / "again") == bits(tmp_path / place / "run")
+        assert done.stdout.splitlines()[-1].endswith("/run/results.yaml")
+
+
+CLOCK = """
+import datetime, time
+class Back(datetime.datetime):
+    now_ = datetime.datetime.now()
+    @classmethod
+    def now(cls, tz=None):
+        cls.now_ -= datetime.timedelta(hours=1)
+        return cls.now_.astimezone(tz)
+started = time.time()
+times = iter(range(10**9))
+time.time = lambda: started - 3600 * next(times)
+datetime.datetime = Back
+"""
+
+
+@pytest.mark.parametrize("name", ["info", *WRITTEN])
+def test_a_clock_that_goes_back_changes_nothing(command, arguments, tmp_path, name):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/sitecustomize.py").write_text(CLOCK)
+    done = command(*arguments(name), PYTHONPATH=str(tmp_path / "site"))
+    if name.startswith("train"):
+        environment = results(tmp_path / "run")["environment"]
+        assert environment["finished"] < environment["started"]
+        command(*arguments(name), "--out", "whole")
+        assert bits(tmp_path / "run") == bits(tmp_path / "whole")
+        assert "-" not in "".join(line for line in done.stderr.splitlines() if line.startswith("fold"))
+
+
+@pytest.mark.parametrize("name", ["info", *WRITTEN])
+def test_on_a_terminal_of_40_columns_nothing_is_cut(arguments, tmp_path, mat, name):
+    args = arguments(name)
+    line = "stty cols 40; exec " + " ".join(f"'{part}'" for part in [qm7_path(), *args])
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
+    script = ["script", "-qec", line, "/dev/null"]
+    done = subprocess.run(
+        script,
+        cwd=tmp_path,
+        env={**environment, "QM7_DATA": str(mat), "TERM": "xterm"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "…" not in done.stdout
+    assert "..." not in done.stdout
+    shown = {"info": "SHA-256", "train": "run/results.yaml", "train-2": "run/results.yaml", "eval": ""}
+    assert shown.get(name, WRITTEN.get(name)) in done.stdout
+
+
+def test_a_data_file_replaced_during_training_changes_nothing_and_is_refused_after(command, arguments, tmp_path, mat):
+    data = tmp_path / "x.mat"
+    shutil.copy(mat, data)
+    args = [*arguments("train"), "--data", "x.mat", "--set", "training.iterations=100000", "--quiet"]
+    process = subprocess.Popen([qm7_path(), *args], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "run/fold-0/checkpoint.npz").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    molecules.write(data, seed=1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    reached = results(tmp_path / "run")["folds"][0]["iterations"]
+    before = tree(tmp_path)
+    more = [*args, "--iterations", str(reached + 50)]
+    assert_one_sentence(command(*more, status=1), "run is a run of another configuration (data, SHA-256 ")
+    assert tree(tmp_path) == before
+    assert_one_sentence(command(*more, "--fold", "1", status=1), "run is a run of another configuration (data, ")
+    shutil.copy(mat, data)
+    command(*more)
+    command(*more, "--out", "whole")
+    assert bits(tmp_path / "run") == bits(tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, mat):
+    """A directory with `run`, whose fold 2 is finished, and `whole`, three folds of more iterations."""
+    directory = tmp_path_factory.mktemp("trained")
+    settings = [part for assignment in QUICK for part in ("--set", assignment)]
+    for more in (["--out", "run", "--fold", "2"], ["--out", "whole", *THREE, "--iterations", "400"]):
+        subprocess.run(
+            [qm7_path(), "train", *settings, *more, "--data", str(mat)],
+            cwd=directory,
+            capture_output=True,
+            check=True,
+        )
+    return directory
+
+
+THREE = ["--fold", "0", "--fold", "1", "--fold", "2"]
+TOGETHER = ("--fold 0", "--fold 0 --fold 1 --jobs 2", "--fold 1 --overwrite", "--fold 0 --iterations 400", "eval")
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations_with_replacement(TOGETHER, 2)))
+def test_two_processes_in_one_run_lose_nothing(command, trained, quick_flags, tmp_path, mat, one, other):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    finished = bits(tmp_path / "run")
+    train = ["train", *quick_flags, "--out", "run", "--quiet"]
+    both = [
+        subprocess.Popen(
+            [qm7_path(), *(["eval", "run"] if more == "eval" else [*train, *more.split()])],
+            cwd=tmp_path,
+            env={**os.environ, "QM7_DATA": str(mat)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for more in (one, other)
+    ]
+    for process in both:
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == (1 if stderr else 0)
+        for line in stderr.splitlines():
+            assert re.fullmatch(
+                "qm7: fold [01] of run (is being trained by another process|"
+                "has been trained for 400 iterations, more than the 300 asked for; .*)",
+                line,
+            )
+    assert bits(tmp_path / "run").items() >= finished.items()
+    assert results(tmp_path / "run")["status"] == "complete"
+    command(*train, *THREE, "--iterations", "400")
+    assert bits(tmp_path / "run") == bits(trained / "whole")
+    assert [fold["iterations"] for fold in results(tmp_path / "run")["folds"]] == [400, 400, 400]
