@@ -5,10 +5,11 @@ QM7 := .venv/bin/qm7
 .PHONY: run test lint bench clean
 
 run: .venv/ready  ## the main job, short: every fold of QM7, the true gradient, 20,000 iterations
+	test -n "$$QM7_DATA" || $(QM7) download
 	$(QM7) train --variant corrected --config experiments/quick.yaml
 
 test: .venv/ready
-	.venv/bin/pytest
+	.venv/bin/pytest -n auto
 
 lint: .venv/ready
 	.venv/bin/ruff check .
