@@ -26,12 +26,11 @@ from numpy.typing import NDArray
 from qm7cli.config import Encoding, Split
 from qm7cli.coulomb import draw_permutations, permuted_triangles
 from qm7cli.dataset import Dataset
-from qm7cli.encoding import Encoder
+from qm7cli.encoding import CHUNK, Encoder
 from qm7cli.errors import QM7Error
-from qm7cli.evaluation import CHUNK, Part
 from qm7cli.files import is_device, write_file
 from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import Fold, chosen_folds
+from qm7cli.splits import Fold, Part, chosen_folds
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import requests
-import urllib3
 
 from qm7cli.dataset import PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
 from qm7cli.errors import QM7Error
-from qm7cli.files import make_directory, write_file
+from qm7cli.files import is_device, make_directory, write_file
 
 MIRRORS: Final = (
     "http://quantum-machine.org/data/qm7.mat",
@@ -56,22 +55,20 @@ def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
         If another file is there, or the place cannot be written.
     """
     try:
-        if dest.exists() and not dest.is_file():
+        if is_device(dest):
             raise QM7Error(f"{dest} is no file; write --dest FILE")
+        content = dest.read_bytes() if dest.exists() and not force else b""
         directory = next(parent for parent in dest.absolute().parents if parent.exists())
-        if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
-            raise QM7Error(f"cannot write {dest}: the directory {directory} may not be written to")
-        if force or not dest.exists():
-            return None
-        content = dest.read_bytes()
     except OSError as error:
         raise QM7Error(f"cannot read {dest}: {error.strerror or error}") from error
     try:
         return check(dest.stem, content, sha256)
     except QM7Error as error:
-        if _is_left_over(dest, content):
-            return None
-        raise QM7Error(f"{dest} is there and is not the right file: {error}; --force replaces it") from error
+        if not _is_left_over(dest, content):
+            raise QM7Error(f"{dest} is there and is not the right file: {error}; --force replaces it") from error
+    if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
+        raise QM7Error(f"cannot write {dest}: the directory {directory} may not be written to")
+    return None
 
 
 def download(
@@ -180,7 +177,7 @@ def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
                 report(len(received), total)
                 if len(received) > LARGEST:
                     raise QM7Error(f"it sends more than {LARGEST} bytes")
-    except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # requests' own are OSErrors
+    except (OSError, ValueError) as error:  # requests' own are OSErrors
         raise _failure(error, len(received), total, timeout) from error
     return bytes(received)
 

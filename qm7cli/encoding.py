@@ -16,6 +16,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 
 MOST_FEATURES = 100_000
+CHUNK = 500  # molecules encoded at once where there are many, to bound the memory
 FIT_DRAWS = 10  # the reference takes the largest entries over so many draws
 
 

@@ -1,7 +1,7 @@
 """Trained models: predictions averaged over draws, and their errors."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,10 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
-from qm7cli.encoding import Encoder
+from qm7cli.encoding import CHUNK, Encoder
 from qm7cli.network import Layer, feed_forward
 from qm7cli.seeds import Purpose, stream
-
-Part = Literal["test", "train"]
-CHUNK = 500  # molecules encoded at once, to bound the memory
+from qm7cli.splits import Part
 
 
 class Evaluation(NamedTuple):

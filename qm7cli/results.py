@@ -20,8 +20,8 @@ from qm7cli.config import read_experiment
 from qm7cli.dataset import Dataset
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
-from qm7cli.evaluation import Part
 from qm7cli.files import format_yaml, lock, parse_yaml, read_text, write_text
+from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
 

@@ -20,6 +20,7 @@ from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml, is_device, parse_yaml, read_text, write_text
 
 Molecules = NDArray[np.intp]
+Part = Literal["test", "train"]  # of a fold's molecules
 
 
 class Fold(NamedTuple):

@@ -115,7 +115,8 @@ def test_a_reader_that_has_had_enough_is_no_error_to_tell_and_the_work_is_done(c
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as closed:
-        done = command(*args, *["--quiet"] * (name not in {"info", "split"}), stdout=closed, status=1)
+        quiet = ["--quiet"] * (name not in {"info", "split"})
+        done = command(*args, *quiet, stdout=closed, status=1, PYTHONUNBUFFERED=None)
     assert done.stderr == ""
     assert name in {"info", "eval"} or (tmp_path / WRITTEN[name]).exists()
     again = subprocess.run(
