@@ -1,9 +1,11 @@
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 import yaml
 
 from qm7cli.errors import QM7Error
+from qm7cli.files import lock
 from qm7cli.results import FoldResult, read_fold, read_results, write_fold
 from qm7cli.run_directory import join_run, lock_fold, open_run
 
@@ -82,3 +84,22 @@ def test_a_directory_with_other_files_is_left_alone(tmp_path, quick, small):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(QM7Error, match="is a file, not a directory"):
         open_run(tmp_path / "thesis.tex", quick(), [0], small, overwrite=False)
+
+
+@pytest.mark.parametrize("write", [
+    lambda run, experiment, small: join_run(run, experiment, 4, small),
+    lambda run, _, small: write_fold(run, COMPLETE, small),
+    lambda run, experiment, small: open_run(run, experiment, [0], small, overwrite=True),
+])  # fmt: skip
+def test_what_all_folds_share_is_written_under_the_run_s_lock(run, quick, small, write):
+    write_fold(run, COMPLETE.model_copy(update={"status": "partial"}), small)
+    shared = [run / "config.yaml", run / "results.yaml"]
+    before = [path.read_bytes() for path in shared]
+    writer = Thread(target=write, args=(run, quick(), small))
+    with lock(run / ".lock"):
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive()
+        assert [path.read_bytes() for path in shared] == before
+    writer.join()
+    assert [path.read_bytes() if path.exists() else b"" for path in shared] != before

@@ -102,7 +102,8 @@ def test_a_full_standard_output_is_one_sentence_and_the_work_is_done(command, ar
     if name == "eval":
         args = args[:2]
     with Path("/dev/full").open("w") as full:
-        done = command(*args, *["--quiet"] * (name not in {"info", "split"}), stdout=full, status=1)
+        quiet = ["--quiet"] * (name not in {"info", "split"})
+        done = command(*args, *quiet, stdout=full, status=1, PYTHONUNBUFFERED=None)
     assert_one_sentence(done, "standard output: No space left on device")
     assert name in {"info", "eval"} or (tmp_path / WRITTEN[name]).exists()
 
