@@ -112,6 +112,7 @@ class AugmentedSet:
             If there is not enough room on the disk, or the file cannot be written.
         """
         self.room(path)
+        size = self.size()
 
         def write(file: BinaryIO) -> None:
             written = 0
@@ -123,7 +124,7 @@ class AugmentedSet:
                         for piece in self._pieces(name):
                             member.write(piece.astype(dtype, copy=False).data)
                             written += piece.size * dtype.itemsize
-                            report(written, self.size())
+                            report(written, size)
 
         write_file(path, write)
 
