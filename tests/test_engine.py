@@ -1,12 +1,14 @@
 """The engine follows the slow reference step for step."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import reference
 from qm7cli import engine
+from qm7cli.config import Split
 from qm7cli.encoding import FIT_DRAWS
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
@@ -115,3 +117,17 @@ def test_the_rate_changes_at_the_iterations_of_the_schedule(small, quick):
     experiment = quick("training.schedule=[[1, 0.1], [5, 0.2], [7, 0.3]]")
     fold_training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[0])
     assert [fold_training.rate(i) for i in (1, 4, 5, 6, 7, 99)] == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
+
+
+def test_a_checkpoint_is_of_one_configuration_fold_and_data_set(small, quick, tmp_path):
+    zero, one = chosen_folds(small, Split(folds=[0, 1]))
+    path = tmp_path / "checkpoint.npz"
+    FoldTraining(quick(), small, zero).save(path)
+    assert FoldTraining.resume(quick(), small, zero, path).iteration == 0
+    for experiment, dataset, fold in (
+        (quick("encoding.noise=2"), small, zero),
+        (quick(), replace(small, sha256="0" * 64), zero),
+        (quick(), small, one),
+    ):
+        with pytest.raises(QM7Error, match="belongs to another configuration"):
+            FoldTraining.resume(experiment, dataset, fold, path)
