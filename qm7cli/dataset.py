@@ -1,13 +1,19 @@
-"""The data set: reading, validation and fingerprint of ``qm7.mat``.
+"""The data set: reading, validation and fingerprint of ``qm7.mat`` and of sets in our own format.
 
 Rupp et al. (PRL 108:058301, 2012), Blum & Reymond (JACS 131:8732, 2009): 7165 molecules of up to 23 atoms with their
 Coulomb matrices X, atomization energies T, nuclear charges Z, coordinates R and the published five folds P. Any number
 of atoms and folds is read.
+
+Our own format is an ``.npz`` file, without X, which is computed::
+
+    Z (molecules, n) uint8, R (molecules, n, 3) float32 bohr, T (molecules,) float32 kcal/mol,
+    P (folds, molecules of the largest fold) int32, where smaller folds end in -1; smiles, if there are any
 """
 
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +24,13 @@ from numpy.typing import NDArray
 
 from qm7cli.coulomb import coulomb_matrices, row_norms
 from qm7cli.errors import QM7Error
+from qm7cli.files import write_file
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
 LARGEST: Final = 1e9  # of any number in a data set
 DEFAULT_PATH: Final = Path("data/qm7.mat")
+BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 
 
 class DamagedError(QM7Error):
@@ -47,7 +55,7 @@ class Dataset:
         Nuclear charges, 0 for padding.
     R : (molecules, n, 3) float32
         Coordinates, bohr.
-    P : (folds, molecules per fold) intp
+    P : sequence of (molecules of the fold,) intp
         The published folds.
     """
 
@@ -57,7 +65,7 @@ class Dataset:
     T: NDArray[np.float32]
     Z: NDArray[np.float32]
     R: NDArray[np.float32]
-    P: NDArray[np.intp]
+    P: Sequence[NDArray[np.intp]]
 
     def __len__(self) -> int:
         return len(self.T)
@@ -69,13 +77,15 @@ class Dataset:
 
 
 def locate(data: str | None) -> Path:
-    """Return the data set's file: `data`, else ``$QM7_DATA``, else ``data/qm7.mat``.
+    """Return the data set's file: `data`, a bundled set's name or a file, else ``$QM7_DATA``, else ``data/qm7.mat``.
 
     Raises
     ------
     QM7Error
         If it is not there, naming the places looked at.
     """
+    if data in BUNDLED:
+        return BUNDLED[data]
     if data is not None:
         asked, path = "", Path(data)
     elif os.environ.get("QM7_DATA"):
@@ -95,7 +105,7 @@ def load(path: Path) -> Dataset:
     Raises
     ------
     QM7Error
-        If the file cannot be read, is no MATLAB file or does not hold what a data set holds.
+        If the file cannot be read, is neither a MATLAB nor an .npz file, or does not hold what a data set holds.
     """
     try:
         content = path.read_bytes()
@@ -109,7 +119,8 @@ def load(path: Path) -> Dataset:
 
 def parse(name: str, content: bytes) -> Dataset:
     """Make a Dataset called `name` of the bytes of a file; raises QM7Error like `load`."""
-    return _check(name, hashlib.sha256(content).hexdigest(), _read_mat(content))
+    variables = _read_npz(content) if content.startswith(b"PK") else _read_mat(content)
+    return _check(name, hashlib.sha256(content).hexdigest(), variables)
 
 
 def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
@@ -124,7 +135,19 @@ def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
     except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
         if content.startswith(b"MATLAB"):
             raise DamagedError(f"the file is damaged or cut off ({error})") from error
-        raise QM7Error("this is not a MATLAB file") from error
+        raise QM7Error("this is neither a MATLAB nor an .npz file") from error
+
+
+def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            variables = {name: archive[name] for name in ("T", "Z", "R", "P") if name in archive}
+    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
+        raise DamagedError(f"the file is damaged or cut off ({error})") from error
+    Z, R = _real(variables, "Z", 2), _real(variables, "R", 3)
+    if R.shape != (*Z.shape, 3):
+        raise QM7Error(f"R has the shape {R.shape}; with Z as it is, it should be {(*Z.shape, 3)}")
+    return {**variables, "X": coulomb_matrices(Z, R), "T": np.atleast_2d(_real(variables, "T", 1))}
 
 
 def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
@@ -149,10 +172,10 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     worst = int(asymmetry.argmax())
     if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
         raise QM7Error(f"X is not symmetric: molecule {worst} is off by {asymmetry[worst]:.3g}")
-    P = _real(variables, "P", 2)
-    if P.shape[0] < 2 or not np.array_equal(np.sort(P, axis=None), np.arange(molecules)):
+    P = [fold[fold != -1] for fold in _real(variables, "P", 2)]
+    if len(P) < 2 or not all(map(len, P)) or not np.array_equal(np.sort(np.concatenate(P)), np.arange(molecules)):
         raise QM7Error(f"P is no partition of the {molecules} molecules into two folds or more")
-    return Dataset(name, sha256, X, T, Z, R, P.astype(np.intp))
+    return Dataset(name, sha256, X, T, Z, R, [fold.astype(np.intp) for fold in P])
 
 
 def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDArray[np.float32]:
@@ -169,6 +192,46 @@ def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDA
         place = tuple(int(index) for index in np.argwhere(~sound)[0])
         raise QM7Error(f"{name} is {values[place]} at {place}, which is no number or beyond all measure")
     return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def save(
+    path: Path,
+    molecules: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    T: NDArray[np.float32],
+    folds: Sequence[NDArray[np.intp]],
+    **more: NDArray[Any],
+) -> None:
+    """Write a data set in our own format; the same one gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        An ``.npz`` file.
+    molecules : sequence of ((atoms,), (atoms, 3))
+        Nuclear charges and coordinates (bohr) of each.
+    T : (molecules,) float32
+        Energies, kcal/mol.
+    folds : sequence of (molecules of the fold,) intp
+        A partition of all molecules.
+    more
+        Further arrays of the file, such as SMILES.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be written.
+    """
+    n = max(len(charges) for charges, _ in molecules)
+    Z = np.zeros((len(molecules), n), dtype=np.uint8)
+    R = np.zeros((len(molecules), n, 3), dtype=np.float32)
+    for k, (charges, coordinates) in enumerate(molecules):
+        Z[k, : len(charges)] = charges
+        R[k, : len(charges)] = coordinates
+    P = np.full((len(folds), max(map(len, folds))), -1, dtype=np.int32)
+    for fold, members in enumerate(folds):
+        P[fold, : len(members)] = members
+    arrays: dict[str, NDArray[Any]] = {"Z": Z, "R": R, "T": T, "P": P, **more}
+    write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
 
 
 def check_units(dataset: Dataset) -> None:
@@ -216,6 +279,7 @@ def describe(dataset: Dataset) -> dict[str, str]:
     charges, counts = np.unique(dataset.Z[dataset.Z > 0], return_counts=True)
     elements = [f"{_symbol(int(Z))} {count}" for Z, count in zip(charges, counts, strict=True)]
     T = dataset.T.astype(np.float64)
+    sizes = sorted(map(len, dataset.P))
     means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
     worst = _coulomb_differences(dataset)
     published = "the published file's" if dataset.sha256 == PUBLISHED_SHA256 else "not the published file's"
@@ -224,7 +288,7 @@ def describe(dataset: Dataset) -> dict[str, str]:
         "atoms per molecule": f"{atoms.min()} to {atoms.max()}, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
         "atoms of each element": ", ".join(elements),
         "energy, kcal/mol": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f}",
-        "folds": f"{len(dataset.P)} of {dataset.P.shape[1]} molecules",
+        "folds": f"{len(dataset.P)} of {sizes[0]}{f' to {sizes[-1]}' if sizes[-1] > sizes[0] else ''} molecules",
         "mean energy of each fold": means,
         "X against Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
         "SHA-256": dataset.sha256,

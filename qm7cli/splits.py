@@ -69,8 +69,13 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     rng = np.random.default_rng(split.seed)
     if split.scheme == "random":
         return [np.sort(fold) for fold in np.array_split(rng.permutation(molecules), count)]
-    places = np.concatenate([rng.permutation(count) for _ in range(-(-molecules // count))])[:molecules]
-    by_energy = np.argsort(dataset.T, kind="stable")
+    return stratified(dataset.T, count, rng)
+
+
+def stratified(T: NDArray[np.float32], count: int, rng: np.random.Generator) -> list[Molecules]:
+    """Sort molecules by their energies `T` and deal every `count` neighbours to different folds."""
+    places = np.concatenate([rng.permutation(count) for _ in range(-(-len(T) // count))])[: len(T)]
+    by_energy = np.argsort(T, kind="stable")
     return [np.sort(by_energy[places == fold]) for fold in range(count)]
 
 

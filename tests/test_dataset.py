@@ -71,7 +71,7 @@ def test_matlab_s_doubles_are_as_good(tmp_path, small):
     ("content", "message"),
     [
         (lambda _: b"", "the file is empty"),
-        (lambda _: b"<html>404 not found</html>" * 20, "this is not a MATLAB file"),
+        (lambda _: b"<html>404 not found</html>" * 20, "this is neither a MATLAB nor an .npz file"),
         (lambda good: good[: len(good) // 2], "the file is damaged or cut off"),
         (lambda good: good[:60], "the file is damaged or cut off"),
         (lambda good: good[:3000] + b"\0" * 500 + good[3500:], "the file is damaged or cut off"),
@@ -131,3 +131,70 @@ def test_the_folds_of_qm7_give_the_mean_predictor_s_published_error(qm7):
         maes.append(np.abs(qm7.T[fold] - qm7.T[rest].mean(dtype=float)).mean(dtype=float))
     assert np.mean(maes) == pytest.approx(179.02, abs=0.01)
     assert np.std(maes) == pytest.approx(0.08, abs=0.01)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Writes the small molecules in our own format, with changes."""
+
+    def write(**changes):
+        own = {"Z": GOOD["Z"].astype(np.uint8), "R": GOOD["R"], "T": GOOD["T"][0], "P": GOOD["P"].astype(np.int32)}
+        arrays = {**own, **changes}
+        path = tmp_path / "own.npz"
+        np.savez_compressed(path, **{name: array for name, array in arrays.items() if array is not None})
+        return path
+
+    return write
+
+
+def test_our_own_format_gives_the_same_data_set_with_x_computed(npz, small):
+    own = dataset.load(npz(smiles=np.array(["C"] * 60)))
+    assert (own.name, len(own)) == ("own", 60)
+    for name in ("Z", "R", "T", "P"):
+        np.testing.assert_array_equal(getattr(own, name), getattr(small, name))
+    np.testing.assert_allclose(own.X, small.X, rtol=1e-6)
+    assert own.X.dtype == np.float32
+
+
+def test_folds_of_different_sizes_end_in_minus_one(npz):
+    P = np.full((3, 30), -1)
+    P[0], P[1, :20], P[2, :10] = np.arange(30), np.arange(30, 50), np.arange(50, 60)
+    own = dataset.load(npz(P=P))
+    assert [len(fold) for fold in own.P] == [30, 20, 10]
+    assert dataset.describe(own)["folds"] == "3 of 10 to 30 molecules"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Z": None}, "the variable Z is missing"),
+        ({"T": None}, "the variable T is missing"),
+        ({"T": np.zeros((60, 1))}, "T has the shape (60, 1); it should have 1 dimensions"),
+        ({"T": np.zeros(59)}, "T has the shape (59,)"),
+        ({"R": np.zeros((60, 6, 3))}, "R has the shape (60, 6, 3); with Z as it is, it should be (60, 7, 3)"),
+        ({"R": np.zeros((60, 7, 3))}, "molecule 0: atoms 0 and 1 are in the same place"),
+        ({"P": np.array([[0, 1], [-1, -1]])}, "P is no partition of the 60 molecules"),
+        ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off (Object arrays"),
+    ],
+)
+def test_a_file_of_our_own_that_cannot_be_is_refused_with_the_reason(npz, changes, message):
+    with pytest.raises(QM7Error, match=re.escape(message)):
+        dataset.load(npz(**changes))
+
+
+def test_a_damaged_file_of_our_own_is_refused(npz):
+    path = npz()
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(QM7Error, match="the file is damaged or cut off"):
+        dataset.load(path)
+
+
+def test_the_bundled_set_is_found_by_its_name_and_is_what_its_card_says():
+    gfn7 = dataset.load(dataset.locate("gfn7"))
+    assert gfn7.name == "gfn7"
+    assert gfn7.Z.shape[1] <= 23
+    assert len(gfn7) == 1933
+    assert dataset.locate("gfn7").stat().st_size < 1e6
+    assert set(np.unique(gfn7.Z)) == {0, 1, 6, 7, 8, 16}
+    assert len(gfn7.P) == 5
+    dataset.check_units(gfn7)

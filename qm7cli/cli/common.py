@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,13 +11,25 @@ import typer
 if TYPE_CHECKING:
     from qm7cli.dataset import Dataset
 
-Data = Annotated[str | None, typer.Option(metavar="FILE", help="Data set; without it, $QM7_DATA, then data/qm7.mat.")]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Without: $QM7_DATA, then data/qm7.mat."),
+]
 Split = Annotated[
     str | None,
     typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+class Format(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    YAML = "yaml"
+    JSON = "json"
+    CSV = "csv"
 
 
 def note(message: str) -> None:

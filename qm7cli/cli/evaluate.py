@@ -13,6 +13,7 @@ import typer
 from qm7cli.cli.common import (
     Data,
     Debug,
+    Format,
     Quiet,
     load_dataset,
     mean_and_std,
@@ -35,15 +36,6 @@ PARTS: Final[dict[Parts, tuple[Literal["test", "train"], ...]]] = {
     Parts.TRAIN: ("train",),
     Parts.BOTH: ("test", "train"),
 }
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    YAML = "yaml"
-    JSON = "json"
-    CSV = "csv"
 
 
 def evaluate(
