@@ -4,9 +4,11 @@ QM7 := .venv/bin/qm7
 
 .PHONY: run test lint bench clean
 
-run: .venv/ready  ## the main job, short: every fold of QM7, the true gradient, 20,000 iterations
-	test -n "$$QM7_DATA" || $(QM7) download
-	$(QM7) train --variant corrected --config experiments/quick.yaml
+run: .venv/ready  ## the main job, short: every fold of the bundled molecules, the true gradient, 5,000 iterations
+	$(QM7) train --data gfn7 --variant corrected --iterations 5000
+	@echo
+	@echo "Next, QM7 itself:   .venv/bin/qm7 download && .venv/bin/qm7 train --config experiments/quick.yaml"
+	@echo "or all variants:    for v in original corrected no-prebias; do .venv/bin/qm7 train --data gfn7 --variant \$$v --iterations 20000; done"
 
 test: .venv/ready
 	.venv/bin/pytest -n auto

@@ -71,6 +71,7 @@ def save_model(path: Path, model: Model) -> None:
         "mean": encoder.mean,
         "train": model.train,
         "test": model.test,
+        "charges": model.charges,
     }
     for k, layer in enumerate(model.layers):
         arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
@@ -101,6 +102,7 @@ def load_model(path: Path) -> Model:
     return Model(
         train=_array(path, arrays, "train", np.intp),
         test=_array(path, arrays, "test", np.intp),
+        charges=_array(path, arrays, "charges", np.intp),
         encoder=encoder,
         layers=layers,
         **{name: getattr(about, name) for name in _fields(ModelAbout) if name not in ENCODER_VALUES},

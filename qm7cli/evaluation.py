@@ -1,5 +1,6 @@
 """Trained models: predictions averaged over draws, and their errors."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -43,6 +44,8 @@ class Model:
         Fingerprint of the data set.
     train, test : (molecules,) intp
         Rows of the data set.
+    charges : (elements,) intp
+        Nuclear charges that the training molecules have.
     encoder : Encoder
         Fitted to the training molecules.
     layers : list of Layer
@@ -59,10 +62,16 @@ class Model:
     sha256: str
     train: NDArray[np.intp]
     test: NDArray[np.intp]
+    charges: NDArray[np.intp]
     encoder: Encoder
     layers: list[Layer]
     energy_mean: float
     energy_std: float
+
+    @property
+    def size(self) -> int:
+        """Atoms that the model has room for, n."""
+        return math.isqrt(2 * len(self.encoder.counts))  # of n(n+1)/2 entries
 
     def predict(
         self, dataset: Dataset, molecules: NDArray[np.intp], draws: int, rng: np.random.Generator

@@ -20,6 +20,7 @@ from qm7cli.config import read_experiment
 from qm7cli.dataset import Dataset
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
+from qm7cli.evaluation import Model
 from qm7cli.files import format_yaml, lock, parse_yaml, read_text, write_text
 from qm7cli.splits import Part
 
@@ -164,6 +165,23 @@ def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def load_models(run: Path, folds: Sequence[int] | None = None) -> list[Model]:
+    """Read the models of the given folds of a run, or of all that are trained.
+
+    Raises
+    ------
+    QM7Error
+        If there is no such run or fold, or a model is damaged.
+    """
+    trained = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
+    missing = sorted(set(folds or []) - set(trained))
+    if not trained:
+        raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")
+    if missing:
+        raise QM7Error(f"{run} has no finished fold {missing[0]}; it has {', '.join(map(str, trained))}")
+    return [load_model(fold_directory(run, fold) / "model.npz") for fold in (sorted(set(folds)) if folds else trained)]
+
+
 def evaluate_run(
     run: Path,
     dataset: Dataset,
@@ -200,28 +218,21 @@ def evaluate_run(
     QM7Error
         If there is no such run or fold, a model is damaged, or it was trained on another data set.
     """
-    trained = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
-    missing = sorted(set(folds or []) - set(trained))
-    if not trained:
-        raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")
-    if missing:
-        raise QM7Error(f"{run} has no finished fold {missing[0]}; it has {', '.join(map(str, trained))}")
     metrics = [metric for metric in METRICS if ("train" if metric.startswith("train") else "test") in parts]
     records = []
-    for fold in sorted(set(folds)) if folds else trained:
-        model = load_model(fold_directory(run, fold) / "model.npz")
+    for model in load_models(run, folds):
         if model.sha256 != dataset.sha256:
             raise QM7Error(
-                f"fold {fold} of {run} was trained on another data set: "
+                f"fold {model.fold} of {run} was trained on another data set: "
                 f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
             )
-        record: dict[str, Any] = {"fold": fold, "iterations": model.iterations, "draws": draws or model.draws}
+        record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": draws or model.draws}
         for part in parts:
             evaluation = model.evaluate(dataset, part, record["draws"])
             prefix = "train_" if part == "train" else ""
             record |= {f"{prefix}mae": evaluation.mae, f"{prefix}rmse": evaluation.rmse}
         records.append(record)
-        report(run, fold)
+        report(run, model.fold)
     return {
         "run": str(run),
         "variant": model.variant,

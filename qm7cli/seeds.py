@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     TEST_EVALUATION = 4
     TRAIN_EVALUATION = 5
     AUGMENTATION = 6
+    PREDICTION = 7
 
 
 def stream(seed: int, fold: int, purpose: Purpose, *index: int) -> np.random.Generator:

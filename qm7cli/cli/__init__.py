@@ -12,9 +12,11 @@ import typer
 import qm7cli
 from qm7cli.cli.augment import augment
 from qm7cli.cli.common import complain
+from qm7cli.cli.convert import convert
 from qm7cli.cli.download import download
 from qm7cli.cli.evaluate import evaluate
 from qm7cli.cli.info import info
+from qm7cli.cli.predict import predict
 from qm7cli.cli.split import split
 from qm7cli.cli.train import train
 from qm7cli.errors import QM7Error
@@ -27,6 +29,8 @@ app.command()(split)
 app.command()(augment)
 app.command()(train)
 app.command("eval")(evaluate)
+app.command()(predict)
+app.command()(convert)
 
 
 def _print_version(wanted: bool) -> None:

@@ -23,17 +23,23 @@ WRITTEN = {
     "train": "run/fold-0/model.npz",
     "train-2": "run/fold-1/model.npz",
     "eval": "errors.csv",
+    "predict": "energies.csv",
+    "convert": "mine.npz",
 }
+MOLECULES = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
 
 
 @pytest.fixture
-def arguments(command, server, quick_flags):
+def arguments(command, server, quick_flags, tmp_path):
     """Gives the arguments of a command that writes what `WRITTEN` says into a place."""
 
     def make(name, place="."):
         trained = ["train", *quick_flags, "--out"]
-        if name == "eval":
+        if name in {"eval", "predict"}:
             command(*trained, f"{place}/trained", "--fold", "0")
+        if name in {"predict", "convert"}:
+            (tmp_path / place / "water.xyz").write_text(MOLECULES)
+        water = f"{place}/water.xyz"
         return {
             "download": ["download", "--url", server.url("good"), "--sha256", "any", "--dest", f"{place}/qm7.mat"],
             "info": ["info"],
@@ -42,6 +48,8 @@ def arguments(command, server, quick_flags):
             "train": [*trained, f"{place}/run", "--fold", "0"],
             "train-2": [*trained, f"{place}/run", "--fold", "0", "--fold", "1", "--jobs", "2"],
             "eval": ["eval", f"{place}/trained", "--format", "csv", "--output", f"{place}/errors.csv"],
+            "predict": ["predict", f"{place}/trained", water, "--format", "csv", "--output", f"{place}/energies.csv"],
+            "convert": ["convert", water, "--energy-key", "energy", "--count", "2", "--output", f"{place}/mine.npz"],
         }[name]
 
     return make
@@ -67,7 +75,7 @@ def assert_one_sentence(done, start):
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-@pytest.mark.parametrize("name", ["download", "split", "augment", "eval"])
+@pytest.mark.parametrize("name", ["download", "split", "augment", "eval", "predict", "convert"])
 def test_a_full_disk_is_one_sentence_and_what_was_there_stays(command, arguments, tmp_path, name):
     args = arguments(name)
     force = ["--force"] if name == "download" else ["--quiet"] * (name != "split")
@@ -99,27 +107,27 @@ def test_a_run_on_a_full_disk_goes_on_to_the_same_bits_when_there_is_room(comman
 @pytest.mark.parametrize("name", ["info", *WRITTEN])
 def test_a_full_standard_output_is_one_sentence_and_the_work_is_done(command, arguments, tmp_path, name):
     args = arguments(name)
-    if name == "eval":
-        args = args[:2]
+    if name in {"eval", "predict"}:
+        args = args[: args.index("--output")]
     with Path("/dev/full").open("w") as full:
         quiet = ["--quiet"] * (name not in {"info", "split"})
         done = command(*args, *quiet, stdout=full, status=1, PYTHONUNBUFFERED=None)
     assert_one_sentence(done, "standard output: No space left on device")
-    assert name in {"info", "eval"} or (tmp_path / WRITTEN[name]).exists()
+    assert name in {"info", "eval", "predict"} or (tmp_path / WRITTEN[name]).exists()
 
 
 @pytest.mark.parametrize("name", ["info", *WRITTEN])
 def test_a_reader_that_has_had_enough_is_no_error_to_tell_and_the_work_is_done(command, arguments, tmp_path, mat, name):
     args = arguments(name)
-    if name == "eval":
-        args = args[:2]
+    if name in {"eval", "predict"}:
+        args = args[: args.index("--output")]
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as closed:
         quiet = ["--quiet"] * (name not in {"info", "split"})
         done = command(*args, *quiet, stdout=closed, status=1, PYTHONUNBUFFERED=None)
     assert done.stderr == ""
-    assert name in {"info", "eval"} or (tmp_path / WRITTEN[name]).exists()
+    assert name in {"info", "eval", "predict"} or (tmp_path / WRITTEN[name]).exists()
     again = subprocess.run(
         [qm7_path(), *args, *["--force"] * (name == "download")],
         cwd=tmp_path,
@@ -165,7 +173,7 @@ def test_a_read_only_directory_is_one_sentence(command, arguments, tmp_path, nam
     place.chmod(0o755)
     what = "make the directory" if name.startswith("train") else "write"
     assert_one_sentence(done, f"cannot {what} place/")
-    assert [path.name for path in place.iterdir()] == ["trained"] * (name == "eval")
+    assert {path.name for path in place.iterdir()} <= {"trained", "water.xyz"}
 
 
 def test_a_read_only_run_can_be_evaluated_and_is_not_trained(command, arguments, tmp_path):
@@ -211,7 +219,7 @@ def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command,
     (tmp_path / place).mkdir()
     shutil.copy(mat, tmp_path / place / "kleine ä.mat")
     args = arguments(name, place)
-    data = [] if name == "download" else ["--data", f"{place}/kleine ä.mat"]
+    data = [] if name in {"download", "predict", "convert"} else ["--data", f"{place}/kleine ä.mat"]
     done = command(*args, *data, HOME=None, TMPDIR="/nowhere", LC_ALL="C", QM7_DATA=None)
     assert name == "info" or (tmp_path / place / WRITTEN[name]).exists()
     if name == "train":
@@ -265,7 +273,7 @@ def test_on_a_terminal_of_40_columns_nothing_is_cut(arguments, tmp_path, mat, na
     )
     assert "…" not in done.stdout
     assert "..." not in done.stdout
-    shown = {"info": "SHA-256", "train": "run/results.yaml", "train-2": "run/results.yaml", "eval": ""}
+    shown = {"info": "SHA-256", "train": "run/results.yaml", "train-2": "run/results.yaml", "eval": "", "predict": ""}
     assert shown.get(name, WRITTEN.get(name)) in done.stdout
 
 

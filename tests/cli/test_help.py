@@ -6,7 +6,7 @@ import pytest
 
 import qm7cli
 
-COMMANDS = ["download", "info", "split", "augment", "train", "eval"]
+COMMANDS = ["download", "info", "split", "augment", "train", "eval", "predict", "convert"]
 
 
 def test_the_version_is_that_of_the_package(command):
@@ -22,7 +22,7 @@ def test_without_a_command_the_help_lists_them(command):
 def test_the_help_of_each_command_has_an_example_and_the_common_options(command, name):
     text = command(name, "--help").stdout
     assert re.search(rf"Example: qm7 {name} ", text)
-    assert ("--data" in text) == (name != "download")
+    assert ("--data" in text) == (name not in {"download", "predict", "convert"})
     assert ("--quiet" in text) == (name != "split")  # which has nothing to be quiet about
     assert "--debug" in text
 
@@ -36,6 +36,8 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
         (["train", "--jobs", "0"], "'--jobs'"),
         (["train", "surplus"], "surplus"),
         (["eval"], "RUN"),
+        (["predict", "run"], "FILE"),
+        (["convert", "x.xyz", "--output", "x.npz"], "'--energy-key'"),
         (["augment"], "'--output'"),
         (["augment", "--output", "x.npz", "--part", "all"], "'--part'"),
         (["augment", "--output", "x.npz", "--noise", "-1"], "'--noise'"),

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import yaml
+
+from qm7cli import dataset
+
+pytest.importorskip("ase", reason="ASE is not installed")
+
+SYMBOLS = ("H", "C", "N", "O")
+
+
+def frames(count, atoms, comment="energy={energy}"):
+    """Return XYZ frames of made-up molecules whose energy is linear in their composition."""
+    rng = np.random.default_rng(atoms)
+    grid = np.array([(x, y, z) for x in range(4) for y in range(4) for z in range(4)]) * 1.3
+    text = ""
+    for _ in range(count):
+        size = rng.integers(atoms // 2, atoms + 1) if text else atoms
+        kinds = rng.integers(0, 4, size)
+        R = rng.permutation(grid)[:size] + rng.normal(0, 0.05, (size, 3))
+        energy = -(60.0 * (kinds == 0) + 150.0 * (kinds == 1) + 110.0 * (kinds >= 2)).sum() + rng.normal()
+        lines = [f"{SYMBOLS[kind]} {x:.6f} {y:.6f} {z:.6f}\n" for kind, (x, y, z) in zip(kinds, R, strict=True)]
+        text += f"{size}\n{comment.format(energy=energy)}\n{''.join(lines)}"
+    return text
+
+
+@pytest.mark.parametrize("atoms", [9, 40])
+def test_other_sizes_work_through_the_whole_program(command, quick_flags, tmp_path, atoms):
+    (tmp_path / "mine.xyz").write_text(frames(41, atoms))
+    done = command("convert", "mine.xyz", "--energy-key", "energy", "--count", "4", "--output", "mine.npz")
+    assert done.stdout == f"mine.npz: 41 molecules of up to {atoms} atoms, 4 folds\n"
+    data = ["--data", "mine.npz"]
+    shown = command("info", *data).stdout
+    assert f"room for {atoms}" in shown
+    assert "4 of 10 to 11 molecules" in shown
+    command("split", *data, "--output", "folds.yaml")
+    flags = [*quick_flags, *data, "--split", "folds.yaml", "--fold", "0", "--out", "run"]
+    command("train", *flags)
+    results = yaml.safe_load((tmp_path / "run/results.yaml").read_text())
+    assert results["dataset"]["name"] == "mine"
+    assert f"{results['folds'][0]['mae']:.2f}" in command("eval", "run", *data).stdout
+    command("augment", *data, "--encode", "--output", "set.npz")
+    assert len(command("predict", "run", "mine.xyz", "--quiet").stdout.splitlines()) == 42
+
+
+def test_energies_are_turned_into_kcal_mol_and_coordinates_into_bohr(command, tmp_path):
+    (tmp_path / "mine.xyz").write_text(frames(10, 9))
+    sets = []
+    for units in ("kcal/mol", "eV", "hartree"):
+        command("convert", "mine.xyz", "--energy-key", "energy", "--units", units, "--output", "mine.npz")
+        sets.append(dataset.load(tmp_path / "mine.npz"))
+    in_kcal, in_ev, in_hartree = (made.T for made in sets)
+    np.testing.assert_allclose(in_ev / in_kcal, 23.0605, rtol=1e-5)
+    np.testing.assert_allclose(in_hartree / in_kcal, 627.5095, rtol=1e-5)
+    first = [float(x) for x in (tmp_path / "mine.xyz").read_text().splitlines()[2].split()[1:]]
+    np.testing.assert_allclose(sets[0].R[0, 0], np.array(first) / 0.529177210903, rtol=1e-6)
+    dataset.check_units(sets[0])
+
+
+def test_charged_and_periodic_systems_are_left_out_and_counted(command, tmp_path):
+    (tmp_path / "mine.xyz").write_text(frames(10, 9) + frames(2, 9, "energy=-1 charge=1"))
+    done = command("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz")
+    assert done.stderr == "2 charged left out\n"
+    assert done.stdout.startswith("mine.npz: 10 molecules")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--energy-key", "U0"], "mine.xyz:0: there is no U0; the file has energy, label"),
+        (["--energy-key", "label"], "mine.xyz:0: label is 'a', which is no number"),
+        (["--energy-key", "energy", "--count", "11"], "10 molecules are too few for 11 folds"),
+        (["--energy-key", "energy", "--output", "mine.xyz"], "--output mine.xyz: the file of a data set ends in .npz"),
+        (["--energy-key", "energy", "--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, arguments, message):
+    (tmp_path / "mine.xyz").write_text(frames(10, 9, "energy={energy} label=a"))
+    (tmp_path / "mine.npz").write_text("before")
+    done = command("convert", "mine.xyz", "--output", "mine.npz", *arguments, status=1)
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"qm7: {message}")
+    assert done.stderr.count("\n") == 1
+    assert (tmp_path / "mine.npz").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npz", "mine.xyz"]

@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from qm7cli.engine import FoldTraining
+from qm7cli.evaluation import Model
+from qm7cli.molecule_files import Molecule
+from qm7cli.predict import predict
+from qm7cli.splits import chosen_folds
+
+
+@pytest.fixture(scope="module")
+def models(small):
+    """The models of two folds after some training."""
+    from qm7cli.config import resolve  # noqa: PLC0415
+
+    experiment = resolve(None, ["network.hidden=[20]", "evaluation.draws=4"], {})
+    made = []
+    for fold in chosen_folds(small, experiment.split)[:2]:
+        training = FoldTraining(experiment, small, fold)
+        for _ in range(200):
+            training.iterate()
+        made.append(training.model())
+    return made
+
+
+def molecule(dataset, k):
+    """Return a molecule of a data set, without its padding."""
+    real = dataset.Z[k] > 0
+    return Molecule(f"{k}", dataset.Z[k][real], dataset.R[k][real])
+
+
+def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
+    model = models[0]
+    one = predict([model], [molecule(small, 3)], draws=500)[0]
+    energies = model.predict(small, np.array([3]), 500, np.random.default_rng(0))[:, 0]  # with other noise
+    error = energies.std() / 500**0.5
+    assert one.energy == pytest.approx(energies.mean(), abs=5 * error)
+    assert one.spread == pytest.approx(energies.std(ddof=1), rel=0.2)
+    assert one.fold_spread is None
+    assert one.outside == []
+    assert predict([model], [molecule(small, 3)], draws=1)[0].spread is None
+
+
+def test_several_models_are_averaged_with_their_spread(models, small):
+    one, other = (predict([model], [molecule(small, 3)])[0] for model in models)
+    both = predict(models, [molecule(small, 3)])[0]
+    assert both.energy == pytest.approx((one.energy + other.energy) / 2)
+    assert both.spread == pytest.approx((one.spread + other.spread) / 2)
+    assert both.fold_spread == pytest.approx(abs(one.energy - other.energy) / 2**0.5)
+
+
+def test_a_molecule_s_number_does_not_depend_on_its_company(models, small):
+    alone = predict(models, [molecule(small, 7)])[0]
+    assert predict(models, [molecule(small, k) for k in range(12)])[7] == alone
+
+
+def test_turning_shifting_and_reordering_atoms_changes_nothing_beyond_rounding(models, small):
+    before = molecule(small, 5)
+    order = np.random.default_rng(1).permutation(len(before.Z))
+    R = Rotation.random(random_state=1).apply(before.R) + np.array([1, 2, 3])
+    after = replace(before, Z=before.Z[order], R=R[order].astype(np.float32))
+    one, other = predict(models, [before, after])
+    assert other.energy == pytest.approx(one.energy, abs=0.02)
+
+
+def test_what_the_models_have_not_seen_is_said(models, small):
+    water = Molecule("w", np.array([8, 1, 1]), np.array([[0, 0, 0], [0, 0, 1.8], [1.8, 0, 0]]))
+    silicon = replace(water, Z=np.array([14, 1, 1]))
+    close = replace(water, R=np.array([[0, 0, 0], [0, 0, 0.05], [1.8, 0, 0]]))
+    large = Molecule("l", np.ones(8), np.arange(24).reshape(8, 3))
+    said = [prediction.outside for prediction in predict(models, [silicon, close, large])]
+    assert said[0][0] == "element 14 was not trained on"
+    assert said[1][0].endswith("hartree beyond the encoder's thresholds")
+    assert said[2] == ["8 atoms, more than the 7 that the model has room for"]
+    assert predict(models, [large])[0].energy is None
+    inside = [predict(models, [molecule(small, int(k))])[0].outside for k in models[0].train[:20]]
+    assert sum(map(bool, inside)) < 3
+
+
+def test_the_size_of_a_model_is_that_of_its_molecules(models):
+    assert [model.size for model in models] == [7, 7]
+    assert isinstance(models[0], Model)
