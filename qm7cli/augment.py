@@ -28,7 +28,7 @@ from qm7cli.coulomb import draw_permutations, permuted_triangles
 from qm7cli.dataset import Dataset
 from qm7cli.encoding import CHUNK, Encoder
 from qm7cli.errors import QM7Error
-from qm7cli.files import is_device, write_file
+from qm7cli.files import is_no_file, write_file
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Part, chosen_folds
 
@@ -86,7 +86,7 @@ class AugmentedSet:
         QM7Error
             If there are too few, or it is no place for a file.
         """
-        if is_device(path):
+        if is_no_file(path):
             raise QM7Error(f"cannot write {path}: it is no file")
         try:
             free = shutil.disk_usage(path.resolve().parent).free

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
@@ -37,8 +37,7 @@ def _number(value: Any) -> Any:
 
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Scheme = Literal["published", "stratified", "random"]
-SCHEMES: Final = get_args(Scheme)
+SCHEMES: Final = ("published", "stratified", "random")
 DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
 SPLIT_FILE: Final = (".yaml", ".yml")
 
@@ -63,7 +62,7 @@ class Split(_Section):
     @field_validator("scheme")
     @classmethod
     def _known(cls, scheme: str) -> str:
-        if scheme not in SCHEMES and not scheme.endswith(SPLIT_FILE):
+        if scheme not in SCHEMES and (not scheme.endswith(SPLIT_FILE) or "\0" in scheme):
             known = f"{', '.join(SCHEMES)} or a .yaml file that qm7 split has written"
             raise ValueError(f"it should be {known}{_suggestion(scheme, SCHEMES)}")
         return scheme
@@ -152,11 +151,12 @@ def differing_keys(one: Experiment, other: Experiment) -> list[str]:
 def default_name(experiment: Experiment, dataset: str) -> str:
     """Return the name of the directory under ``runs/`` where an experiment goes by default."""
     name = f"{dataset}-{experiment.variant}-seed{experiment.seed}"
-    file = experiment.split.scheme not in SCHEMES
-    if file:
+    told = {"split.sha256"}
+    if experiment.split.scheme not in SCHEMES:
         name += f"-split={Path(experiment.split.scheme).stem}"
+        told.add("split.scheme")
     for key in differing_keys(experiment, Experiment(variant=experiment.variant, seed=experiment.seed)):
-        if key != "split.sha256" and not (file and key == "split.scheme"):
+        if key not in told:
             value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
             name += f"-{key}={value}"
     return name

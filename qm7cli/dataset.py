@@ -133,7 +133,7 @@ def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
     except NotImplementedError as error:
         raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier") from error
     except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
-        if content.startswith(b"MATLAB"):
+        if content.startswith(b"MATLAB 5.0 MAT-file"):
             raise DamagedError(f"the file is damaged or cut off ({error})") from error
         raise QM7Error("this is neither a MATLAB nor an .npz file") from error
 

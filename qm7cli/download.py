@@ -17,7 +17,7 @@ import requests
 
 from qm7cli.dataset import PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
 from qm7cli.errors import QM7Error
-from qm7cli.files import is_device, make_directory, write_file
+from qm7cli.files import is_no_file, make_directory, write_file
 
 MIRRORS: Final = (
     "http://quantum-machine.org/data/qm7.mat",
@@ -27,7 +27,7 @@ MIRRORS: Final = (
 )
 PAUSES: Final = (0, 1, 2)  # seconds before each round over the places
 TIMEOUT: Final = 30.0  # seconds without a byte
-LARGEST: Final = 10**9  # bytes of a data set file: more is not for this program, and not for the memory
+MOST_BYTES: Final = 10**9  # of a data set file: more is not for this program, and not for the memory
 CHUNK: Final = 65_536
 
 
@@ -55,7 +55,7 @@ def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
         If another file is there, or the place cannot be written.
     """
     try:
-        if is_device(dest):
+        if is_no_file(dest):
             raise QM7Error(f"{dest} is no file; write --dest FILE")
         content = dest.read_bytes() if dest.exists() and not force else b""
         directory = next(parent for parent in dest.absolute().parents if parent.exists())
@@ -106,7 +106,7 @@ def download(
     QM7Error
         If no place gives the right file, or it cannot be written; what was at `dest` is then untouched.
     """
-    waiting = list(urls)
+    waiting = list(dict.fromkeys(urls))
     failures: dict[str, str] = {}
     news: str | None = None
     for pause in PAUSES:
@@ -127,7 +127,7 @@ def download(
                 make_directory(dest.parent)
                 write_file(dest, lambda file, content=content: file.write(content))  # type: ignore[misc]
                 return dataset
-    reasons = {reason: [url for url in urls if failures[url] == reason] for reason in failures.values()}
+    reasons = {reason: [url for url in failures if failures[url] == reason] for reason in failures.values()}
     raise QM7Error("; ".join(f"{', '.join(places)}: {reason}" for reason, places in reasons.items()))
 
 
@@ -175,8 +175,8 @@ def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
             for chunk in response.iter_content(CHUNK):
                 received += chunk
                 report(len(received), total)
-                if len(received) > LARGEST:
-                    raise QM7Error(f"it sends more than {LARGEST} bytes")
+                if len(received) > MOST_BYTES:
+                    raise QM7Error(f"it sends more than {MOST_BYTES} bytes")
     except (OSError, ValueError) as error:  # requests' own are OSErrors
         raise _failure(error, len(received), total, timeout) from error
     return bytes(received)
@@ -208,12 +208,12 @@ def _is_matlab(content: bytes) -> bool:
 
 def _is_left_over(dest: Path, content: bytes) -> bool:
     """Say whether this is what a failed download leaves: nothing, or a web page or a part of a file as a .mat file."""
-    if not content or (dest.suffix == ".mat" and _is_page(content)):
+    if not content:
         return True
+    if dest.suffix != ".mat":
+        return False
     try:
         parse("", content)
-    except DamagedError:
-        return True
-    except QM7Error:
-        return False
+    except QM7Error as error:
+        return _is_page(content) or isinstance(error, DamagedError)
     return False

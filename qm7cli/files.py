@@ -32,7 +32,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         If the file cannot be written; what was there before is then untouched.
     """
     try:
-        if is_device(path):
+        if is_no_file(path):  # a device or a pipe
             with path.open("wb") as device:
                 write(device)
             return
@@ -50,7 +50,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def is_device(path: Path) -> bool:
+def is_no_file(path: Path) -> bool:
     """Say whether something is there that is no file: a device, a pipe or a directory."""
     return path.exists() and not path.is_file()
 
@@ -78,6 +78,12 @@ def format_yaml(value: Any) -> str:
     """Return a YAML document: keys in their order, innermost collections on one line."""
     text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=1000, allow_unicode=True)
     return text
+
+
+def refuse_same(output: Path, source: Path) -> None:
+    """Raise QM7Error if `output` would replace the file that it is made from."""
+    if output.exists() and source.exists() and output.samefile(source):
+        raise QM7Error(f"{output} is what is read here; choose another output")
 
 
 def read_text(path: Path) -> str:

@@ -1,7 +1,8 @@
 """The folds of a run, one after the other in this process or several at a time in processes of their own.
 
-A worker is a fresh process with one BLAS thread. It ignores the terminal's Ctrl-C and stops when its parent asks it
-to (SIGTERM) or is no more. A fold's outcome is a result, or the error that says why there is none; the others go on.
+A worker is a fresh process with one BLAS thread. It ignores the terminal's Ctrl-C and hang-up, and stops when its
+parent asks it to (SIGTERM) or is no more. A fold's outcome is a result, or the error that says why there is none; the
+others go on.
 """
 
 import multiprocessing
@@ -205,7 +206,8 @@ def _verified(number: int, outcome: Outcome | None, process: SpawnProcess) -> Ou
 def _work(connection: Connection) -> None:
     """Train one fold in a worker."""
     stop = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):  # they come to the whole group; the parent asks for the stop
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_outlive, args=(stop,), daemon=True).start()

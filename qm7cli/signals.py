@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request to stop, to be asked for where stopping is safe.
+"""SIGINT, SIGTERM and SIGHUP as a request to stop, to be asked for where stopping is safe.
 
 Nothing heavy is imported here: a command listens before it imports what it needs, for an interrupt that comes in the
 middle of an import may be lost in it.
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
 class StopRequest:
-    """What SIGINT and SIGTERM ask for; `signal` is the number of the one that came, or 0."""
+    """What `SIGNALS` ask for; `signal` is the number of the one that came, or 0."""
 
     signal: int = 0
 
@@ -27,7 +27,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request to stop; a second SIGINT interrupts at once."""
+    """Turn the first of `SIGNALS` into a request to stop; a second SIGINT interrupts at once.
+
+    A signal that is ignored, as under nohup, stays ignored.
+    """
     request = StopRequest()
 
     def handle(number: int, _: FrameType | None) -> None:
@@ -35,9 +38,10 @@ def stop_on_signals() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal = number
 
-    before = [signal.signal(number, handle) for number in SIGNALS]
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [signal.signal(number, handle) for number in heeded]
     try:
         yield request
     finally:
-        for number, handler in zip(SIGNALS, before, strict=True):
+        for number, handler in zip(heeded, before, strict=True):
             signal.signal(number, handler)

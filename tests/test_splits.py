@@ -147,6 +147,7 @@ def test_size_mean_and_deviation_of_folds_by_hand(small):
     assert deviations == pytest.approx([((T[:3] - T[:3].mean()) ** 2).mean() ** 0.5, 0])
 
 
+@pytest.mark.realdata
 def test_training_subsets_are_nested_and_spread_over_the_energies(qm7):
     sizes = [100, 500, 1000, 2500, 5000, 5732]
     subsets = [chosen_folds(qm7, Split(folds=[1], train_size=size))[0].train for size in sizes]

@@ -30,6 +30,7 @@ def split(
     from qm7cli import splits
     from qm7cli.config import DRAWN, SPLIT_FILE, resolve
     from qm7cli.errors import QM7Error
+    from qm7cli.files import refuse_same
 
     given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
     settings = resolve(None, [], {"split.scheme": scheme, "split.count": count, "split.seed": seed}).split
@@ -37,6 +38,8 @@ def split(
         raise QM7Error(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
     if output and not output.name.endswith(SPLIT_FILE):
         raise QM7Error(f"--output {output}: the file of a split ends in .yaml")
+    if output:
+        refuse_same(output, Path(scheme))
     dataset = load_dataset(data)
     folds = splits.make_folds(dataset, settings)
     if output:

@@ -50,6 +50,7 @@ def test_the_training_molecules_are_the_default_part(command, small, tmp_path):
         (["--data", "none.mat"], "no data set: looked at none.mat, which does not exist"),
         (["--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
         (["--draws", "1000000000"], "x.npz would take "),
+        (["--data", "x.npz"], "x.npz is what is read here; choose another output"),
         (["--output", "/dev/null"], "cannot write /dev/null: it is no file"),
         (["--output", "."], "cannot write .: it is no file"),
     ],

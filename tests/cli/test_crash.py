@@ -15,6 +15,7 @@ from conftest import QUICK, qm7_path
 from qm7cli.files import read_arrays
 
 KILLS = 20
+ENDLESS = 10**8  # iterations
 TWO_FOLDS = ["--fold", "0", "--fold", "3", "--jobs", "2"]
 OFTEN = ("training.checkpoint_every=150", "evaluation.every=400")
 
@@ -37,12 +38,6 @@ def start(tmp_path, mat):
     return run
 
 
-def duration(process):
-    begun = time.monotonic()
-    assert process.wait(120) == 0
-    return time.monotonic() - begun
-
-
 def reached(run):
     """Return the iterations that each fold's checkpoint has."""
     if not (run / "results.yaml").exists():
@@ -63,31 +58,47 @@ def state(run):
     return [results["status"], folds, results["mae"], results["config"], files, histories, parameters]
 
 
+def wait_for_writes(run, count, process):
+    """Wait until a process has written the result of a fold so many times."""
+    path = run / "fold-0/result.yaml"
+    deadline = time.monotonic() + 60
+    last = None
+    while count:
+        now = path.stat().st_mtime_ns if path.exists() else None
+        if now != last:
+            last = now
+            count -= 1
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_a_run_killed_at_20_random_instants_ends_with_the_bytes_of_an_undisturbed_one(start, tmp_path, say):
     seed = int(os.environ.get("QM7_CRASH_SEED") or np.random.SeedSequence().entropy % 10**9)
     say(f"QM7_CRASH_SEED={seed} draws these instants again")
     rng = random.Random(seed)  # noqa: S311 - instants, not secrets
 
-    starting = duration(start("short", 100))
-    rate = 5000 / max(duration(start("long", 5100)) - starting, 0.1)
-    # An attempt lives for `starting` on average, of which a quarter is training: 20 train for about 5 times that.
-    iterations = int(12 * starting * rate)
-    length = duration(start("whole", iterations))
-    instants = sorted(rng.uniform(0, 2 * starting) for _ in range(KILLS))
-    say(f"{KILLS} kills {instants[0]:.2f} to {instants[-1]:.2f} s after the start of a run of {length:.1f} s")
-    rng.shuffle(instants)
-
-    before = {}
-    for instant in instants:
-        process = start("killed", iterations)
-        time.sleep(instant)
+    instants, before = [], {}
+    for _ in range(KILLS):
+        process = start("killed", ENDLESS)
+        begun = time.monotonic()
+        writes = rng.randrange(12)  # of which the first three are what was there, the beginning and a checkpoint
+        wait_for_writes(tmp_path / "killed", writes, process)
+        time.sleep(rng.uniform(0, 0.1 if writes else 1.0))
         assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        instants.append(time.monotonic() - begun)
         after = reached(tmp_path / "killed")
         assert all(after[fold] >= iteration for fold, iteration in before.items())
         before = after
     assert min(before.values()) > 0
+
+    iterations = max(before.values()) + 300
+    begun = time.monotonic()
+    assert start("whole", iterations).wait(120) == 0
+    length = time.monotonic() - begun
+    say(f"{KILLS} kills {min(instants):.2f} to {max(instants):.2f} s after the start; undisturbed {length:.1f} s")
     assert start("killed", iterations).wait(120) == 0
     assert state(tmp_path / "killed") == state(tmp_path / "whole")
     assert not list(tmp_path.rglob("*.tmp"))

@@ -114,7 +114,7 @@ def test_two_downloads_at_once_both_end_well(start, server, small, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_download_leaves_nothing(start, server, tmp_path, number):
     process = start("--url", server.url("stalling"))
-    server.asked.wait(60)
+    assert server.asked.wait(60)
     os.kill(process.pid, number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)

@@ -12,7 +12,7 @@ def test_info_shows_the_data_set_as_aligned_lines_on_a_pipe(command, small):
 
 def test_quiet_info_says_with_its_status_whether_the_data_set_is_sound(command, tmp_path):
     assert command("info", "--quiet").stdout == ""
-    (tmp_path / "broken.mat").write_bytes(b"MATLAB" + b"\0" * 200)
+    (tmp_path / "broken.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 200)
     done = command("info", "--quiet", "--data", "broken.mat", status=1)
     assert done.stderr.startswith("qm7: broken.mat: the file is damaged or cut off")
     assert done.stderr.count("\n") == 1

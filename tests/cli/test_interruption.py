@@ -59,7 +59,7 @@ def models(directory):
     return {path.parent.name: path.read_bytes() for path in directory.glob("fold-*/model.npz")}
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, tmp_path, number, status, jobs):
     process = start("--fold", "0", "--fold", "1", "--jobs", jobs)

@@ -112,6 +112,7 @@ def test_divergence_ends_that_fold_alone_with_a_sentence(train, tmp_path):
             'variant is "corect", not one of original, corrected, no-prebias; did you',
         ),
         (["--split", "randon"], 'split.scheme is "randon"'),
+        (["--set", 'split.scheme="a\\0.yaml"'], "--set split.scheme: split.scheme is "),
         (["--fold", "5"], "there is no fold 5: this split has the folds 0 to 4"),
         (["--iterations", "0"], "training.iterations is 0, but should be greater than or equal to 1"),
         (["--set", "seed"], '--set "seed": write KEY=VALUE'),
