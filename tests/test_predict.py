@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import reference
 from qm7cli.engine import FoldTraining
 from qm7cli.evaluation import Model
 from qm7cli.molecule_files import Molecule
+from qm7cli.network import feed_forward
 from qm7cli.predict import predict
+from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import chosen_folds
 
 
@@ -42,6 +45,19 @@ def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
     assert one.fold_spread is None
     assert one.outside == []
     assert predict([model], [molecule(small, 3)], draws=1)[0].spread is None
+
+
+def test_every_molecule_has_the_same_noise_on_its_sorted_rows(models, small):
+    model = models[1]
+    noise = stream(model.seed, model.fold, Purpose.PREDICTION).standard_normal((4, 7), dtype=np.float32)
+    for k in (0, 1, 2):
+        order = np.argsort(-small.norms[k], kind="stable")
+        drawn = np.array([reference.random_sorted(small.X[k][np.ix_(order, order)], e) for e in noise])
+        energies = feed_forward(model.layers, model.encoder.encode(drawn.astype(np.float32)))
+        energies = energies.astype(float) * model.energy_std + model.energy_mean
+        one = predict([model], [molecule(small, k)])[0]
+        assert one.energy == pytest.approx(energies.mean(), abs=0.01)
+        assert one.spread == pytest.approx(energies.std(ddof=1), abs=0.01)
 
 
 def test_several_models_are_averaged_with_their_spread(models, small):
