@@ -5,10 +5,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.stats import norm
 
-import molecules
 import reference
-from qm7cli import coulomb
+from qm7cli import coulomb, dataset
 from qm7cli.errors import QM7Error
+
+GFN7 = dataset.load(dataset.locate("gfn7"))
 
 
 def test_the_matrix_of_water_is_the_equation_by_hand():
@@ -36,8 +37,7 @@ def test_two_atoms_in_one_place_are_an_error_that_names_them():
 @given(seed=st.integers(0, 1000))
 def test_turning_shifting_and_reordering_a_molecule_changes_nothing(seed):
     rng = np.random.default_rng(seed)
-    made = molecules.variables(molecules=1, folds=1, seed=seed)
-    Z, R = made["Z"].astype(float), made["R"].astype(float)
+    Z, R = (array[[seed]].astype(float) for array in (GFN7.Z, GFN7.R))
     order = rng.permutation(Z.shape[1])
     turned = Rotation.random(random_state=seed).apply(R[0]) + rng.normal(size=3)
     before = coulomb.coulomb_matrices(Z, R).astype(np.float32)

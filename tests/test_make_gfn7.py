@@ -1,0 +1,57 @@
+"""The tool that makes the bundled set, where what it needs is installed (the extra `generate`)."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qm7cli import dataset
+
+pytest.importorskip("rdkit", reason="RDKit is not installed")
+pytest.importorskip("tblite", reason="tblite is not installed")
+pytest.importorskip("ase", reason="ASE is not installed")
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+
+import make_gfn7
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    with np.load(dataset.BUNDLED["gfn7"]) as arrays:
+        return dict(arrays)
+
+
+def test_a_graph_grows_by_every_atom_and_bond_that_its_valences_allow():
+    assert set(make_gfn7._attached("O")) == {"CO", "NO", "OO", "OS", "C=O", "N=O", "O=O", "O=S"}
+    assert set(make_gfn7._attached("N")) == {"CN", "NN", "NO", "NS", "C=N", "N=N", "N=O", "N=S", "C#N", "N#N"}
+
+
+def test_rings_are_closed_and_bonds_raised():
+    assert set(make_gfn7._joined("CCC")) == {"C1CC1", "C=CC"}
+    assert "c1cc[nH]c1" in set(make_gfn7._joined("C1=CCCN1")) | set(make_gfn7._joined("C1=CCNC1"))
+    assert set(make_gfn7._joined("c1cc[nH]c1"))  # an aromatic ring grows on
+
+
+@pytest.mark.parametrize("smiles", ["COOC", "C=C=C", "C=CO", "OCO", "CN=O", "C1=CC1", "NNN", "C1CC12CC2", "CSSC"])
+def test_strained_and_reactive_graphs_are_left_out(smiles):
+    assert not make_gfn7._is_allowed(smiles)
+
+
+def test_ordinary_graphs_are_not(bundled):
+    assert all(map(make_gfn7._is_allowed, ["CCO", "CC#N", "c1cc[nH]c1", "CC(=O)N", "CSC"]))
+    assert all(map(make_gfn7._is_allowed, bundled["smiles"].tolist()))
+
+
+@pytest.mark.parametrize("smiles", ["CCO", "C#N", "CSC"])
+def test_a_molecule_is_computed_as_it_is_in_the_set(bundled, smiles):
+    record = make_gfn7.compute(smiles)
+    k = bundled["smiles"].tolist().index(smiles)
+    atoms = len(record["Z"])
+    assert record["Z"] == bundled["Z"][k, :atoms].tolist()
+    assert record["T"] == pytest.approx(bundled["T"][k], abs=0.02)
+
+
+def test_a_molecule_that_falls_apart_says_why_it_is_dropped():
+    assert make_gfn7.compute("C1#CC1")["dropped"] in {"bonds changed", "no conformer"}
