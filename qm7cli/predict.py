@@ -72,7 +72,7 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
         outputs = feed_forward(model.layers, model.encoder.encode(triangles)).astype(np.float64)  # (draws,)
         drawn.append(outputs * model.energy_std + model.energy_mean)
     if max(beyond) > 0:
-        outside.append(f"entries up to {max(beyond):.1f} hartree beyond the encoder's thresholds")
+        outside.append(f"entries up to {max(beyond):.2g} hartree beyond the encoder's thresholds")
     means = [float(energies.mean()) for energies in drawn]
     spreads = [float(energies.std(ddof=1)) for energies in drawn if len(energies) > 1]
     return Prediction(
