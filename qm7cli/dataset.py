@@ -84,8 +84,9 @@ def locate(data: str | None) -> Path:
     QM7Error
         If it is not there, naming the places looked at.
     """
-    if data in BUNDLED:
-        return BUNDLED[data]
+    named = os.environ.get("QM7_DATA") if data is None else data
+    if named in BUNDLED:
+        return BUNDLED[named]
     if data is not None:
         asked, path = "", Path(data)
     elif os.environ.get("QM7_DATA"):

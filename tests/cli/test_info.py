@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 
@@ -37,3 +38,11 @@ def test_info_on_qm7_gives_the_published_figures(command):
     text = command("info", QM7_DATA=os.environ["QM7_DATA"]).stdout
     for figure in ("7165", "4 to 23", "-2192.00 to -404.88, mean -1538.04, std 223.92", "5 of 1433 molecules"):
         assert figure in text
+
+
+def test_the_bundled_set_needs_no_file(command, quick_flags, tmp_path):
+    shown = command("info", "--data", "gfn7", QM7_DATA=None).stdout
+    assert re.search(r"^molecules +1933$", shown, re.MULTILINE)
+    assert command("info", QM7_DATA="gfn7").stdout == shown
+    command("train", "--data", "gfn7", *quick_flags, "--fold", "0", QM7_DATA=None)
+    assert list((tmp_path / "runs").glob("gfn7-original-seed0-*"))
