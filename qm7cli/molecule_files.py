@@ -71,7 +71,7 @@ def read_molecules(paths: Iterable[Path]) -> tuple[list[Molecule], Counter[str]]
             name = f"{path}:{k}"
             if atoms.pbc.any():
                 left_out["periodic"] += 1
-            elif round(float(atoms.info.get("charge", atoms.get_initial_charges().sum()))):
+            elif _charge(name, atoms):
                 left_out["charged"] += 1
             else:
                 results = atoms.calc.results if atoms.calc else {}
@@ -89,6 +89,15 @@ def read_molecules(paths: Iterable[Path]) -> tuple[list[Molecule], Counter[str]]
 def describe_left_out(left_out: Counter[str]) -> str:
     """Say how many molecules were left out, and why."""
     return ", ".join(f"{count} {reason} left out" for reason, count in sorted(left_out.items()))
+
+
+def _charge(name: str, atoms: Any) -> int:
+    """Return the charge that a file says a molecule has, in elementary charges."""
+    charge = atoms.info.get("charge", atoms.get_initial_charges().sum())
+    try:
+        return round(float(charge))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise QM7Error(f"{name}: its charge is {charge}, which is no number") from error
 
 
 def _check(molecule: Molecule) -> None:

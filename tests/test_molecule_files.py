@@ -79,6 +79,7 @@ def test_charged_and_periodic_systems_are_left_out_and_counted(write):
         ("x.sdf", "a\nb\nc\nd\n", "x.sdf cannot be read as a file of molecules"),
         ("x.xyz", "2\n\nO 0 0 0\nH 0 0 0\n", r"x.xyz:0: atoms 0 and 1 are in the same place"),
         ("x.xyz", "2\n\nO 0 0 0\nH 0 0 nan\n", r"x.xyz:0: some coordinates are no numbers"),
+        ("x.xyz", "1\ncharge=some\nO 0 0 0\n", "x.xyz:0: its charge is some, which is no number"),
         ("x.xyz", "1\n\nX 0 0 0\n", r"x.xyz:0: it has no atoms, or some of no element"),
     ],
 )
