@@ -142,9 +142,9 @@ class AugmentedSet:
                     chunk = slice(start, start + CHUNK)
                     if name == "permutation":
                         yield permutations[chunk]
-                        continue
-                    triangles = permuted_triangles(self.dataset.X, self.molecules[chunk], permutations[chunk])
-                    yield self.encoder.encode(triangles) if self.encoder and name == "features" else triangles
+                    else:
+                        triangles = permuted_triangles(self.dataset.X, self.molecules[chunk], permutations[chunk])
+                        yield self.encoder.encode(triangles) if self.encoder and name == "features" else triangles
 
 
 def augmented_set(

@@ -4,9 +4,8 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,20 +21,8 @@ from qm7cli.cli.common import (
     print_table,
 )
 
-
-class Parts(StrEnum):
-    """Which molecules are predicted."""
-
-    TEST = "test"
-    TRAIN = "train"
-    BOTH = "both"
-
-
-PARTS: Final[dict[Parts, tuple[Literal["test", "train"], ...]]] = {
-    Parts.TEST: ("test",),
-    Parts.TRAIN: ("train",),
-    Parts.BOTH: ("test", "train"),
-}
+if TYPE_CHECKING:
+    from qm7cli.splits import Part
 
 
 def evaluate(
@@ -48,7 +35,9 @@ def evaluate(
         int | None,
         typer.Option(metavar="N", min=1, help="Draws that predictions are averaged over. Without: the run's own."),
     ] = None,
-    part: Annotated[Parts, typer.Option(help="Molecules held out, trained on, or both.")] = Parts.TEST,
+    part: Annotated[
+        Literal["test", "train", "both"], typer.Option(help="Molecules held out, trained on, or both.")
+    ] = "test",
     format_: Annotated[
         Format, typer.Option("--format", help="One document a run in yaml, one line a run in json.")
     ] = Format.TABLE,
@@ -68,7 +57,7 @@ def evaluate(
     from qm7cli.files import write_text
     from qm7cli.results import evaluate_run
 
-    parts = PARTS[part]
+    parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
     dataset = load_dataset(data)
     with _spinner(quiet=quiet) as report:
         results = [evaluate_run(run, dataset, folds=fold, draws=draws, parts=parts, report=report) for run in runs]
