@@ -4,9 +4,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from qm7cli.cli.common import note
-from qm7cli.training import Progress
+
+if TYPE_CHECKING:
+    from qm7cli.training import Progress
 
 NARROW = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY = 60.0  # seconds without a line about a fold, at most
@@ -14,7 +17,7 @@ BYTES_EVERY = 5.0  # the same, about a file
 
 
 @contextmanager
-def show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def show_progress(*, quiet: bool) -> Iterator["Callable[[Progress], None]"]:
     """Give what is to be called with each Progress; it writes to standard error."""
     if quiet:
         yield lambda _: None
@@ -26,7 +29,7 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[Progress], None]]:
+def _bars() -> Iterator["Callable[[Progress], None]"]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -45,7 +48,7 @@ def _bars() -> Iterator[Callable[[Progress], None]]:
     with Bars(*columns, console=terminal) as bars:
         tasks = {}
 
-        def report(progress: Progress) -> None:
+        def report(progress: "Progress") -> None:
             if progress.fold not in tasks:
                 tasks[progress.fold] = bars.add_task(
                     "",
@@ -73,7 +76,7 @@ class _Lines:
         self.first: dict[int, tuple[float, int]] = {}  # by fold: when it was first heard of, and at which iteration
         self.last: dict[int, float] = {}
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         now = time.monotonic()
         began, start = self.first.setdefault(progress.fold, (now, progress.iteration))
         if progress.mae is None and now - self.last.setdefault(progress.fold, now) < LINE_EVERY:
