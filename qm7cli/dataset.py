@@ -28,13 +28,14 @@ from qm7cli.files import write_file
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
+MATLAB: Final = b"MATLAB 5.0 MAT-file"  # how such a file begins
 LARGEST: Final = 1e9  # of any number in a data set
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 
 
 class DamagedError(QM7Error):
-    """A MATLAB file that cannot be read to its end."""
+    """A file that begins as a data set does and cannot be read to its end."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,11 @@ def locate(data: str | None) -> Path:
     QM7Error
         If it is not there, naming the places looked at.
     """
-    named = os.environ.get("QM7_DATA") if data is None else data
-    if named in BUNDLED:
-        return BUNDLED[named]
-    if data is not None:
-        asked, path = "", Path(data)
-    elif os.environ.get("QM7_DATA"):
-        asked, path = "$QM7_DATA, ", Path(os.environ["QM7_DATA"])
-    else:
+    named = data if data is not None else os.environ.get("QM7_DATA") or None
+    if named is None:
         asked, path = "--data, not given; $QM7_DATA, not set; ", DEFAULT_PATH
+    else:
+        asked, path = "$QM7_DATA, " if data is None else "", BUNDLED.get(named, Path(named))
     if not path.is_file():
         why = "is no file" if path.exists() else "does not exist"
         hint = f"; qm7 download --dest {path} fetches QM7" if path.suffix == ".mat" and not path.exists() else ""
@@ -134,7 +131,7 @@ def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
     except NotImplementedError as error:
         raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier") from error
     except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
-        if content.startswith(b"MATLAB 5.0 MAT-file"):
+        if content.startswith(MATLAB):
             raise DamagedError(f"the file is damaged or cut off ({error})") from error
         raise QM7Error("this is neither a MATLAB nor an .npz file") from error
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import requests
 
-from qm7cli.dataset import PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
+from qm7cli.dataset import MATLAB, PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
 from qm7cli.errors import QM7Error
 from qm7cli.files import is_no_file, make_directory, write_file
 
@@ -151,7 +151,9 @@ def check(name: str, content: bytes, sha256: str) -> Dataset:
         if sha256 == PUBLISHED_SHA256 and len(content) != PUBLISHED_SIZE:
             size += f" (the published file has {PUBLISHED_SIZE})"
         hint = "; if you trust it, --sha256 any accepts it and still checks its content"
-        raise QM7Error(f"it has {size} and the SHA-256 {found}, not {sha256}{hint if _is_matlab(content) else ''}")
+        raise QM7Error(
+            f"it has {size} and the SHA-256 {found}, not {sha256}{hint if content.startswith(MATLAB) else ''}"
+        )
     return parse(name, content)
 
 
@@ -200,10 +202,6 @@ def _failure(error: Exception, received: int, total: int | None, timeout: float)
 def _is_page(content: bytes) -> bool:
     start = content[:1000].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html", b"<?xml"))
-
-
-def _is_matlab(content: bytes) -> bool:
-    return content.startswith(b"MATLAB")
 
 
 def _is_left_over(dest: Path, content: bytes) -> bool:
