@@ -13,6 +13,7 @@ its bonds is dropped. What is finished is kept beside the output, so an interrup
 """
 
 import argparse
+import functools
 import json
 import os
 import random
@@ -178,6 +179,7 @@ def _bonds(atoms: Atoms) -> np.ndarray:
     return (near & ~np.eye(len(radii), dtype=bool)).astype(int)
 
 
+@functools.cache
 def free_atom(z: int) -> float:
     """Return the GFN2-xTB energy of a free atom in hartree."""
     calculator = Calculator("GFN2-xTB", np.array([z]), np.zeros((1, 3)), uhf=UNPAIRED[z])
