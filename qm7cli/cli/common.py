@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,8 +20,17 @@ Split = Annotated[
     str | None,
     typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds."),
 ]
+MoleculeFiles = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Molecules: XYZ, extended XYZ, SDF, PDB, ...; angstrom.")
+]
+Draws = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Draws that predictions are averaged over. Without: the run's own."),
+]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # header and rows
 
 
 class Format(StrEnum):
@@ -83,10 +93,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for k, name in enumerate(header):
         table.add_column(name, justify="left" if k < words else "right", no_wrap=True)
     for row in rows:
@@ -97,3 +107,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
         console.print(table)
     else:
         print(plain_table(header, rows, words), end="")
+
+
+def deliver(table: Table, text: str | None, output: Path | None) -> None:
+    """Write a result to `output`, or print it: as `text`, or as a table where there is none."""
+    if output is not None:
+        from qm7cli.files import write_text
+
+        write_text(output, plain_table(*table) if text is None else text)
+    elif text is None:
+        print_table(*table)
+    else:
+        print(text, end="")

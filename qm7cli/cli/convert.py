@@ -5,13 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Debug, Quiet, note
+from qm7cli.cli.common import Debug, MoleculeFiles, Quiet, note
 
 
 def convert(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Molecules: XYZ, extended XYZ, SDF, PDB, ...; angstrom.")
-    ],
+    files: MoleculeFiles,
     energy_key: Annotated[str, typer.Option(metavar="KEY", help="Name of the atomization energy in the files.")],
     output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
     units: Annotated[Literal["kcal/mol", "eV", "hartree"], typer.Option(help="Of the energies.")] = "kcal/mol",

@@ -12,13 +12,15 @@ import typer
 from qm7cli.cli.common import (
     Data,
     Debug,
+    Draws,
     Format,
+    Output,
     Quiet,
+    Table,
+    deliver,
     load_dataset,
     mean_and_std,
     number,
-    plain_table,
-    print_table,
 )
 
 if TYPE_CHECKING:
@@ -31,19 +33,14 @@ def evaluate(
         list[int] | None,
         typer.Option(metavar="N", min=0, help="Fold; may be given again. Without: all that are trained."),
     ] = None,
-    draws: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Draws that predictions are averaged over. Without: the run's own."),
-    ] = None,
+    draws: Draws = None,
     part: Annotated[
         Literal["test", "train", "both"], typer.Option(help="Molecules held out, trained on, or both.")
     ] = "test",
     format_: Annotated[
         Format, typer.Option("--format", help="One document a run in yaml, one line a run in json.")
     ] = Format.TABLE,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")
-    ] = None,
+    output: Output = None,
     data: Data = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -54,21 +51,13 @@ def evaluate(
 
     Example: qm7 eval runs/qm7-corrected-seed0 --part both --format csv
     """
-    from qm7cli.files import write_text
     from qm7cli.results import evaluate_run
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
     dataset = load_dataset(data)
     with _spinner(quiet=quiet) as report:
         results = [evaluate_run(run, dataset, folds=fold, draws=draws, parts=parts, report=report) for run in runs]
-    if format_ is Format.TABLE and output is None:
-        print_table(*_table(results))
-        return
-    text = _formatted(results, format_)
-    if output is None:
-        print(text, end="")
-    else:
-        write_text(output, text)
+    deliver(_table(results), _formatted(results, format_), output)
 
 
 @contextmanager
@@ -84,7 +73,8 @@ def _spinner(*, quiet: bool) -> Iterator[Callable[[Path, int], None]]:
         yield lambda run, fold: status.update(escape(f"evaluated fold {fold} of {run}"))
 
 
-def _formatted(results: list[dict[str, Any]], format_: Format) -> str:
+def _formatted(results: list[dict[str, Any]], format_: Format) -> str | None:
+    """Return the results as text; None for a table."""
     from qm7cli.files import format_csv, format_yaml
 
     if format_ is Format.YAML:
@@ -97,10 +87,10 @@ def _formatted(results: list[dict[str, Any]], format_: Format) -> str:
             [result["run"], result["variant"], *record.values()] for result in results for record in result["folds"]
         ]
         return format_csv(["run", "variant", *columns], rows)
-    return plain_table(*_table(results))
+    return None
 
 
-def _table(results: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def _table(results: list[dict[str, Any]]) -> Table:
     """Return header and rows: the folds of each run and, where there are several, their mean."""
     metrics = [key for key in results[0]["folds"][0] if key not in ("fold", "iterations", "draws")]
     names = [f"{'train' if key.startswith('train') else 'test'} {key[-4:].strip('_').upper()}" for key in metrics]
