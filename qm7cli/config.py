@@ -6,19 +6,19 @@ An experiment comes from a YAML file, from ``--set KEY=VALUE`` and from flags, t
     experiment.training.iterations  # 20000
 """
 
-import difflib
+import copy
 import json
 import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from qm7cli.errors import QM7Error
 from qm7cli.files import parse_yaml, read_text
+from qm7cli.mistakes import flatten, mistake, suggestion
 from qm7cli.variants import Variant
 
 
@@ -64,7 +64,7 @@ class Split(_Section):
     def _known(cls, scheme: str) -> str:
         if scheme not in SCHEMES and (not scheme.endswith(SPLIT_FILE) or "\0" in scheme):
             known = f"{', '.join(SCHEMES)} or a .yaml file that qm7 split has written"
-            raise ValueError(f"it should be {known}{_suggestion(scheme, SCHEMES)}")
+            raise ValueError(f"it should be {known}{suggestion(scheme, SCHEMES)}")
         return scheme
 
     @field_validator("folds")
@@ -139,7 +139,7 @@ def settings(experiment: Experiment) -> dict[str, Any]:
     """Return the settings that make two runs the same configuration, by dotted key."""
     pinned = experiment.split.scheme not in SCHEMES and experiment.split.sha256
     free = FREE | {"split.scheme"} if pinned else FREE  # a file may move, its content counts
-    return {key: value for key, value in _flatten(experiment.model_dump(mode="json")) if key not in free}
+    return {key: value for key, value in flatten(experiment.model_dump(mode="json")) if key not in free}
 
 
 def differing_keys(one: Experiment, other: Experiment) -> list[str]:
@@ -162,13 +162,13 @@ def default_name(experiment: Experiment, dataset: str) -> str:
     return name
 
 
-def resolve(file: Path | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
+def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
     """Merge an experiment file, ``KEY=VALUE`` assignments and flags over the defaults.
 
     Parameters
     ----------
-    file : Path, optional
-        A YAML file; keys that it leaves out keep their defaults.
+    base : Path or dict, optional
+        A YAML file, or what it would hold; keys that it leaves out keep their defaults.
     assignments : iterable of str
         ``training.iterations=20000`` and the like; the value is read as YAML.
     flags : mapping
@@ -179,20 +179,28 @@ def resolve(file: Path | None, assignments: Iterable[str], flags: Mapping[str, A
     QM7Error
         For an unknown key, a wrong type or a value out of range, with the place it stands in.
     """
-    merged: dict[str, Any] = {}
-    if file is not None:
-        _merge(merged, _read_experiment_file(file))
+    merged = read_tree(base) if isinstance(base, Path) else copy.deepcopy(base or {})
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key.strip():
-            raise QM7Error(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
-        tree = _nested(key.strip(), parse_yaml(text, f"--set {key}"))
-        _validate(tree, f"--set {key}: ")
-        _override(merged, tree)
-    for key, value in flags.items():
-        if value is not None:
-            _override(merged, _nested(key, value))
-    return _validate(merged)
+        _override(merged, assigned(assignment))
+    return validate(overlay(merged, {key: value for key, value in flags.items() if value is not None}))
+
+
+def overlay(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an experiment file would hold with `values`, by dotted key, put over it."""
+    merged = copy.deepcopy(tree)
+    for key, value in values.items():
+        _override(merged, _nested(key, value))
+    return merged
+
+
+def assigned(assignment: str) -> dict[str, Any]:
+    """Return what a ``KEY=VALUE`` assigns, as an experiment file would hold it; raises QM7Error like `resolve`."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise QM7Error(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
+    tree = _nested(key.strip(), parse_yaml(text, f"--set {key}"))
+    validate(tree, f"--set {key}: ")
+    return tree
 
 
 def read_experiment(file: Path) -> Experiment:
@@ -200,84 +208,27 @@ def read_experiment(file: Path) -> Experiment:
     return resolve(file, [], {})
 
 
-def _read_experiment_file(file: Path) -> dict[str, Any]:
+def read_tree(file: Path) -> dict[str, Any]:
+    """Return what an experiment file holds; raises QM7Error like `resolve`."""
     text = read_text(file)
     tree = parse_yaml(text, file)
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
-    _validate(tree, f"{file}, line {{line}}: ", text)
+    validate(tree, f"{file}, line {{line}}: ", text)
     return tree
 
 
-def _validate(tree: dict[str, Any], origin: str = "", text: str = "") -> Experiment:
-    """Make an Experiment; an error begins with `origin`, with the line in the YAML `text` where that is asked for."""
+def validate(tree: Any, origin: str = "", text: str = "", place: tuple[str, ...] = ()) -> Experiment:
+    """Make an Experiment; an error begins with `origin`, where ``{line}`` is the line of `text` that has the mistake.
+
+    `place` is where `tree` stands in the YAML `text`.
+    """
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
-        place = origin.replace("{line}", str(_line(text, location)))
-        raise QM7Error(place + _sentence(first, location)) from error
-
-
-def _sentence(error: Any, location: tuple[str | int, ...]) -> str:
-    """Say what is wrong with the value at `location`."""
-    key = ".".join(str(part) for part in location)
-    value = repr(error["input"]) if isinstance(error["input"], dict | list) else json.dumps(error["input"], default=str)
-    value = value if len(value) <= 80 else f"{value[:77]}..."
-    if error["type"] == "extra_forbidden":
-        deeper = [known for known, _ in _flatten(Experiment().model_dump()) if known.endswith(f".{location[-1]}")]
-        known_here = _keys(location[:-1])
-        close = _suggestion(str(location[-1]), known_here, deeper)
-        return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
-    if error["type"] == "literal_error":
-        choices = get_args(Variant)
-        return f"{key} is {value}, not one of {', '.join(choices)}{_suggestion(str(error['input']), choices)}"
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
-
-
-def _suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) -> str:
-    close = [*better, *difflib.get_close_matches(word, list(choices), n=1)]
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def _keys(location: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that the section at `location` has."""
-    section: type[BaseModel] = Experiment
-    for part in location:
-        annotation = section.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        section = annotation
-    return list(section.model_fields)
-
-
-def _line(text: str, location: tuple[str | int, ...]) -> int:
-    """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = [pair for pair in node.value if pair[0].value == str(part)]
-            if not pairs:
-                break
-            line = pairs[-1][0].start_mark.line + 1
-            node = pairs[-1][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return int(line)
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+        raise QM7Error(mistake(error, Experiment, origin, text, place)) from error
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

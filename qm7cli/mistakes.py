@@ -1,0 +1,92 @@
+"""A mistake in a YAML file, as a sentence that names its place."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+
+def mistake(
+    error: ValidationError, model: type[BaseModel], origin: str = "", text: str = "", place: tuple[str, ...] = ()
+) -> str:
+    """Say what is wrong first in what should be a `model`.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What pydantic says.
+    model : type
+        A model all of whose fields have defaults.
+    origin : str
+        How the sentence begins; ``{line}`` in it is replaced by the line of the mistake.
+    text : str
+        The YAML that the line is of.
+    place : tuple of str
+        The keys in `text` under which the model stands.
+    """
+    first = error.errors()[0]
+    location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
+    return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
+
+
+def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    """Say what is wrong with the value at `location`."""
+    key = ".".join(str(part) for part in location)
+    value = repr(error["input"]) if isinstance(error["input"], dict | list) else json.dumps(error["input"], default=str)
+    value = value if len(value) <= 80 else f"{value[:77]}..."
+    if error["type"] == "extra_forbidden":
+        deeper = [known for known, _ in flatten(model().model_dump()) if known.endswith(f".{location[-1]}")]
+        known_here = _keys(location[:-1], model)
+        close = suggestion(str(location[-1]), known_here, deeper)
+        return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
+    if error["type"] == "literal_error":
+        choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return f"{key} is {value}, not one of {', '.join(choices)}{suggestion(str(error['input']), choices)}"
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
+
+
+def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) -> str:
+    """Ask whether the user meant what is closest to a word, if anything is."""
+    close = [*better, *difflib.get_close_matches(word, list(choices), n=1)]
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+    """Return the keys that the section at `location` has."""
+    section = model
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)
+
+
+def _line(text: str, location: tuple[str | int, ...]) -> int:
+    """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [pair for pair in node.value if pair[0].value == str(part)]
+            if not pairs:
+                break
+            line = pairs[-1][0].start_mark.line + 1
+            node = pairs[-1][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return int(line)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Give the leaves of nested mappings with their dotted keys."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
