@@ -14,7 +14,7 @@ import hashlib
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,8 @@ class Dataset:
         Coordinates, bohr.
     P : sequence of (molecules of the fold,) intp
         The published folds.
+    path : Path or None
+        The file it was read from.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Dataset:
     Z: NDArray[np.float32]
     R: NDArray[np.float32]
     P: Sequence[NDArray[np.intp]]
+    path: Path | None = None
 
     def __len__(self) -> int:
         return len(self.T)
@@ -110,7 +113,7 @@ def load(path: Path) -> Dataset:
     except OSError as error:
         raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        return parse(path.stem, content)
+        return replace(parse(path.stem, content), path=path)
     except QM7Error as error:
         raise QM7Error(f"{path}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""The one class of errors that a user can cause."""
+"""The errors that a user can cause."""
 
 
 class QM7Error(Exception):
@@ -6,3 +6,7 @@ class QM7Error(Exception):
 
     A command prints it in one line on standard error and exits with status 1.
     """
+
+
+class BusyError(QM7Error):
+    """Another process holds a lock."""

@@ -18,7 +18,7 @@ import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from qm7cli.errors import QM7Error
+from qm7cli.errors import BusyError, QM7Error
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -157,13 +157,13 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     path : Path
         Made if absent, and left in place.
     busy : str, optional
-        Raise QM7Error with this sentence if another process holds the lock; without it, wait.
+        Raise BusyError with this sentence if another process holds the lock; without it, wait.
     """
     held = FileLock(path, timeout=-1 if busy is None else 0)
     try:
         held.acquire()
     except Timeout as error:
-        raise QM7Error(busy or str(error)) from error
+        raise BusyError(busy or str(error)) from error
     except OSError as error:
         raise QM7Error(f"cannot lock {path}: {error.strerror or error}") from error
     try:

@@ -19,11 +19,11 @@ from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml, lock, make_directory, remove_stale, write_text
 from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, write_results
 
-FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv")
+FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
 
 
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
-    """Return a context that holds a fold; it raises QM7Error if another process trains it."""
+    """Return a context that holds a fold; it raises BusyError if another process trains it."""
     directory = fold_directory(run, fold)
     make_directory(directory)
     return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")

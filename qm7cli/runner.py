@@ -1,34 +1,22 @@
-"""The folds of a run, one after the other in this process or several at a time in processes of their own.
+"""Jobs to executors: the folds of a run, in this process or several at a time, and the many jobs of a sweep.
 
-A worker is a fresh process with one BLAS thread. It ignores the terminal's Ctrl-C and hang-up, and stops when its
-parent asks it to (SIGTERM) or is no more. A fold's outcome is a result, or the error that says why there is none; the
-others go on.
+A job's outcome is a result, or the error that says why there is none; the others go on.
 """
 
-import multiprocessing
 import os
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
-from typing import Any, cast
+from queue import Empty, SimpleQueue
 
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.results import FoldResult
+from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, do_job
+from qm7cli.processes import ProcessExecutor
 from qm7cli.run_directory import open_run
-from qm7cli.signals import SIGNALS
-from qm7cli.splits import Fold, chosen_folds, pinned
-from qm7cli.training import Progress, train_fold
-
-Report = Callable[[Progress], None]
-Outcome = FoldResult | QM7Error
+from qm7cli.splits import chosen_folds, pinned
 
 
 def train_run(
@@ -71,164 +59,70 @@ def train_run(
         If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.open_run`).
     """
     experiment = experiment.model_copy(update={"split": pinned(experiment.split)})
-    folds = chosen_folds(dataset, experiment.split)
+    folds = [fold.number for fold in chosen_folds(dataset, experiment.split)]
     if stopped():
         return {}
-    open_run(run, experiment, [fold.number for fold in folds], dataset, overwrite=overwrite)
+    open_run(run, experiment, folds, dataset, overwrite=overwrite)
+    work = [Job(run, experiment, fold) for fold in folds]
     if jobs > 1 and len(folds) > 1:
-        return _in_processes(experiment, dataset, folds, run, jobs, report, stopped)
+        with ProcessExecutor(min(jobs, len(folds)), report) as executor:
+            return {job.fold: outcome for job, outcome in do_jobs(((job, dataset) for job in work), executor, stopped)}
     outcomes: dict[int, Outcome] = {}
-    for fold in folds:
+    for job in work:
         if stopped():
             break
-        outcomes[fold.number] = _attempt(experiment, dataset, fold, run, report, stopped)
+        outcomes[job.fold] = do_job(job, dataset, report, stopped)
     return outcomes
 
 
-def _attempt(
-    experiment: Experiment,
-    dataset: Dataset,
-    fold: Fold,
-    run: Path,
-    report: Report,
-    stopped: Callable[[], bool],
-) -> Outcome:
-    """Train a fold; an error is returned, with its traceback as a note."""
-    try:
-        return train_fold(experiment, dataset, fold, run, report, stopped)
-    except QM7Error as error:
-        error.add_note(traceback.format_exc())
-        return error
-    except MemoryError:
-        return QM7Error(f"fold {fold.number}: not enough memory for these settings")
+def do_jobs(
+    work: Iterable[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
+) -> Iterator[tuple[Job, Outcome]]:
+    """Have jobs done, and give each with its outcome as it ends; one whose worker is lost is tried once more.
 
-
-def _in_processes(
-    experiment: Experiment,
-    dataset: Dataset,
-    folds: Sequence[Fold],
-    run: Path,
-    jobs: int,
-    report: Report,
-    stopped: Callable[[], bool],
-) -> dict[int, Outcome]:
-    waiting = list(folds)
-    running: dict[Connection, tuple[Fold, SpawnProcess]] = {}
-    outcomes: dict[int, Outcome] = {}
-    asked_to_stop = False
-    try:
-        while running or (waiting and not stopped()):
-            free = 0 if stopped() else jobs - len(running)
-            begun, waiting = waiting[:free], waiting[free:]
-            workers, failures = _begin(experiment, dataset, begun, run)
-            running |= workers
-            outcomes |= failures
-            if stopped() and not asked_to_stop:
-                asked_to_stop = True
-                for _, process in running.values():
-                    process.terminate()
-            for connection in cast("list[Connection]", wait(list(running), timeout=0.1)):
-                fold, process = running[connection]
-                message = _receive(connection)
-                if isinstance(message, Progress):
-                    report(message)
-                elif message is not None:
-                    outcomes[fold.number] = message
-                else:
-                    process.join()
-                    del running[connection]
-                    if not asked_to_stop:
-                        outcomes[fold.number] = _verified(fold.number, outcomes.get(fold.number), process)
-    finally:  # an exception here, a second Ctrl-C say, takes the workers along
-        for _, process in running.values():
-            process.kill()
-    return outcomes
-
-
-def _begin(
-    experiment: Experiment, dataset: Dataset, folds: Sequence[Fold], run: Path
-) -> tuple[dict[Connection, tuple[Fold, SpawnProcess]], dict[int, QM7Error]]:
-    """Start a worker for each fold and send it its work; return the workers, and an error for each that did not start.
-
-    All are on their way before the first is waited for.
+    Parameters
+    ----------
+    work : iterable of (Job, Dataset)
+        The jobs, whose run directories have been opened, with the data set of each.
+    executor : Executor
+        What does them.
+    stopped : callable
+        Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun.
     """
-    workers, failures = {}, {}
-    for fold in folds:
+    pending: dict[Future[Outcome], tuple[Job, Dataset, int]] = {}
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+
+    def submit(job: Job, dataset: Dataset, attempt: int) -> None:
+        future = executor.submit(job, dataset)
+        pending[future] = job, dataset, attempt
+        future.add_done_callback(ended.put)
+
+    for job, dataset in work:
+        submit(job, dataset, 1)
+    stopping = False
+    while pending:
+        if stopped() and not stopping:
+            stopping = True
+            executor.stop()
         try:
-            connection, process = _start(fold.number)
-        except OSError as error:
-            failures[fold.number] = QM7Error(f"fold {fold.number}: no process for it: {error.strerror}")
-        else:
-            workers[connection] = fold, process
-    for connection, (fold, _) in workers.items():
-        with suppress(ConnectionError):  # if it is dead already, its end will be heard of
-            connection.send((experiment, dataset, fold, run))
-    return workers, failures
-
-
-def _start(number: int) -> tuple[Connection, SpawnProcess]:
-    """Start a worker, which waits to be sent its work."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs,), name=f"fold-{number}")
-    resource_tracker.ensure_running()  # it would unblock the signals if it had to be started below
-    # The worker inherits this mask: a signal that comes before it is ready waits until it is.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    theirs.close()
-    return ours, process
-
-
-def _receive(connection: Connection) -> Progress | Outcome | None:
-    """Return the next message of a worker, or None if it has ended."""
-    try:
-        message: Progress | Outcome = connection.recv()
-    except (EOFError, ConnectionError):
-        return None
-    return message
-
-
-def _verified(number: int, outcome: Outcome | None, process: SpawnProcess) -> Outcome:
-    """Return the outcome of a worker that ended unasked, or an error if it did not come to its end."""
-    again = "the same command goes on from its last checkpoint"
-    if outcome is None:
-        code = process.exitcode or 0
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
-        return QM7Error(f"fold {number}: its process ended {how}; {again}")
-    if isinstance(outcome, FoldResult) and outcome.status == "partial":
-        return QM7Error(f"fold {number}: its process was asked to stop; {again}")
-    return outcome
-
-
-def _work(connection: Connection) -> None:
-    """Train one fold in a worker."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGHUP):  # they come to the whole group; the parent asks for the stop
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    threading.Thread(target=_outlive, args=(stop,), daemon=True).start()
-
-    def send(message: Any) -> None:
+            future = ended.get(timeout=0.1)
+        except Empty:
+            continue
+        job, dataset, attempt = pending.pop(future)
         try:
-            connection.send(message)
-        except ConnectionError:  # the parent is no more
-            stop.set()
-
-    with suppress(EOFError, ConnectionError):  # the parent was no more before it could send
-        experiment, dataset, fold, run = connection.recv()
-        send(_attempt(experiment, dataset, fold, run, send, stop.is_set))
-
-
-def _outlive(stop: threading.Event) -> None:
-    """Ask for a stop when the parent has ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    stop.set()
+            outcome = future.result()
+        except (LostError, CancelledError) as error:
+            if stopping:
+                continue
+            if attempt == 1:
+                submit(job, dataset, 2)
+                continue
+            reason = str(error) or "its executor is no more"
+            outcome = QM7Error(f"fold {job.fold} of {job.run}: {reason}; the same command goes on from its checkpoint")
+        except Exception as error:  # noqa: BLE001 - whatever else befalls a job, the others go on
+            outcome = QM7Error(f"fold {job.fold} of {job.run}: {type(error).__name__}: {error}")
+            outcome.add_note("".join(traceback.format_exception(error)))
+        yield job, outcome
 
 
 def available_cores() -> int:

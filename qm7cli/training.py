@@ -35,6 +35,7 @@ class Progress(NamedTuple):
     `mae` is the test MAE in kcal/mol when an evaluation has just been done, else None.
     """
 
+    run: Path
     fold: int
     iteration: int
     iterations: int
@@ -113,7 +114,7 @@ def train_fold(
         except DivergenceError as divergence:
             result = _partial(training).model_copy(update={"status": "diverged", "reason": str(divergence)})
         write_fold(run, result, dataset)
-        report(Progress(fold.number, result.iterations, wanted, result.mae))
+        report(Progress(run, fold.number, result.iterations, wanted, result.mae))
         return result
 
 
@@ -157,7 +158,7 @@ def _advance(
             write_fold(run, _partial(training), training.dataset)
         if mae is not None or training.seconds > reported + 0.1:
             reported = training.seconds
-            report(Progress(training.fold.number, training.iteration, wanted, mae))
+            report(Progress(run, training.fold.number, training.iteration, wanted, mae))
 
 
 def _finish(training: FoldTraining, directory: Path) -> FoldResult:

@@ -1,14 +1,16 @@
-import multiprocessing
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from qm7cli import runner
+from qm7cli import processes
+from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
+from qm7cli.jobs import Job
 from qm7cli.results import read_results
 from qm7cli.run_directory import lock_fold
-from qm7cli.runner import train_run
+from qm7cli.runner import do_jobs, train_run
 
 
 def bits(run):
@@ -48,29 +50,51 @@ def test_a_fold_that_fails_does_not_keep_the_others(tmp_path, quick, small, jobs
     assert outcomes[0].status == outcomes[4].status == "complete"
 
 
-def test_a_worker_that_is_killed_is_noticed_and_the_others_go_on(tmp_path, quick, small, monkeypatch):
-    processes = {}
-    start = runner._start
+@pytest.fixture
+def workers(monkeypatch):
+    """The worker process that was given each fold last, by fold."""
+    given = {}
+    do = processes._Worker.do
 
-    def start_and_remember(number):
-        connection, processes[number] = start(number)
-        return connection, processes[number]
+    def do_and_remember(worker, job, *args):
+        given[job.fold] = worker.process
+        return do(worker, job, *args)
 
-    def kill_the_first(progress):
-        if progress.fold == 0:
-            processes[0].kill()
+    monkeypatch.setattr(processes._Worker, "do", do_and_remember)
+    return given
 
-    monkeypatch.setattr(runner, "_start", start_and_remember)
+
+def test_a_worker_that_is_killed_is_noticed_and_its_fold_tried_once_more(tmp_path, quick, small, workers):
+    killed = []
+
+    def kill_the_first_once(progress):
+        if progress.fold == 0 and not killed:
+            killed.append(workers[0])
+            workers[0].kill()
+
     experiment = quick("split.folds=[0, 1]", "training.iterations=2000")
-    outcomes = train_run(experiment, small, tmp_path / "run", jobs=2, report=kill_the_first)
-    again = "the same command goes on from its last checkpoint"
-    assert str(outcomes[0]) == f"fold 0: its process ended by signal SIGKILL; {again}"
-    assert outcomes[1].status == "complete"
-    monkeypatch.undo()
-    resumed = train_run(experiment, small, tmp_path / "run", jobs=2)
-    assert resumed[0].status == "complete"
+    outcomes = train_run(experiment, small, tmp_path / "run", jobs=2, report=kill_the_first_once)
+    assert killed[0] is not workers[0]
+    assert [outcomes[fold].status for fold in (0, 1)] == ["complete", "complete"]
     train_run(experiment, small, tmp_path / "alone")
     assert bits(tmp_path / "alone") == bits(tmp_path / "run")
+
+
+def test_a_fold_whose_worker_is_killed_twice_is_an_error_and_the_others_go_on(tmp_path, quick, small, workers):
+    def kill_the_first(progress):
+        if progress.fold == 0:
+            workers[0].kill()
+
+    run = tmp_path / "run"
+    experiment = quick("split.folds=[0, 1]", "training.iterations=2000")
+    outcomes = train_run(experiment, small, run, jobs=2, report=kill_the_first)
+    again = "the same command goes on from its checkpoint"
+    assert str(outcomes[0]) == f"fold 0 of {run}: its process ended by signal SIGKILL; {again}"
+    assert outcomes[1].status == "complete"
+    resumed = train_run(experiment, small, run, jobs=2)
+    assert resumed[0].status == "complete"
+    train_run(experiment, small, tmp_path / "alone")
+    assert bits(tmp_path / "alone") == bits(run)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -96,33 +120,67 @@ def test_a_fold_that_is_not_there_is_refused_before_anything_is_made(tmp_path, q
 
 def test_a_worker_that_dies_before_it_has_its_work_is_noticed(tmp_path, quick, small, monkeypatch):
     """Large data, more than a pipe holds, must not keep the parent waiting for a reader that is dead."""
-    start = runner._start
+    do = processes._Worker.do
 
-    def start_and_kill(number):
-        connection, process = start(number)
-        process.kill()
-        return connection, process
+    def kill_and_do(worker, *args):
+        worker.process.kill()
+        return do(worker, *args)
 
-    monkeypatch.setattr(runner, "_start", start_and_kill)
+    monkeypatch.setattr(processes._Worker, "do", kill_and_do)
     large = replace(small, Z=np.zeros((60, 50_000), dtype=np.float32))
     outcomes = train_run(quick("split.folds=[0, 1]"), large, tmp_path / "run", jobs=2)
     assert all("its process ended by signal SIGKILL" in str(outcome) for outcome in outcomes.values())
     assert len(outcomes) == 2
 
 
-def test_a_worker_that_was_asked_to_stop_by_others_is_a_failure(tmp_path, quick, small):
-    stopped = []
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_worker_that_others_ask_to_stop_is_replaced_once(tmp_path, quick, small, workers, times):
+    asked = []
 
     def stop_the_first(progress):
-        if not stopped:
-            stopped.append(progress.fold)
-            worker = next(p for p in multiprocessing.active_children() if p.name == f"fold-{progress.fold}")
-            worker.terminate()
+        if progress.fold == 0 and len(asked) < times and workers[0] not in asked:
+            asked.append(workers[0])
+            workers[0].terminate()
 
     experiment = quick("split.folds=[0, 1]", "training.iterations=3000")
     outcomes = train_run(experiment, small, tmp_path / "run", jobs=2, report=stop_the_first)
-    assert str(outcomes[stopped[0]]).startswith(f"fold {stopped[0]}: its process was asked to stop")
-    assert outcomes[1 - stopped[0]].status == "complete"
+    assert len(asked) == times
+    if times == 1:
+        assert outcomes[0].status == "complete"
+    else:
+        assert str(outcomes[0]).startswith(f"fold 0 of {tmp_path}/run: its process was asked to stop")
+    assert outcomes[1].status == "complete"
+
+
+def test_a_worker_does_one_job_after_another_and_is_sent_the_data_set_once(tmp_path, quick, small, workers):
+    pickled = []
+
+    class Counted(Dataset):
+        def __reduce__(self):
+            pickled.append(self.name)
+            return Dataset, tuple(getattr(small, field.name) for field in fields(small))
+
+    counted = Counted(*(getattr(small, field.name) for field in fields(small)))
+    outcomes = train_run(quick(), counted, tmp_path / "run", jobs=2)
+    assert {outcome.status for outcome in outcomes.values()} == {"complete"}
+    assert len({process.pid for process in workers.values()}) == len(pickled) == 2
+
+
+def test_an_unforeseen_error_of_an_executor_fails_its_job_alone(quick, small, tmp_path):
+    class Executor:
+        def submit(self, job, _):
+            future = Future()
+            if job.fold:
+                future.set_result("done")
+            else:
+                future.set_exception(ZeroDivisionError("what?"))
+            return future
+
+    work = [(Job(tmp_path, quick(), fold), small) for fold in (0, 1)]
+    outcomes = {job.fold: outcome for job, outcome in do_jobs(work, Executor(), lambda: False)}
+    assert outcomes[1] == "done"
+    assert str(outcomes[0]) == f"fold 0 of {tmp_path}: ZeroDivisionError: what?"
+    assert "ZeroDivisionError" in outcomes[0].__notes__[0]
 
 
 def test_an_error_carries_its_traceback(tmp_path, quick, small):

@@ -1,0 +1,61 @@
+"""A job, which is one fold of a run, and executors, which do jobs: in processes here or on a Dask cluster."""
+
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from qm7cli.config import Experiment
+from qm7cli.dataset import Dataset
+from qm7cli.errors import QM7Error
+from qm7cli.results import FoldResult
+from qm7cli.splits import chosen_folds
+from qm7cli.training import Progress, train_fold
+
+Report = Callable[[Progress], None]
+Outcome = FoldResult | QM7Error
+
+
+class Job(NamedTuple):
+    """A fold of a run, whose directory has been opened, and all settings of it."""
+
+    run: Path
+    experiment: Experiment
+    fold: int
+
+
+class LostError(QM7Error):
+    """A worker has ended before its job; another may go on from the last checkpoint."""
+
+
+class Executor(Protocol):
+    """Does jobs, several at a time; leaving its context ends whatever is still being done.
+
+    Progress is reported to what it was made with, from one thread at a time.
+    """
+
+    def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
+        """Have a job done; the future may raise LostError."""
+
+    def stop(self) -> None:
+        """Have the jobs that are being done write their checkpoints and end, and cancel the others."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
+    """Train a job's fold from where it stands; an error is returned, with its traceback as a note."""
+    try:
+        (fold,) = chosen_folds(dataset, job.experiment.split.model_copy(update={"folds": [job.fold]}))
+        return train_fold(job.experiment, dataset, fold, job.run, report, stopped)
+    except QM7Error as error:
+        error.add_note(traceback.format_exc())
+        return error
+    except MemoryError:
+        return QM7Error(f"fold {job.fold} of {job.run}: not enough memory for these settings")
