@@ -1,0 +1,154 @@
+"""Jobs on a Dask cluster, whose workers write to the shared file system and return small records.
+
+Dask gives the job of a worker that it has lost to another, which goes on from the last checkpoint. A job whose task
+is no longer wanted, because it was cancelled or because the client is no more, writes its checkpoint and ends.
+"""
+
+import functools
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import uuid4
+
+from threadpoolctl import threadpool_limits
+
+from qm7cli.config import SCHEMES
+from qm7cli.dataset import BUNDLED, Dataset, load, locate
+from qm7cli.errors import BusyError, QM7Error
+from qm7cli.jobs import Job, LostError, Outcome, Report, do_job
+from qm7cli.results import FoldResult
+from qm7cli.training import Progress
+
+REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler
+PATIENCE: Final = 30.0  # seconds that a job waits for the fold's lock, which a lost worker may hold a little longer
+STOP_WITHIN: Final = 5.0  # seconds in which jobs that are told to stop are waited for
+_reading = threading.Lock()
+
+
+class DaskExecutor:
+    """Does jobs on the workers of the Dask scheduler at an address; see `qm7cli.jobs.Executor`.
+
+    Raises
+    ------
+    QM7Error
+        If Dask is not installed or no scheduler answers there.
+    """
+
+    def __init__(self, scheduler: str, report: Report) -> None:
+        try:
+            from distributed import Client  # noqa: PLC0415 - an extra
+            from distributed.comm import get_address_host_port  # noqa: PLC0415
+        except ImportError as error:
+            raise QM7Error("this needs Dask: pip install 'qm7cli[dask]'") from error
+        try:
+            get_address_host_port(scheduler)  # a client for an address that is none would not end well
+            self._client: Any = Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise QM7Error(f"no Dask scheduler answers at {scheduler}: {error}") from error
+        self._futures = self._client.get_executor(pure=False)
+        self._topic = f"qm7-{uuid4().hex}"
+        self._report = report
+        self._jobs: list[Job] = []
+        self._submitted: list[Future[Outcome]] = []
+        self._running: set[int] = set()
+        self._changed = threading.Condition()
+        self._client.subscribe_topic(self._topic, self._hear)
+
+    @property
+    def workers(self) -> int:
+        """Number of the cluster's workers."""
+        return len(self._client.nthreads())
+
+    def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
+        """Have a job done; its paths and the data set's must be the same on the workers."""
+        split = job.experiment.split
+        if split.scheme not in SCHEMES:
+            split = split.model_copy(update={"scheme": str(Path(split.scheme).absolute())})
+        there = Job(job.run.absolute(), job.experiment.model_copy(update={"split": split}), job.fold)
+        bundled = BUNDLED.get(dataset.name) == dataset.path
+        data = dataset.name if bundled else str((dataset.path or Path()).absolute())
+        number = len(self._jobs)
+        self._jobs.append(job)
+        future: Future[Outcome] = self._futures.submit(_do, there, data, dataset.sha256, self._topic, number)
+        self._submitted.append(future)
+        return future
+
+    def stop(self) -> None:
+        """Have the jobs that are being done write their checkpoints and end, and cancel the others."""
+        for future in self._submitted:
+            future.cancel()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, timeout=STOP_WITHIN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """Take what a worker says of a job: where it stands, or None when it has ended."""
+        number, *progress = event[1]
+        with self._changed:
+            if progress:
+                self._running.add(number)
+                job = self._jobs[number]
+                self._report(Progress(job.run, job.fold, *progress))
+            else:
+                self._running.discard(number)
+                self._changed.notify()
+
+
+def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
+    """Do a job in a thread of a Dask worker."""
+    from distributed import Status, get_worker  # noqa: PLC0415 - an extra
+
+    threadpool_limits(1)  # of the whole process, for good: threads of a worker that come and go must not change it
+    worker = get_worker()
+    key = worker.get_current_task()
+    told = 0.0
+
+    def stopped() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is None or task.state == "cancelled" or worker.status != Status.running
+
+    def report(progress: Progress) -> None:
+        nonlocal told
+        if progress.mae is not None or time.monotonic() > told + REPORT_EVERY:
+            told = time.monotonic()
+            worker.log_event(topic, (number, progress.iteration, progress.iterations, progress.mae))
+
+    try:
+        dataset = _dataset(data, sha256)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            outcome = do_job(job, dataset, report, stopped)
+            if not isinstance(outcome, BusyError) or stopped() or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+    except QM7Error as error:
+        return error
+    finally:
+        worker.log_event(topic, (number,))
+    if isinstance(outcome, FoldResult) and outcome.status == "partial":
+        raise LostError("its worker was asked to stop")
+    return outcome
+
+
+def _dataset(data: str, sha256: str) -> Dataset:
+    """Return the data set, which a worker reads once; raises QM7Error if it is another one here."""
+    with _reading:  # threads of one worker
+        dataset = _read(data)
+    if dataset.sha256 != sha256:
+        raise QM7Error(f"{data} is another file on a worker: SHA-256 {dataset.sha256[:12]}..., not {sha256[:12]}...")
+    return dataset
+
+
+@functools.lru_cache(maxsize=4)
+def _read(data: str) -> Dataset:
+    return load(locate(data))

@@ -1,0 +1,182 @@
+"""Sweeps on a Dask cluster: a real scheduler and real workers on 127.0.0.1."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import molecules
+from conftest import qm7_path
+
+pytest.importorskip("distributed")
+
+SWEEP = {
+    "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 1000, "draws": 3}},
+    "grid": {"variant": ["original", "corrected"], "seed": [0, 1]},
+}
+SHORT = ["--set", "training.iterations=2000", "--set", "training.checkpoint_every=100"]
+ENDLESS = ["--set", "training.iterations=100000000", "--set", "training.checkpoint_every=100"]
+DASK = str(Path(sys.executable).with_name("dask"))
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Starts a scheduler and workers, and gives the address and the processes."""
+    started = []
+
+    def start(name, *args):
+        with (tmp_path / f"{name}.log").open("w") as log:
+            process = subprocess.Popen([DASK, *args], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
+        started.append(process)
+        return process
+
+    def make(workers=2, threads=1):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        scheduler = start("scheduler", "scheduler", "--host", address, "--no-dashboard")
+        options = ["--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--local-directory", "scratch"]
+        return address, scheduler, [start(f"worker-{k}", "worker", address, *options) for k in range(workers)]
+
+    yield make
+    for process in reversed(started):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def start(tmp_path, mat):
+    """Starts a sweep on a cluster in the background."""
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+    started = []
+
+    def run(address, *args):
+        process = subprocess.Popen(
+            [qm7_path(), "sweep", "sweep.yaml", "--out", "dask", "--executor", "dask", "--scheduler", address, *args],
+            cwd=tmp_path,
+            env={**os.environ, "QM7_DATA": str(mat)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition, process):
+    """Wait until a condition holds; it must within a minute, and while the process runs."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def bits(directory):
+    """Return the bytes below a directory that do not tell the time."""
+    names = ("model.npz", "predictions.csv", "config.yaml")
+    return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
+
+
+def folds(directory):
+    return [yaml.safe_load(path.read_text()) for path in sorted(directory.glob("*/fold-*/result.yaml"))]
+
+
+def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_a_worker(cluster, start, command, tmp_path):
+    address, _, workers = cluster()
+    process = start(address, *SHORT)
+    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) >= 2, process)
+    os.killpg(workers[0].pid, signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert [line.split(":")[0] for line in stderr.splitlines()][-1] == "8 of 8"
+    alone = command("sweep", "sweep.yaml", *SHORT, "--out", "processes")
+    assert stdout == alone.stdout
+    assert len(bits(tmp_path / "dask")) == 20
+    assert bits(tmp_path / "dask") == bits(tmp_path / "processes")
+    assert "test MAE" in next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
+
+
+def test_threads_of_one_worker_give_the_same_bits(cluster, start, command, tmp_path):
+    address, _, _ = cluster(workers=1, threads=2)
+    _, stderr = start(address, *SHORT).communicate(timeout=120)
+    assert stderr.count("test MAE") == 8
+    command("sweep", "sweep.yaml", *SHORT, "--out", "processes")
+    assert bits(tmp_path / "dask") == bits(tmp_path / "processes")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path, number, status):
+    address, _, _ = cluster()
+    process = start(address, *ENDLESS)
+    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
+    time.sleep(1.5)  # more than once has been reported by now
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
+    stopped = folds(tmp_path / "dask")
+    assert [fold["status"] for fold in stopped] == ["partial", "partial"]
+    assert any(fold["iterations"] % 100 for fold in stopped)  # not just the last regular checkpoint
+    time.sleep(0.5)
+    assert folds(tmp_path / "dask") == stopped
+
+
+def test_jobs_of_a_killed_client_end_and_the_next_goes_on(cluster, start, tmp_path):
+    address, _, _ = cluster()
+    process = start(address, *ENDLESS)
+    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
+    process.kill()
+    process.wait()
+    reached = max(fold["iterations"] for fold in folds(tmp_path / "dask"))
+    more = ["--set", f"training.iterations={reached + 20_000}", "--set", "evaluation.every=100000000"]
+    process = start(address, *more, "--set", "training.checkpoint_every=100")
+    wait_for(lambda: len([fold for fold in folds(tmp_path / "dask") if fold["iterations"]]) >= 2, process)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert "is being trained by another process" not in stderr
+
+
+def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start, tmp_path, mat):
+    address, _, _ = cluster(workers=1)
+    data = tmp_path / "data.mat"
+    data.write_bytes(mat.read_bytes())
+    one = ["--data", "data.mat", *SHORT, "--set", "training.iterations=1", "--set", "split.folds=[0]"]
+    assert start(address, *one).wait(60) == 0
+    molecules.write(data, seed=1)
+    process = start(address, *one, "--out", "other")
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search(r"qm7: /.*/data.mat is another file on a worker: SHA-256 [0-9a-f]{12}\.\.\., not", stderr)
+
+
+def test_a_scheduler_that_goes_away_is_an_error_for_every_job(cluster, start, tmp_path):
+    address, scheduler, _ = cluster()
+    process = start(address, *ENDLESS)
+    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
+    os.killpg(scheduler.pid, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "Traceback" not in stderr
+    assert stderr.count("qm7: fold ") == 8
+
+
+def test_where_no_scheduler_answers_it_is_one_sentence(command, tmp_path):
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+    for address in ("tcp://127.0.0.1:9", "nonsense", "tcp://127.0.0.1:x"):
+        done = command("sweep", "sweep.yaml", "--executor", "dask", "--scheduler", address, status=1)
+        assert done.stderr.startswith(f"qm7: no Dask scheduler answers at {address}: ")
+        assert done.stderr.count("\n") == 1
