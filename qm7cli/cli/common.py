@@ -109,13 +109,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
         print(plain_table(header, rows, words), end="")
 
 
-def deliver(table: Table, text: str | None, output: Path | None) -> None:
-    """Write a result to `output`, or print it: as `text`, or as a table where there is none."""
+def deliver(table: Table, text: str | None, output: Path | None, words: int = 1, after: str = "") -> None:
+    """Write a result to `output`, or print it: as `text`, or as a table with a text `after` it where there is none."""
     if output is not None:
         from qm7cli.files import write_text
 
-        write_text(output, plain_table(*table) if text is None else text)
+        write_text(output, plain_table(*table, words) + after if text is None else text)
     elif text is None:
-        print_table(*table)
+        print_table(*table, words)
+        print(after, end="")
     else:
         print(text, end="")

@@ -1,0 +1,106 @@
+"""`qm7 compare`: groups of runs against a baseline."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qm7cli.cli.collect import Runs
+from qm7cli.cli.common import Debug, Output, Table, deliver, note, number
+from qm7cli.cli.formats import TableFormat, TableFormatOption, cell, format_records, interval
+
+if TYPE_CHECKING:
+    from qm7cli.compare import Comparison, Statistics
+
+
+def compare(
+    runs: Runs,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|KEY=VALUE", help="Group to compare with. Without: that of the default settings."),
+    ] = None,
+    format_: TableFormatOption = TableFormat.TABLE,
+    output: Output = None,
+    debug: Debug = False,
+) -> None:
+    """Compare groups of runs, paired by fold, seed and molecule, and say in words what the difference shows.
+
+    The first 95 % interval is that of the tested molecules (bootstrap), the second that of the corrected resampled
+    t-test (Nadeau & Bengio 2003), which allows for overlapping training sets and decides. Groups are made of the
+    settings in which the runs differ, but the seed.
+
+    Example: qm7 compare runs/variants --baseline variant=original
+    """
+    from qm7cli.collect import find_runs
+    from qm7cli.compare import compare as compared
+    from qm7cli.compare import records
+    from qm7cli.files import format_yaml
+
+    comparison = compared(find_runs(runs), by or (), baseline)
+    plain = list(records(comparison))
+    table, words = comparison_table(comparison), _words(comparison)
+    text = format_records(plain, table, format_, words)
+    whole = {"groups": plain, "notes": comparison.notes}
+    match format_:
+        case TableFormat.JSON:
+            text = json.dumps(whole) + "\n"
+        case TableFormat.YAML:
+            text = format_yaml(whole)
+        case TableFormat.MARKDOWN:
+            text = f"{text}\n" + "".join(f"- {sentence}\n" for sentence in comparison.sentences)
+        case TableFormat.CSV | TableFormat.LATEX:
+            for sentence in comparison.notes:
+                note(sentence)
+    deliver(table, text, output, words, _after(comparison))
+
+
+def print_comparison(comparison: "Comparison") -> None:
+    """Print a comparison as `qm7 compare` does without options."""
+    deliver(comparison_table(comparison), None, None, _words(comparison), _after(comparison))
+
+
+def _words(comparison: "Comparison") -> int:
+    return max(1, len(comparison.groups[0].settings))
+
+
+def _after(comparison: "Comparison") -> str:
+    return "".join(f"{sentence}\n" for sentence in comparison.sentences)
+
+
+def comparison_table(comparison: "Comparison") -> Table:
+    """Return header and rows: each group's errors, its difference from the baseline and the intervals."""
+    groups = comparison.groups
+    compared = len(groups) > 1
+    header = [*(groups[0].settings or ["group"]), "folds", "MAE, kcal/mol", "seeds +-", "RMSE, kcal/mol", "seeds +-"]
+    rows = []
+    for group in groups:
+        figures = [cell(value) for value in group.settings.values()] or [group.name]
+        figures.append(str(len(group.folds)))
+        for statistics in (group.mae, group.rmse):
+            figures += _figures(statistics)
+        if compared and group.difference is None:
+            figures += ["-"] * 4
+        elif group.difference is not None:
+            mean, pairs, bootstrap, decisive = group.difference
+            figures += [
+                f"{mean:+.3f}",
+                *(interval(*(bounds or (None, None))) for bounds in (bootstrap, decisive)),
+                str(pairs),
+            ]
+        rows.append(figures)
+    if compared:
+        header += ["difference", "95 % (molecules)", "95 % (decides)", "pairs"]
+    return header, rows
+
+
+def _figures(statistics: "Statistics | None") -> list[str]:
+    if statistics is None:
+        return ["-", "-"]
+    over_folds = "" if statistics.over_folds is None else f" +- {statistics.over_folds:.2f}"
+    return [f"{statistics.mean:.2f}{over_folds}", number(statistics.over_seeds, 3)]

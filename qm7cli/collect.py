@@ -1,0 +1,80 @@
+"""Runs that were made, found in directories, and their folds as one table."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from qm7cli.config import Experiment, validate
+from qm7cli.errors import QM7Error
+from qm7cli.mistakes import flatten
+from qm7cli.results import read_results
+
+FOLD_COLUMNS: Final = ("fold", "status", "iterations", "mae", "rmse", "train_mae", "train_rmse", "seconds")
+
+
+class Run(NamedTuple):
+    """A run's directory and what its ``results.yaml`` holds."""
+
+    path: Path
+    experiment: Experiment
+    results: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All settings by dotted key, but the folds; the data set and a split file by their names."""
+        settings = dict(flatten(self.experiment.model_dump(mode="json")))
+        del settings["split.folds"]
+        scheme = Path(settings["split.scheme"]).name  # of a file, wherever it lies
+        return settings | {"data": self.results["dataset"]["name"], "split.scheme": scheme}
+
+
+def find_runs(paths: Iterable[Path]) -> list[Run]:
+    """Return the runs at or below some paths, each once, in the order of the paths and of the names below.
+
+    Raises
+    ------
+    QM7Error
+        If there is none at or below a path, or a ``results.yaml`` is damaged.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        files = [path / "results.yaml"] if (path / "results.yaml").exists() else sorted(path.rglob("results.yaml"))
+        if not files:
+            raise QM7Error(f"{path} is no run, and there is none below it: there is no results.yaml")
+        for file in files:
+            found.setdefault(file.parent.resolve(), file.parent)
+    return [_read(run) for run in found.values()]
+
+
+def _read(run: Path) -> Run:
+    results = read_results(run)
+    try:
+        experiment = validate(results["config"], f"{run}/results.yaml: config: ")
+        _ = results["dataset"]["name"], results["dataset"]["sha256"], [fold["fold"] for fold in results["folds"]]
+    except (KeyError, TypeError) as error:
+        raise QM7Error(f"{run}/results.yaml is damaged: {error}") from error
+    return Run(run, experiment, results)
+
+
+def differing_settings(runs: Sequence[Run]) -> list[str]:
+    """Return the dotted keys of the settings in which some runs differ."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for key, value in run.settings.items():
+            values.setdefault(key, set()).add(json.dumps(value))
+    return [key for key, different in values.items() if len(different) > 1]
+
+
+def collect(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return a record for each fold of some runs: the run, the settings in which they differ, and the result."""
+    keys = differing_settings(runs)
+    return [
+        {
+            "run": str(run.path),
+            **{key: run.settings[key] for key in keys},
+            **{name: fold.get(name) for name in FOLD_COLUMNS},
+        }
+        for run in runs
+        for fold in run.results["folds"]
+    ]

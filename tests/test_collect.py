@@ -1,0 +1,57 @@
+import pytest
+import yaml
+
+from qm7cli.collect import collect, differing_settings, find_runs
+from qm7cli.errors import QM7Error
+from qm7cli.runner import train_run
+
+
+@pytest.fixture
+def runs(tmp_path, quick, small):
+    """Three runs, two of them below a directory."""
+    few = "training.iterations=5"
+    train_run(quick(few, "split.folds=[0, 2]"), small, tmp_path / "many/a")
+    train_run(quick(few, "split.folds=[1]", "encoding.noise=0.5", seed=3), small, tmp_path / "many/deep/b")
+    train_run(quick(few, "split.folds=[1]", variant="corrected"), small, tmp_path / "c")
+    return tmp_path
+
+
+def test_runs_are_found_at_and_below_directories_each_once(runs):
+    found = find_runs([runs / "many", runs / "c", runs / "many/a", runs / "many/../c"])
+    assert [run.path for run in found] == [runs / "many/a", runs / "many/deep/b", runs / "c"]
+
+
+def test_a_directory_without_a_run_is_an_error(runs):
+    (runs / "empty").mkdir()
+    for path in (runs / "empty", runs / "none"):
+        with pytest.raises(QM7Error, match="is no run, and there is none below it"):
+            find_runs([runs / "many", path])
+
+
+def test_the_settings_that_differ_are_found_and_neither_folds_nor_places(runs):
+    found = find_runs([runs])
+    assert [run.path.name for run in found] == ["c", "a", "b"]
+    assert differing_settings(found) == ["variant", "seed", "encoding.noise"]
+    assert differing_settings(found[:1]) == []
+
+
+def test_there_is_a_record_for_every_fold_with_the_digits_of_the_results(runs):
+    records = collect(find_runs([runs]))
+    assert [(r["run"], r["fold"], r["variant"], r["seed"], r["encoding.noise"]) for r in records] == [
+        (f"{runs}/c", 1, "corrected", 0, 1.0),
+        (f"{runs}/many/a", 0, "original", 0, 1.0),
+        (f"{runs}/many/a", 2, "original", 0, 1.0),
+        (f"{runs}/many/deep/b", 1, "original", 3, 0.5),
+    ]
+    folds = yaml.safe_load((runs / "many/a/results.yaml").read_text())["folds"]
+    for record, fold in zip(records[1:3], folds, strict=True):
+        assert record.items() >= fold.items()
+
+
+def test_damaged_results_are_named(runs):
+    path = runs / "many/a/results.yaml"
+    results = yaml.safe_load(path.read_text())
+    for damage in ({"config": None}, {"config": {"sede": 1}}, {"dataset": {}}, {"folds": [3]}):
+        path.write_text(yaml.safe_dump(results | damage))
+        with pytest.raises(QM7Error, match=r"many/a/results.yaml"):
+            find_runs([runs])
