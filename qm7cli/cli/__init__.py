@@ -11,13 +11,18 @@ import typer
 
 import qm7cli
 from qm7cli.cli.augment import augment
+from qm7cli.cli.collect import collect
 from qm7cli.cli.common import complain
+from qm7cli.cli.compare import compare
 from qm7cli.cli.convert import convert
 from qm7cli.cli.download import download
 from qm7cli.cli.evaluate import evaluate
 from qm7cli.cli.info import info
+from qm7cli.cli.plot import plot
 from qm7cli.cli.predict import predict
+from qm7cli.cli.report import report
 from qm7cli.cli.split import split
+from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
 from qm7cli.errors import QM7Error
 
@@ -28,7 +33,12 @@ app.command()(info)
 app.command()(split)
 app.command()(augment)
 app.command()(train)
+app.command()(sweep)
 app.command("eval")(evaluate)
+app.command()(collect)
+app.command()(compare)
+app.command()(plot)
+app.command()(report)
 app.command()(predict)
 app.command()(convert)
 

@@ -1,14 +1,20 @@
-"""Progress of training, downloads and large files: bars on a terminal, a plain line now and then in a log."""
+"""Progress of training, sweeps, downloads and large files: bars on a terminal, a plain line now and then in a log."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qm7cli.cli.common import note
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from qm7cli.jobs import Job, Outcome
     from qm7cli.training import Progress
 
 NARROW = 70  # columns: below, there is no room for bars and time left
@@ -127,3 +133,104 @@ def _byte_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     with Bars(*columns, console=terminal) as bars:
         task = bars.add_task(name, total=None)
         yield lambda done, size: bars.update(task, completed=done, total=size or None)
+
+
+class SweepDisplay(Protocol):
+    """Shows how a sweep gets on."""
+
+    def report(self, progress: "Progress") -> None:
+        """Take where a job stands."""
+
+    def ended(self, job: "Job", outcome: "Outcome") -> None:
+        """Take what has become of a job."""
+
+
+@contextmanager
+def show_sweep(jobs: int, finished: int, *, quiet: bool) -> Iterator[SweepDisplay]:
+    """Give what shows on standard error how the jobs of a sweep get on: bars, or a line a job."""
+    if quiet:
+        yield _Silence()
+    elif sys.stderr.isatty():
+        with _sweep_bars(jobs, finished) as bars:
+            yield bars
+    else:
+        yield _SweepLines(jobs, finished)
+
+
+class _Silence:
+    def report(self, progress: "Progress") -> None: ...
+
+    def ended(self, job: "Job", outcome: "Outcome") -> None: ...
+
+
+class _SweepLines:
+    """A line for each job that ends."""
+
+    def __init__(self, jobs: int, finished: int) -> None:
+        self.jobs, self.done = jobs, finished
+        if finished:
+            note(f"{finished} of {jobs} jobs are finished already")
+
+    def report(self, progress: "Progress") -> None: ...
+
+    def ended(self, job: "Job", outcome: "Outcome") -> None:
+        self.done += 1
+        name = f"{job.run.name} fold {job.fold}"
+        if isinstance(outcome, Exception):
+            note(f"{self.done} of {self.jobs}: {name}: failed: {outcome}")
+        elif outcome.mae is None:
+            note(f"{self.done} of {self.jobs}: {name}: {outcome.status} after {outcome.iterations} iterations")
+        else:
+            took = f"{outcome.iterations} iterations in {outcome.seconds:.0f} s"
+            note(f"{self.done} of {self.jobs}: {name}: test MAE {outcome.mae:.2f} kcal/mol, {took}")
+
+
+@contextmanager
+def _sweep_bars(jobs: int, finished: int) -> Iterator[SweepDisplay]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+    from rich.table import Column
+
+    terminal = Console(stderr=True, highlight=False)
+    name = TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
+    columns = [name, BarColumn(), TextColumn("{task.fields[state]}"), TimeRemainingColumn()]
+    if terminal.width < NARROW:
+        del columns[3], columns[1]
+    with Bars(*columns, console=terminal) as bars:
+        yield _SweepBars(bars, jobs, finished)
+
+
+class _SweepBars:
+    """One bar for the whole and one for each job that is being done."""
+
+    def __init__(self, bars: "Bars", jobs: int, finished: int) -> None:
+        self.bars, self.jobs, self.done, self.failed = bars, jobs, finished, 0
+        self.whole = bars.add_task("jobs", total=jobs)
+        self.tasks: dict[tuple[Path, int], TaskID] = {}
+        self._show()
+
+    def report(self, progress: "Progress") -> None:
+        key = progress.run, progress.fold
+        if key not in self.tasks:
+            description = f"{progress.run.name} fold {progress.fold}"
+            self.tasks[key] = self.bars.add_task(description, total=progress.iterations, state="")
+        task = self.tasks[key]
+        self.bars.update(task, completed=progress.iteration)
+        if progress.mae is not None:
+            self.bars.update(task, state=f"MAE {progress.mae:.2f}")
+        self._show()
+
+    def ended(self, job: "Job", outcome: "Outcome") -> None:
+        self.done += 1
+        self.failed += isinstance(outcome, Exception) or outcome.status == "diverged"
+        task = self.tasks.pop((job.run, job.fold), None)
+        if task is not None:
+            self.bars.remove_task(task)
+        self._show()
+
+    def _show(self) -> None:
+        """Show the whole, the parts of running jobs included."""
+        parts = sum(task.percentage / 100 for task in self.bars.tasks if task.id in self.tasks.values())
+        failed = f", {self.failed} failed" if self.failed else ""
+        self.bars.update(self.whole, completed=self.done + parts, state=f"{self.done} of {self.jobs}{failed}")

@@ -1,0 +1,147 @@
+"""`qm7 sweep`: every fold of every point of a sweep file."""
+
+import signal
+import sys
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qm7cli.cli.common import Data, Debug, Quiet, complain, note, print_table
+from qm7cli.cli.compare import print_comparison
+from qm7cli.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from qm7cli.jobs import Executor, Job, Outcome, Report
+    from qm7cli.training import Progress
+
+
+class ExecutorName(StrEnum):
+    """What does the jobs."""
+
+    PROCESS = "process"
+    DASK = "dask"
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Sweep file: base, and grid or points.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Setting of all points; may be given again."),
+    ] = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Directory of the runs. Without: runs/ and the sweep file's name."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Processes at a time. Without: as many as cores."),
+    ] = None,
+    executor: Annotated[
+        ExecutorName, typer.Option(help="Processes on this machine, or a Dask cluster.")
+    ] = ExecutorName.PROCESS,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler's, as tcp://host:8786.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs and do nothing else.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train every fold of every point of a sweep file, and compare the points.
+
+    Run again, finished jobs are skipped and unfinished ones go on where they stopped. A job that fails doesn't stop
+    the others; its fold's directory has a log.txt.
+
+    Example: qm7 sweep experiments/variants.yaml --set training.iterations=20000
+    """
+    if (executor is ExecutorName.DASK) != (scheduler is not None):
+        raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")
+    if jobs is not None and executor is ExecutorName.DASK:
+        raise typer.BadParameter(
+            "--jobs is for processes; a Dask cluster does as many jobs at a time as it has threads"
+        )
+    with stop_on_signals() as stop:
+        from qm7cli.cli.progress import show_sweep
+        from qm7cli.errors import QM7Error
+        from qm7cli.sweep import do_logged, is_finished, log_progress, open_runs, plan, read_sweep
+
+        work = plan(read_sweep(file, settings or [], data), out or Path("runs", file.stem))
+        every_job = [job for job, _ in work]
+        if dry_run:
+            _print_jobs(every_job)
+            return
+        open_runs(work)
+        left = [(job, dataset) for job, dataset in work if not is_finished(job)]
+        failures: list[tuple[Job, Outcome]] = []
+        with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display, ExitStack() as stack:
+
+            def report(progress: "Progress") -> None:
+                log_progress(progress)
+                display.report(progress)
+
+            if left:
+                started = stack.enter_context(_executor(scheduler, jobs, len(left), report))
+                for job, outcome in do_logged(left, started, stop):
+                    display.ended(job, outcome)
+                    if isinstance(outcome, QM7Error) or outcome.status == "diverged":
+                        failures.append((job, outcome))
+    _print_failures(failures, debug=debug)
+    if stop.signal:
+        complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
+        raise typer.Exit(128 + stop.signal)
+    _print_results(every_job)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Report") -> "Executor":
+    if scheduler is None:
+        from qm7cli.processes import ProcessExecutor
+        from qm7cli.runner import available_cores
+
+        return ProcessExecutor(min(jobs or available_cores(), left), report)
+    from qm7cli.cluster import DaskExecutor
+
+    executor = DaskExecutor(scheduler, report)
+    if not executor.workers:
+        note(f"no worker has come to {scheduler} yet: waiting")
+    return executor
+
+
+def _print_jobs(jobs: "Iterable[Job]") -> None:
+    from qm7cli.results import read_fold
+    from qm7cli.sweep import is_finished
+
+    rows = []
+    for job in jobs:
+        result, wanted = read_fold(job.run, job.fold), job.experiment.training.iterations
+        done = result.iterations if result else 0
+        status = "finished" if is_finished(job) else result.status if result else "new"
+        rows.append([str(job.run), str(job.fold), status, f"{done} of {wanted}"])
+    print_table(("run", "fold", "status", "iterations"), rows)
+
+
+def _print_failures(failures: "Iterable[tuple[Job, Outcome]]", *, debug: bool) -> None:
+    from qm7cli.errors import QM7Error
+    from qm7cli.sweep import log_file
+
+    for job, outcome in failures:
+        reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
+        complain(f"{reason} ({log_file(job.run, job.fold)})")
+        if debug:
+            print(*getattr(outcome, "__notes__", ()), file=sys.stderr)
+
+
+def _print_results(jobs: "Iterable[Job]") -> None:
+    """Print the comparison of the runs, those that have a result."""
+    from qm7cli.collect import find_runs
+    from qm7cli.compare import compare
+
+    begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
+    if begun:
+        print_comparison(compare(find_runs(begun)))

@@ -1,0 +1,246 @@
+"""Sweeps in processes of this machine: from end to end, stopped, killed and with jobs that fail."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import QUICK, qm7_path
+from qm7cli.files import lock
+
+SWEEP = {
+    "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 100, "draws": 3}},
+    "grid": {"variant": ["original", "corrected"], "seed": [0, 1]},
+}
+SHORT = ["--set", "training.iterations=300", "--set", "training.checkpoint_every=100"]
+ENDLESS = ["--set", "training.iterations=100000000", "--set", "training.checkpoint_every=100"]
+
+
+@pytest.fixture(autouse=True)
+def _file(tmp_path):
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+
+
+@pytest.fixture
+def start(tmp_path, mat):
+    """Starts a sweep in the background, in a process group of its own."""
+    started = []
+
+    def run(*args):
+        process = subprocess.Popen(
+            [qm7_path(), "sweep", "sweep.yaml", "--jobs", "2", *args],
+            cwd=tmp_path,
+            env={**os.environ, "QM7_DATA": str(mat)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def wait_for(condition, process=None):
+    """Wait until a condition holds; it must within a minute, and while the process runs."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def bits(directory):
+    """Return the bytes below a directory that do not tell the time."""
+    names = ("model.npz", "predictions.csv", "config.yaml")
+    return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
+
+
+def folds(directory):
+    """Return what each fold's result says."""
+    files = sorted(directory.glob("*/fold-*/result.yaml"))
+    return [yaml.safe_load(path.read_text()) for path in files]
+
+
+def checkpoints(directory):
+    return list(directory.glob("*/fold-*/checkpoint.npz"))
+
+
+def children(process):
+    """Return the ids of the worker processes."""
+    listing = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]
+    listed = subprocess.run(listing, capture_output=True, text=True, check=True)
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
+
+
+@pytest.fixture
+def undisturbed(tmp_path, command, quick_flags):
+    """The bits of the same runs, made one by one by `qm7 train`."""
+    for variant in SWEEP["grid"]["variant"]:
+        for seed in SWEEP["grid"]["seed"]:
+            out = f"one-by-one/small-{variant}-seed{seed}-network.hidden=20,10-evaluation.draws=3"
+            command("train", *quick_flags, "--variant", variant, "--seed", seed, "--fold", 0, "--fold", 3, "--out", out)
+    return bits(tmp_path / "one-by-one")
+
+
+def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path, undisturbed):
+    done = command("sweep", "sweep.yaml", *SHORT)
+    assert bits(tmp_path / "runs/sweep").keys() == undisturbed.keys()
+    assert bits(tmp_path / "runs/sweep") == undisturbed
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [f"{n} of 8" for n in range(1, 9)]
+    assert "test MAE" in done.stderr
+    assert done.stdout == command("compare", "runs/sweep").stdout
+    assert "corrected is " in done.stdout
+    again = command("sweep", "sweep.yaml", *SHORT, "--executor", "process")
+    assert again.stderr == "8 of 8 jobs are finished already\n"
+    assert again.stdout == done.stdout
+    more = command("sweep", "sweep.yaml", *SHORT, "--set", "training.iterations=301", "--jobs", 3, "--quiet")
+    assert more.stderr == ""
+    assert {fold["iterations"] for fold in folds(tmp_path / "runs/sweep")} == {301}
+
+
+def test_a_dry_run_prints_the_jobs_and_where_they_stand(command, tmp_path):
+    name = "small-corrected-seed1-network.hidden=20,10-evaluation.draws=3"
+    flags = [part for assignment in QUICK for part in ("--set", assignment)]
+    command("train", *flags, "--variant", "corrected", "--seed", 1, "--fold", 3, "--out", f"runs/sweep/{name}")
+    before = sorted(tmp_path.rglob("*"))
+    lines = command("sweep", "sweep.yaml", *SHORT, "--dry-run").stdout.splitlines()
+    assert len(lines) == 9
+    assert lines[8].split() == [f"runs/sweep/{name}", "3", "finished", "300", "of", "300"]
+    assert lines[7].split() == [f"runs/sweep/{name}", "0", "new", "0", "of", "300"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_jobs_that_fail_are_listed_with_their_log_and_the_others_go_on(command, tmp_path):
+    (tmp_path / "sweep.yaml").write_text(
+        yaml.safe_dump(
+            {**SWEEP, "grid": {"training.schedule": [[[1, 1e30]], [[1, 0.01]]]}, "base": SWEEP["base"] | {"seed": 4}}
+        )
+    )
+    good = tmp_path / "runs/sweep/small-original-seed4-network.hidden=20,10-training.schedule=1,0.01-evaluation.draws=3"
+    (good / "fold-3").mkdir(parents=True)
+    with lock(good / "fold-3/.lock"):
+        done = command("sweep", "sweep.yaml", *SHORT, status=1)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("qm7: ")]
+    assert len(errors) == 3
+    assert f"fold 3 of {good.relative_to(tmp_path)} is being trained by another process" in errors[-1]
+    assert sum("diverged" in error or "not finite" in error for error in errors) == 2
+    for error in errors:
+        log = tmp_path / error.rpartition("(")[2].rstrip(")")
+        assert log.name == "log.txt"
+        assert len(log.read_text()) > 20
+    assert "in train_fold" in (good / "fold-3/log.txt").read_text()
+    assert [fold["status"] for fold in folds(tmp_path / "runs/sweep")] == ["complete", "diverged", "diverged"]
+    assert "7 of" not in done.stdout
+    again = command("sweep", "sweep.yaml", *SHORT, status=1)
+    assert [line.split(":")[0] for line in again.stderr.splitlines()][:2] == [
+        "1 of 4 jobs are finished already",
+        "2 of 4",
+    ]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_workers_with_their_checkpoints_written(
+    start, command, tmp_path, undisturbed, number, status
+):
+    runs = tmp_path / "runs/sweep"
+    process = start(*ENDLESS)
+    wait_for(lambda: len(checkpoints(runs)) == 2, process)
+    os.killpg(process.pid, number)  # as a terminal and a batch system do: to workers as well
+    begun = time.monotonic()
+    stdout, stderr = process.communicate(timeout=30)
+    assert time.monotonic() - begun < 5
+    assert process.returncode == status
+    assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
+    assert stdout == ""
+    stopped = folds(runs)
+    assert [fold["status"] for fold in stopped] == ["partial", "partial"]
+    assert all(fold["iterations"] >= 100 for fold in stopped)
+    longest = max(fold["iterations"] for fold in stopped) + 50
+    more = ["--set", f"training.iterations={longest}", "--set", "training.checkpoint_every=100"]
+    command("sweep", "sweep.yaml", *more)
+    command("sweep", "sweep.yaml", *more, "--out", "whole", "--jobs", 1)
+    assert len(bits(runs)) == len(undisturbed)
+    assert bits(runs) == bits(tmp_path / "whole")
+
+
+def test_a_second_interrupt_ends_at_once(start, tmp_path):
+    process = start(*ENDLESS)
+    wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
+    workers = children(process)
+    assert len(workers) == 2
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)  # so that the first cannot end them
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_a_sweep_killed_with_its_workers_goes_on_to_the_same_bits(start, command, tmp_path, undisturbed):
+    runs = tmp_path / "runs/sweep"
+    process = start(*SHORT)
+    wait_for(lambda: len(list(runs.glob("*/fold-*/model.npz"))) >= 3, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = command("sweep", "sweep.yaml", *SHORT)
+    assert "jobs are finished already" in done.stderr.splitlines()[0]
+    assert bits(runs) == undisturbed
+
+
+def test_a_worker_that_is_killed_is_noticed_and_its_job_tried_once_more(start, tmp_path, undisturbed):
+    runs = tmp_path / "runs/sweep"
+    process = start(*SHORT)
+    wait_for(lambda: checkpoints(runs), process)
+    os.kill(children(process)[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert bits(runs) == undisturbed
+
+
+def test_workers_end_when_their_parent_is_killed(start, tmp_path):
+    process = start(*ENDLESS)
+    wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
+    workers = children(process)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    assert {fold["status"] for fold in folds(tmp_path / "runs/sweep")} == {"partial"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--executor", "dask"], "--executor dask and --scheduler ADDRESS go together"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "--executor dask and --scheduler ADDRESS go together"),
+        (["--executor", "dask", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "--jobs is for processes"),
+    ],
+)
+def test_options_of_different_executors_are_wrong_usage(command, tmp_path, arguments, message):
+    done = command("sweep", "sweep.yaml", *arguments, status=2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_of_another_configuration_in_the_way_is_refused_before_anything_is_begun(command, tmp_path, quick_flags):
+    name = "small-corrected-seed1-network.hidden=20,10-evaluation.draws=3"
+    command("train", *quick_flags, "--fold", 0, "--out", f"runs/sweep/{name}")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    done = command("sweep", "sweep.yaml", *SHORT, status=1)
+    assert done.stderr.startswith(f"qm7: runs/sweep/{name} is a run of another configuration (variant, seed)")
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert after.items() <= before.items()
