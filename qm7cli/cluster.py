@@ -40,7 +40,7 @@ class DaskExecutor:
     def __init__(self, scheduler: str, report: Report) -> None:
         try:
             from distributed import Client  # noqa: PLC0415 - an extra
-            from distributed.comm import get_address_host_port  # noqa: PLC0415
+            from distributed.comm.addressing import get_address_host_port  # noqa: PLC0415
         except ImportError as error:
             raise QM7Error("this needs Dask: pip install 'qm7cli[dask]'") from error
         try:

@@ -68,7 +68,7 @@ def differing_settings(runs: Sequence[Run]) -> list[str]:
 
 def collect(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return a record for each fold of some runs: the run, the settings in which they differ, and the result."""
-    keys = differing_settings(runs)
+    keys = [key for key in differing_settings(runs) if key != "training.iterations"]  # a column of its own
     return [
         {
             "run": str(run.path),

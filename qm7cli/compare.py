@@ -325,8 +325,8 @@ def records(comparison: Comparison) -> Iterable[dict[str, Any]]:
             for name in Statistics._fields:
                 record[f"{metric}_{name}"] = getattr(figures, name, None)
         record |= {"difference": getattr(group.difference, "mean", None)}
-        for name in ("bootstrap", "interval"):
-            bounds = getattr(group.difference, name, None) or (None, None)
+        for name, interval in (("bootstrap", "bootstrap"), ("t_test", "interval")):
+            bounds = getattr(group.difference, interval, None) or (None, None)
             record |= {f"{name}_low": bounds[0], f"{name}_high": bounds[1]}
         record |= {"pairs": getattr(group.difference, "pairs", None), "verdict": group.verdict}
         yield record

@@ -309,4 +309,4 @@ def test_the_records_of_a_comparison_are_plain_values(trained):
     assert plain[0].keys() == plain[1].keys()
     assert [record["variant"] for record in plain] == list(VARIANTS)
     assert plain[0]["difference"] is None
-    assert plain[1]["interval_low"] < plain[1]["difference"] < plain[1]["interval_high"]
+    assert plain[1]["t_test_low"] < plain[1]["difference"] < plain[1]["t_test_high"]

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from qm7cli.config import Experiment, read_experiment
+from qm7cli.config import Experiment, Split, read_experiment
+from qm7cli.sweep import read_sweep
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -18,9 +19,21 @@ def test_quick_yaml_differs_in_the_iterations_alone():
     assert quick.model_copy(update={"training": Experiment().training}) == Experiment()
 
 
+SWEEPS = {"variants.yaml": 15, "noise.yaml": 25, "learning-curve.yaml": 30}  # and their jobs
+
+
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda file: file.name)
 def test_every_experiment_says_how_to_run_it(file):
-    assert f"qm7 train --config experiments/{file.name}" in file.read_text()
+    command = "sweep" if file.name in SWEEPS else "train --config"
+    assert f"qm7 {command} experiments/{file.name}" in file.read_text()
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_sweep_has_the_jobs_that_it_says(name):
+    experiments = read_sweep(EXPERIMENTS / name)
+    assert all(experiment.split == Split(train_size=experiment.split.train_size) for experiment in experiments)
+    assert len(experiments) * 5 == SWEEPS[name]  # published folds
+    assert f"{SWEEPS[name]} jobs" in (EXPERIMENTS / name).read_text()
 
 
 def _keys(tree):

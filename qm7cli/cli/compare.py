@@ -76,30 +76,26 @@ def _after(comparison: "Comparison") -> str:
 def comparison_table(comparison: "Comparison") -> Table:
     """Return header and rows: each group's errors, its difference from the baseline and the intervals."""
     groups = comparison.groups
-    compared = len(groups) > 1
-    header = [*(groups[0].settings or ["group"]), "folds", "MAE, kcal/mol", "seeds +-", "RMSE, kcal/mol", "seeds +-"]
+    several_seeds = any(group.mae and group.mae.over_seeds is not None for group in groups)
+    header = [*(groups[0].settings or ["group"]), "folds"]
+    for metric in ("MAE, kcal/mol", "RMSE, kcal/mol"):
+        header += [metric, "over seeds"] if several_seeds else [metric]
+    header += ["difference", "bootstrap 95 %", "t-test 95 %"] if len(groups) > 1 else []
     rows = []
     for group in groups:
-        figures = [cell(value) for value in group.settings.values()] or [group.name]
-        figures.append(str(len(group.folds)))
+        row = [cell(value) for value in group.settings.values()] or [group.name]
+        row.append(str(len(group.folds)))
         for statistics in (group.mae, group.rmse):
-            figures += _figures(statistics)
-        if compared and group.difference is None:
-            figures += ["-"] * 4
-        elif group.difference is not None:
-            mean, pairs, bootstrap, decisive = group.difference
-            figures += [
-                f"{mean:+.3f}",
-                *(interval(*(bounds or (None, None))) for bounds in (bootstrap, decisive)),
-                str(pairs),
-            ]
-        rows.append(figures)
-    if compared:
-        header += ["difference", "95 % (molecules)", "95 % (decides)", "pairs"]
+            row += _figures(statistics)[: 1 + several_seeds]
+        if group.difference is not None:
+            intervals = (group.difference.bootstrap, group.difference.interval)
+            row += [f"{group.difference.mean:+.3f}", *(interval(*(bounds or (None, None))) for bounds in intervals)]
+        rows.append(row + ["-"] * (len(header) - len(row)))
     return header, rows
 
 
 def _figures(statistics: "Statistics | None") -> list[str]:
+    """Return mean +- standard deviation over folds, and the standard deviation over seeds."""
     if statistics is None:
         return ["-", "-"]
     over_folds = "" if statistics.over_folds is None else f" +- {statistics.over_folds:.2f}"

@@ -196,7 +196,7 @@ def _sweep_bars(jobs: int, finished: int) -> Iterator[SweepDisplay]:
     name = TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
     columns = [name, BarColumn(), TextColumn("{task.fields[state]}"), TimeRemainingColumn()]
     if terminal.width < NARROW:
-        del columns[3], columns[1]
+        columns = [name, TextColumn("{task.percentage:.0f} %"), columns[2]]
     with Bars(*columns, console=terminal) as bars:
         yield _SweepBars(bars, jobs, finished)
 
@@ -206,7 +206,7 @@ class _SweepBars:
 
     def __init__(self, bars: "Bars", jobs: int, finished: int) -> None:
         self.bars, self.jobs, self.done, self.failed = bars, jobs, finished, 0
-        self.whole = bars.add_task("jobs", total=jobs)
+        self.whole = bars.add_task("jobs", total=jobs, state="")
         self.tasks: dict[tuple[Path, int], TaskID] = {}
         self._show()
 

@@ -22,10 +22,20 @@ WRITTEN = {
     "augment": "set.npz",
     "train": "run/fold-0/model.npz",
     "train-2": "run/fold-1/model.npz",
+    "sweep": "sweep/small-original-seed0-network.hidden=20,10-evaluation.draws=3/fold-0/model.npz",
     "eval": "errors.csv",
+    "collect": "folds.csv",
+    "compare": "compared.csv",
+    "plot": "curves.svg",
+    "report": "report.html",
     "predict": "energies.csv",
     "convert": "mine.npz",
 }
+PRINTERS = {"eval", "predict", "collect", "compare"}  # print what they are not told to write
+READERS = {*PRINTERS, "plot", "report"}  # of trained runs
+TRAINERS = {"train", "train-2", "sweep"}
+TALKERS = {"download", "augment", "eval", "predict", "convert", *TRAINERS}  # have something to be quiet about
+SWEEP = "base: {split: {folds: [0, 1]}}\ngrid: {variant: [original, corrected]}"
 MOLECULES = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
 
 
@@ -35,8 +45,9 @@ def arguments(command, server, quick_flags, tmp_path):
 
     def make(name, place="."):
         trained = ["train", *quick_flags, "--out"]
-        if name in {"eval", "predict"}:
+        if name in READERS:
             command(*trained, f"{place}/trained", "--fold", "0")
+        (tmp_path / place / "sweep.yaml").write_text(SWEEP)
         if name in {"predict", "convert"}:
             (tmp_path / place / "water.xyz").write_text(MOLECULES)
         water = f"{place}/water.xyz"
@@ -47,6 +58,11 @@ def arguments(command, server, quick_flags, tmp_path):
             "augment": ["augment", "--output", f"{place}/set.npz"],
             "train": [*trained, f"{place}/run", "--fold", "0"],
             "train-2": [*trained, f"{place}/run", "--fold", "0", "--fold", "1", "--jobs", "2"],
+            "sweep": ["sweep", f"{place}/sweep.yaml", *quick_flags, "--out", f"{place}/sweep"],
+            "collect": ["collect", f"{place}/trained", "--format", "csv", "--output", f"{place}/folds.csv"],
+            "compare": ["compare", f"{place}/trained", "--format", "csv", "--output", f"{place}/compared.csv"],
+            "plot": ["plot", f"{place}/trained", "--kind", "curves", "--output", f"{place}/curves.svg"],
+            "report": ["report", f"{place}/trained", "--output", f"{place}/report.html"],
             "eval": ["eval", f"{place}/trained", "--format", "csv", "--output", f"{place}/errors.csv"],
             "predict": ["predict", f"{place}/trained", water, "--format", "csv", "--output", f"{place}/energies.csv"],
             "convert": ["convert", water, "--energy-key", "energy", "--count", "2", "--output", f"{place}/mine.npz"],
@@ -75,10 +91,10 @@ def assert_one_sentence(done, start):
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-@pytest.mark.parametrize("name", ["download", "split", "augment", "eval", "predict", "convert"])
+@pytest.mark.parametrize("name", [name for name in WRITTEN if name not in TRAINERS])
 def test_a_full_disk_is_one_sentence_and_what_was_there_stays(command, arguments, tmp_path, name):
     args = arguments(name)
-    force = ["--force"] if name == "download" else ["--quiet"] * (name != "split")
+    force = ["--force"] if name == "download" else ["--quiet"] * (name in TALKERS)
     (tmp_path / WRITTEN[name]).write_text("before")
     before = tree(tmp_path)
     done = command(*args, *force, limit=(resource.RLIMIT_FSIZE, 50), status=1)
@@ -107,27 +123,27 @@ def test_a_run_on_a_full_disk_goes_on_to_the_same_bits_when_there_is_room(comman
 @pytest.mark.parametrize("name", ["info", *WRITTEN])
 def test_a_full_standard_output_is_one_sentence_and_the_work_is_done(command, arguments, tmp_path, name):
     args = arguments(name)
-    if name in {"eval", "predict"}:
+    if name in PRINTERS:
         args = args[: args.index("--output")]
     with Path("/dev/full").open("w") as full:
-        quiet = ["--quiet"] * (name not in {"info", "split"})
+        quiet = ["--quiet"] * (name in TALKERS)
         done = command(*args, *quiet, stdout=full, status=1, PYTHONUNBUFFERED=None)
     assert_one_sentence(done, "standard output: No space left on device")
-    assert name in {"info", "eval", "predict"} or (tmp_path / WRITTEN[name]).exists()
+    assert name in {"info", *PRINTERS} or (tmp_path / WRITTEN[name]).exists()
 
 
 @pytest.mark.parametrize("name", ["info", *WRITTEN])
 def test_a_reader_that_has_had_enough_is_no_error_to_tell_and_the_work_is_done(command, arguments, tmp_path, mat, name):
     args = arguments(name)
-    if name in {"eval", "predict"}:
+    if name in PRINTERS:
         args = args[: args.index("--output")]
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as closed:
-        quiet = ["--quiet"] * (name not in {"info", "split"})
+        quiet = ["--quiet"] * (name in TALKERS)
         done = command(*args, *quiet, stdout=closed, status=1, PYTHONUNBUFFERED=None)
     assert done.stderr == ""
-    assert name in {"info", "eval", "predict"} or (tmp_path / WRITTEN[name]).exists()
+    assert name in {"info", *PRINTERS} or (tmp_path / WRITTEN[name]).exists()
     again = subprocess.run(
         [qm7_path(), *args, *["--force"] * (name == "download")],
         cwd=tmp_path,
@@ -167,13 +183,13 @@ def test_a_read_only_directory_is_one_sentence(command, arguments, tmp_path, nam
     before = without_a_root_s_rights()
     place = tmp_path / "place"
     place.mkdir()
-    args = [*arguments(name, "place"), *["--quiet"] * (name != "split")]
+    args = [*arguments(name, "place"), *["--quiet"] * (name in TALKERS)]
     place.chmod(0o555)
     done = command(*args, before=before, status=1)
     place.chmod(0o755)
-    what = "make the directory" if name.startswith("train") else "write"
+    what = "make the directory" if name in TRAINERS else "write"
     assert_one_sentence(done, f"cannot {what} place/")
-    assert {path.name for path in place.iterdir()} <= {"trained", "water.xyz"}
+    assert {path.name for path in place.iterdir()} <= {"trained", "water.xyz", "sweep.yaml"}
 
 
 def test_a_read_only_run_can_be_evaluated_and_is_not_trained(command, arguments, tmp_path):
@@ -196,8 +212,9 @@ def test_a_read_only_run_can_be_evaluated_and_is_not_trained(command, arguments,
 def test_few_file_descriptors_are_enough_or_one_sentence_a_fold(command, arguments, tmp_path, name):
     args = arguments(name)
     endings = set()
-    for number in (5, 8, 12, 16) if name == "train-2" else (5, 7):
+    for number in (5, 8, 12, 16) if name in {"train-2", "sweep"} else (5, 7):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        shutil.rmtree(tmp_path / "sweep", ignore_errors=True)
         try:
             command(*args, limit=(resource.RLIMIT_NOFILE, number))
             endings.add("good")
@@ -206,10 +223,10 @@ def test_few_file_descriptors_are_enough_or_one_sentence_a_fold(command, argumen
             sentences = [line for line in done.stderr.splitlines() if line.startswith("qm7: ")]
             assert sentences
             assert all("Too many open files" in sentence for sentence in sentences)
-            assert not [line for line in done.stderr.splitlines() if not line.startswith(("qm7: ", "fold "))]
+            assert not [line for line in done.stderr.splitlines() if not re.match("qm7: |fold |[1-4] of 4", line)]
             endings.add("refused")
     assert "good" in endings
-    assert (name == "train-2") <= ("refused" in endings)
+    assert (name in {"train-2", "sweep"}) <= ("refused" in endings)
     command(*args)
 
 
@@ -219,9 +236,9 @@ def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command,
     (tmp_path / place).mkdir()
     shutil.copy(mat, tmp_path / place / "kleine ä.mat")
     args = arguments(name, place)
-    data = [] if name in {"download", "predict", "convert"} else ["--data", f"{place}/kleine ä.mat"]
+    data = [] if name in {"download", "convert", *READERS} - {"eval"} else ["--data", f"{place}/kleine ä.mat"]
     done = command(*args, *data, HOME=None, TMPDIR="/nowhere", LC_ALL="C", QM7_DATA=None)
-    assert name == "info" or (tmp_path / place / WRITTEN[name]).exists()
+    assert name == "info" or (tmp_path / place / WRITTEN[name].replace("small", "kleine ä")).exists()
     if name == "train":
         command("train", "--config", f"{place}/run/config.yaml", "--out", "again", HOME="/nowhere")
         assert bits(tmp_path / "again") == bits(tmp_path / place / "run")
@@ -259,7 +276,7 @@ def test_a_clock_that_goes_back_changes_nothing(command, arguments, tmp_path, na
 @pytest.mark.parametrize("name", ["info", *WRITTEN])
 def test_on_a_terminal_of_40_columns_nothing_is_cut(arguments, tmp_path, mat, name):
     args = arguments(name)
-    if name in {"eval", "predict"}:
+    if name in PRINTERS:
         args = args[: args.index("--format")]
     line = "stty cols 40; exec " + " ".join(f"'{part}'" for part in [qm7_path(), *args])
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
@@ -275,7 +292,16 @@ def test_on_a_terminal_of_40_columns_nothing_is_cut(arguments, tmp_path, mat, na
     )
     assert "…" not in done.stdout
     assert "..." not in done.stdout
-    shown = {"info": "SHA-256", "eval": "MAE", "predict": "energy", "train": "results.yaml", "train-2": "results.yaml"}
+    shown = {
+        "info": "SHA-256",
+        "eval": "MAE",
+        "predict": "energy",
+        "collect": "MAE",
+        "compare": "MAE",
+        "sweep": "MAE",
+        "train": "results.yaml",
+        "train-2": "results.yaml",
+    }
     assert shown.get(name, WRITTEN.get(name)) in done.stdout
 
 

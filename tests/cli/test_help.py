@@ -6,7 +6,22 @@ import pytest
 
 import qm7cli
 
-COMMANDS = ["download", "info", "split", "augment", "train", "eval", "predict", "convert"]
+COMMANDS = [
+    "download",
+    "info",
+    "split",
+    "augment",
+    "train",
+    "sweep",
+    "eval",
+    "collect",
+    "compare",
+    "plot",
+    "report",
+    "predict",
+    "convert",
+]
+READERS = {"collect", "compare", "plot", "report"}  # of results: they need no data set and say nothing else
 
 
 def test_the_version_is_that_of_the_package(command):
@@ -22,8 +37,8 @@ def test_without_a_command_the_help_lists_them(command):
 def test_the_help_of_each_command_has_an_example_and_the_common_options(command, name):
     text = command(name, "--help").stdout
     assert re.search(rf"Example: qm7 {name} ", text)
-    assert ("--data" in text) == (name not in {"download", "predict", "convert"})
-    assert ("--quiet" in text) == (name != "split")  # which has nothing to be quiet about
+    assert ("--data" in text) == (name not in {"download", "predict", "convert"} | READERS)
+    assert ("--quiet" in text) == (name not in {"split"} | READERS)  # which have nothing to be quiet about
     assert "--debug" in text
 
 
@@ -43,6 +58,12 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
         (["augment", "--output", "x.npz", "--noise", "-1"], "'--noise'"),
         (["split", "folds.yaml"], "folds.yaml"),
         (["eval", "run", "--format", "xml"], "'--format'"),
+        (["collect"], "RUN"),
+        (["compare", "run", "--format", "xml"], "'--format'"),
+        (["sweep"], "FILE"),
+        (["sweep", "x.yaml", "--executor", "slurm"], "'--executor'"),
+        (["plot", "run", "--kind", "pie", "--output", "x.png"], "'--kind'"),
+        (["report", "run"], "'--output'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(command, arguments, message):

@@ -1,0 +1,89 @@
+"""collect and compare as commands: formats, and what goes where."""
+
+import csv
+import io
+import json
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def runs(command, quick_flags):
+    """Three variants of two folds."""
+    for variant in ("no-prebias", "original", "corrected"):
+        command("train", *quick_flags, "--variant", variant, "--fold", 0, "--fold", 2, "--out", f"runs/{variant}")
+    return "runs"
+
+
+@pytest.mark.parametrize("name", ["collect", "compare"])
+def test_every_format_tells_the_same(command, runs, tmp_path, name):
+    read = {form: command(name, runs, "--format", form).stdout for form in ("csv", "json", "yaml")}
+    records = {
+        "json": json.loads(read["json"]),
+        "yaml": yaml.safe_load(read["yaml"]),
+        "csv": list(csv.DictReader(io.StringIO(read["csv"]))),
+    }
+    if name == "compare":
+        assert records["json"]["notes"] == records["yaml"]["notes"] == []
+        records |= {form: records[form]["groups"] for form in ("json", "yaml")}
+    assert records["json"] == records["yaml"]
+    assert [
+        {key: "" if value is None else str(value) for key, value in record.items()} for record in records["json"]
+    ] == (records["csv"])
+    assert len(records["json"]) == {"collect": 6, "compare": 3}[name]
+    for form in ("table", "markdown", "latex"):
+        text = command(name, runs, "--format", form).stdout
+        for record in records["json"]:
+            mae = record["mae" if name == "collect" else "mae_mean"]
+            assert f"{mae:.2f}" in text
+        command(name, runs, "--format", form, "--output", "file.txt")
+        assert (tmp_path / "file.txt").read_text() == text
+    markdown = command(name, runs, "--format", "markdown").stdout.splitlines()
+    assert len({line.count(" | ") for line in markdown if line.startswith("|")}) == 1
+    latex = command(name, runs, "--format", "latex").stdout
+    assert len({line.count(" & ") for line in latex.splitlines() if line.endswith(r"\\")}) == 1
+
+
+def test_the_verdict_stands_under_the_table_and_in_the_records(command, runs):
+    table = command("compare", runs).stdout.splitlines()
+    assert [line.split()[0] for line in table[:4]] == ["variant", "original", "corrected", "no-prebias"]
+    plain = yaml.safe_load(command("compare", runs, "--format", "yaml").stdout)
+    assert table[4:] == [f"{record['verdict']}." for record in plain["groups"][1:]]
+    assert [line.split(" is ")[0] for line in table[4:]] == ["corrected", "no-prebias"]
+    chosen = command("compare", runs, "--baseline", "runs/corrected", "--by", "variant").stdout.splitlines()
+    assert chosen[4].startswith("original is ")
+
+
+def test_what_is_to_be_known_of_a_comparison_is_always_told(command, runs, quick_flags):
+    command(
+        "train", *quick_flags, "--iterations", 310, "--fold", 2, "--variant", "corrected", "--out", "runs/corrected"
+    )
+    told = "corrected and original were trained for different lengths, 300 and 310 iterations"
+    for form in ("table", "markdown", "json", "yaml"):
+        assert told in command("compare", runs, "--format", form).stdout
+    for form in ("csv", "latex"):
+        assert command("compare", runs, "--format", form).stderr == f"{told}\n"
+
+
+def test_one_group_has_figures_and_no_verdict(command, runs):
+    table = command("compare", f"{runs}/original").stdout.splitlines()
+    assert len(table) == 2
+    assert table[1].startswith("all runs")
+
+
+def test_numbers_are_to_the_right_and_names_escaped(command, runs, tmp_path):
+    (tmp_path / runs).rename(tmp_path / "a|b_c%")
+    markdown = command("collect", "a|b_c%", "--format", "markdown").stdout
+    assert r"a\|b_c%/original" in markdown
+    latex = command("collect", "a|b_c%", "--format", "latex").stdout
+    assert r"a|b\_c\%/original" in latex
+    lines = command("collect", "a|b_c%").stdout.splitlines()
+    assert len({len(line) for line in lines}) == 1  # all lines end with a number
+
+
+def test_a_directory_without_runs_is_one_sentence(command, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("collect", "compare"):
+        done = command(name, "empty", status=1)
+        assert done.stderr == "qm7: empty is no run, and there is none below it: there is no results.yaml\n"
