@@ -1,7 +1,8 @@
 """Jobs on a Dask cluster, whose workers write to the shared file system and return small records.
 
-Dask gives the job of a worker that it has lost to another, which goes on from the last checkpoint. A job whose task
-is no longer wanted, because it was cancelled or because the client is no more, writes its checkpoint and ends.
+Dask gives the job of a worker that it has lost to another, which goes on from the last checkpoint. A job whose worker
+is asked to end, or whose task is no longer wanted because it was cancelled or the client is no more, writes its
+checkpoint and ends; in the former case another worker goes on.
 """
 
 import functools
@@ -18,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from qm7cli.config import SCHEMES
 from qm7cli.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.errors import BusyError, QM7Error
-from qm7cli.jobs import Job, LostError, Outcome, Report, do_job
+from qm7cli.jobs import Job, Outcome, Report, do_job
 from qm7cli.results import FoldResult
 from qm7cli.training import Progress
 
@@ -106,7 +107,7 @@ class DaskExecutor:
 
 def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     """Do a job in a thread of a Dask worker."""
-    from distributed import Status, get_worker  # noqa: PLC0415 - an extra
+    from distributed import Reschedule, Status, get_worker  # noqa: PLC0415 - an extra
 
     threadpool_limits(1)  # of the whole process, for good: threads of a worker that come and go must not change it
     worker = get_worker()
@@ -115,7 +116,7 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
 
     def stopped() -> bool:
         task = worker.state.tasks.get(key)
-        return task is None or task.state == "cancelled" or worker.status != Status.running
+        return task is None or task.state == "cancelled" or worker.status not in {Status.running, Status.paused}
 
     def report(progress: Progress) -> None:
         nonlocal told
@@ -136,7 +137,7 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     finally:
         worker.log_event(topic, (number,))
     if isinstance(outcome, FoldResult) and outcome.status == "partial":
-        raise LostError("its worker was asked to stop")
+        raise Reschedule  # to a worker that is not about to end
     return outcome
 
 
