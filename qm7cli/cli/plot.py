@@ -1,0 +1,41 @@
+"""`qm7 plot`: pictures of runs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from qm7cli.cli.collect import Runs
+from qm7cli.cli.common import Debug
+
+
+def plot(
+    runs: Runs,
+    kind: Annotated[
+        Literal["curves", "parity", "errors", "folds"],
+        typer.Option(help="Test MAE on the way, predicted against true energies, errors, or folds side by side."),
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="FILE.png|FILE.svg|FILE.pdf", help="Where to write; the ending is the format.")
+    ],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a picture of runs, as wide as a column of a paper: 85 mm.
+
+    Groups of runs are made as by qm7 compare. Needs matplotlib: pip install 'qm7cli[plots]'
+
+    Example: qm7 plot runs/variants --kind curves --output curves.pdf
+    """
+    from qm7cli.collect import find_runs
+    from qm7cli.compare import compare
+    from qm7cli.plots import KINDS, ending, save
+
+    ending(output)
+    save(KINDS[kind](compare(find_runs(runs), by or ())), output)
+    print(output)

@@ -1,0 +1,42 @@
+"""`qm7 report`: a comparison of runs as a page for a browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qm7cli.cli.collect import Runs
+from qm7cli.cli.common import Debug
+from qm7cli.cli.compare import comparison_table
+
+
+def report(
+    runs: Runs,
+    output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|KEY=VALUE", help="Group to compare with. Without: that of the default settings."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
+
+    The page needs no other file and no network, and prints on A4. Needs matplotlib: pip install 'qm7cli[plots]'
+
+    Example: qm7 report runs/variants --output report.html
+    """
+    from qm7cli.collect import find_runs
+    from qm7cli.compare import compare
+    from qm7cli.files import write_text
+    from qm7cli.report import report as reported
+
+    found = find_runs(runs)
+    comparison = compare(found, by or (), baseline)
+    write_text(output, reported(comparison, found, comparison_table(comparison)))
+    print(output)

@@ -1,0 +1,105 @@
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import QUICK
+from qm7cli.config import resolve
+from qm7cli.runner import train_run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, small):
+    """Runs of three variants on two folds; to be read only."""
+    path = tmp_path_factory.mktemp("runs")
+    for variant in ("original", "corrected", "no-prebias"):
+        train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
+    return path
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Opens a page in a browser without a window, and gives what it prints and says."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((path for name in names if (path := shutil.which(name))), None)
+    if program is None:
+        pytest.skip(f"no browser is installed: none of {', '.join(names)}")
+
+    def open_page(page, *options):
+        flags = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0")
+        profile = f"--user-data-dir={tmp_path / 'profile'}"
+        return subprocess.run(
+            [program, *flags, profile, *options, page.as_uri()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+
+    return open_page
+
+
+@pytest.fixture
+def page(command, trained, tmp_path):
+    """The page of the runs."""
+    done = command("report", trained, "--output", "report.html")
+    assert (done.stdout, done.stderr) == ("report.html\n", "")
+    return tmp_path / "report.html"
+
+
+def test_a_browser_shows_the_tables_and_the_pictures_without_a_complaint(browser, page):
+    shown = browser(page, "--dump-dom")
+    assert shown.stdout.count("<table>") == 4
+    assert shown.stdout.count("<svg ") == 4
+    for variant in ("original", "corrected", "no-prebias"):
+        assert f">{variant}</td>" in shown.stdout
+    assert "CONSOLE" not in shown.stderr
+
+
+def test_a_complaint_would_be_heard(browser, tmp_path):
+    (tmp_path / "bad.html").write_text("<script>nowhere()</script>")
+    assert "CONSOLE" in browser(tmp_path / "bad.html", "--dump-dom").stderr
+
+
+def test_a_browser_prints_it(browser, page, tmp_path):
+    browser(page, f"--print-to-pdf={tmp_path / 'report.pdf'}")
+    content = (tmp_path / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type /Page\b", content)) in range(2, 5)
+
+
+def test_the_baseline_and_the_groups_can_be_chosen(command, trained, tmp_path):
+    command("report", trained, "--output", "x.html", "--baseline", "variant=corrected", "--by", "variant")
+    text = (tmp_path / "x.html").read_text()
+    assert re.findall(r"<p>([\w-]+) is [\d.]+ kcal/mol (?:better|worse) than ([\w-]+) ", text) == [
+        ("original", "corrected"),
+        ("no-prebias", "corrected"),
+    ]
+    message = command("report", trained, "--output", "x.html", "--baseline", "variant=none", status=1).stderr
+    assert message.startswith("qm7: the baseline variant=none is in no group")
+
+
+def test_runs_with_odd_names_are_shown_as_they_are(command, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "<b>&")
+    command("report", "<b>&", "--output", "x.html")
+    text = (tmp_path / "x.html").read_text()
+    assert "<td>&lt;b&gt;&amp;/original</td>" in text
+    assert "<b>" not in text
+
+
+def test_what_was_there_stays_when_it_fails(command, page, trained, tmp_path):
+    before = page.read_bytes()
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path/matplotlib.py").write_text("raise ImportError('none here')")
+    arguments = ("report", trained, "--output", "report.html")
+    done = command(*arguments, PYTHONPATH=str(tmp_path / "path"), status=1)
+    assert done.stderr == "qm7: pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'\n"
+    assert command("report", "nowhere", "--output", "report.html", status=1).stderr.startswith("qm7: nowhere is no run")
+    assert page.read_bytes() == before
+    assert "'--output'" in command("report", "nowhere", status=2).stderr
+
+
+def test_the_same_runs_give_the_same_bytes(command, page, trained, tmp_path):
+    command("report", trained, "--output", "again.html", PYTHONHASHSEED="1")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
