@@ -1,4 +1,4 @@
-"""Seconds and memory of whole commands: start-up, evaluation, and two folds at once against one after the other.
+"""Seconds and memory of whole commands: start-up, evaluation, jobs, two folds at once against one after the other.
 
     QM7_DATA=/path/to/qm7.mat python benchmarks/commands.py
 
@@ -12,6 +12,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from qm7cli import dataset
+from qm7cli.config import resolve
+from qm7cli.jobs import Job
+from qm7cli.processes import ProcessExecutor
+from qm7cli.run_directory import open_run
 
 RUNS = 5
 PAIRS = 3
@@ -37,6 +43,22 @@ def figure(name: str, *arguments: str) -> None:
     print(f"{name:62}{seconds:7.2f} s{megabytes:6.0f} MB")
 
 
+def job_overhead(folder: Path) -> None:
+    """Print the seconds from giving a worker a job of one iteration to its outcome, for its first job and others."""
+    data = dataset.load(dataset.locate(None))
+    seconds = []
+    with ProcessExecutor(1, lambda _: None) as executor:
+        for seed in range(1 + RUNS):
+            experiment = resolve(None, ["training.iterations=1", "evaluation.draws=1"], {"seed": seed})
+            job = Job(folder / f"job-{seed}", experiment, 0)
+            open_run(job.run, experiment, [0], data, overwrite=False)
+            start = time.perf_counter()
+            executor.submit(job, data).result()
+            seconds.append(time.perf_counter() - start)
+    first, others = seconds[0], statistics.median(seconds[1:])
+    print(f"a job of 1 iteration, 1 draw: on a new worker {first:.2f} s, on a warm one {others:.2f} s")
+
+
 def main() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
@@ -54,6 +76,7 @@ def main() -> None:
             trained,
         )
         figure("eval of fold 0, 10 draws", "eval", "--quiet", trained)
+        job_overhead(Path(folder))
         two = (*train, "--fold", "1", "--iterations", "10000")
         pairs = [[run(*two, "--jobs", str(jobs), "--out", f"{folder}/two")[0] for jobs in (1, 2)] for _ in range(PAIRS)]
         alone, beside = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))

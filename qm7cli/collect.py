@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from pydantic import BaseModel, ValidationError
+
 from qm7cli.config import Experiment, validate
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten
-from qm7cli.results import read_results
+from qm7cli.results import FoldResult, read_results
 
 FOLD_COLUMNS: Final = ("fold", "status", "iterations", "mae", "rmse", "train_mae", "train_rmse", "seconds")
 
@@ -27,6 +29,21 @@ class Run(NamedTuple):
         del settings["split.folds"]
         scheme = Path(settings["split.scheme"]).name  # of a file, wherever it lies
         return settings | {"data": self.results["dataset"]["name"], "split.scheme": scheme}
+
+
+class DatasetRecord(BaseModel):
+    """What a run's results tell of its data set, as far as it is used here."""
+
+    name: str
+    sha256: str
+
+
+class Results(BaseModel):
+    """What is used here of a ``results.yaml``, beside the configuration."""
+
+    dataset: DatasetRecord
+    folds: list[FoldResult]
+    environment: dict[str, Any]
 
 
 def find_runs(paths: Iterable[Path]) -> list[Run]:
@@ -48,12 +65,13 @@ def find_runs(paths: Iterable[Path]) -> list[Run]:
 
 
 def _read(run: Path) -> Run:
-    results = read_results(run)
+    path, results = run / "results.yaml", read_results(run)
+    experiment = validate(results.get("config"), f"{path}: config: ")
     try:
-        experiment = validate(results["config"], f"{run}/results.yaml: config: ")
-        _ = results["dataset"]["name"], results["dataset"]["sha256"], [fold["fold"] for fold in results["folds"]]
-    except (KeyError, TypeError) as error:
-        raise QM7Error(f"{run}/results.yaml is damaged: {error}") from error
+        Results.model_validate(results)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise QM7Error(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     return Run(run, experiment, results)
 
 

@@ -62,15 +62,15 @@ class Difference(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Runs that agree in the settings that make the groups, compared with the baseline unless they are it."""
+    """Runs that agree in the settings that make the groups; the baseline has no difference and no verdict."""
 
     name: str
     settings: dict[str, Any]
     folds: dict[Key, FoldOf]
     mae: Statistics | None
     rmse: Statistics | None
-    difference: Difference | None
-    verdict: str
+    difference: Difference | None = None
+    verdict: str = ""
 
 
 class Comparison(NamedTuple):
@@ -82,11 +82,13 @@ class Comparison(NamedTuple):
     @property
     def sentences(self) -> list[str]:
         """The verdict on each group but the baseline, and the notes."""
-        verdicts = [group.verdict for group in self.groups if group.verdict != "baseline"]
+        verdicts = [group.verdict for group in self.groups if group.verdict]
         return [f"{sentence}." for sentence in (*verdicts, *self.notes)]
 
 
-def compare(runs: Sequence[Run], by: Sequence[str] = (), baseline: str | None = None) -> Comparison:
+def compare(
+    runs: Sequence[Run], by: Sequence[str] = (), baseline: str | None = None, *, paired: bool = True
+) -> Comparison:
     """Group runs and compare each group with a baseline.
 
     Parameters
@@ -97,6 +99,8 @@ def compare(runs: Sequence[Run], by: Sequence[str] = (), baseline: str | None = 
         Settings, by dotted key, that make the groups; without, all in which the runs differ but the seed.
     baseline : str, optional
         A run's directory or ``KEY=VALUE``; without, the group of default settings, or the first.
+    paired : bool
+        Whether differences are worked out, which takes a while; else groups have none, and no verdict.
 
     Raises
     ------
@@ -116,8 +120,13 @@ def compare(runs: Sequence[Run], by: Sequence[str] = (), baseline: str | None = 
         name = _name({key: run.settings[key] for key in by})
         values[name] = {key: run.settings[key] for key in by}
         _add_folds(members.setdefault(name, {}), run, rest, notes)
-    base = _baseline(values, members, baseline)
-    groups = [_group(name, values[name], members[name], base, members[base], notes) for name in members]
+    groups = [
+        Group(name, values[name], folds, _statistics(folds, "mae"), _statistics(folds, "rmse"))
+        for name, folds in members.items()
+    ]
+    if paired:
+        base = _baseline(groups, baseline)
+        groups = [group if group is base else _compared(group, base, notes) for group in groups]
     return Comparison(groups, notes)
 
 
@@ -154,49 +163,42 @@ def _name(settings: dict[str, Any]) -> str:
     return ", ".join(parts) or "all runs"
 
 
-def _baseline(values: dict[str, dict[str, Any]], members: dict[str, dict[Key, FoldOf]], wanted: str | None) -> str:
-    """Return the name of the group that is the baseline."""
+def _baseline(groups: Sequence[Group], wanted: str | None) -> Group:
+    """Return the group that is the baseline."""
     if wanted is None:
         defaults = dict(flatten(Experiment().model_dump(mode="json")))
-        usual = [name for name in values if all(values[name][key] == defaults[key] for key in values[name])]
-        return (usual or list(values))[0]
+        usual = [group for group in groups if all(defaults[key] == value for key, value in group.settings.items())]
+        return (usual or groups)[0]
     key, equals, text = wanted.partition("=")
     if equals and not Path(wanted).exists():
-        fitting = [name for name in values if str(values[name].get(key)) == text]
+        fitting = [group for group in groups if str(group.settings.get(key)) == text]
     else:
         place = Path(wanted).resolve()
-        fitting = [name for name in values if any(fold.run.path.resolve() == place for fold in members[name].values())]
+        fitting = [group for group in groups if place in {fold.run.path.resolve() for fold in group.folds.values()}]
     if len(fitting) != 1:
-        raise QM7Error(f"the baseline {wanted} is {'in no group' if not fitting else 'in several groups'}; there are: "
-                       + "; ".join(values))  # fmt: skip
+        where = "in several groups" if fitting else "in no group"
+        raise QM7Error(f"the baseline {wanted} is {where}; there are: {'; '.join(group.name for group in groups)}")
     return fitting[0]
 
 
-def _group(
-    name: str,
-    settings: dict[str, Any],
-    folds: dict[Key, FoldOf],
-    base: str,
-    base_folds: dict[Key, FoldOf],
-    notes: list[str],
-) -> Group:
-    mae, rmse = (_statistics(folds, metric) for metric in ("mae", "rmse"))
-    if name == base:
-        return Group(name, settings, folds, mae, rmse, None, "baseline")
-    keys = [key for key in folds if key in base_folds]
-    lonely = len(folds) + len(base_folds) - 2 * len(keys)
-    if keys and lonely:
-        notes.append(f"{lonely} folds of {name} and {base} have no counterpart in the other and are not compared")
-    lengths = {fold.record["iterations"] for key in keys for fold in (folds[key], base_folds[key])}
+def _compared(group: Group, base: Group, notes: list[str]) -> Group:
+    """Return a group with its difference from the baseline and the verdict."""
+    keys = [key for key in group.folds if key in base.folds]
+    pairs = [(group.folds[key], base.folds[key]) for key in keys]
+    lonely = len(group.folds) + len(base.folds) - 2 * len(pairs)
+    if pairs and lonely:
+        notes.append(
+            f"{lonely} folds of {group.name} and {base.name} have no counterpart in the other and are left out"
+        )
+    lengths = {fold.record["iterations"] for pair in pairs for fold in pair}
     if len(lengths) > 1:
         told = " and ".join(map(str, sorted(lengths)))
-        notes.append(f"{name} and {base} were trained for different lengths, {told} iterations")
+        notes.append(f"{group.name} and {base.name} were trained for different lengths, {told} iterations")
     try:
-        difference = paired_difference([_Pair.read(folds[key], base_folds[key]) for key in keys])
-        verdict = _verdict(name, base, difference)
+        difference = paired_difference([_Pair.read(*pair) for pair in pairs])
     except QM7Error as error:
-        difference, verdict = None, f"{name} cannot be compared with {base}: {error}"
-    return Group(name, settings, folds, mae, rmse, difference, verdict)
+        return group._replace(verdict=f"{group.name} cannot be compared with {base.name}: {error}")
+    return group._replace(difference=difference, verdict=_verdict(group.name, base.name, difference))
 
 
 def _statistics(folds: dict[Key, FoldOf], metric: str) -> Statistics | None:
@@ -245,11 +247,14 @@ def read_predictions(fold: FoldOf) -> NDArray[np.float64]:
     """
     path = fold_directory(fold.run.path, fold.record["fold"]) / "predictions.csv"
     try:
-        table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=(0, 1, 2), ndmin=2)
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
+        table = np.loadtxt(lines, delimiter=",", usecols=(0, 1, 2), ndmin=2) if lines else np.empty((0, 3))
     except FileNotFoundError as error:
         raise QM7Error(f"{path} is missing") from error
     except (OSError, ValueError, IndexError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
+    if not len(table) or not np.isfinite(table).all():
+        raise QM7Error(f"{path} is damaged: it lacks predictions")
     return table.T  # (3, molecules)
 
 

@@ -11,9 +11,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from qm7cli.checkpoint import load_model
 from qm7cli.config import read_experiment
@@ -41,6 +41,12 @@ class FoldResult(BaseModel):
     iterations: int
     seconds: float
     reason: str | None = None
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.status == "complete" and None in {self.mae, self.rmse}:
+            raise ValueError("a complete fold has a mae and an rmse")
+        return self
 
     def record(self) -> dict[str, Any]:
         """Return the fields as plain values; `reason` only where there is one."""

@@ -141,12 +141,21 @@ def open_runs(work: Sequence[tuple[Job, Dataset]]) -> None:
         open_run(run, job.experiment, folds[run], dataset, overwrite=False)
 
 
-def is_finished(job: Job) -> bool:
-    """Say whether there is nothing left to do for a job; raises QM7Error if its result is damaged."""
+def standing(job: Job) -> tuple[str, int]:
+    """Return a job's status, ``new``, ``partial``, ``diverged`` or ``finished``, and the iterations that are done.
+
+    Raises
+    ------
+    QM7Error
+        If its result is damaged.
+    """
     result = read_fold(job.run, job.fold)
-    return (
-        result is not None and result.status == "complete" and result.iterations == job.experiment.training.iterations
-    )
+    if result is None:
+        return "new", 0
+    if result.status != "complete":
+        return result.status, result.iterations
+    done = result.iterations == job.experiment.training.iterations
+    return "finished" if done else "partial", result.iterations
 
 
 def do_logged(

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,31 @@ def command(tmp_path, mat):
 
 
 @pytest.fixture
+def background(tmp_path, mat):
+    """Starts the installed qm7 as `command` does, in a process group of its own that is killed at the end."""
+    started = []
+
+    def start(*args):
+        process = subprocess.Popen(
+            [qm7_path(), *map(str, args)],
+            cwd=tmp_path,
+            env={**os.environ, "QM7_DATA": str(mat)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
 def quick_flags():
     """The flags of a quick training."""
     return [part for assignment in QUICK for part in ("--set", assignment)]
@@ -124,6 +150,28 @@ def pytest_terminal_summary(terminalreporter):
         for name, line in getattr(report, "user_properties", []):
             if name == "said" and report.when == "call":
                 terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {line}")
+
+
+def wait_for(condition, process=None):
+    """Wait until a condition holds; it must within a minute, and while the process runs."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def children(process):
+    """Return the ids and the command lines of the processes that a process has started."""
+    listing = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]
+    listed = subprocess.run(listing, capture_output=True, text=True, check=False)
+    return {int(pid): args for pid, args in (line.split(None, 1) for line in listed.stdout.splitlines())}
+
+
+def bits(directory):
+    """Return the bytes below a directory that do not tell the time."""
+    names = ("model.npz", "predictions.csv", "config.yaml")
+    return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
 
 
 def qm7_path():

@@ -51,7 +51,16 @@ def test_there_is_a_record_for_every_fold_with_the_digits_of_the_results(runs):
 def test_damaged_results_are_named(runs):
     path = runs / "many/a/results.yaml"
     results = yaml.safe_load(path.read_text())
-    for damage in ({"config": None}, {"config": {"sede": 1}}, {"dataset": {}}, {"folds": [3]}):
+    for damage in (
+        {"config": None},
+        {"config": {"sede": 1}},
+        {"dataset": {}},
+        {"dataset": {"name": ["a"], "sha256": "b"}},
+        {"folds": [3]},
+        {"folds": [{"fold": 0, "status": "complete", "iterations": 5, "seconds": 1}]},
+        {"folds": [results["folds"][0] | {"mae": "good"}]},
+        {"environment": None},
+    ):
         path.write_text(yaml.safe_dump(results | damage))
         with pytest.raises(QM7Error, match=r"many/a/results.yaml"):
             find_runs([runs])

@@ -177,7 +177,7 @@ def test_the_baseline_is_chosen_by_value_or_by_run(trained):
     runs = find_runs([trained])
     for baseline in ("variant=corrected", str(trained / "corrected-1")):
         comparison = compare(runs, baseline=baseline)
-        assert {group.name: group.verdict for group in comparison.groups}["corrected"] == "baseline"
+        assert {group.name: group.verdict for group in comparison.groups}["corrected"] == ""
         assert comparison.groups[0].verdict.startswith("original is ")
     swapped = {group.name: group.difference for group in compare(runs).groups}["corrected"].mean
     assert comparison.groups[0].difference.mean == pytest.approx(-swapped)
@@ -223,7 +223,7 @@ def test_folds_that_are_not_complete_or_alone_are_left_out_and_told(runs):
     assert comparison.groups[1].difference.pairs == 2
     assert comparison.notes == [
         f"fold 3 of {runs}/corrected-0 is partial and left out",
-        "1 folds of corrected and original have no counterpart in the other and are not compared",
+        "1 folds of corrected and original have no counterpart in the other and are left out",
     ]
     agree(comparison.groups[1], separately(runs, "corrected", "original", (0,), (0, 1)))
 
@@ -264,9 +264,11 @@ def test_runs_without_a_common_fold_or_predictions_cannot_be_paired(runs):
     (runs / "no-prebias-0/fold-3/predictions.csv").unlink()
     comparison = compare(find_runs([runs / "original-0", runs / "no-prebias-0"]))
     assert comparison.groups[1].verdict.endswith("no-prebias-0/fold-3/predictions.csv is missing")
-    (runs / "no-prebias-0/fold-3/predictions.csv").write_text("molecule,target\n1,2\n")
-    comparison = compare(find_runs([runs / "original-0", runs / "no-prebias-0"]))
-    assert "no-prebias-0/fold-3/predictions.csv is damaged" in comparison.groups[1].verdict
+    header = "molecule,target,prediction,spread\n"
+    for text in ("molecule,target\n1,2\n", header, f"{header}1,-2,nan,\n", f"{header}1,-2,,\n", "\0"):
+        (runs / "no-prebias-0/fold-3/predictions.csv").write_text(text)
+        comparison = compare(find_runs([runs / "original-0", runs / "no-prebias-0"]))
+        assert "no-prebias-0/fold-3/predictions.csv is damaged" in comparison.groups[1].verdict
 
 
 def test_the_same_fold_twice_in_a_group_is_refused(runs):
@@ -291,7 +293,7 @@ def test_sizes_come_in_order_all_last_and_the_default_is_the_baseline(tmp_path, 
         train_run(Experiment.model_validate(tree), small, tmp_path / str(size))
     comparison = compare(find_runs([tmp_path]))
     assert [group.settings["split.train_size"] for group in comparison.groups] == [8, 24, None]
-    assert [group.verdict == "baseline" for group in comparison.groups] == [False, False, True]
+    assert [group.difference is None for group in comparison.groups] == [False, False, True]
     ratios = [12 / 8, 12 / 24]
     for group, ratio in zip(comparison.groups, ratios, strict=False):
         maes = [

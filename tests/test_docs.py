@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from conftest import children, wait_for
 from qm7cli.sweep import read_sweep
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -110,15 +110,8 @@ def test_the_slurm_script_survives_preemption_and_requeue(shell, tmp_path):
     task = {"SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_JOB_ID": "77"}  # corrected, fold 3
     fold = tmp_path / "runs/small-corrected-seed0/fold-3"
     process = shell(script, iterations=2000, **task)
-    deadline = time.monotonic() + 60
-    while not (fold / "history.csv").exists():  # an evaluation has been done
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    listing = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
-    )
-    os.kill(int(listing.stdout.split()[0]), signal.SIGTERM)  # what srun passes on
+    wait_for((fold / "history.csv").exists, process)  # an evaluation has been done
+    os.kill(next(iter(children(process))), signal.SIGTERM)  # what srun passes on
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert (tmp_path / "requeued").read_text() == "requeue 77_8\n"

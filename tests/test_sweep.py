@@ -6,7 +6,7 @@ import yaml
 from qm7cli.config import Experiment
 from qm7cli.errors import QM7Error
 from qm7cli.splits import make_folds, write_split
-from qm7cli.sweep import is_finished, log, log_file, plan, read_sweep
+from qm7cli.sweep import log, log_file, plan, read_sweep, standing
 
 
 @pytest.fixture
@@ -143,10 +143,10 @@ def test_a_job_is_finished_when_its_fold_has_all_iterations(written, tmp_path, m
     command("train", *quick_flags, "--out", "runs/small-original-seed0", "--fold", "1")
     work = plan(read_sweep(written("base: {split: {folds: [1, 3]}}"), ["training.iterations=300"], str(mat)), tmp_path)
     work = [(job._replace(run=tmp_path / "runs/small-original-seed0"), dataset) for job, dataset in work]
-    assert [is_finished(job) for job, _ in work] == [True, False]
+    assert [standing(job) for job, _ in work] == [("finished", 300), ("new", 0)]
     longer = work[0][0].experiment.training.model_copy(update={"iterations": 301})
     job = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": longer}))
-    assert not is_finished(job)
+    assert standing(job) == ("partial", 300)
 
 
 def test_a_log_that_cannot_be_written_is_no_reason_to_fail(tmp_path):

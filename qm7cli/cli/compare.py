@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     from qm7cli.compare import Comparison, Statistics
 
 
+By = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(metavar="RUN|KEY=VALUE", help="Group to compare with. Without: that of the default settings."),
+]
+
+
 def compare(
     runs: Runs,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="RUN|KEY=VALUE", help="Group to compare with. Without: that of the default settings."),
-    ] = None,
+    by: By = None,
+    baseline: Baseline = None,
     format_: TableFormatOption = TableFormat.TABLE,
     output: Output = None,
     debug: Debug = False,

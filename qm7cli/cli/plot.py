@@ -7,6 +7,7 @@ import typer
 
 from qm7cli.cli.collect import Runs
 from qm7cli.cli.common import Debug
+from qm7cli.cli.compare import By
 
 
 def plot(
@@ -18,12 +19,7 @@ def plot(
     output: Annotated[
         Path, typer.Option(metavar="FILE.png|FILE.svg|FILE.pdf", help="Where to write; the ending is the format.")
     ],
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."
-        ),
-    ] = None,
+    by: By = None,
     debug: Debug = False,
 ) -> None:
     """Draw a picture of runs, as wide as a column of a paper: 85 mm.
@@ -37,5 +33,5 @@ def plot(
     from qm7cli.plots import KINDS, ending, save
 
     ending(output)
-    save(KINDS[kind](compare(find_runs(runs), by or ())), output)
+    save(KINDS[kind](compare(find_runs(runs), by or (), paired=False)), output)
     print(output)

@@ -7,22 +7,14 @@ import typer
 
 from qm7cli.cli.collect import Runs
 from qm7cli.cli.common import Debug
-from qm7cli.cli.compare import comparison_table
+from qm7cli.cli.compare import Baseline, By, comparison_table
 
 
 def report(
     runs: Runs,
     output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="RUN|KEY=VALUE", help="Group to compare with. Without: that of the default settings."),
-    ] = None,
+    by: By = None,
+    baseline: Baseline = None,
     debug: Debug = False,
 ) -> None:
     """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.

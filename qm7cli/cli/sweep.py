@@ -68,7 +68,7 @@ def sweep(
     with stop_on_signals() as stop:
         from qm7cli.cli.progress import show_sweep
         from qm7cli.errors import QM7Error
-        from qm7cli.sweep import do_logged, is_finished, log_progress, open_runs, plan, read_sweep
+        from qm7cli.sweep import do_logged, log_progress, open_runs, plan, read_sweep, standing
 
         work = plan(read_sweep(file, settings or [], data), out or Path("runs", file.stem))
         every_job = [job for job, _ in work]
@@ -76,7 +76,7 @@ def sweep(
             _print_jobs(every_job)
             return
         open_runs(work)
-        left = [(job, dataset) for job, dataset in work if not is_finished(job)]
+        left = [(job, dataset) for job, dataset in work if standing(job)[0] != "finished"]
         failures: list[tuple[Job, Outcome]] = []
         with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display, ExitStack() as stack:
 
@@ -114,15 +114,12 @@ def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Repor
 
 
 def _print_jobs(jobs: "Iterable[Job]") -> None:
-    from qm7cli.results import read_fold
-    from qm7cli.sweep import is_finished
+    from qm7cli.sweep import standing
 
     rows = []
     for job in jobs:
-        result, wanted = read_fold(job.run, job.fold), job.experiment.training.iterations
-        done = result.iterations if result else 0
-        status = "finished" if is_finished(job) else result.status if result else "new"
-        rows.append([str(job.run), str(job.fold), status, f"{done} of {wanted}"])
+        status, iterations = standing(job)
+        rows.append([str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.training.iterations}"])
     print_table(("run", "fold", "status", "iterations"), rows)
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import molecules
-from conftest import qm7_path
+from conftest import bits, wait_for
 
 pytest.importorskip("distributed")
 
@@ -53,42 +53,11 @@ def cluster(tmp_path):
 
 
 @pytest.fixture
-def start(tmp_path, mat):
+def start(background, tmp_path):
     """Starts a sweep on a cluster in the background."""
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
-    started = []
-
-    def run(address, *args):
-        process = subprocess.Popen(
-            [qm7_path(), "sweep", "sweep.yaml", "--out", "dask", "--executor", "dask", "--scheduler", address, *args],
-            cwd=tmp_path,
-            env={**os.environ, "QM7_DATA": str(mat)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(condition, process):
-    """Wait until a condition holds; it must within a minute, and while the process runs."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-
-
-def bits(directory):
-    """Return the bytes below a directory that do not tell the time."""
-    names = ("model.npz", "predictions.csv", "config.yaml")
-    return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
+    dask = ["sweep", "sweep.yaml", "--out", "dask", "--executor", "dask", "--scheduler"]
+    return lambda address, *args: background(*dask, address, *args)
 
 
 def folds(directory):

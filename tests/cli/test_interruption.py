@@ -2,49 +2,20 @@
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 import yaml
 
-from conftest import qm7_path
+from conftest import wait_for
 
 LONG = ["--set", "training.iterations=100000", "--set", "training.checkpoint_every=200"]
 
 
 @pytest.fixture
-def start(tmp_path, mat, quick_flags):
+def start(background, quick_flags):
     """Starts a training in the background, in a process group of its own."""
-    started = []
-
-    def run(*args):
-        process = subprocess.Popen(
-            [qm7_path(), "train", "--out", "run", *quick_flags, *LONG, *args],
-            cwd=tmp_path,
-            env={**os.environ, "QM7_DATA": str(mat)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def wait_for(condition, process=None):
-    """Wait until a condition holds; it must within a minute, and while the process runs."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    return lambda *args: background("train", "--out", "run", *quick_flags, *LONG, *args)
 
 
 def checkpoint(tmp_path, fold=0):

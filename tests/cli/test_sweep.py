@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from conftest import QUICK, qm7_path
+from conftest import QUICK, bits, children, wait_for
 from qm7cli.files import lock
 
 SWEEP = {
@@ -26,43 +25,9 @@ def _file(tmp_path):
 
 
 @pytest.fixture
-def start(tmp_path, mat):
+def start(background):
     """Starts a sweep in the background, in a process group of its own."""
-    started = []
-
-    def run(*args):
-        process = subprocess.Popen(
-            [qm7_path(), "sweep", "sweep.yaml", "--jobs", "2", *args],
-            cwd=tmp_path,
-            env={**os.environ, "QM7_DATA": str(mat)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-def wait_for(condition, process=None):
-    """Wait until a condition holds; it must within a minute, and while the process runs."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None, process.communicate()
-        time.sleep(0.01)
-
-
-def bits(directory):
-    """Return the bytes below a directory that do not tell the time."""
-    names = ("model.npz", "predictions.csv", "config.yaml")
-    return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
+    return lambda *args: background("sweep", "sweep.yaml", "--jobs", 2, *args)
 
 
 def folds(directory):
@@ -75,11 +40,8 @@ def checkpoints(directory):
     return list(directory.glob("*/fold-*/checkpoint.npz"))
 
 
-def children(process):
-    """Return the ids of the worker processes."""
-    listing = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]
-    listed = subprocess.run(listing, capture_output=True, text=True, check=True)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
+def workers_of(process):
+    return [pid for pid, args in children(process).items() if "spawn_main" in args]
 
 
 @pytest.fixture
@@ -176,7 +138,7 @@ def test_a_signal_stops_the_workers_with_their_checkpoints_written(
 def test_a_second_interrupt_ends_at_once(start, tmp_path):
     process = start(*ENDLESS)
     wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
-    workers = children(process)
+    workers = workers_of(process)
     assert len(workers) == 2
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)  # so that the first cannot end them
@@ -205,7 +167,7 @@ def test_a_worker_that_is_killed_is_noticed_and_its_job_tried_once_more(start, t
     runs = tmp_path / "runs/sweep"
     process = start(*SHORT)
     wait_for(lambda: checkpoints(runs), process)
-    os.kill(children(process)[0], signal.SIGKILL)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert bits(runs) == undisturbed
@@ -214,7 +176,7 @@ def test_a_worker_that_is_killed_is_noticed_and_its_job_tried_once_more(start, t
 def test_workers_end_when_their_parent_is_killed(start, tmp_path):
     process = start(*ENDLESS)
     wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
-    workers = children(process)
+    workers = workers_of(process)
     process.kill()
     process.wait()
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
