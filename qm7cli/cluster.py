@@ -5,6 +5,7 @@ is asked to end, or whose task is no longer wanted because it was cancelled or t
 checkpoint and ends; in the former case another worker goes on.
 """
 
+import ctypes
 import functools
 import threading
 import time
@@ -110,6 +111,7 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     from distributed import Reschedule, Status, get_worker  # noqa: PLC0415 - an extra
 
     threadpool_limits(1)  # of the whole process, for good: threads of a worker that come and go must not change it
+    _keep_freed_memory()
     worker = get_worker()
     key = worker.get_current_task()
     told = 0.0
@@ -139,6 +141,17 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     if isinstance(outcome, FoldResult) and outcome.status == "partial":
         raise Reschedule  # to a worker that is not about to end
     return outcome
+
+
+def _keep_freed_memory() -> None:
+    """Undo what Dask's nanny asks of glibc: to give freed memory back at once, which an iteration needs again at once.
+
+    It costs 50 to 100 page faults an iteration, and jobs a quarter more time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-1, 64 * 2**20)  # M_TRIM_THRESHOLD, bytes
+        mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD
 
 
 def _dataset(data: str, sha256: str) -> Dataset:

@@ -7,12 +7,14 @@ import json
 import pytest
 import yaml
 
+from qm7cli.runner import train_run
+
 
 @pytest.fixture
-def runs(command, quick_flags):
+def runs(quick, small, tmp_path):
     """Three variants of two folds."""
     for variant in ("no-prebias", "original", "corrected"):
-        command("train", *quick_flags, "--variant", variant, "--fold", 0, "--fold", 2, "--out", f"runs/{variant}")
+        train_run(quick("split.folds=[0, 2]", variant=variant), small, tmp_path / "runs" / variant)
     return "runs"
 
 

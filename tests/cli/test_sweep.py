@@ -3,13 +3,16 @@
 import os
 import signal
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 
 from conftest import QUICK, bits, children, wait_for
+from qm7cli.config import default_name, resolve
 from qm7cli.files import lock
+from qm7cli.runner import train_run
 
 SWEEP = {
     "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 100, "draws": 3}},
@@ -44,14 +47,14 @@ def workers_of(process):
     return [pid for pid, args in children(process).items() if "spawn_main" in args]
 
 
-@pytest.fixture
-def undisturbed(tmp_path, command, quick_flags):
-    """The bits of the same runs, made one by one by `qm7 train`."""
-    for variant in SWEEP["grid"]["variant"]:
-        for seed in SWEEP["grid"]["seed"]:
-            out = f"one-by-one/small-{variant}-seed{seed}-network.hidden=20,10-evaluation.draws=3"
-            command("train", *quick_flags, "--variant", variant, "--seed", seed, "--fold", 0, "--fold", 3, "--out", out)
-    return bits(tmp_path / "one-by-one")
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, small):
+    """The bits of the same runs, trained one by one."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    for variant, seed in product(*SWEEP["grid"].values()):
+        experiment = resolve(SWEEP["base"], SHORT[1::2], {"variant": variant, "seed": seed})
+        train_run(experiment, small, directory / default_name(experiment, small.name))
+    return bits(directory)
 
 
 def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path, undisturbed):
