@@ -157,12 +157,13 @@ def _keep_freed_memory() -> None:
 def _dataset(data: str, sha256: str) -> Dataset:
     """Return the data set, which a worker reads once; raises QM7Error if it is another one here."""
     with _reading:  # threads of one worker
-        dataset = _read(data)
+        dataset = _read(data, sha256)
     if dataset.sha256 != sha256:
         raise QM7Error(f"{data} is another file on a worker: SHA-256 {dataset.sha256[:12]}..., not {sha256[:12]}...")
     return dataset
 
 
 @functools.lru_cache(maxsize=4)
-def _read(data: str) -> Dataset:
+def _read(data: str, _: str) -> Dataset:
+    """Read a data set, again only for another SHA-256: the file may have changed."""
     return load(locate(data))

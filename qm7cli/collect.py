@@ -1,11 +1,12 @@
 """Runs that were made, found in directories, and their folds as one table."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from qm7cli.config import Experiment, validate
 from qm7cli.errors import QM7Error
@@ -42,7 +43,7 @@ class Results(BaseModel):
     """What is used here of a ``results.yaml``, beside the configuration."""
 
     dataset: DatasetRecord
-    folds: list[FoldResult]
+    folds: Annotated[list[FoldResult], Field(min_length=1)]
     environment: dict[str, Any]
 
 
@@ -54,13 +55,13 @@ def find_runs(paths: Iterable[Path]) -> list[Run]:
     QM7Error
         If there is none at or below a path, or a ``results.yaml`` is damaged.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for path in paths:
         files = [path / "results.yaml"] if (path / "results.yaml").exists() else sorted(path.rglob("results.yaml"))
         if not files:
             raise QM7Error(f"{path} is no run, and there is none below it: there is no results.yaml")
         for file in files:
-            found.setdefault(file.parent.resolve(), file.parent)
+            found.setdefault(os.path.realpath(file.parent), file.parent)
     return [_read(run) for run in found.values()]
 
 
@@ -68,11 +69,11 @@ def _read(run: Path) -> Run:
     path, results = run / "results.yaml", read_results(run)
     experiment = validate(results.get("config"), f"{path}: config: ")
     try:
-        Results.model_validate(results)
+        checked = Results.model_validate(results)
     except ValidationError as error:
         first = error.errors()[0]
         raise QM7Error(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    return Run(run, experiment, results)
+    return Run(run, experiment, results | {"folds": [fold.record() for fold in checked.folds]})
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:

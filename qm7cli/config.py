@@ -7,6 +7,7 @@ An experiment comes from a YAML file, from ``--set KEY=VALUE`` and from flags, t
 """
 
 import copy
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -40,6 +41,7 @@ Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 SCHEMES: Final = ("published", "stratified", "random")
 DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
 SPLIT_FILE: Final = (".yaml", ".yml")
+LONGEST_NAME: Final = 200  # bytes
 
 
 class _Section(BaseModel):
@@ -149,7 +151,10 @@ def differing_keys(one: Experiment, other: Experiment) -> list[str]:
 
 
 def default_name(experiment: Experiment, dataset: str) -> str:
-    """Return the name of the directory under ``runs/`` where an experiment goes by default."""
+    """Return the name of the directory under ``runs/`` where an experiment goes by default.
+
+    A name too long for a directory ends in a digest of the whole.
+    """
     name = f"{dataset}-{experiment.variant}-seed{experiment.seed}"
     told = {"split.sha256"}
     if experiment.split.scheme not in SCHEMES:
@@ -159,6 +164,9 @@ def default_name(experiment: Experiment, dataset: str) -> str:
         if key not in told:
             value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
             name += f"-{key}={value}"
+    if len(name.encode()) > LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        return name.encode()[: LONGEST_NAME - 13].decode(errors="ignore") + f"-{digest}"
     return name
 
 
@@ -239,8 +247,9 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
 
 def _override(merged: dict[str, Any], tree: Mapping[str, Any]) -> None:
     """Merge settings that go before those merged so far; another split leaves the SHA-256 of the former behind."""
-    if "scheme" in tree.get("split", {}):
-        merged.get("split", {}).pop("sha256", None)
+    ours, theirs = merged.get("split"), tree.get("split")
+    if isinstance(ours, dict) and isinstance(theirs, dict) and "scheme" in theirs:
+        ours.pop("sha256", None)
     _merge(merged, tree)
 
 

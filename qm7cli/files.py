@@ -100,6 +100,8 @@ def read_text(path: Path) -> str:
         raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise QM7Error(f"{path} is not a text file: byte {error.start} is not UTF-8") from error
+    except ValueError as error:  # a zero byte in the name
+        raise QM7Error(f"cannot read {str(path)!r}: {error}") from error
 
 
 class _Loader(yaml.SafeLoader):

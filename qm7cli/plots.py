@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.compare import Comparison, FoldOf, Group, read_predictions
+from qm7cli.compare import Comparison, Group
+from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
 from qm7cli.files import read_text, write_file
+from qm7cli.pairs import FoldOf, read_predictions
 from qm7cli.results import fold_directory
 
 if TYPE_CHECKING:
@@ -191,8 +193,8 @@ def read_history(fold: FoldOf) -> dict[int, float]:
         history = {int(row["iteration"]): float(row["test_mae"]) for row in rows}
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
-    if not history:
-        raise QM7Error(f"{path} is damaged: it has no rows")
+    if not history or not all(iteration > 0 and 0 < mae < LARGEST for iteration, mae in history.items()):
+        raise QM7Error(f"{path} is damaged: it has no rows, or some that are no errors")
     return history
 
 

@@ -7,6 +7,7 @@ ignores the terminal's Ctrl-C and hang-up, and stops when its parent asks it to 
 import multiprocessing
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -50,9 +51,11 @@ class ProcessExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        for worker in (*self._busy, *self._idle):  # busy ones after an exception only, a second Ctrl-C say
+        for worker in tuple(self._busy):  # after an exception only, a second Ctrl-C say
             worker.process.kill()
         self._threads.shutdown()
+        for worker in self._idle:
+            worker.end()
 
     def _do(self, job: Job, dataset: Dataset) -> Outcome:
         try:
@@ -62,6 +65,9 @@ class ProcessExecutor:
         self._busy.add(worker)
         try:
             outcome = worker.do(job, dataset, self._tell, self._stopping.is_set)
+        except BaseException:
+            worker.end()
+            raise
         finally:
             self._busy.remove(worker)
         self._idle.append(worker)
@@ -110,13 +116,18 @@ class _Worker:
             elif message is not None:
                 return message
 
+    def end(self) -> None:
+        """End the process, whatever it does, and wait until it is gone."""
+        self.process.kill()
+        self.process.join()
+
     def _receive(self) -> Progress | Outcome | None:
         """Return what the worker says next, or None if it says nothing for a while."""
         try:
             if not self.connection.poll(0.1):
                 return None
             message: Progress | Outcome = self.connection.recv()
-        except (EOFError, ConnectionError) as error:
+        except (EOFError, OSError) as error:
             self.process.join()
             code = self.process.exitcode or 0
             how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
@@ -141,10 +152,22 @@ def _work(connection: Connection) -> None:
             stop.set()
 
     with suppress(EOFError, ConnectionError):  # likewise
-        while not stop.is_set():
+        while True:
             job, sha256, dataset = connection.recv()
             datasets.setdefault(sha256, dataset)
-            send(do_job(job, datasets[sha256], send, stop.is_set))
+            send(_outcome(job, datasets[sha256], send, stop.is_set))
+            if stop.is_set():
+                break
+
+
+def _outcome(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
+    """Do a job; an unforeseen error is its outcome as well, and not taken for the worker's end."""
+    try:
+        return do_job(job, dataset, report, stopped)
+    except Exception as error:  # noqa: BLE001
+        outcome = QM7Error(f"fold {job.fold} of {job.run}: {type(error).__name__}: {error}")
+        outcome.add_note(traceback.format_exc())
+        return outcome
 
 
 def _outlive(stop: threading.Event) -> None:

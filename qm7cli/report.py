@@ -104,7 +104,10 @@ def report(comparison: Comparison, runs: Sequence[Run], table: tuple[Sequence[st
             *(values[k] for values in differing.values()),
             ", ".join(str(fold["fold"]) for fold in run.results["folds"]),
             run.results.get("status"),
-            *((run.results["environment"].get(time) or "-").replace("T", " ").removesuffix("+00:00") for time in TIMES),
+            *(
+                str(run.results["environment"].get(time) or "-").replace("T", " ").removesuffix("+00:00")
+                for time in TIMES
+            ),
         )
         for k, run in enumerate(runs)
     ]

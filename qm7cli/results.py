@@ -11,9 +11,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from qm7cli.checkpoint import load_model
 from qm7cli.config import read_experiment
@@ -27,6 +27,9 @@ from qm7cli.splits import Part
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
 
 
+Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class FoldResult(BaseModel):
     """What became of a fold: errors in kcal/mol over the run's draws, and the training's length."""
 
@@ -34,12 +37,12 @@ class FoldResult(BaseModel):
 
     fold: int
     status: Literal["complete", "partial", "diverged"]
-    mae: float | None = None
-    rmse: float | None = None
-    train_mae: float | None = None
-    train_rmse: float | None = None
-    iterations: int
-    seconds: float
+    mae: Measure | None = None
+    rmse: Measure | None = None
+    train_mae: Measure | None = None
+    train_rmse: Measure | None = None
+    iterations: Annotated[int, Field(ge=0)]
+    seconds: Measure
     reason: str | None = None
 
     @model_validator(mode="after")

@@ -112,7 +112,7 @@ def do_jobs(
         try:
             outcome = future.result()
         except (LostError, CancelledError) as error:
-            if stopping:
+            if stopping or stopped():
                 continue
             if attempt == 1:
                 submit(job, dataset, 2)

@@ -11,26 +11,30 @@ which gives every point with every place of the grid::
 Each point is a run under the sweep's directory, named after its settings.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.config import Experiment, assigned, default_name, overlay, read_tree, resolve, validate
+from qm7cli.config import FREE, Experiment, assigned, default_name, overlay, read_tree, resolve, validate
 from qm7cli.dataset import Dataset, load, locate
 from qm7cli.errors import QM7Error
-from qm7cli.files import make_directory, parse_yaml, read_text
+from qm7cli.files import lock, make_directory, parse_yaml, read_text
 from qm7cli.jobs import Executor, Job, Outcome
 from qm7cli.mistakes import flatten, mistake
-from qm7cli.results import fold_directory, read_fold
+from qm7cli.results import fold_directory, read_fold, write_results
 from qm7cli.run_directory import open_run
 from qm7cli.runner import do_jobs
 from qm7cli.splits import chosen_folds, pinned
 from qm7cli.training import Progress
+
+MOST: Final = 100_000  # points
+UNTOLD: Final = FREE - {"data"}  # settings that two runs may differ in and be the same
 
 
 class SweepFile(BaseModel):
@@ -74,16 +78,30 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
         validate(base := sweep.base, f"{file}, line {{line}}: base: ", text, ("base",))
     given = {key for assignment in assignments for key, _ in flatten(assigned(assignment))}
     given |= {"data"} if data is not None else set()
-    experiments = []
-    for point in _points(sweep, file):
-        if given & point.keys():
-            raise QM7Error(f"{file} sweeps {min(given & point.keys())}, so it cannot be given as well")
-        try:
-            experiment = resolve(overlay(base, point), assignments, {"data": data})
-        except QM7Error as error:
-            raise QM7Error(f"{file}, the point {_told(point)}: {error}") from error
-        experiments.append(experiment.model_copy(update={"split": pinned(experiment.split)}))
-    return experiments
+    try:
+        return [_experiment(file, base, point, given, assignments, data) for point in _points(sweep, file)]
+    except RecursionError as error:
+        raise QM7Error(f"{file}: an alias stands in what it is the alias of") from error
+
+
+def _experiment(
+    file: Path,
+    base: dict[str, Any],
+    point: dict[str, Any],
+    given: set[str],
+    assignments: Sequence[str],
+    data: str | None,
+) -> Experiment:
+    """Return the experiment of a point, `given` being the settings that `assignments` and `data` give."""
+    if given & point.keys():
+        raise QM7Error(f"{file} sweeps {min(given & point.keys())}, so it cannot be given as well")
+    if point.keys() & UNTOLD:
+        raise QM7Error(f"{file}: {min(point.keys() & UNTOLD)} cannot be swept: it does not make another run")
+    try:
+        experiment = resolve(overlay(base, point), assignments, {"data": data})
+        return experiment.model_copy(update={"split": pinned(experiment.split)})
+    except QM7Error as error:
+        raise QM7Error(f"{file}, the point {_told(point)}: {error}") from error
 
 
 def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
@@ -91,13 +109,16 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
     empty = [key for key, values in sweep.grid.items() if not values]
     if empty or not sweep.points:
         raise QM7Error(f"{file}: {f'grid.{empty[0]}' if empty else 'points'} is empty, so there is no point")
+    count = len(sweep.points) * math.prod(map(len, sweep.grid.values()))
+    if count > MOST:
+        raise QM7Error(f"{file} has {count} points, more than {MOST}; part it in several")
     for point in sweep.points:
-        settings = dict(flatten(point))
-        twice = sorted(settings.keys() & sweep.grid.keys())
-        if twice:
-            raise QM7Error(f"{file}: {twice[0]} is in the grid and in a point; leave it in one of them")
         for values in product(*sweep.grid.values()):
-            yield {**settings, **dict(zip(sweep.grid, values, strict=True))}
+            settings = [*flatten(point), *flatten(dict(zip(sweep.grid, values, strict=True)))]
+            for one, other in pairwise(sorted(key for key, _ in settings)):
+                if other == one or other.startswith(f"{one}."):
+                    raise QM7Error(f"{file} says {other} twice of a point; leave it in one place")
+            yield dict(settings)
 
 
 def _told(point: Mapping[str, Any]) -> str:
@@ -126,36 +147,53 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     return work
 
 
-def open_runs(work: Sequence[tuple[Job, Dataset]]) -> None:
-    """Make the run directories of a sweep, or check that they are runs of its points.
+def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
+    """Make the run directories of a sweep, or check that they are runs of its points; return the jobs left to do.
 
     Raises
     ------
     QM7Error
-        If one cannot be used (`qm7cli.run_directory.open_run`).
+        If one cannot be used (`qm7cli.run_directory.open_run`), or a fold has been trained for longer than it should.
     """
-    folds: dict[Path, list[int]] = {}
-    for job, _ in work:
-        folds.setdefault(job.run, []).append(job.fold)
-    for run, (job, dataset) in {job.run: (job, dataset) for job, dataset in work}.items():
-        open_run(run, job.experiment, folds[run], dataset, overwrite=False)
+    runs: dict[Path, list[tuple[Job, Dataset]]] = {}
+    left = []
+    for job, dataset in work:
+        runs.setdefault(job.run, []).append((job, dataset))
+        status, iterations = standing(job)
+        if status == "longer":
+            wanted = job.experiment.training.iterations
+            done = f"fold {job.fold} of {job.run} has been trained for {iterations} iterations"
+            raise QM7Error(f"{done}, more than the {wanted} asked for; choose another --out")
+        if status != "finished":
+            left.append((job, dataset))
+    unfinished = {job.run for job, _ in left}
+    for run, jobs in runs.items():
+        job, dataset = jobs[0]
+        open_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False)
+        if run not in unfinished and not (run / "results.yaml").exists():
+            with lock(run / ".lock"):
+                write_results(run, dataset)
+    return left
 
 
 def standing(job: Job) -> tuple[str, int]:
-    """Return a job's status, ``new``, ``partial``, ``diverged`` or ``finished``, and the iterations that are done.
+    """Return where a job stands, and the iterations that are done.
 
-    Raises
-    ------
-    QM7Error
-        If its result is damaged.
+    It is ``new``, ``partial``, ``finished``, ``diverged``, ``longer`` if it has been trained for longer than it should,
+    or ``damaged`` if its result cannot be read.
     """
-    result = read_fold(job.run, job.fold)
+    wanted = job.experiment.training.iterations
+    try:
+        result = read_fold(job.run, job.fold)
+    except QM7Error:
+        return "damaged", 0
     if result is None:
         return "new", 0
-    if result.status != "complete":
-        return result.status, result.iterations
-    done = result.iterations == job.experiment.training.iterations
-    return "finished" if done else "partial", result.iterations
+    if result.iterations > wanted:
+        return "longer", result.iterations
+    if result.status == "complete":
+        return "finished" if result.iterations == wanted else "partial", result.iterations
+    return result.status, result.iterations
 
 
 def do_logged(

@@ -12,9 +12,10 @@ import yaml
 
 from qm7cli.checkpoint import load_model
 from qm7cli.collect import find_runs
-from qm7cli.compare import _corrected_t, _digits, _Pair, _verdict, compare, paired_difference, records
+from qm7cli.compare import _digits, _verdict, compare, records
 from qm7cli.config import Experiment
 from qm7cli.errors import QM7Error
+from qm7cli.pairs import Pair, _corrected_t, paired_difference
 from qm7cli.runner import train_run
 
 VARIANTS = ("original", "corrected", "no-prebias")
@@ -67,9 +68,9 @@ def separately(directory, group, base, seeds, folds, resamples=2000):
             theirs = read(directory / f"{base}-{seed}/fold-{fold}/predictions.csv")
             assert ours.keys() == theirs.keys()
             maes[fold, seed] = sum(ours.values()) / len(ours)
-            pairs.append(sum(ours[m] - theirs[m] for m in ours) / len(ours))
             for molecule in ours:
                 by_molecule.setdefault(fold, {}).setdefault(molecule, []).append(ours[molecule] - theirs[molecule])
+        pairs.append(statistics.fmean(statistics.fmean(seen) for seen in by_molecule[fold].values()))
     mean = sum(pairs) / len(pairs)
     model = load_model(directory / f"{group}-{seeds[0]}/fold-{folds[0]}/model.npz")
     ratio = len(model.test) / len(model.train)
@@ -94,7 +95,7 @@ def separately(directory, group, base, seeds, folds, resamples=2000):
 def agree(group, expected):
     mean, bootstrap, interval, mae = expected
     assert group.difference.mean == pytest.approx(mean, rel=1e-4)
-    assert group.difference.interval == pytest.approx(interval, rel=1e-4)
+    assert group.difference.t_test == pytest.approx(interval, rel=1e-4)
     width = bootstrap[1] - bootstrap[0]
     assert group.difference.bootstrap == pytest.approx(bootstrap, abs=0.1 * width)
     figures = [(figure, expected) for figure, expected in zip(group.mae, mae, strict=True) if expected is not None]
@@ -139,22 +140,34 @@ def test_the_bootstrap_draws_molecules_within_folds_for_all_seeds_alike():
     first, second = np.arange(500), np.arange(500, 700)
     shared = rng.normal(size=500)  # the same for both seeds: averaging them must not make the interval narrower
     pairs = [
-        _Pair(first, shared, 0.2),
-        _Pair(first, shared, 0.2),
-        _Pair(second, np.full(200, 50.0), 0.2),  # a fold apart: no molecule of it may come into the other
+        Pair(first, shared, 0.2),
+        Pair(first, shared, 0.2),
+        Pair(second, np.full(200, 50.0), 0.2),  # a fold apart: no molecule of it may come into the other
     ]
     low, high = paired_difference(pairs).bootstrap
-    weight = 2 / 3
-    deviation = weight * shared.std() / math.sqrt(500)
+    deviation = shared.std() / math.sqrt(500) / 2
     assert (high - low) / 2 == pytest.approx(1.96 * deviation, rel=0.1)
-    assert (high + low) / 2 == pytest.approx(weight * shared.mean() + 50 / 3, abs=0.1 * deviation)
+    assert (high + low) / 2 == pytest.approx((shared.mean() + 50) / 2, abs=0.1 * deviation)
     assert paired_difference(pairs).bootstrap == (low, high)
+
+
+def test_seeds_of_the_same_folds_are_no_evidence_of_their_own_for_the_t_test():
+    folds = [Pair(np.arange(4 * k, 4 * k + 4), np.full(4, value), 0.25) for k, value in enumerate((1.0, 2.0, 3.0))]
+    once, often = paired_difference(folds), paired_difference(folds * 5)
+    assert (often.mean, often.t_test) == (once.mean, once.t_test)
+    assert (once.pairs, often.pairs) == (3, 15)
+
+
+def test_there_is_no_bootstrap_where_test_sets_overlap_or_have_one_molecule():
+    one = Pair(np.arange(4), np.arange(4.0), 0.25)
+    assert paired_difference([one, Pair(np.arange(3, 7), np.arange(4.0), 0.25)]).bootstrap is None
+    assert paired_difference([one, Pair(np.array([9]), np.array([1.0]), 0.25)]).bootstrap is None
+    assert paired_difference([one, Pair(np.arange(4, 8), np.arange(4.0), 0.25)]).bootstrap is not None
 
 
 def test_the_verdict_is_said_in_words_by_the_corrected_t_interval():
     def verdict(*differences):
-        molecules = np.arange(4)
-        pairs = [_Pair(molecules, np.full(4, difference), 0.25) for difference in differences]
+        pairs = [Pair(np.arange(4 * k, 4 * k + 4), np.full(4, d), 0.25) for k, d in enumerate(differences)]
         return _verdict("new", "old", paired_difference(pairs))
 
     assert verdict(1.0, 2.0, 3.0) == (
@@ -164,7 +177,7 @@ def test_the_verdict_is_said_in_words_by_the_corrected_t_interval():
         "new is 2.00 kcal/mol better than old (95 % interval 1.67 to 2.33, 3 pairs): a difference is shown"
     )
     assert verdict(0.5, 0.5, 0.50001).endswith("(95 % interval 0.499984 to 0.500022, 3 pairs): a difference is shown")
-    assert verdict(1.0) == "new is 1.00 kcal/mol worse than old (1 pair): one pair shows no difference"
+    assert verdict(1.0) == "new is 1.000 kcal/mol worse than old (1 test set): one test set shows no difference"
     assert verdict(0.0, 0.0) == "new has the same mean error as old (2 pairs): no difference shown"
 
 
@@ -185,6 +198,34 @@ def test_the_baseline_is_chosen_by_value_or_by_run(trained):
         compare(runs, baseline="variant=other")
     with pytest.raises(QM7Error, match="the baseline variant=corrected is in several groups"):
         compare(runs, by=["variant", "seed"], baseline="variant=corrected")
+    both = compare(runs, by=["variant", "seed"], baseline="corrected, seed=1")
+    assert [group.name for group in both.groups if not group.verdict] == ["corrected, seed=1"]
+    with pytest.raises(QM7Error, match=r"the baseline encoding.noise=1: encoding.noise is none of the settings that"):
+        compare(runs, baseline="encoding.noise=1")
+
+
+def test_the_baseline_s_value_is_read_as_in_a_sweep_file(tmp_path, small):
+    for noise, size in ((0, None), (1, None), (1, 24)):
+        tree = {"encoding": {"noise": noise}, "split": {"train_size": size, "folds": [0]}, "network": {"hidden": [3]}}
+        tree |= {"training": {"iterations": 2}}
+        train_run(Experiment.model_validate(tree), small, tmp_path / f"{noise}-{size}")
+    runs = find_runs([tmp_path])
+    for by, baseline in (("encoding.noise", "encoding.noise=0"), ("split.train_size", "split.train_size=null")):
+        chosen = [run for run in runs if by == "encoding.noise" or run.settings["encoding.noise"] == 1]
+        chosen = [run for run in chosen if by != "encoding.noise" or run.settings["split.train_size"] is None]
+        groups = compare(chosen, by=[by], baseline=baseline).groups
+        assert [group.difference is None for group in groups].count(True) == 1
+        named = {group.name.replace("0.0", "0"): group for group in groups}
+        assert named[baseline].difference is None
+
+
+def test_what_else_differs_in_a_group_is_no_seed(tmp_path, small):
+    for noise in (0, 1):
+        tree = {"encoding": {"noise": noise}, "split": {"folds": [0, 1]}, "network": {"hidden": [3]}}
+        train_run(Experiment.model_validate(tree | {"training": {"iterations": 2}}), small, tmp_path / str(noise))
+    (group,) = compare(find_runs([tmp_path]), by=["variant"]).groups
+    assert group.mae.over_folds is not None
+    assert group.mae.over_seeds is None
 
 
 def test_groups_may_be_made_by_other_settings_and_the_rest_pairs_them(trained):
@@ -223,7 +264,7 @@ def test_folds_that_are_not_complete_or_alone_are_left_out_and_told(runs):
     assert comparison.groups[1].difference.pairs == 2
     assert comparison.notes == [
         f"fold 3 of {runs}/corrected-0 is partial and left out",
-        "1 folds of corrected and original have no counterpart in the other and are left out",
+        "1 fold has no counterpart and no part in the difference of corrected and original",
     ]
     agree(comparison.groups[1], separately(runs, "corrected", "original", (0,), (0, 1)))
 
@@ -240,7 +281,10 @@ def test_trainings_of_different_lengths_are_told(runs):
     for fold in (0, 1, 3):
         change(runs / "corrected-1", folds={fold: {"iterations": 150}})
     comparison = compare(find_runs([runs]))
-    assert comparison.notes == ["corrected and original were trained for different lengths, 150 and 200 iterations"]
+    assert comparison.notes == [
+        "corrected has trainings of different lengths: 150, 200 iterations",
+        "corrected and original were trained for different lengths, 150 and 200 iterations",
+    ]
     assert comparison.groups[1].difference.pairs == 6
 
 
@@ -302,7 +346,7 @@ def test_sizes_come_in_order_all_last_and_the_default_is_the_baseline(tmp_path, 
             for size in (group.settings["split.train_size"], None)
         ]
         differences = np.array([maes[0] - maes[1], maes[2] - maes[3]])
-        assert group.difference.interval == pytest.approx(_corrected_t(differences, ratio), rel=1e-6)
+        assert group.difference.t_test == pytest.approx(_corrected_t(differences, ratio), rel=1e-6)
 
 
 def test_the_records_of_a_comparison_are_plain_values(trained):

@@ -150,3 +150,12 @@ def test_the_default_name_tells_the_settings_that_differ():
     experiment = resolve(None, ["encoding.noise=0.5", "network.hidden=[20, 10]"], {"seed": 3, "variant": "corrected"})
     assert default_name(experiment, "qm7") == "qm7-corrected-seed3-encoding.noise=0.5-network.hidden=20,10"
     assert default_name(Experiment(), "qm7") == "qm7-original-seed0"
+
+
+def test_a_name_that_would_be_too_long_for_a_directory_ends_in_a_digest():
+    schedule = "training.schedule=[" + ", ".join(f"[{k}, 0.01]" for k in range(1, 99)) + "]"
+    one, other = (default_name(resolve(None, [schedule, f"seed={seed}"], {}), "ä" * 9) for seed in (1, 1 + 10**9))
+    assert len(one.encode()) <= 200
+    assert one.startswith("äääääääää-original-seed1-training.schedule=1,0.01,2,")
+    similar = default_name(resolve(None, [schedule.replace("98, 0.01", "98, 0.02"), "seed=1"], {}), "ä" * 9)
+    assert len({one, other, similar}) == 3

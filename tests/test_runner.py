@@ -1,3 +1,4 @@
+import re
 from concurrent.futures import Future
 from dataclasses import fields, replace
 
@@ -7,7 +8,7 @@ import pytest
 from qm7cli import processes
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.jobs import Job
+from qm7cli.jobs import Job, LostError
 from qm7cli.results import read_results
 from qm7cli.run_directory import lock_fold
 from qm7cli.runner import do_jobs, train_run
@@ -188,3 +189,45 @@ def test_an_error_carries_its_traceback(tmp_path, quick, small):
         outcomes = train_run(quick("split.folds=[0, 1]"), small, tmp_path / "run", jobs=2)
     assert "Traceback" in outcomes[0].__notes__[0]
     assert "in train_fold" in outcomes[0].__notes__[0]
+
+
+def test_a_worker_whose_job_ends_in_an_unforeseen_error_is_not_taken_for_lost(tmp_path, quick, small):
+    broken = replace(small, T=small.T[:3])  # fails where no user's mistake is looked for
+    outcomes = train_run(quick("split.folds=[0, 1]"), broken, tmp_path / "run", jobs=2)
+    for fold in (0, 1):
+        assert re.fullmatch(rf"fold {fold} of {tmp_path}/run: \w+Error: .*", str(outcomes[fold]))
+        assert "Traceback" in outcomes[fold].__notes__[0]
+
+
+def test_an_error_of_the_report_ends_the_worker(tmp_path, quick, small, workers):
+    def fail(_):
+        raise ZeroDivisionError
+
+    outcomes = train_run(quick("split.folds=[0, 1]", "training.iterations=100000000"), small, tmp_path / "run",
+                         jobs=2, report=fail)  # fmt: skip
+    assert all("ZeroDivisionError" in str(outcomes[fold]) for fold in (0, 1))
+    assert not any(process.is_alive() for process in workers.values())
+
+
+def test_no_worker_is_left_when_all_is_done(tmp_path, quick, small, workers):
+    train_run(quick("split.folds=[0, 1]"), small, tmp_path / "run", jobs=2)
+    assert len(workers) == 2
+    assert not any(process.is_alive() for process in workers.values())
+
+
+def test_a_lost_job_is_not_tried_again_when_the_stop_has_come(quick, small, tmp_path):
+    submitted, stopped = [], []
+
+    class Executor:
+        def submit(self, job, _):
+            submitted.append(job)
+            future = Future()
+            future.set_exception(LostError("it was asked to stop"))
+            stopped.append(True)
+            return future
+
+        def stop(self):
+            pass
+
+    assert list(do_jobs([(Job(tmp_path, quick(), 0), small)], Executor(), lambda: bool(stopped))) == []
+    assert len(submitted) == 1

@@ -94,7 +94,19 @@ def test_what_is_given_goes_before_the_base(written):
         ("grid: {seed: [0, -1]}", "the point seed=-1: seed is -1, but should be greater than or equal to 0"),
         ("grid: {sed: [0]}", "the point sed=0: unknown key sed"),
         ("grid: {variant.x: [0]}", "the point variant.x=0: variant is"),
-        ("grid: {seed: [1]}\npoints: [{seed: 2}]", "seed is in the grid and in a point; leave it in one of them"),
+        ("grid: {seed: [1]}\npoints: [{seed: 2}]", "says seed twice of a point; leave it in one place"),
+        ("grid: {training.batch_size: [5], training: [{batch_size: 10}]}", "says training.batch_size twice of a point"),
+        ("grid: {split: [[scheme]], split.scheme: [random]}", "says split.scheme twice of a point"),
+        ("grid: {training.iterations: [10, 20]}", "training.iterations cannot be swept: it does not make another run"),
+        ("grid: {split.folds: [[0], [1]]}", "split.folds cannot be swept"),
+        ("points: [{split: null}]", "the point split=None: split is null, but should be a valid dictionary"),
+        ("grid: {split: [5]}", "the point split=5: split is 5, but should be a valid dictionary"),
+        ("points: [&a {training: *a}]", "an alias stands in what it is the alias of"),
+        ('base: "a\\0b.yaml"', "cannot read"),
+        (
+            "grid: {seed: [" + "1, " * 400 + "1], training.batch_size: [" + "1, " * 400 + "1]}",
+            "has 160801 points, more",
+        ),
         ("grid: {seed: [1]", "this is not YAML"),
     ],
 )
@@ -106,8 +118,12 @@ def test_a_mistake_in_a_sweep_file_is_named_with_its_place(written, text, messag
 
 
 def test_a_swept_setting_cannot_be_given_as_well(written):
-    file = written("grid: {encoding.noise: [1, 2], data: [gfn7]}")
-    for assignments, data, key in ((["encoding={noise: 1}"], None, "encoding.noise"), ([], "gfn7", "data")):
+    file = written("grid: {encoding.noise: [1, 2], data: [gfn7], training: [{batch_size: 3}]}")
+    for assignments, data, key in (
+        (["encoding={noise: 1}"], None, "encoding.noise"),
+        ([], "gfn7", "data"),
+        (["training.batch_size=1"], None, "training.batch_size"),
+    ):
         with pytest.raises(QM7Error, match=f"sweeps {key}, so it cannot be given as well"):
             read_sweep(file, assignments, data)
 
@@ -126,7 +142,7 @@ def test_every_fold_of_every_point_is_a_job_in_a_directory_that_tells_the_point(
 
 
 def test_two_points_that_would_be_one_run_are_refused(written, tmp_path, mat):
-    file = written("grid: {training.iterations: [10, 20]}")
+    file = written("grid: {encoding.noise: [1, 1.0]}")
     with pytest.raises(QM7Error, match=r"two points are the same run, .*small-original-seed0: they differ in nothing"):
         plan(read_sweep(file, data=str(mat)), tmp_path)
 
@@ -147,6 +163,11 @@ def test_a_job_is_finished_when_its_fold_has_all_iterations(written, tmp_path, m
     longer = work[0][0].experiment.training.model_copy(update={"iterations": 301})
     job = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": longer}))
     assert standing(job) == ("partial", 300)
+    shorter = longer.model_copy(update={"iterations": 299})
+    short = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": shorter}))
+    assert standing(short) == ("longer", 300)
+    (job.run / "fold-1/result.yaml").write_text("nonsense")
+    assert standing(job) == ("damaged", 0)
 
 
 def test_a_log_that_cannot_be_written_is_no_reason_to_fail(tmp_path):

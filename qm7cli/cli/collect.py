@@ -1,14 +1,30 @@
 """`qm7 collect`: the folds of many runs as one table."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qm7cli.cli.common import Debug, Output, Table, deliver, number
 from qm7cli.cli.formats import TableFormat, TableFormatOption, cell, format_records
 
+if TYPE_CHECKING:
+    from qm7cli.collect import Run
+
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, or directories above them.")]
+
+
+def found_runs(paths: list[Path], output: Path | None) -> "list[Run]":
+    """Return the runs at or below some paths; raises QM7Error if the output would lie among the files of one."""
+    from qm7cli.collect import find_runs
+    from qm7cli.errors import QM7Error
+
+    runs = find_runs(paths)
+    above = output.resolve().parents if output else ()
+    within = next((run.path for run in runs if run.path.resolve() in above), None)
+    if within is not None:
+        raise QM7Error(f"{output} lies in the run {within}; choose another output")
+    return runs
 
 
 def collect(
@@ -22,9 +38,8 @@ def collect(
     Example: qm7 collect runs --format csv --output folds.csv
     """
     from qm7cli.collect import collect as collected
-    from qm7cli.collect import find_runs
 
-    records = collected(find_runs(runs))
+    records = collected(found_runs(runs, output))
     table = _table(records)
     words = len(table[0]) - 7  # run, settings and fold
     deliver(table, format_records(records, table, format_, words), output, words)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli.collect import Runs
+from qm7cli.cli.collect import Runs, found_runs
 from qm7cli.cli.common import Debug, Output, Table, deliver, note, number
 from qm7cli.cli.formats import TableFormat, TableFormatOption, cell, format_records, interval
 
@@ -39,12 +39,11 @@ def compare(
 
     Example: qm7 compare runs/variants --baseline variant=original
     """
-    from qm7cli.collect import find_runs
     from qm7cli.compare import compare as compared
     from qm7cli.compare import records
     from qm7cli.files import format_yaml
 
-    comparison = compared(find_runs(runs), by or (), baseline)
+    comparison = compared(found_runs(runs, output), by or (), baseline)
     plain = list(records(comparison))
     table, words = comparison_table(comparison), _words(comparison)
     text = format_records(plain, table, format_, words)
@@ -90,7 +89,7 @@ def comparison_table(comparison: "Comparison") -> Table:
         for statistics in (group.mae, group.rmse):
             row += _figures(statistics)[: 1 + several_seeds]
         if group.difference is not None:
-            intervals = (group.difference.bootstrap, group.difference.interval)
+            intervals = (group.difference.bootstrap, group.difference.t_test)
             row += [f"{group.difference.mean:+.3f}", *(interval(*(bounds or (None, None))) for bounds in intervals)]
         rows.append(row + ["-"] * (len(header) - len(row)))
     return header, rows

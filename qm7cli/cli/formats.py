@@ -1,5 +1,6 @@
 """Records as text, for people and for programs."""
 
+import html
 import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -45,10 +46,8 @@ def format_records(records: Sequence[dict[str, Any]], table: Table, format_: Tab
 
 
 def cell(value: Any) -> str:
-    """Return a setting or a figure for a table; a dash where there is none."""
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return "-" if value is None else str(value)
+    """Return a setting for a table."""
+    return str(value) if isinstance(value, str) else json.dumps(value)
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -62,7 +61,7 @@ def _plain(value: Any) -> Any:
 
 def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:
     rule = ["---" if k < words else "---:" for k in range(len(header))]
-    lines = [[text.replace("|", "\\|") for text in line] for line in (header, rule, *rows)]
+    lines = [[html.escape(text, quote=False).replace("|", "\\|") for text in line] for line in (header, rule, *rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

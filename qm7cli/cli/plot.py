@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.collect import Runs
+from qm7cli.cli.collect import Runs, found_runs
 from qm7cli.cli.common import Debug
 from qm7cli.cli.compare import By
 
@@ -28,10 +28,9 @@ def plot(
 
     Example: qm7 plot runs/variants --kind curves --output curves.pdf
     """
-    from qm7cli.collect import find_runs
     from qm7cli.compare import compare
     from qm7cli.plots import KINDS, ending, save
 
     ending(output)
-    save(KINDS[kind](compare(find_runs(runs), by or (), paired=False)), output)
+    save(KINDS[kind](compare(found_runs(runs, output), by or (), paired=False)), output)
     print(output)

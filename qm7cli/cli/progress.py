@@ -174,8 +174,11 @@ class _SweepLines:
     def report(self, progress: "Progress") -> None: ...
 
     def ended(self, job: "Job", outcome: "Outcome") -> None:
-        self.done += 1
         name = f"{job.run.name} fold {job.fold}"
+        if not isinstance(outcome, Exception) and outcome.status == "partial":
+            note(f"{name}: stopped after {outcome.iterations} iterations")
+            return
+        self.done += 1
         if isinstance(outcome, Exception):
             note(f"{self.done} of {self.jobs}: {name}: failed: {outcome}")
         elif outcome.mae is None:
@@ -208,10 +211,13 @@ class _SweepBars:
         self.bars, self.jobs, self.done, self.failed = bars, jobs, finished, 0
         self.whole = bars.add_task("jobs", total=jobs, state="")
         self.tasks: dict[tuple[Path, int], TaskID] = {}
+        self.over: set[tuple[Path, int]] = set()
         self._show()
 
     def report(self, progress: "Progress") -> None:
         key = progress.run, progress.fold
+        if key in self.over:  # a cluster may tell late
+            return
         if key not in self.tasks:
             description = f"{progress.run.name} fold {progress.fold}"
             self.tasks[key] = self.bars.add_task(description, total=progress.iterations, state="")
@@ -224,6 +230,7 @@ class _SweepBars:
     def ended(self, job: "Job", outcome: "Outcome") -> None:
         self.done += 1
         self.failed += isinstance(outcome, Exception) or outcome.status == "diverged"
+        self.over.add((job.run, job.fold))
         task = self.tasks.pop((job.run, job.fold), None)
         if task is not None:
             self.bars.remove_task(task)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.collect import Runs
+from qm7cli.cli.collect import Runs, found_runs
 from qm7cli.cli.common import Debug
 from qm7cli.cli.compare import Baseline, By, comparison_table
 
@@ -23,12 +23,11 @@ def report(
 
     Example: qm7 report runs/variants --output report.html
     """
-    from qm7cli.collect import find_runs
     from qm7cli.compare import compare
     from qm7cli.files import write_text
     from qm7cli.report import report as reported
 
-    found = find_runs(runs)
+    found = found_runs(runs, output)
     comparison = compare(found, by or (), baseline)
     write_text(output, reported(comparison, found, comparison_table(comparison)))
     print(output)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from qm7cli.training import Progress
 
 
+PAIRED = 50  # runs, at most, that are compared at the end
+
+
 class ExecutorName(StrEnum):
     """What does the jobs."""
 
@@ -68,15 +71,14 @@ def sweep(
     with stop_on_signals() as stop:
         from qm7cli.cli.progress import show_sweep
         from qm7cli.errors import QM7Error
-        from qm7cli.sweep import do_logged, log_progress, open_runs, plan, read_sweep, standing
+        from qm7cli.sweep import do_logged, log_progress, open_runs, plan, read_sweep
 
         work = plan(read_sweep(file, settings or [], data), out or Path("runs", file.stem))
         every_job = [job for job, _ in work]
         if dry_run:
             _print_jobs(every_job)
             return
-        open_runs(work)
-        left = [(job, dataset) for job, dataset in work if standing(job)[0] != "finished"]
+        left = open_runs(work)
         failures: list[tuple[Job, Outcome]] = []
         with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display, ExitStack() as stack:
 
@@ -135,10 +137,10 @@ def _print_failures(failures: "Iterable[tuple[Job, Outcome]]", *, debug: bool) -
 
 
 def _print_results(jobs: "Iterable[Job]") -> None:
-    """Print the comparison of the runs, those that have a result."""
+    """Print the comparison of the runs that have a result; of many, without differences, which take a second each."""
     from qm7cli.collect import find_runs
     from qm7cli.compare import compare
 
     begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
     if begun:
-        print_comparison(compare(find_runs(begun)))
+        print_comparison(compare(find_runs(begun), paired=len(begun) <= PAIRED))

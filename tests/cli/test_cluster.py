@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import yaml
 
 import molecules
 from conftest import bits, wait_for
+from qm7cli.files import lock
 
 pytest.importorskip("distributed")
 
@@ -28,7 +28,7 @@ DASK = str(Path(sys.executable).with_name("dask"))
 
 @pytest.fixture
 def cluster(tmp_path):
-    """Starts a scheduler and workers, and gives the address and the processes."""
+    """Starts a scheduler, unless there is one at the address, and workers; gives the address and the processes."""
     started = []
 
     def start(name, *args):
@@ -37,11 +37,13 @@ def cluster(tmp_path):
         started.append(process)
         return process
 
-    def make(workers=2, threads=1):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-        scheduler = start("scheduler", "scheduler", "--host", address, "--no-dashboard")
+    def make(workers=2, threads=1, address=None):
+        scheduler = None
+        if address is None:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+            scheduler = start("scheduler", "scheduler", "--host", address, "--no-dashboard")
         options = ["--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--local-directory", "scratch"]
         return address, scheduler, [start(f"worker-{k}", "worker", address, *options) for k in range(workers)]
 
@@ -58,6 +60,10 @@ def start(background, tmp_path):
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
     dask = ["sweep", "sweep.yaml", "--out", "dask", "--executor", "dask", "--scheduler"]
     return lambda address, *args: background(*dask, address, *args)
+
+
+def models(directory):
+    return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("model.npz")}
 
 
 def folds(directory):
@@ -93,7 +99,7 @@ def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, 
     address, _, _ = cluster()
     process = start(address, *ENDLESS)
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
-    time.sleep(1.5)  # more than once has been reported by now
+    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == status
@@ -101,36 +107,52 @@ def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, 
     stopped = folds(tmp_path / "dask")
     assert [fold["status"] for fold in stopped] == ["partial", "partial"]
     assert any(fold["iterations"] % 100 for fold in stopped)  # not just the last regular checkpoint
-    time.sleep(0.5)
-    assert folds(tmp_path / "dask") == stopped
+    for path in (tmp_path / "dask").glob("*/fold-*/checkpoint.npz"):
+        with lock(path.parent / ".lock", busy="it is still being trained"):
+            pass
 
 
-def test_jobs_of_a_killed_client_end_and_the_next_goes_on(cluster, start, tmp_path):
+def test_jobs_of_a_killed_client_end_and_the_next_goes_on(cluster, start, command, tmp_path):
     address, _, _ = cluster()
     process = start(address, *ENDLESS)
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
     process.kill()
     process.wait()
     reached = max(fold["iterations"] for fold in folds(tmp_path / "dask"))
-    more = ["--set", f"training.iterations={reached + 20_000}", "--set", "evaluation.every=100000000"]
-    process = start(address, *more, "--set", "training.checkpoint_every=100")
-    wait_for(lambda: len([fold for fold in folds(tmp_path / "dask") if fold["iterations"]]) >= 2, process)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert "is being trained by another process" not in stderr
+    more = ["--set", f"training.iterations={reached + 3000}", "--set", "evaluation.every=100000000"]
+    process = start(address, *more)  # at once: it may have to wait for the locks
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 0, stderr
+    assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 3000}
+    command("sweep", "sweep.yaml", *more, "--out", "processes")
+    assert models(tmp_path / "dask") == models(tmp_path / "processes")
 
 
 def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start, tmp_path, mat):
-    address, _, _ = cluster(workers=1)
+    address, _, _ = cluster(workers=0)
     data = tmp_path / "data.mat"
     data.write_bytes(mat.read_bytes())
-    one = ["--data", "data.mat", *SHORT, "--set", "training.iterations=1", "--set", "split.folds=[0]"]
-    assert start(address, *one).wait(60) == 0
+    one = ["--data", "data.mat", "--set", "training.iterations=1", "--set", "split.folds=[0]"]
+    process = start(address, *one)
+    wait_for(lambda: len(list((tmp_path / "dask").glob("*/.lock"))) == 4, process)  # it has read the data set
     molecules.write(data, seed=1)
-    process = start(address, *one, "--out", "other")
+    cluster(workers=1, address=address)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
+    assert stderr.startswith(f"no worker has come to {address} yet: waiting\n")
     assert re.search(r"qm7: /.*/data.mat is another file on a worker: SHA-256 [0-9a-f]{12}\.\.\., not", stderr)
+    _, stderr = start(address, *one, "--out", "again").communicate(timeout=60)
+    assert stderr.count("test MAE") == 4  # the worker reads it again
+
+
+def test_the_bundled_data_set_and_a_split_file_are_found_by_the_workers(cluster, start, command, tmp_path):
+    command("split", "--data", "gfn7", "--scheme", "random", "--output", "folds.yaml")
+    address, _, _ = cluster(workers=1)
+    few = ["--data", "gfn7", "--set", "split={scheme: folds.yaml, folds: [1]}", "--set", "training.iterations=5"]
+    _, stderr = start(address, *few).communicate(timeout=100)
+    assert stderr.count("test MAE") == 4
+    command("sweep", "sweep.yaml", *few, "--out", "processes")
+    assert models(tmp_path / "dask") == models(tmp_path / "processes")
 
 
 def test_a_scheduler_that_goes_away_is_an_error_for_every_job(cluster, start, tmp_path):
