@@ -19,7 +19,10 @@ By = Annotated[
 ]
 Baseline = Annotated[
     str | None,
-    typer.Option(metavar="RUN|KEY=VALUE", help="Group to compare with. Without: that of the default settings."),
+    typer.Option(
+        metavar="RUN|KEY=VALUE|GROUP",
+        help="Group to compare with. Without: that of the default settings, or the first.",
+    ),
 ]
 
 
@@ -34,8 +37,8 @@ def compare(
     """Compare groups of runs, paired by fold, seed and molecule, and say in words what the difference shows.
 
     The first 95 % interval is that of the tested molecules (bootstrap), the second that of the corrected resampled
-    t-test (Nadeau & Bengio 2003), which allows for overlapping training sets and decides. Groups are made of the
-    settings in which the runs differ, but the seed.
+    t-test (Nadeau & Bengio 2003) over the folds, seeds averaged, which allows for overlapping training sets and
+    decides. Groups are made of the settings in which the runs differ, but the seed.
 
     Example: qm7 compare runs/variants --baseline variant=original
     """
