@@ -67,6 +67,7 @@ class ProcessExecutor:
             outcome = worker.do(job, dataset, self._tell, self._stopping.is_set)
         except BaseException:
             worker.end()
+            self._stopping.wait(0.3)  # a signal to the whole group may reach a worker before its parent
             raise
         finally:
             self._busy.remove(worker)

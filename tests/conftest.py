@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import molecules
 from qm7cli import dataset
-from qm7cli.config import resolve
+from qm7cli.config import default_name, resolve
 from qm7cli.results import fold_directory
 from qm7cli.run_directory import join_run, open_run
+from qm7cli.runner import train_run
 from server import serve
 
 QUICK = (  # a run of a second
@@ -172,6 +174,14 @@ def bits(directory):
     """Return the bytes below a directory that do not tell the time."""
     names = ("model.npz", "predictions.csv", "config.yaml")
     return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
+
+
+def trained_one_by_one(sweep, settings, dataset, directory):
+    """Train the runs of a sweep of variants and seeds without it, and return their bits."""
+    for variant, seed in product(*sweep["grid"].values()):
+        experiment = resolve(sweep["base"], settings, {"variant": variant, "seed": seed})
+        train_run(experiment, dataset, directory / default_name(experiment, dataset.name))
+    return bits(directory)
 
 
 def qm7_path():

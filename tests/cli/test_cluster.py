@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import molecules
-from conftest import bits, wait_for
+from conftest import bits, trained_one_by_one, wait_for
 from qm7cli.files import lock
 
 pytest.importorskip("distributed")
@@ -21,7 +21,7 @@ SWEEP = {
     "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 1000, "draws": 3}},
     "grid": {"variant": ["original", "corrected"], "seed": [0, 1]},
 }
-SHORT = ["--set", "training.iterations=2000", "--set", "training.checkpoint_every=100"]
+SHORT = ["--set", "training.iterations=1200", "--set", "training.checkpoint_every=100"]
 ENDLESS = ["--set", "training.iterations=100000000", "--set", "training.checkpoint_every=100"]
 DASK = str(Path(sys.executable).with_name("dask"))
 
@@ -62,6 +62,12 @@ def start(background, tmp_path):
     return lambda address, *args: background(*dask, address, *args)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, small):
+    """The bits of the same runs, trained one by one in this process."""
+    return trained_one_by_one(SWEEP, SHORT[1::2], small, tmp_path_factory.mktemp("undisturbed"))
+
+
 def models(directory):
     return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("model.npz")}
 
@@ -71,7 +77,9 @@ def folds(directory):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_a_worker(cluster, start, command, tmp_path, number):
+def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_a_worker(
+    cluster, start, command, undisturbed, tmp_path, number
+):
     address, _, workers = cluster()
     process = start(address, *SHORT)
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) >= 2, process)
@@ -79,26 +87,23 @@ def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_a_worker(cluster
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert [line.split(":")[0] for line in stderr.splitlines()][-1] == "8 of 8"
-    alone = command("sweep", "sweep.yaml", *SHORT, "--out", "processes")
-    assert stdout == alone.stdout
+    assert stdout == command("compare", "dask").stdout
     assert len(bits(tmp_path / "dask")) == 20
-    assert bits(tmp_path / "dask") == bits(tmp_path / "processes")
+    assert bits(tmp_path / "dask") == undisturbed
     assert "test MAE" in next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
 
 
-def test_threads_of_one_worker_give_the_same_bits(cluster, start, command, tmp_path):
+def test_threads_of_one_worker_give_the_same_bits(cluster, start, undisturbed, tmp_path):
     address, _, _ = cluster(workers=1, threads=2)
     _, stderr = start(address, *SHORT).communicate(timeout=120)
     assert stderr.count("test MAE") == 8
-    command("sweep", "sweep.yaml", *SHORT, "--out", "processes")
-    assert bits(tmp_path / "dask") == bits(tmp_path / "processes")
+    assert bits(tmp_path / "dask") == undisturbed
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path, number, status):
     address, _, _ = cluster()
-    process = start(address, *ENDLESS)
-    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
+    process = start(address, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
     process.send_signal(number)
     _, stderr = process.communicate(timeout=30)
@@ -106,26 +111,26 @@ def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, 
     assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
     stopped = folds(tmp_path / "dask")
     assert [fold["status"] for fold in stopped] == ["partial", "partial"]
-    assert any(fold["iterations"] % 100 for fold in stopped)  # not just the last regular checkpoint
-    for path in (tmp_path / "dask").glob("*/fold-*/checkpoint.npz"):
+    assert all(fold["iterations"] >= 1000 for fold in stopped)
+    checkpoints = list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))
+    assert len(checkpoints) == 2
+    for path in checkpoints:
         with lock(path.parent / ".lock", busy="it is still being trained"):
             pass
 
 
-def test_jobs_of_a_killed_client_end_and_the_next_goes_on(cluster, start, command, tmp_path):
+def test_jobs_of_a_killed_client_end_and_the_next_goes_on(cluster, start, tmp_path):
     address, _, _ = cluster()
     process = start(address, *ENDLESS)
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
     process.kill()
     process.wait()
     reached = max(fold["iterations"] for fold in folds(tmp_path / "dask"))
-    more = ["--set", f"training.iterations={reached + 3000}", "--set", "evaluation.every=100000000"]
+    more = ["--set", f"training.iterations={reached + 1000}", "--set", "evaluation.every=100000000"]
     process = start(address, *more)  # at once: it may have to wait for the locks
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 0, stderr
-    assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 3000}
-    command("sweep", "sweep.yaml", *more, "--out", "processes")
-    assert models(tmp_path / "dask") == models(tmp_path / "processes")
+    assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 1000}
 
 
 def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start, tmp_path, mat):

@@ -2,16 +2,13 @@
 
 import os
 import signal
-from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 
-from conftest import QUICK, bits, children, wait_for
-from qm7cli.config import default_name, resolve
+from conftest import QUICK, bits, children, trained_one_by_one, wait_for
 from qm7cli.files import lock
-from qm7cli.runner import train_run
 
 SWEEP = {
     "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 100, "draws": 3}},
@@ -55,11 +52,7 @@ def is_pending(process, number):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, small):
     """The bits of the same runs, trained one by one."""
-    directory = tmp_path_factory.mktemp("undisturbed")
-    for variant, seed in product(*SWEEP["grid"].values()):
-        experiment = resolve(SWEEP["base"], SHORT[1::2], {"variant": variant, "seed": seed})
-        train_run(experiment, small, directory / default_name(experiment, small.name))
-    return bits(directory)
+    return trained_one_by_one(SWEEP, SHORT[1::2], small, tmp_path_factory.mktemp("undisturbed"))
 
 
 def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path, undisturbed):
