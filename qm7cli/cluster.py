@@ -70,8 +70,9 @@ class DaskExecutor:
         if split.scheme not in SCHEMES:
             split = split.model_copy(update={"scheme": str(Path(split.scheme).absolute())})
         there = Job(job.run.absolute(), job.experiment.model_copy(update={"split": split}), job.fold)
-        bundled = BUNDLED.get(dataset.name) == dataset.path
-        data = dataset.name if bundled else str((dataset.path or Path()).absolute())
+        if dataset.path is None:
+            raise QM7Error(f"the data set {dataset.name} is in no file that a cluster's workers could read")
+        data = dataset.name if dataset.path in BUNDLED.values() else str(dataset.path.absolute())
         number = len(self._jobs)
         self._jobs.append(job)
         future: Future[Outcome] = self._futures.submit(_do, there, data, dataset.sha256, self._topic, number)
@@ -94,7 +95,7 @@ class DaskExecutor:
         self._client.close()
 
     def _hear(self, event: tuple[float, Any]) -> None:
-        """Take what a worker says of a job: where it stands, or None when it has ended."""
+        """Take what a worker says of a job: its number and where it stands, or the number alone when it has ended."""
         number, *progress = event[1]
         with self._changed:
             if progress:

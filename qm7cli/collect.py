@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from qm7cli.config import Experiment, validate
+from qm7cli.config import validate
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten
 from qm7cli.results import FoldResult, read_results
@@ -17,19 +17,14 @@ FOLD_COLUMNS: Final = ("fold", "status", "iterations", "mae", "rmse", "train_mae
 
 
 class Run(NamedTuple):
-    """A run's directory and what its ``results.yaml`` holds."""
+    """A run's directory and what its ``results.yaml`` holds.
+
+    `settings` are all by dotted key, but the folds; the data set and a split file by their names, wherever they lie.
+    """
 
     path: Path
-    experiment: Experiment
+    settings: dict[str, Any]
     results: dict[str, Any]
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All settings by dotted key, but the folds; the data set and a split file by their names."""
-        settings = dict(flatten(self.experiment.model_dump(mode="json")))
-        del settings["split.folds"]
-        scheme = Path(settings["split.scheme"]).name  # of a file, wherever it lies
-        return settings | {"data": self.results["dataset"]["name"], "split.scheme": scheme}
 
 
 class DatasetRecord(BaseModel):
@@ -73,7 +68,10 @@ def _read(run: Path) -> Run:
     except ValidationError as error:
         first = error.errors()[0]
         raise QM7Error(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    return Run(run, experiment, results | {"folds": [fold.record() for fold in checked.folds]})
+    settings = dict(flatten(experiment.model_dump(mode="json")))
+    del settings["split.folds"]
+    settings |= {"data": checked.dataset.name, "split.scheme": Path(experiment.split.scheme).name}
+    return Run(run, settings, results | {"folds": [fold.record() for fold in checked.folds]})
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:

@@ -93,8 +93,9 @@ def compare(
     members: dict[str, dict[Key, FoldOf]] = {}
     values: dict[str, dict[str, Any]] = {}
     for run in sorted(runs, key=lambda run: [_order(key, run.settings[key]) for key in by]):
-        name = _name({key: run.settings[key] for key in by})
-        values[name] = {key: run.settings[key] for key in by}
+        own = {key: run.settings[key] for key in by}
+        name = _name(own)
+        values[name] = own
         _add_folds(members.setdefault(name, {}), run, rest, notes)
     groups = [
         Group(name, values[name], folds, _statistics(folds, "mae", rest), _statistics(folds, "rmse", rest))
@@ -119,7 +120,7 @@ def _add_folds(members: dict[Key, FoldOf], run: Run, rest: Sequence[str], notes:
         key = (record["fold"], *(_hashable(run.settings[setting]) for setting in rest))
         if key in members:
             other = members[key].run
-            by_length = other.experiment.training.iterations != run.experiment.training.iterations
+            by_length = other.settings["training.iterations"] != run.settings["training.iterations"]
             hint = "; --by training.iterations keeps them apart" if by_length else ""
             raise QM7Error(f"{other.path} and {run.path} both have fold {record['fold']} of the same settings{hint}")
         members[key] = FoldOf(run, record)

@@ -283,7 +283,6 @@ def describe(dataset: Dataset) -> dict[str, str]:
     sizes = sorted(map(len, dataset.P))
     means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
     worst = _coulomb_differences(dataset)
-    published = "the published file's" if dataset.sha256 == PUBLISHED_SHA256 else "not the published file's"
     return {
         "molecules": str(len(dataset)),
         "atoms per molecule": f"{atoms.min()} to {atoms.max()}, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
@@ -293,7 +292,7 @@ def describe(dataset: Dataset) -> dict[str, str]:
         "mean energy of each fold": means,
         "X against Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
         "SHA-256": dataset.sha256,
-        "this SHA-256 is": published,
+        "this SHA-256 is": ("" if dataset.sha256 == PUBLISHED_SHA256 else "not ") + "the published file's",
     }
 
 

@@ -59,3 +59,10 @@ def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], boo
         return error
     except MemoryError:
         return QM7Error(f"fold {job.fold} of {job.run}: not enough memory for these settings")
+
+
+def failed(job: Job, error: Exception) -> QM7Error:
+    """Return an unforeseen error as the outcome of a job, with its traceback as a note."""
+    outcome = QM7Error(f"fold {job.fold} of {job.run}: {type(error).__name__}: {error}")
+    outcome.add_note("".join(traceback.format_exception(error)))
+    return outcome

@@ -7,7 +7,6 @@ ignores the terminal's Ctrl-C and hang-up, and stops when its parent asks it to 
 import multiprocessing
 import signal
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import Any, Self
 
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.jobs import Job, LostError, Outcome, Report, do_job
+from qm7cli.jobs import Job, LostError, Outcome, Report, do_job, failed
 from qm7cli.results import FoldResult
 from qm7cli.signals import SIGNALS
 from qm7cli.training import Progress
@@ -166,9 +165,7 @@ def _outcome(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], b
     try:
         return do_job(job, dataset, report, stopped)
     except Exception as error:  # noqa: BLE001
-        outcome = QM7Error(f"fold {job.fold} of {job.run}: {type(error).__name__}: {error}")
-        outcome.add_note(traceback.format_exc())
-        return outcome
+        return failed(job, error)
 
 
 def _outlive(stop: threading.Event) -> None:

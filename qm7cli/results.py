@@ -25,8 +25,6 @@ from qm7cli.files import format_yaml, lock, parse_yaml, read_text, write_text
 from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
-
-
 Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

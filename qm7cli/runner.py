@@ -4,7 +4,6 @@ A job's outcome is a result, or the error that says why there is none; the other
 """
 
 import os
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
@@ -13,7 +12,7 @@ from queue import Empty, SimpleQueue
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, do_job
+from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, do_job, failed
 from qm7cli.processes import ProcessExecutor
 from qm7cli.run_directory import open_run
 from qm7cli.splits import chosen_folds, pinned
@@ -120,8 +119,7 @@ def do_jobs(
             reason = str(error) or "its executor is no more"
             outcome = QM7Error(f"fold {job.fold} of {job.run}: {reason}; the same command goes on from its checkpoint")
         except Exception as error:  # noqa: BLE001 - whatever else befalls a job, the others go on
-            outcome = QM7Error(f"fold {job.fold} of {job.run}: {type(error).__name__}: {error}")
-            outcome.add_note("".join(traceback.format_exception(error)))
+            outcome = failed(job, error)
         yield job, outcome
 
 

@@ -134,7 +134,7 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
         If two experiments would be the same run, a data set cannot be used or has no such fold.
     """
     datasets: dict[Path, Dataset] = {}
-    runs: dict[Path, Experiment] = {}
+    runs: set[Path] = set()
     work = []
     for experiment in experiments:
         path = locate(experiment.data)
@@ -142,7 +142,7 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
         run = directory / default_name(experiment, dataset.name)
         if run in runs:
             raise QM7Error(f"two points are the same run, {run}: they differ in nothing that its name tells")
-        runs[run] = experiment
+        runs.add(run)
         work += [(Job(run, experiment, fold.number), dataset) for fold in chosen_folds(dataset, experiment.split)]
     return work
 

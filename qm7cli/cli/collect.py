@@ -41,7 +41,7 @@ def collect(
 
     records = collected(found_runs(runs, output))
     table = _table(records)
-    words = len(table[0]) - 7  # run, settings and fold
+    words = table[0].index("fold") + 1
     deliver(table, format_records(records, table, format_, words), output, words)
 
 

@@ -7,11 +7,11 @@ import typer
 
 from qm7cli.cli.collect import Runs, found_runs
 from qm7cli.cli.common import Debug, Output, Table, deliver, note, number
-from qm7cli.cli.formats import TableFormat, TableFormatOption, cell, format_records, interval
+from qm7cli.cli.formats import TableFormat, TableFormatOption, cell, format_records
 
 if TYPE_CHECKING:
     from qm7cli.compare import Comparison, Statistics
-
+    from qm7cli.pairs import Interval
 
 By = Annotated[
     list[str] | None,
@@ -49,18 +49,18 @@ def compare(
     comparison = compared(found_runs(runs, output), by or (), baseline)
     plain = list(records(comparison))
     table, words = comparison_table(comparison), _words(comparison)
-    text = format_records(plain, table, format_, words)
-    whole = {"groups": plain, "notes": comparison.notes}
     match format_:
         case TableFormat.JSON:
-            text = json.dumps(whole) + "\n"
+            text: str | None = json.dumps({"groups": plain, "notes": comparison.notes}) + "\n"
         case TableFormat.YAML:
-            text = format_yaml(whole)
-        case TableFormat.MARKDOWN:
-            text = f"{text}\n" + "".join(f"- {sentence}\n" for sentence in comparison.sentences)
-        case TableFormat.CSV | TableFormat.LATEX:
-            for sentence in comparison.notes:
-                note(sentence)
+            text = format_yaml({"groups": plain, "notes": comparison.notes})
+        case _:
+            text = format_records(plain, table, format_, words)
+    if format_ is TableFormat.MARKDOWN:
+        text = f"{text}\n" + "".join(f"- {sentence}\n" for sentence in comparison.sentences)
+    if format_ in {TableFormat.CSV, TableFormat.LATEX}:
+        for sentence in comparison.notes:
+            note(sentence)
     deliver(table, text, output, words, _after(comparison))
 
 
@@ -93,9 +93,13 @@ def comparison_table(comparison: "Comparison") -> Table:
             row += _figures(statistics)[: 1 + several_seeds]
         if group.difference is not None:
             intervals = (group.difference.bootstrap, group.difference.t_test)
-            row += [f"{group.difference.mean:+.3f}", *(interval(*(bounds or (None, None))) for bounds in intervals)]
+            row += [f"{group.difference.mean:+.3f}", *map(_interval, intervals)]
         rows.append(row + ["-"] * (len(header) - len(row)))
     return header, rows
+
+
+def _interval(bounds: "Interval | None") -> str:
+    return "-" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
 
 
 def _figures(statistics: "Statistics | None") -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qm7cli.cli.common import Table, number
+from qm7cli.cli.common import Table
 
 
 class TableFormat(StrEnum):
@@ -48,11 +48,6 @@ def format_records(records: Sequence[dict[str, Any]], table: Table, format_: Tab
 def cell(value: Any) -> str:
     """Return a setting for a table."""
     return str(value) if isinstance(value, str) else json.dumps(value)
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """Return an interval for a table."""
-    return "-" if low is None else f"{number(low, 3)} to {number(high, 3)}"
 
 
 def _plain(value: Any) -> Any:
