@@ -15,8 +15,8 @@ from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
 from qm7cli.files import read_arrays, write_arrays
-from qm7cli.network import Array, Layer
-from qm7cli.variants import Variant
+from qm7cli.network import Layer
+from qm7cli.variants import Array, Variant
 
 Count = Annotated[int, Field(ge=0)]
 HistoryRow = tuple[int, float, float, float, float, float]  # iteration, seconds, test and train MAE and RMSE

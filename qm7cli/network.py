@@ -8,24 +8,22 @@ as ``avg = s Q``: the step is then
 
     s <- (1 - a) s        Q <- Q + (a / s) P,
 
-a single pass over P and Q, again in BLAS.
+a single pass over P and Q, again in BLAS. Training is in float32; everything here computes in the type of P.
 """
 
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.linalg.blas import saxpy, sgemm
+from scipy.linalg import get_blas_funcs
 
-from qm7cli.variants import Rule
+from qm7cli.variants import Array, Rule
 
-Array = NDArray[np.float32]
 SMALLEST_S = 1e-6  # below it, s is folded into Q: left alone, s and Q leave float32's range
 
 
 class Layer(NamedTuple):
-    """The parameters of a linear layer: W (m, n), A (m,) and B (n,), float32."""
+    """The parameters of a linear layer: W (m, n), A (m,) and B (n,)."""
 
     W: Array
     A: Array
@@ -34,22 +32,22 @@ class Layer(NamedTuple):
 
 def activation(Z: Array) -> Array:
     """Return ``1.5 tanh(Z / 1.5)``, in new memory."""
-    Y = Z * np.float32(1 / 1.5)
+    Y = Z * (1 / 1.5)
     np.tanh(Y, out=Y)
-    Y *= np.float32(1.5)
+    Y *= 1.5
     return Y
 
 
 def activation_derivative(Y: Array) -> Array:
     """Return ``1 - tanh^2(Z / 1.5)`` from the activation's value `Y`."""
     derivative = np.square(Y)
-    derivative *= np.float32(-1 / 1.5**2)
-    derivative += np.float32(1)
+    derivative *= -1 / 1.5**2
+    derivative += 1
     return derivative
 
 
 def feed_forward(layers: list[Layer], X: Array) -> Array:
-    """Return the output (b,) float32 of a network for the features `X` (b, m), in standard deviations."""
+    """Return the output (b,) of a network for the features `X` (b, m), in standard deviations."""
     Z = X
     for k, (W, A, B) in enumerate(layers):
         Z = (activation(Z) if k else X) - A  # (b, m)
@@ -73,19 +71,24 @@ class PreBiasLinear:
 
     Attributes
     ----------
-    W : (m, n) float32
-    A : (m,) float32
+    W : (m, n)
+    A : (m,)
         The pre-bias.
-    B : (n,) float32
-    C : (b, m) float32
+    B : (n,)
+    C : (b, m)
         X - A of the last forward pass.
-    CW : (b, n) float32
+    CW : (b, n)
         (X - A) W of the last forward pass.
+    factor : float
+        What the signal for the layer below is multiplied by, ``sqrt(m / n)``; 1 would make it the loss gradient.
     """
 
     def __init__(self, parameters: Layer) -> None:
         self.W, self.A, self.B = parameters
-        self.C = self.CW = np.empty((0, 0), dtype=np.float32)
+        self.C = self.CW = np.empty((0, 0), dtype=self.W.dtype)
+        m, n = self.W.shape
+        self.factor = (m / n) ** 0.5
+        self._gemm = get_blas_funcs("gemm", dtype=self.W.dtype)
 
     def forward(self, X: Array) -> Array:
         """Return Z (b, n) for the input X (b, m)."""
@@ -95,17 +98,16 @@ class PreBiasLinear:
 
     def backward(self, dZ: Array) -> Array:
         """Return the signal (b, m) for the layer below, rescaled: ``sqrt(m / n) dZ W^T``."""
-        m, n = self.W.shape
-        dX: Array = dZ @ self.W.T
-        dX *= np.float32((m / n) ** 0.5)
+        dX = dZ @ self.W.T
+        dX *= self.factor
         return dX
 
     def step(self, dZ: Array, rule: Rule, rate: float) -> None:
         """Move the parameters by the signal dZ (b, n) at the rate ``rate / sqrt(m)``."""
         dA, dB = rule(self.C, self.CW, dZ, self.W)
-        r = np.float32(rate / self.W.shape[0] ** 0.5)
+        r = rate / self.W.shape[0] ** 0.5
         # W -= r C^T dZ in place; BLAS knows columns first, so it is given the transposes of all three.
-        sgemm(-r, dZ.T, self.C.T, beta=1.0, c=self.W.T, trans_b=1, overwrite_c=1)
+        self._gemm(-r, dZ.T, self.C.T, beta=1.0, c=self.W.T, trans_b=1, overwrite_c=1)
         self.A -= r * dA
         self.B -= r * dB
 
@@ -119,7 +121,7 @@ class Network:
         Features, hidden units of each layer, 1.
     rule : Rule
         What moves A and B (`qm7cli.variants`).
-    P, Q : (parameters,) float32
+    P, Q : (parameters,)
         All parameters, layer by layer, and the scaled average.
     s : float
         The average is s Q.
@@ -129,6 +131,7 @@ class Network:
         self.sizes, self.rule = sizes, rule
         self.P, self.Q, self.s = P, Q, s
         self.layers = [PreBiasLinear(parameters) for parameters in as_layers(P, sizes)]
+        self._axpy = get_blas_funcs("axpy", dtype=P.dtype)
 
     @classmethod
     def initial(cls, sizes: list[int], rule: Rule, rng: np.random.Generator) -> "Network":
@@ -143,9 +146,9 @@ class Network:
 
         Parameters
         ----------
-        X : (b, m) float32
+        X : (b, m)
             Features.
-        targets : (b,) float32
+        targets : (b,)
             Energies, in standard deviations from the mean.
         rate : float
             Learning rate before each layer's ``1/sqrt(m)``; gradients are summed over the minibatch.
@@ -154,7 +157,7 @@ class Network:
 
         Returns
         -------
-        (b,) float32, the errors before the step, in standard deviations
+        (b,), the errors before the step, in standard deviations
         """
         inputs = [X]
         for layer in self.layers[:-1]:
@@ -172,11 +175,11 @@ class Network:
 
     def _average(self, a: float) -> None:
         self.s *= 1 - a
-        saxpy(self.P, self.Q, a=a / self.s)  # in place
+        self._axpy(self.P, self.Q, a=a / self.s)  # in place
         if self.s < SMALLEST_S:  # s depends on the iteration alone, so this happens at fixed iterations
-            self.Q *= np.float32(self.s)
+            self.Q *= self.s
             self.s = 1.0
 
     def averaged(self) -> list[Layer]:
         """Return the averaged parameters, in new memory: the model."""
-        return as_layers(np.float32(self.s) * self.Q, self.sizes)
+        return as_layers(self.s * self.Q, self.sizes)

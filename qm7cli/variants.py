@@ -6,7 +6,7 @@ dZ = dE/dZ, the loss gradient is, all sums over the b molecules of the minibatch
     dW = (X - A)^T dZ        dA = -(sum dZ) W^T        dB = sum dZ.
 
 All variants descend along this dW. They differ in ``(dA, dB)`` alone. Each rule below is given what the layer
-has at hand: C = X - A (b, m), CW = (X - A) W (b, n), dZ (b, n) and W (m, n), float32, all from before the step.
+has at hand: C = X - A (b, m), CW = (X - A) W (b, n), dZ (b, n) and W (m, n), all from before the step.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]  # float32 in training
 Rule = Callable[[Array, Array, Array, Array], tuple[Array, Array]]
 Variant = Literal["original", "corrected", "no-prebias"]
 
