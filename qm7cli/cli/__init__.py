@@ -17,6 +17,7 @@ from qm7cli.cli.compare import compare
 from qm7cli.cli.convert import convert
 from qm7cli.cli.download import download
 from qm7cli.cli.evaluate import evaluate
+from qm7cli.cli.gradcheck import gradcheck
 from qm7cli.cli.info import info
 from qm7cli.cli.plot import plot
 from qm7cli.cli.predict import predict
@@ -39,6 +40,7 @@ app.command()(collect)
 app.command()(compare)
 app.command()(plot)
 app.command()(report)
+app.command()(gradcheck)
 app.command()(predict)
 app.command()(convert)
 

@@ -18,6 +18,7 @@ COMMANDS = [
     "compare",
     "plot",
     "report",
+    "gradcheck",
     "predict",
     "convert",
 ]
@@ -38,7 +39,7 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
     text = command(name, "--help").stdout
     assert re.search(rf"Example: qm7 {name} ", text)
     assert ("--data" in text) == (name not in {"download", "predict", "convert"} | READERS)
-    assert ("--quiet" in text) == (name not in {"split"} | READERS)  # which have nothing to be quiet about
+    assert ("--quiet" in text) == (name not in {"split", "gradcheck"} | READERS)  # which have nothing to be quiet about
     assert "--debug" in text
 
 

@@ -1,0 +1,38 @@
+import json
+
+import pytest
+import yaml
+
+
+def test_the_rules_are_as_expected_on_the_bundled_molecules(command):
+    lines = command("gradcheck", "--data", "gfn7").stdout.splitlines()
+    assert lines[0].split() == ["variant", "direction", "rescaling", "layer", "1", "layer", "2", "layer", "3"]
+    assert sum(line.endswith("0.00 x 1.000") for line in lines) == 14
+    assert lines[-1] == "All of it is as expected."
+    assert len(lines) < 30  # one screen
+
+
+@pytest.mark.realdata
+def test_the_rules_are_as_expected_on_qm7(command, qm7):
+    assert command("gradcheck", "--data", qm7.path).stdout.endswith("All of it is as expected.\n")
+
+
+@pytest.mark.parametrize(("format_", "read"), [("yaml", yaml.safe_load), ("json", json.loads)])
+def test_a_program_can_read_it(command, format_, read):
+    found = read(command("gradcheck", "--variant", "corrected", "--format", format_).stdout)
+    assert found["failures"] == []
+    assert {each["variant"] for each in found["directions"] + found["motions"]} == {"corrected"}
+    assert {each["parameter"] for each in found["directions"]} == {"dW", "dA", "dB"}
+    assert found["sizes"][1:] == [12, 5, 1]
+
+
+def test_the_same_seed_gives_the_same_and_another_another(command):
+    first, again, other = (command("gradcheck", "--seed", seed, "--format", "json").stdout for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_an_expectation_that_does_not_hold_is_an_error(command, tmp_path):
+    """With so large a step, the differences are no derivatives any more."""
+    done = command("gradcheck", "--data", "gfn7", "--step", "1e-2", "--output", "found.txt", status=1)
+    assert "qm7: dW of original, layer 1, rescaling off, is 0.00" in done.stderr
+    assert "as expected" not in (tmp_path / "found.txt").read_text()
