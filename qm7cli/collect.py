@@ -13,7 +13,17 @@ from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten
 from qm7cli.results import FoldResult, read_results
 
-FOLD_COLUMNS: Final = ("fold", "status", "iterations", "mae", "rmse", "train_mae", "train_rmse", "seconds")
+FOLD_COLUMNS: Final = (
+    "fold",
+    "status",
+    "iterations",
+    "mae",
+    "rmse",
+    "train_mae",
+    "train_rmse",
+    "seconds",
+    "train_molecules",
+)
 
 
 class Run(NamedTuple):
@@ -71,6 +81,8 @@ def _read(run: Path) -> Run:
     settings = dict(flatten(experiment.model_dump(mode="json")))
     del settings["split.folds"]
     settings |= {"data": checked.dataset.name, "split.scheme": Path(experiment.split.scheme).name}
+    if experiment.baseline.model:
+        settings["variant"] = None
     return Run(run, settings, results | {"folds": [fold.record() for fold in checked.folds]})
 
 

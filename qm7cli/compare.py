@@ -10,7 +10,7 @@ import os
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from qm7cli.collect import Run, differing_settings
 from qm7cli.config import FREE, Experiment
@@ -20,6 +20,7 @@ from qm7cli.mistakes import flatten, suggestion
 from qm7cli.pairs import LEVEL, Difference, FoldOf, paired_difference, read_pair
 from qm7cli.variants import Variant
 
+NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
 
 
@@ -102,7 +103,7 @@ def compare(
         for name, folds in members.items()
     ]
     for group in groups:
-        lengths = {fold.record["iterations"] for fold in group.folds.values()}
+        lengths = _lengths(group.folds.values())
         if len(lengths) > 1:
             told = ", ".join(map(str, sorted(lengths)))
             notes.append(f"{group.name} has trainings of different lengths: {told} iterations")
@@ -128,7 +129,7 @@ def _add_folds(members: dict[Key, FoldOf], run: Run, rest: Sequence[str], notes:
 
 def _order(key: str, value: Any) -> tuple[int, float, str]:
     """Return what puts values in order: variants as they are listed, numbers by size, no number last."""
-    if key == "variant":
+    if key == "variant" and value is not None:
         return 0, get_args(Variant).index(value), ""
     if isinstance(value, int | float):
         return 0, value, ""
@@ -140,9 +141,17 @@ def _hashable(value: Any) -> Any:
 
 
 def _name(settings: dict[str, Any]) -> str:
-    """Return how a group is called: a variant by its own name, other settings as KEY=VALUE in YAML."""
-    parts = [str(value) if key == "variant" else f"{key}={json.dumps(value)}" for key, value in settings.items()]
-    return ", ".join(parts).replace('"', "") or "all runs"
+    """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML.
+
+    What a group of a baseline or of the network does not take is left out.
+    """
+    taken = {
+        key: value
+        for key, value in settings.items()
+        if value is not None or not key.startswith(("variant", "baseline."))
+    }
+    parts = [str(value) if key in NAMED else f"{key}={json.dumps(value)}" for key, value in taken.items()]
+    return ", ".join(parts).replace('"', "") or ("the network" if settings else "all runs")
 
 
 def _baseline(groups: Sequence[Group], wanted: str | None) -> Group:
@@ -177,7 +186,7 @@ def _compared(group: Group, base: Group, notes: list[str]) -> Group:
     if pairs and lonely:
         alone = "1 fold has" if lonely == 1 else f"{lonely} folds have"
         notes.append(f"{alone} no counterpart and no part in the difference of {group.name} and {base.name}")
-    lengths = {fold.record["iterations"] for pair in pairs for fold in pair}
+    lengths = _lengths(fold for pair in pairs for fold in pair)
     if len(lengths) > 1:
         told = " and ".join(map(str, sorted(lengths)))
         notes.append(f"{group.name} and {base.name} were trained for different lengths, {told} iterations")
@@ -186,6 +195,11 @@ def _compared(group: Group, base: Group, notes: list[str]) -> Group:
     except QM7Error as error:
         return group._replace(verdict=f"{group.name} cannot be compared with {base.name}: {error}")
     return group._replace(difference=difference, verdict=_verdict(group.name, base.name, difference))
+
+
+def _lengths(folds: Iterable[FoldOf]) -> set[int]:
+    """Return how many iterations folds were trained for; a baseline has none."""
+    return {fold.record["iterations"] for fold in folds} - {0}
 
 
 def _statistics(folds: dict[Key, FoldOf], metric: str, rest: Sequence[str]) -> Statistics | None:

@@ -7,13 +7,10 @@ An experiment comes from a YAML file, from ``--set KEY=VALUE`` and from flags, t
 """
 
 import copy
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -41,7 +38,13 @@ Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 SCHEMES: Final = ("published", "stratified", "random")
 DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
 SPLIT_FILE: Final = (".yaml", ".yml")
-LONGEST_NAME: Final = 200  # bytes
+HYPERPARAMETERS: Final[dict[str | None, tuple[str, ...]]] = {  # of each baseline; None is the network
+    None: (),
+    "mean": (),
+    "knn": ("neighbours",),
+    "linear": ("ridge",),
+    "krr": ("scale", "ridge"),
+}
 
 
 class _Section(BaseModel):
@@ -120,6 +123,23 @@ class Evaluation(_Section):
     every: Annotated[Whole, Field(ge=1)] = 25_000
 
 
+class Baseline(_Section):
+    """A simpler model in the network's place (`qm7cli.baselines`).
+
+    What it does not take is None, and all is for the network. A hyperparameter that it takes, `neighbours`, `scale` or
+    `ridge`, is found by inner cross-validation where it is None.
+    """
+
+    model: Literal["mean", "knn", "linear", "krr"] | None = None
+    representation: Literal["eigenspectrum", "sorted", "random"] | None = None
+    kernel: Literal["gaussian", "laplacian"] | None = None
+    draws: Annotated[Whole, Field(ge=1)] | None = None
+    neighbours: Annotated[Whole, Field(ge=1)] | None = None
+    scale: Annotated[Real, Field(gt=0)] | None = None
+    ridge: Annotated[Real, Field(gt=0)] | None = None
+    memory: Annotated[Real, Field(gt=0)] = 8.0
+
+
 class Experiment(_Section):
     """All settings of a run."""
 
@@ -131,10 +151,18 @@ class Experiment(_Section):
     network: Architecture = Architecture()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    baseline: Baseline = Baseline()
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of a finished fold; a baseline has none."""
+        return 0 if self.baseline.model else self.training.iterations
 
 
 # What may change between two visits to a run: where the data lies, how much is trained, and what is only looked at.
-FREE: Final = frozenset({"data", "split.folds", "training.iterations", "training.checkpoint_every", "evaluation.every"})
+FREE: Final = frozenset(
+    {"data", "split.folds", "training.iterations", "training.checkpoint_every", "evaluation.every", "baseline.memory"}
+)
 
 
 def settings(experiment: Experiment) -> dict[str, Any]:
@@ -148,26 +176,6 @@ def differing_keys(one: Experiment, other: Experiment) -> list[str]:
     """Return the dotted keys in which two experiments are not the same configuration."""
     ours, theirs = settings(one), settings(other)
     return [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-
-
-def default_name(experiment: Experiment, dataset: str) -> str:
-    """Return the name of the directory under ``runs/`` where an experiment goes by default.
-
-    A name too long for a directory ends in a digest of the whole.
-    """
-    name = f"{dataset}-{experiment.variant}-seed{experiment.seed}"
-    told = {"split.sha256"}
-    if experiment.split.scheme not in SCHEMES:
-        name += f"-split={Path(experiment.split.scheme).stem}"
-        told.add("split.scheme")
-    for key in differing_keys(experiment, Experiment(variant=experiment.variant, seed=experiment.seed)):
-        if key not in told:
-            value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
-            name += f"-{key}={value}"
-    if len(name.encode()) > LONGEST_NAME:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-        return name.encode()[: LONGEST_NAME - 13].decode(errors="ignore") + f"-{digest}"
-    return name
 
 
 def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
@@ -190,7 +198,25 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
     merged = read_tree(base) if isinstance(base, Path) else copy.deepcopy(base or {})
     for assignment in assignments:
         _override(merged, assigned(assignment))
-    return validate(overlay(merged, {key: value for key, value in flags.items() if value is not None}))
+    return _completed(validate(overlay(merged, {key: value for key, value in flags.items() if value is not None})))
+
+
+def _completed(experiment: Experiment) -> Experiment:
+    """Fill in the defaults of what a baseline takes, and refuse what it does not."""
+    baseline = experiment.baseline
+    takes: dict[str, Any] = dict.fromkeys(HYPERPARAMETERS[baseline.model])
+    if baseline.model not in {None, "mean"}:
+        takes["representation"] = "sorted"
+    if baseline.model == "krr":
+        takes["kernel"] = "gaussian"
+    if baseline.representation == "random":
+        takes["draws"] = 4
+    given = baseline.model_dump(exclude={"model", "memory"}, exclude_none=True)
+    for key in given:
+        if key not in takes:
+            model = baseline.model or "the network"
+            raise QM7Error(f"baseline.{key} is given, but {model} takes none: see experiments/paper.yaml")
+    return experiment.model_copy(update={"baseline": baseline.model_copy(update=takes | given)})
 
 
 def overlay(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,13 @@ class Evaluation(NamedTuple):
     rmse: float
 
 
+def evaluated(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
+    """Compare predictions (draws, molecules) with the energies of the data set's molecules."""
+    errors = predictions.mean(axis=0) - dataset.T[molecules]
+    mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
+    return Evaluation(molecules, predictions, mae, rmse)
+
+
 @dataclass(frozen=True)
 class Model:
     """A trained fold: all that predicting and evaluating need beside the data set.
@@ -91,6 +98,4 @@ class Model:
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
         predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose))
-        errors = predictions.mean(axis=0) - dataset.T[molecules]
-        mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
-        return Evaluation(molecules, predictions, mae, rmse)
+        return evaluated(dataset, molecules, predictions)

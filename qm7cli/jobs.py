@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
+from qm7cli.baselines import fit_fold
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
@@ -50,10 +51,11 @@ class Executor(Protocol):
 
 
 def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
-    """Train a job's fold from where it stands; an error is returned, with its traceback as a note."""
+    """Train a job's fold from where it stands, or fit a baseline; an error is returned, its traceback as a note."""
     try:
         (fold,) = chosen_folds(dataset, job.experiment.split.model_copy(update={"folds": [job.fold]}))
-        return train_fold(job.experiment, dataset, fold, job.run, report, stopped)
+        work = fit_fold if job.experiment.baseline.model else train_fold
+        return work(job.experiment, dataset, fold, job.run, report, stopped)
     except QM7Error as error:
         error.add_note(traceback.format_exc())
         return error

@@ -20,7 +20,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.checkpoint import load_model
 from qm7cli.collect import Run
 from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
@@ -61,14 +60,15 @@ class Pair(NamedTuple):
 
 def read_pair(fold: FoldOf, base: FoldOf) -> Pair:
     """Read the predictions of two folds; raises QM7Error if they are not of the same molecules."""
-    ours, theirs = read_predictions(fold), read_predictions(base)
+    ours, theirs, number = read_predictions(fold), read_predictions(base), fold.record["fold"]
     if not np.array_equal(ours[:2], theirs[:2]):
-        number = fold.record["fold"]
         raise QM7Error(f"fold {number} of {fold.run.path} and of {base.run.path} have different test molecules")
-    models = (load_model(fold_directory(each.run.path, each.record["fold"]) / "model.npz") for each in (fold, base))
+    sizes = [each.record["train_molecules"] for each in (fold, base)]
+    if None in sizes:
+        untold = (fold, base)[sizes.index(None)].run.path
+        raise QM7Error(f"{untold}/results.yaml does not tell how many molecules fold {number} was trained on")
     errors, base_errors = (np.abs(table[2] - table[1]) for table in (ours, theirs))
-    ratio = len(errors) / min(len(model.train) for model in models)
-    return Pair(ours[0].astype(np.intp), errors - base_errors, ratio)
+    return Pair(ours[0].astype(np.intp), errors - base_errors, len(errors) / min(sizes))
 
 
 def read_predictions(fold: FoldOf) -> NDArray[np.float64]:

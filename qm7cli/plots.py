@@ -78,14 +78,23 @@ def curves(comparison: Comparison) -> "Figure":
     """Draw the test MAE against the iterations, both logarithmic: a group's mean over folds, and a band around it.
 
     The band is one population standard deviation over folds to each side. A fold's error is its mean over seeds, and
-    only iterations at which all folds of a group were evaluated are drawn. The paper's error is a line, for QM7.
-    Raises QM7Error if a ``history.csv`` is missing or damaged, or a group's folds have no iteration in common.
+    only iterations at which all folds of a group were evaluated are drawn. A baseline, which has no iterations, is a
+    level line. The paper's error is another, for QM7. Raises QM7Error if a ``history.csv`` is missing or damaged, a
+    group's folds have no iteration in common, or there is no curve.
     """
     groups = _drawable(comparison, len(LOOKS))
-    means = [_mean_curve(group) for group in groups]
+    trained = [any(fold.record["iterations"] for fold in group.folds.values()) for group in groups]
+    if not any(trained):
+        raise QM7Error("there is no curve to draw: baselines are fitted at once")
+    means = [_mean_curve(group) if curved else None for group, curved in zip(groups, trained, strict=True)]
     with _drawing(2.2) as figure:
         axes = figure.subplots()
-        for group, (iterations, mean, deviation), look in zip(groups, means, LOOKS, strict=False):
+        for group, curve, look in zip(groups, means, LOOKS, strict=False):
+            if curve is None:
+                level = np.mean([fold.record["mae"] for fold in group.folds.values()])
+                axes.axhline(level, label=_shown(group.name), color=look["color"], linestyle=look["linestyle"])
+                continue
+            iterations, mean, deviation = curve
             band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
             axes.fill_between(iterations, mean - deviation, mean + deviation, **band)
             axes.plot(iterations, mean, label=_shown(group.name), markevery=math.ceil(len(mean) / 12), **look)

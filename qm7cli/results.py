@@ -20,11 +20,12 @@ from qm7cli.config import read_experiment
 from qm7cli.dataset import Dataset
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
-from qm7cli.evaluation import Model
-from qm7cli.files import format_yaml, lock, parse_yaml, read_text, write_text
+from qm7cli.evaluation import Evaluation, Model
+from qm7cli.files import format_csv, format_yaml, lock, parse_yaml, read_text, write_text
 from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
+OPTIONAL: Final = ("hyperparameters", "reason")
 Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -41,6 +42,8 @@ class FoldResult(BaseModel):
     train_rmse: Measure | None = None
     iterations: Annotated[int, Field(ge=0)]
     seconds: Measure
+    train_molecules: Annotated[int, Field(ge=1)] | None = None
+    hyperparameters: dict[str, int | float] | None = None
     reason: str | None = None
 
     @model_validator(mode="after")
@@ -50,11 +53,9 @@ class FoldResult(BaseModel):
         return self
 
     def record(self) -> dict[str, Any]:
-        """Return the fields as plain values; `reason` only where there is one."""
+        """Return the fields as plain values; `hyperparameters` and `reason` only where there are any."""
         record = self.model_dump()
-        if self.reason is None:
-            del record["reason"]
-        return record
+        return {key: record[key] for key in record if record[key] is not None or key not in OPTIONAL}
 
 
 def fold_directory(run: Path, fold: int) -> Path:
@@ -66,6 +67,15 @@ def fold_numbers(run: Path) -> list[int]:
     """Return the numbers of the folds that a run directory has, in order."""
     numbers = (path.name.removeprefix("fold-") for path in run.glob("fold-*") if path.is_dir())
     return sorted(int(number) for number in numbers if number.isdecimal() and number == str(int(number)))
+
+
+def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dataset) -> None:
+    """Write a fold's ``predictions.csv``: target, prediction and sample standard deviation over draws, kcal/mol."""
+    molecules, predictions = evaluation.molecules, evaluation.predictions
+    spread = predictions.std(axis=0, ddof=1) if len(predictions) > 1 else [None] * len(molecules)
+    columns = (molecules, dataset.T[molecules], predictions.mean(axis=0), spread)
+    text = format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True))
+    write_text(fold_directory(run, fold) / "predictions.csv", text)
 
 
 def read_fold(run: Path, fold: int) -> FoldResult | None:
@@ -152,7 +162,8 @@ def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
     started = recorded(run, "environment", "started", now)
     return {
         "format": 1,
-        "variant": experiment.variant,
+        "variant": None if experiment.baseline.model else experiment.variant,
+        "baseline": experiment.baseline.model,
         "units": "kcal/mol",
         "status": status,
         "dataset": {

@@ -8,18 +8,44 @@ A fold is entered into ``config.yaml`` when its lock is held and its training is
 refused changes nothing.
 """
 
+import hashlib
+import json
+import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Final
 
-from qm7cli.config import Experiment, differing_keys, read_experiment
+from qm7cli.config import SCHEMES, Experiment, differing_keys, read_experiment, resolve, settings
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml, lock, make_directory, remove_stale, write_text
 from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, write_results
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
+LONGEST_NAME: Final = 200  # bytes
+
+
+def default_name(experiment: Experiment, dataset: str) -> str:
+    """Return the name of the directory under ``runs/`` where an experiment goes by default.
+
+    A name too long for a directory ends in a digest of the whole.
+    """
+    model = experiment.baseline.model
+    name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
+    usual = resolve(None, [], {"variant": experiment.variant, "seed": experiment.seed, "baseline.model": model})
+    told = {"split.sha256"}
+    if experiment.split.scheme not in SCHEMES:
+        name += f"-split={Path(experiment.split.scheme).stem}"
+        told.add("split.scheme")
+    for key in differing_keys(experiment, usual):
+        if key not in told:
+            value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
+            name += f"-{key}={value}"
+    if len(name.encode()) > LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        return name.encode()[: LONGEST_NAME - 13].decode(errors="ignore") + f"-{digest}"
+    return name
 
 
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:

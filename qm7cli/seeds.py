@@ -23,6 +23,8 @@ class Purpose(IntEnum):
     TRAIN_EVALUATION = 5
     AUGMENTATION = 6
     PREDICTION = 7
+    BASELINE = 8
+    INNER_FOLDS = 9
 
 
 def stream(seed: int, fold: int, purpose: Purpose, *index: int) -> np.random.Generator:

@@ -21,14 +21,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.config import FREE, Experiment, assigned, default_name, overlay, read_tree, resolve, validate
+from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate
 from qm7cli.dataset import Dataset, load, locate
 from qm7cli.errors import QM7Error
 from qm7cli.files import lock, make_directory, parse_yaml, read_text
 from qm7cli.jobs import Executor, Job, Outcome
 from qm7cli.mistakes import flatten, mistake
 from qm7cli.results import fold_directory, read_fold, write_results
-from qm7cli.run_directory import open_run
+from qm7cli.run_directory import default_name, open_run
 from qm7cli.runner import do_jobs
 from qm7cli.splits import chosen_folds, pinned
 from qm7cli.training import Progress
@@ -161,7 +161,7 @@ def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
         runs.setdefault(job.run, []).append((job, dataset))
         status, iterations = standing(job)
         if status == "longer":
-            wanted = job.experiment.training.iterations
+            wanted = job.experiment.iterations
             done = f"fold {job.fold} of {job.run} has been trained for {iterations} iterations"
             raise QM7Error(f"{done}, more than the {wanted} asked for; choose another --out")
         if status != "finished":
@@ -182,7 +182,7 @@ def standing(job: Job) -> tuple[str, int]:
     It is ``new``, ``partial``, ``finished``, ``diverged``, ``longer`` if it has been trained for longer than it should,
     or ``damaged`` if its result cannot be read.
     """
-    wanted = job.experiment.training.iterations
+    wanted = job.experiment.iterations
     try:
         result = read_fold(job.run, job.fold)
     except QM7Error:
@@ -211,7 +211,7 @@ def do_logged(
 def log_progress(progress: Progress) -> None:
     """Note an evaluation in the log file of its fold."""
     if progress.mae is not None:
-        reached = f"iteration {progress.iteration} of {progress.iterations}"
+        reached = f"{progress.unit} {progress.iteration} of {progress.iterations}"
         log(progress.run, progress.fold, f"{reached}, test MAE {progress.mae:.4f} kcal/mol")
 
 

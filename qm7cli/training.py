@@ -22,7 +22,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_csv, remove_stale, write_text
-from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold
+from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold, write_predictions
 from qm7cli.run_directory import join_run, lock_fold
 from qm7cli.splits import Fold
 
@@ -30,7 +30,7 @@ HISTORY_HEADER: Final = ("iteration", "seconds", "test_mae", "test_rmse", "train
 
 
 class Progress(NamedTuple):
-    """Where a fold's training stands.
+    """Where a fold's training stands, in iterations, or in another `unit`.
 
     `mae` is the test MAE in kcal/mol when an evaluation has just been done, else None.
     """
@@ -40,6 +40,7 @@ class Progress(NamedTuple):
     iteration: int
     iterations: int
     mae: float | None = None
+    unit: str = "iteration"
 
 
 def evaluation_due(iteration: int, every: int) -> bool:
@@ -107,7 +108,7 @@ def train_fold(
         try:
             _advance(training, run, report, stopped)
             if training.iteration == wanted:
-                result = _finish(training, directory)
+                result = _finish(training, run)
             else:
                 training.save(directory / "checkpoint.npz")
                 result = _partial(training)
@@ -131,6 +132,7 @@ def _partial(training: FoldTraining) -> FoldResult:
         status="partial",
         iterations=training.iteration,
         seconds=round(training.seconds, 1),
+        train_molecules=len(training.fold.train),
     )
 
 
@@ -161,11 +163,12 @@ def _advance(
             report(Progress(run, training.fold.number, training.iteration, wanted, mae))
 
 
-def _finish(training: FoldTraining, directory: Path) -> FoldResult:
+def _finish(training: FoldTraining, run: Path) -> FoldResult:
     """Evaluate the trained network and write all files of the fold but its result, the checkpoint first.
 
     If one cannot be written, those of a shorter training stay.
     """
+    directory = fold_directory(run, training.fold.number)
     test, train = training.evaluate()
     row = training.history_row(test, train)
     earlier = [old for old in training.history if old[0] < training.iteration]
@@ -175,12 +178,7 @@ def _finish(training: FoldTraining, directory: Path) -> FoldResult:
     training.save(directory / "checkpoint.npz")
     write_text(directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
     save_model(directory / "model.npz", training.model())
-    spread = test.predictions.std(axis=0, ddof=1) if len(test.predictions) > 1 else [None] * len(test.molecules)
-    columns = (test.molecules, training.dataset.T[test.molecules], test.predictions.mean(axis=0), spread)
-    write_text(
-        directory / "predictions.csv",
-        format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True)),
-    )
+    write_predictions(run, training.fold.number, test, training.dataset)
     return FoldResult(
         fold=training.fold.number,
         status="complete",
@@ -190,4 +188,5 @@ def _finish(training: FoldTraining, directory: Path) -> FoldResult:
         train_rmse=train.rmse,
         iterations=training.iteration,
         seconds=round(training.seconds, 1),
+        train_molecules=len(training.fold.train),
     )

@@ -13,9 +13,9 @@ import pytest
 
 import molecules
 from qm7cli import dataset
-from qm7cli.config import default_name, resolve
+from qm7cli.config import resolve
 from qm7cli.results import fold_directory
-from qm7cli.run_directory import join_run, open_run
+from qm7cli.run_directory import default_name, join_run, open_run
 from qm7cli.runner import train_run
 from server import serve
 

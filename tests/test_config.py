@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-from qm7cli.config import Experiment, default_name, differing_keys, read_experiment, resolve
+from qm7cli.config import Experiment, differing_keys, read_experiment, resolve
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml
 
@@ -23,6 +23,8 @@ def test_the_defaults_are_the_constants_of_the_reference():
           history: 0.1
           checkpoint_every: 10000
         evaluation: {draws: 10, every: 25000}
+        baseline: {model: null, representation: null, kernel: null, draws: null,
+          neighbours: null, scale: null, ridge: null, memory: 8.0}
         """)
 
 
@@ -43,15 +45,6 @@ def test_another_split_leaves_the_fingerprint_of_the_former_behind(tmp_path):
         assert experiment.split.sha256 is None
     both = resolve(file, ["split={scheme: b.yaml, sha256: def}"], {})
     assert (both.split.scheme, both.split.sha256) == ("b.yaml", "def")
-
-
-def test_a_split_file_gives_its_name_and_a_fingerprint_without_a_file_means_nothing():
-    named = [default_name(resolve(None, assignments, {}), "qm7") for assignments in (
-        ["split.scheme=some where/ten.yaml", "split.sha256=abc"],
-        ["split.sha256=abc"],
-        ["split.scheme=random", "split.sha256=abc"],
-    )]  # fmt: skip
-    assert named == ["qm7-original-seed0-split=ten", "qm7-original-seed0", "qm7-original-seed0-split.scheme=random"]
 
 
 def test_numbers_that_yaml_leaves_strings_are_read():
@@ -146,16 +139,25 @@ def test_only_settings_that_change_the_numbers_make_another_configuration():
     assert differing_keys(other, Experiment()) == ["seed", "split.seed", "encoding.noise"]
 
 
-def test_the_default_name_tells_the_settings_that_differ():
-    experiment = resolve(None, ["encoding.noise=0.5", "network.hidden=[20, 10]"], {"seed": 3, "variant": "corrected"})
-    assert default_name(experiment, "qm7") == "qm7-corrected-seed3-encoding.noise=0.5-network.hidden=20,10"
-    assert default_name(Experiment(), "qm7") == "qm7-original-seed0"
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["baseline={model: mean, kernel: gaussian}"], "baseline.kernel is given, but mean takes none"),
+        (["baseline={model: knn, ridge: 1}"], "baseline.ridge is given, but knn takes none"),
+        (["baseline={model: krr, draws: 2}"], "baseline.draws is given, but krr takes none"),
+        (["baseline.representation=sorted"], "baseline.representation is given, but the network takes none"),
+        (["baseline={model: forest}"], "not one of mean, knn, linear, krr"),
+        (["baseline={model: krr, scale: -1}"], "baseline.scale is -1"),
+    ],
+)
+def test_what_a_baseline_does_not_take_is_refused(assignments, message):
+    with pytest.raises(QM7Error, match=message):
+        resolve(None, assignments, {})
 
 
-def test_a_name_that_would_be_too_long_for_a_directory_ends_in_a_digest():
-    schedule = "training.schedule=[" + ", ".join(f"[{k}, 0.01]" for k in range(1, 99)) + "]"
-    one, other = (default_name(resolve(None, [schedule, f"seed={seed}"], {}), "ä" * 9) for seed in (1, 1 + 10**9))
-    assert len(one.encode()) <= 200
-    assert one.startswith("äääääääää-original-seed1-training.schedule=1,0.01,2,")
-    similar = default_name(resolve(None, [schedule.replace("98, 0.01", "98, 0.02"), "seed=1"], {}), "ä" * 9)
-    assert len({one, other, similar}) == 3
+def test_a_baseline_has_the_defaults_of_what_it_takes():
+    krr = resolve(None, [], {"baseline.model": "krr"})
+    assert (krr.baseline.representation, krr.baseline.kernel, krr.baseline.draws) == ("sorted", "gaussian", None)
+    drawn = resolve(None, [], {"baseline.model": "linear", "baseline.representation": "random"})
+    assert (drawn.baseline.kernel, drawn.baseline.draws) == (None, 4)
+    assert krr.iterations == 0 < resolve(None, [], {}).iterations

@@ -19,7 +19,7 @@ def test_quick_yaml_differs_in_the_iterations_alone():
     assert quick.model_copy(update={"training": Experiment().training}) == Experiment()
 
 
-SWEEPS = {"variants.yaml": 15, "noise.yaml": 25, "learning-curve.yaml": 30}  # and their jobs
+SWEEPS = {"variants.yaml": 15, "noise.yaml": 25, "learning-curve.yaml": 30, "table1.yaml": 55}  # and their jobs
 
 
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda file: file.name)

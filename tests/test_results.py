@@ -33,7 +33,7 @@ def test_results_are_as_documented_and_plain_yaml(run, small):
     write_fold(run, FoldResult(fold=2, status="partial", iterations=4, seconds=0.5), small)
     results = yaml.safe_load((run / "results.yaml").read_text())
     assert list(results) == [
-        "format", "variant", "units", "status", "dataset", "folds", "mae", "rmse", "config", "environment",
+        "format", "variant", "baseline", "units", "status", "dataset", "folds", "mae", "rmse", "config", "environment",
     ]  # fmt: skip
     assert results["status"] == "partial"
     assert results["dataset"] == {"name": "small", "sha256": small.sha256, "molecules": 60, "split": "published"}
@@ -57,6 +57,14 @@ def test_a_diverged_fold_says_why_and_makes_the_run_diverged(run, small):
     assert results["status"] == "diverged"
     assert results["folds"][1]["reason"] == "it did"
     assert "reason" not in results["folds"][0]
+
+
+def test_the_results_of_a_baseline_tell_it_and_its_hyperparameters(run, small):
+    (run / "config.yaml").write_text("baseline: {model: knn}")
+    write_fold(run, COMPLETE.model_copy(update={"hyperparameters": {"neighbours": 3}}), small)
+    results = read_results(run)
+    assert (results["variant"], results["baseline"]) == (None, "knn")
+    assert results["folds"][0]["hyperparameters"] == {"neighbours": 3}
 
 
 @pytest.mark.parametrize("text", ["", "fold: [", "fold: 0\nstatus: lost\niterations: 1\nseconds: 1\n", "[1]"])

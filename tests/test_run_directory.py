@@ -4,10 +4,11 @@ from threading import Thread
 import pytest
 import yaml
 
+from qm7cli.config import Experiment, resolve
 from qm7cli.errors import QM7Error
 from qm7cli.files import lock
 from qm7cli.results import FoldResult, read_fold, read_results, write_fold
-from qm7cli.run_directory import join_run, lock_fold, open_run
+from qm7cli.run_directory import default_name, join_run, lock_fold, open_run
 
 COMPLETE = FoldResult(
     fold=0, status="complete", mae=3.0, rmse=5.0, train_mae=1.0, train_rmse=2.0, iterations=9, seconds=1.0
@@ -103,3 +104,32 @@ def test_what_all_folds_share_is_written_under_the_run_s_lock(run, quick, small,
         assert [path.read_bytes() for path in shared] == before
     writer.join()
     assert [path.read_bytes() if path.exists() else b"" for path in shared] != before
+
+
+def test_the_default_name_tells_the_settings_that_differ():
+    experiment = resolve(None, ["encoding.noise=0.5", "network.hidden=[20, 10]"], {"seed": 3, "variant": "corrected"})
+    assert default_name(experiment, "qm7") == "qm7-corrected-seed3-encoding.noise=0.5-network.hidden=20,10"
+    assert default_name(Experiment(), "qm7") == "qm7-original-seed0"
+
+
+def test_a_name_that_would_be_too_long_for_a_directory_ends_in_a_digest():
+    schedule = "training.schedule=[" + ", ".join(f"[{k}, 0.01]" for k in range(1, 99)) + "]"
+    one, other = (default_name(resolve(None, [schedule, f"seed={seed}"], {}), "ä" * 9) for seed in (1, 1 + 10**9))
+    assert len(one.encode()) <= 200
+    assert one.startswith("äääääääää-original-seed1-training.schedule=1,0.01,2,")
+    similar = default_name(resolve(None, [schedule.replace("98, 0.01", "98, 0.02"), "seed=1"], {}), "ä" * 9)
+    assert len({one, other, similar}) == 3
+
+
+def test_a_baseline_is_named_after_what_it_is():
+    flags = {"baseline.model": "krr", "baseline.kernel": "laplacian", "baseline.memory": 2}
+    assert default_name(resolve(None, [], flags), "qm7") == "qm7-krr-seed0-baseline.kernel=laplacian"
+
+
+def test_a_split_file_gives_its_name_and_a_fingerprint_without_a_file_means_nothing():
+    named = [default_name(resolve(None, assignments, {}), "qm7") for assignments in (
+        ["split.scheme=some where/ten.yaml", "split.sha256=abc"],
+        ["split.sha256=abc"],
+        ["split.scheme=random", "split.sha256=abc"],
+    )]  # fmt: skip
+    assert named == ["qm7-original-seed0-split=ten", "qm7-original-seed0", "qm7-original-seed0-split.scheme=random"]

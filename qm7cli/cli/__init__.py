@@ -11,6 +11,7 @@ import typer
 
 import qm7cli
 from qm7cli.cli.augment import augment
+from qm7cli.cli.baseline import baseline
 from qm7cli.cli.collect import collect
 from qm7cli.cli.common import complain
 from qm7cli.cli.compare import compare
@@ -34,6 +35,7 @@ app.command()(info)
 app.command()(split)
 app.command()(augment)
 app.command()(train)
+app.command()(baseline)
 app.command()(sweep)
 app.command("eval")(evaluate)
 app.command()(collect)

@@ -47,7 +47,7 @@ def format_records(records: Sequence[dict[str, Any]], table: Table, format_: Tab
 
 def cell(value: Any) -> str:
     """Return a setting for a table."""
-    return str(value) if isinstance(value, str) else json.dumps(value)
+    return "-" if value is None else str(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _plain(value: Any) -> Any:

@@ -88,7 +88,7 @@ class _Lines:
         if progress.mae is None and now - self.last.setdefault(progress.fold, now) < LINE_EVERY:
             return
         self.last[progress.fold] = now
-        line = f"fold {progress.fold}: iteration {progress.iteration} of {progress.iterations}"
+        line = f"fold {progress.fold}: {progress.unit} {progress.iteration} of {progress.iterations}"
         if start < progress.iteration < progress.iterations:
             rate = (progress.iteration - start) / (now - began)
             line += f", {rate:.0f}/s, {(progress.iterations - progress.iteration) / rate:.0f} s left"
@@ -184,7 +184,8 @@ class _SweepLines:
         elif outcome.mae is None:
             note(f"{self.done} of {self.jobs}: {name}: {outcome.status} after {outcome.iterations} iterations")
         else:
-            took = f"{outcome.iterations} iterations in {outcome.seconds:.0f} s"
+            trained = f"{outcome.iterations} iterations in " if outcome.iterations else ""
+            took = f"{trained}{outcome.seconds:.0f} s"
             note(f"{self.done} of {self.jobs}: {name}: test MAE {outcome.mae:.2f} kcal/mol, {took}")
 
 

@@ -121,7 +121,7 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
     rows = []
     for job in jobs:
         status, iterations = standing(job)
-        rows.append([str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.training.iterations}"])
+        rows.append([str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.iterations}"])
     print_table(("run", "fold", "status", "iterations"), rows)
 
 

@@ -3,13 +3,34 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qm7cli.cli.common import Data, Debug, Quiet, Split, complain, load_dataset, mean_and_std, number, print_table
 from qm7cli.errors import QM7Error
-from qm7cli.signals import stop_on_signals
+from qm7cli.signals import StopRequest, stop_on_signals
+
+if TYPE_CHECKING:
+    from qm7cli.config import Experiment
+    from qm7cli.dataset import Dataset
+
+
+Folds = Annotated[
+    list[int] | None,
+    typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be given again. Without: all."),
+]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random numbers.")]
+Jobs = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Run directory. Without: a name under runs/ that tells the settings."),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Remove what the run directory has of these folds, and start again.")
+]
 
 
 def train(
@@ -20,30 +41,18 @@ def train(
     variant: Annotated[
         str | None, typer.Option(metavar="original|corrected|no-prebias", help="What moves A and B.")
     ] = None,
-    fold: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", min=0, help="Fold to hold out; may be given again. Without: all."),
-    ] = None,
+    fold: Folds = None,
     iterations: Annotated[int | None, typer.Option(metavar="N", help="Iterations to train in all.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the training's random numbers.")] = None,
+    seed: Seed = None,
     split: Split = None,
     data: Data = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as training.batch_size=50; may be given again."),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Run directory. Without: a name under runs/ that tells the settings."),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Remove what the run directory has of these folds, and start again."),
-    ] = False,
+    jobs: Jobs = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the resolved experiment and do nothing else.")
     ] = False,
@@ -67,29 +76,44 @@ def train(
         "training.iterations": iterations,
     }
     with stop_on_signals() as stop:
-        from qm7cli.config import default_name, resolve
+        from qm7cli.config import resolve
         from qm7cli.files import format_yaml
 
         experiment = resolve(config, settings or [], flags)
         if print_config:
             print(format_yaml(experiment.model_dump(mode="json")), end="")
             return
-
-        from qm7cli.cli.progress import show_progress
-        from qm7cli.runner import available_cores, train_run
-
         dataset = load_dataset(experiment.data)
-        run = out or Path("runs", default_name(experiment, dataset.name))
-        with show_progress(quiet=quiet) as report:
-            outcomes = train_run(
-                experiment,
-                dataset,
-                run,
-                jobs=jobs or available_cores(),
-                overwrite=overwrite,
-                report=report,
-                stopped=stop,
-            )
+        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet, debug=debug)
+
+
+def train_and_print(
+    experiment: "Experiment",
+    dataset: "Dataset",
+    out: Path | None,
+    jobs: int | None,
+    stop: StopRequest,
+    *,
+    overwrite: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Train the folds of an experiment with progress, print the results, and exit as what became of them asks."""
+    from qm7cli.cli.progress import show_progress
+    from qm7cli.run_directory import default_name
+    from qm7cli.runner import available_cores, train_run
+
+    run = out or Path("runs", default_name(experiment, dataset.name))
+    with show_progress(quiet=quiet) as report:
+        outcomes = train_run(
+            experiment,
+            dataset,
+            run,
+            jobs=jobs or available_cores(),
+            overwrite=overwrite,
+            report=report,
+            stopped=stop,
+        )
     if (run / "results.yaml").exists():
         _print_results(run)
     failures = [outcome for outcome in outcomes.values() if isinstance(outcome, QM7Error) or outcome.reason]

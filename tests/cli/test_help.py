@@ -12,6 +12,7 @@ COMMANDS = [
     "split",
     "augment",
     "train",
+    "baseline",
     "sweep",
     "eval",
     "collect",

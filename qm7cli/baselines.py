@@ -1,0 +1,284 @@
+"""Baselines: simpler models of the same molecules and folds, for comparison.
+
+    mean      the mean training energy
+    knn       the mean energy of the nearest training molecules (Euclidean)
+    linear    ridge regression: w = (X^T X + ridge I)^-1 X^T y
+    krr       kernel ridge regression: a = (K + ridge I)^-1 y, by Cholesky, with the kernel
+              exp(-|x - x'|_2^2 / (2 scale^2)), gaussian, or exp(-|x - x'|_1 / scale), laplacian
+
+X is the eigenspectrum of the Coulomb matrix, largest magnitude first (Rupp et al., PRL 108:058301, 2012), the upper
+triangle of its sorted form, or of several random-sorted forms (Montavon et al., NIPS 2012, section 3), over which the
+predictions are averaged. All is in float64; energies y (and X in `linear`) are less their training means.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
+
+from qm7cli.config import HYPERPARAMETERS, Baseline, Experiment
+from qm7cli.coulomb import random_sorted
+from qm7cli.dataset import Dataset
+from qm7cli.errors import QM7Error
+from qm7cli.evaluation import Evaluation, evaluated
+from qm7cli.files import remove_stale
+from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold, write_predictions
+from qm7cli.run_directory import join_run, lock_fold
+from qm7cli.seeds import Purpose, stream
+from qm7cli.splits import Fold, Molecules, Part, stratified
+from qm7cli.training import Progress
+
+Array = NDArray[np.float64]
+Predict = Callable[[Array], Array]
+Hyperparameters = dict[str, int | float]  # neighbours, scale, ridge: those that the model takes
+METRICS: Final[dict[str | None, Any]] = {None: "euclidean", "gaussian": "sqeuclidean", "laplacian": "cityblock"}
+NEAR: Final = ("knn", "krr")  # they look at distances alone
+INNER_FOLDS: Final = 3
+SAMPLE: Final = 1000  # molecules whose mean distance is taken
+NEIGHBOURS: Final = (1, 2, 3, 5, 8, 13)
+SCALES: Final = (1.0, 4.0, 16.0, 64.0)  # in mean distances of the training molecules
+RIDGES: Final[dict[str | None, Sequence[float]]] = {"linear": (1e-4, 1e-2, 1.0, 100.0), "krr": (1e-8, 1e-6, 1e-4, 1e-2)}
+FINER: Final = {"scale": (0.5, 1.0, 2.0), "ridge": (0.1, 1.0, 10.0)}  # around the best
+
+
+def fit_fold(
+    experiment: Experiment,
+    dataset: Dataset,
+    fold: Fold,
+    run: Path,
+    report: Callable[[Progress], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> FoldResult:
+    """Fit the baseline of an experiment to one fold of a run, or return what is there if that has been done.
+
+    Parameters are those of `qm7cli.training.train_fold`; progress is counted in trials of hyperparameters. If stopped,
+    the result is ``partial``, and the next call begins anew.
+
+    Raises
+    ------
+    QM7Error
+        If another process works on this fold, the fit would take more than ``baseline.memory``, there are too few
+        molecules, or a matrix is singular.
+    """
+    with lock_fold(run, fold.number), threadpool_limits(1):
+        remove_stale(fold_directory(run, fold.number))
+        before = read_fold(run, fold.number)
+        if before is not None and before.status == "complete":
+            record_fold(run, before, dataset)
+            return before
+        refuse_memory(experiment, dataset, fold)
+        join_run(run, experiment, fold.number, dataset)
+        result = FoldResult(
+            fold=fold.number, status="partial", iterations=0, seconds=0.0, train_molecules=len(fold.train)
+        )
+        write_fold(run, result, dataset)
+        begun = time.perf_counter()
+
+        def tell(done: int, trials: int, mae: float | None = None) -> None:
+            report(Progress(run, fold.number, done, trials, mae, "trial"))
+
+        found = _evaluate(experiment, dataset, fold, tell, stopped)
+        if found is None:
+            return result
+        best, trials, evaluation = found
+        write_predictions(run, fold.number, evaluation, dataset)
+        result = FoldResult(
+            fold=fold.number,
+            status="complete",
+            mae=evaluation.mae,
+            rmse=evaluation.rmse,
+            iterations=0,
+            seconds=round(time.perf_counter() - begun, 1),
+            train_molecules=len(fold.train),
+            hyperparameters=best or None,
+        )
+        write_fold(run, result, dataset)
+        tell(trials, trials, evaluation.mae)
+        return result
+
+
+def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float:
+    """Return the memory in GB that a fit takes at most, beside that of the data set."""
+    settings = experiment.baseline
+    n, N, tests = len(fold.train), (settings.draws or 1) * len(fold.train), len(fold.test)
+    search = None in {getattr(settings, key) for key in HYPERPARAMETERS[settings.model]}
+    numbers: float = 3 * dataset.Z.shape[1] ** 2 * (N + tests)  # representations, as they are made
+    if settings.model == "krr":  # distances of all pairs, and in the search those of inner folds
+        numbers += max(N * (N + 2 * tests), 2 * n**2 if search else 0)
+    elif settings.model == "knn":  # distances and their order
+        numbers += max(2 * N * tests, 2 * n**2 if search else 0)
+    return numbers * 8e-9
+
+
+def refuse_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
+    """Raise QM7Error if a fit would take more memory than ``baseline.memory``."""
+    needed, allowed = needed_memory(experiment, dataset, fold), experiment.baseline.memory
+    if needed > allowed:
+        raise QM7Error(f"fold {fold.number} would take {needed:.3g} GB, more than baseline.memory allows ({allowed:g})")
+
+
+def _evaluate(
+    experiment: Experiment,
+    dataset: Dataset,
+    fold: Fold,
+    tell: Callable[[int, int], None],
+    stopped: Callable[[], bool],
+) -> tuple[Hyperparameters, int, Evaluation] | None:
+    """Return the best hyperparameters, the number of those tried, and what they make of the test molecules.
+
+    None if stopped.
+    """
+    settings = experiment.baseline
+    X, y = _represented(experiment, dataset, fold, "train"), dataset.T[fold.train].astype(np.float64)
+    coarse = _coarse(settings, X[0])
+    best, trials = coarse[0], len(coarse) + len(_finer(settings, coarse[0]))
+    if trials > 1:
+        rng = stream(experiment.seed, fold.number, Purpose.INNER_FOLDS)
+        inner = stratified(dataset.T[fold.train], INNER_FOLDS, rng)
+        rows = _rows(settings, X[0], X[0])
+        tried: list[tuple[float, Hyperparameters]] = []
+
+        def candidates() -> Iterator[Hyperparameters]:
+            yield from coarse
+            yield from _finer(settings, min(tried, key=itemgetter(0))[1])
+
+        for candidate in candidates():
+            if stopped():
+                return None
+            tell(len(tried), trials)
+            tried.append((_inner_error(settings, candidate, rows, y, inner), candidate))
+        best = min(tried, key=itemgetter(0))[1]
+        del rows
+    points = X.reshape(-1, X.shape[2])  # (draws molecules, d)
+    try:
+        rows = _rows(settings, points, points) if settings.model == "krr" else points
+        predict = _fit(settings, best, rows, np.tile(y, len(X)))
+    except LinAlgError as error:
+        raise QM7Error(f"fold {fold.number}: the matrix is singular; a larger ridge helps") from error
+    tests = _represented(experiment, dataset, fold, "test")
+    predictions = np.array([predict(_rows(settings, draw, points)) for draw in tests])
+    return best, trials, evaluated(dataset, fold.test, predictions)
+
+
+def _represented(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Array:
+    """Return the representation of the molecules of a part, (draws, molecules, d)."""
+    settings, molecules = experiment.baseline, fold.train if part == "train" else fold.test
+    if settings.representation is None:
+        return np.zeros((1, len(molecules), 1))
+    if settings.representation == "eigenspectrum":
+        eigenvalues = np.linalg.eigvalsh(dataset.X[molecules].astype(np.float64))  # (molecules, n)
+        order = np.argsort(-abs(eigenvalues), axis=1, kind="stable")
+        return np.take_along_axis(eigenvalues, order, axis=1)[None]
+    if settings.representation == "sorted":
+        noise, draws = 0.0, 1
+    else:
+        noise, draws = experiment.encoding.noise, experiment.evaluation.draws
+        draws = settings.draws or draws if part == "train" else draws
+    rng = stream(experiment.seed, fold.number, Purpose.BASELINE if part == "train" else Purpose.TEST_EVALUATION)
+    triangles = [random_sorted(dataset.X, dataset.norms, molecules, noise, rng) for _ in range(draws)]
+    return np.array(triangles, dtype=np.float64)
+
+
+def _coarse(settings: Baseline, X: Array) -> list[Hyperparameters]:
+    """Return what is to be tried first for training molecules X (molecules, d); one, if all is given.
+
+    Raises
+    ------
+    QM7Error
+        If there are too few molecules.
+    """
+    grid: dict[str, Sequence[float]] = {}
+    for key in HYPERPARAMETERS[settings.model]:
+        given = getattr(settings, key)
+        if given is None and len(X) < 2 * INNER_FOLDS:
+            raise QM7Error(f"{len(X)} training molecules are too few to find {key}; give it")
+        if given is not None:
+            grid[key] = [given]
+        elif key == "neighbours":
+            grid[key] = [k for k in NEIGHBOURS if k <= len(X) // INNER_FOLDS]
+        elif key == "ridge":
+            grid[key] = RIDGES[settings.model]
+        else:
+            some = X[:: -(-len(X) // SAMPLE)]
+            distance = float(_rows(settings, some, some).mean())
+            grid[key] = [(distance**0.5 if settings.kernel == "gaussian" else distance) * factor for factor in SCALES]
+    if (settings.neighbours or 0) > len(X):
+        raise QM7Error(f"{settings.neighbours} neighbours are more than the {len(X)} training molecules")
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def _finer(settings: Baseline, best: Hyperparameters) -> list[Hyperparameters]:
+    """Return what is to be tried then around the best, itself left out."""
+    searched = [key for key in ("scale", "ridge") if key in best and getattr(settings, key) is None]
+    around = [
+        best | {key: best[key] * factor for key, factor in zip(searched, factors, strict=True)}
+        for factors in product(*(FINER[key] for key in searched))
+    ]
+    return [candidate for candidate in around if candidate != best]
+
+
+def _inner_error(
+    settings: Baseline, candidate: Hyperparameters, rows: Array, y: Array, folds: Sequence[Molecules]
+) -> float:
+    """Return the mean absolute error over inner folds, infinite if a matrix is singular."""
+    errors = []
+    for fold in folds:
+        train = np.setdiff1d(np.arange(len(y)), fold)
+        ours, theirs = (rows[np.ix_(part, train)] if settings.model in NEAR else rows[part] for part in (train, fold))
+        try:
+            predict = _fit(settings, candidate, ours, y[train])
+        except LinAlgError:
+            return math.inf
+        errors.append(abs(predict(theirs) - y[fold]))
+    return float(np.concatenate(errors).mean())
+
+
+def _rows(settings: Baseline, X: Array, points: Array) -> Array:
+    """Return what a model looks at for molecules X (molecules, d): their distances from `points`, or X itself."""
+    return cdist(X, points, METRICS[settings.kernel]) if settings.model in NEAR else X
+
+
+def _fit(settings: Baseline, given: Hyperparameters, rows: Array, y: Array) -> Predict:
+    """Fit a model to the rows of training molecules; return what predicts from those of others. Kernels overwrite them.
+
+    Raises
+    ------
+    LinAlgError
+        If a matrix is singular.
+    """
+    mean = y.mean()
+    match settings.model:
+        case "knn":
+            k = int(given["neighbours"])
+            return lambda rows: y[np.argpartition(rows, k - 1, axis=1)[:, :k]].mean(axis=1)
+        case "linear":
+            centre = rows.mean(axis=0)
+            weights = _solved((rows - centre).T @ (rows - centre), given["ridge"], (rows - centre).T @ (y - mean))
+            return lambda rows: (rows - centre) @ weights + mean
+        case "krr":
+
+            def kernel(distances: Array) -> Array:
+                distances *= -1 / (2 * given["scale"] ** 2 if settings.kernel == "gaussian" else given["scale"])
+                return np.exp(distances, out=distances)
+
+            weights = _solved(kernel(rows), given["ridge"], y - mean)
+            return lambda rows: kernel(rows) @ weights + mean
+        case _:
+            return lambda rows: np.full(len(rows), mean)
+
+
+def _solved(matrix: Array, ridge: float, right: Array) -> Array:
+    """Return x of ``(matrix + ridge I) x = right``; the symmetric matrix is overwritten."""
+    matrix[np.diag_indices_from(matrix)] += ridge
+    # LAPACK knows columns first: a transpose is not copied.
+    solution: Array = cho_solve(cho_factor(matrix.T, lower=True, overwrite_a=True), right)
+    return solution

@@ -1,0 +1,76 @@
+"""`qm7 baseline`: simpler models in the network's place."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note
+from qm7cli.cli.train import Folds, Jobs, Out, Overwrite, Seed, train_and_print
+from qm7cli.signals import stop_on_signals
+
+
+def baseline(
+    model: Annotated[
+        Literal["mean", "knn", "linear", "krr"],
+        typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
+    ] = "krr",
+    representation: Annotated[
+        Literal["eigenspectrum", "sorted", "random"] | None,
+        typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
+    ] = None,
+    kernel: Annotated[Literal["gaussian", "laplacian"] | None, typer.Option(help="Of krr. Without: gaussian.")] = None,
+    neighbours: Annotated[int | None, typer.Option(metavar="N", help="Of knn.")] = None,
+    scale: Annotated[float | None, typer.Option(metavar="X", help="Of the kernel, hartree.")] = None,
+    ridge: Annotated[float | None, typer.Option(metavar="X", help="Of krr, and in hartree^2 of linear.")] = None,
+    draws: Annotated[
+        int | None, typer.Option(metavar="N", help="Of each training molecule, for random. Without: 4.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(metavar="GB", help="The most that a fold may take. Without: 8.")
+    ] = None,
+    fold: Folds = None,
+    seed: Seed = None,
+    split: Split = None,
+    data: Data = None,
+    jobs: Jobs = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fit a simpler model to the same folds and report its test errors.
+
+    The run's directory is as that of qm7 train, for collect, compare and plot. Hyperparameters that are not given
+    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded.
+
+    Example: qm7 baseline --model krr --kernel laplacian --scale 2000 --ridge 1e-6
+    """
+    flags = {
+        "seed": seed,
+        "data": data,
+        "split.scheme": split,
+        "split.folds": fold or None,
+        "baseline.model": model,
+        "baseline.representation": representation,
+        "baseline.kernel": kernel,
+        "baseline.neighbours": neighbours,
+        "baseline.scale": scale,
+        "baseline.ridge": ridge,
+        "baseline.draws": draws,
+        "baseline.memory": memory,
+    }
+    with stop_on_signals() as stop:
+        from qm7cli.baselines import needed_memory, refuse_memory
+        from qm7cli.config import resolve
+        from qm7cli.splits import chosen_folds
+
+        experiment = resolve(None, [], flags)
+        dataset = load_dataset(experiment.data)
+        folds = chosen_folds(dataset, experiment.split)
+        for each in folds:
+            refuse_memory(experiment, dataset, each)
+        if not quiet:
+            note(
+                f"a fold takes up to {max(needed_memory(experiment, dataset, each) for each in folds):.2g} GB of memory"
+            )
+        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet, debug=debug)

@@ -1,0 +1,232 @@
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import reference
+from qm7cli import baselines
+from qm7cli.baselines import fit_fold, needed_memory
+from qm7cli.collect import find_runs
+from qm7cli.config import resolve
+from qm7cli.dataset import load, locate
+from qm7cli.errors import QM7Error
+from qm7cli.pairs import FoldOf, read_predictions
+from qm7cli.results import fold_directory
+from qm7cli.run_directory import open_run
+from qm7cli.splits import Fold, chosen_folds
+
+
+@pytest.fixture
+def fit(small, tmp_path):
+    """Fits a baseline to fold 0 of the small data set; returns the result and the test predictions."""
+
+    def do(fold=None, **flags):
+        experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
+        run = tmp_path / "-".join(map(str, flags.values()))
+        fold = fold or chosen_folds(small, experiment.split)[0]
+        open_run(run, experiment, [fold.number], small, overwrite=False)
+        fold_directory(run, fold.number).mkdir(exist_ok=True)
+        result = fit_fold(experiment, small, fold, run)
+        (found,) = find_runs([run])
+        return result, read_predictions(FoldOf(found, found.results["folds"][0]))[2]
+
+    return do
+
+
+@pytest.fixture
+def sorted_triangles(small):
+    """The sorted Coulomb matrices' upper triangles, one number at a time."""
+    return np.array([reference.random_sorted(C.astype(float), np.zeros(len(C))) for C in small.X])
+
+
+@pytest.fixture
+def parts(small):
+    """Training and test molecules of fold 0."""
+    return np.concatenate(small.P[1:]), small.P[0]
+
+
+def test_the_mean_is_that_of_the_training_energies(fit, small, parts):
+    train, test = parts
+    result, predictions = fit(model="mean")
+    np.testing.assert_allclose(predictions, small.T[train].astype(float).mean())
+    assert result.mae == pytest.approx(abs(small.T[test] - small.T[train].astype(float).mean()).mean())
+    assert result.hyperparameters is None
+
+
+def test_nearest_neighbours_are_those_of_the_sorted_matrices(fit, small, parts, sorted_triangles):
+    train, test = parts
+    _, predictions = fit(model="knn", neighbours=3)
+    for molecule, prediction in zip(test, predictions, strict=True):
+        nearest = sorted(train, key=lambda other: math.dist(sorted_triangles[molecule], sorted_triangles[other]))[:3]
+        assert prediction == pytest.approx(np.mean([small.T[other] for other in nearest]))
+
+
+def test_ridge_regression_minimises_the_penalised_squares(fit, small, parts, sorted_triangles):
+    """Least squares on the matrix with sqrt(ridge) I below it, which needs no normal equations."""
+    train, test = parts
+    ridge = 0.1
+    X, y = sorted_triangles[train], small.T[train].astype(float)
+    d = X.shape[1]
+    stacked = np.vstack([X - X.mean(axis=0), math.sqrt(ridge) * np.eye(d)])
+    w = np.linalg.lstsq(stacked, np.concatenate([y - y.mean(), np.zeros(d)]), rcond=None)[0]
+    _, predictions = fit(model="linear", ridge=ridge)
+    np.testing.assert_allclose(predictions, (sorted_triangles[test] - X.mean(axis=0)) @ w + y.mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "laplacian"])
+def test_kernel_ridge_regression_solves_its_equation(fit, small, parts, sorted_triangles, kernel):
+    train, test = parts
+    scale, ridge = 100.0, 1e-3
+
+    def k(x, other):
+        if kernel == "gaussian":
+            return math.exp(-sum((x - other) ** 2) / (2 * scale**2))
+        return math.exp(-sum(abs(x - other)) / scale)
+
+    K = np.array([[k(sorted_triangles[i], sorted_triangles[j]) for j in train] for i in train])
+    y = small.T[train].astype(float)
+    a = np.linalg.solve(K + ridge * np.eye(len(train)), y - y.mean())
+    expected = [sum(a * [k(sorted_triangles[i], sorted_triangles[j]) for j in train]) + y.mean() for i in test]
+    _, predictions = fit(model="krr", kernel=kernel, scale=scale, ridge=ridge)
+    np.testing.assert_allclose(predictions, expected, rtol=1e-7)
+
+
+def test_the_eigenspectrum_is_ordered_by_magnitude(fit, small, parts):
+    train, test = parts
+    spectra = np.array([sorted(np.linalg.eigvals(C.astype(float)).real, key=abs, reverse=True) for C in small.X])
+    _, predictions = fit(model="knn", representation="eigenspectrum", neighbours=1)
+    for molecule, prediction in zip(test, predictions, strict=True):
+        assert prediction == small.T[min(train, key=lambda other: math.dist(spectra[molecule], spectra[other]))]
+
+
+def test_more_draws_of_each_molecule_make_predictions_less_a_matter_of_order(fit):
+    """With noise on the row norms a molecule has many forms; of the sorted form there is one."""
+    given = {"model": "krr", "kernel": "laplacian", "scale": 500, "ridge": 1e-6}
+    one, several, alone = (fit(**given, **more)[0].mae for more in (
+        {"representation": "random", "draws": 1}, {"representation": "random", "draws": 4}, {},
+    ))  # fmt: skip
+    assert len({one, several, alone}) == 3
+
+
+def test_hyperparameters_are_found_without_the_test_molecules(fit, small, parts):
+    """With other energies of the test molecules, the same ones are found."""
+    _, test = parts
+    first, _ = fit(model="krr", kernel="laplacian")
+    assert set(first.hyperparameters) == {"scale", "ridge"}
+    small.T[test] += 1000
+    try:
+        second, _ = fit(model="krr", kernel="laplacian", memory=1)
+    finally:
+        small.T[test] -= 1000
+    assert second.hyperparameters == first.hyperparameters
+    assert second.mae > 900 > first.mae
+
+
+@pytest.mark.parametrize("model", ["knn", "linear", "krr"])
+def test_the_hyperparameters_found_err_least_in_the_inner_folds(fit, model, monkeypatch):
+    tried = {}
+    right = baselines._inner_error
+
+    def heard(settings, candidate, *rest):
+        tried[tuple(candidate.items())] = right(settings, candidate, *rest)
+        return tried[tuple(candidate.items())]
+
+    monkeypatch.setattr(baselines, "_inner_error", heard)
+    result, _ = fit(model=model)
+    assert len(tried) > 3
+    assert tuple(result.hyperparameters.items()) == min(tried, key=tried.get)
+
+
+def test_a_hyperparameter_that_is_given_is_kept(fit):
+    assert fit(model="krr", scale=77.0)[0].hyperparameters["scale"] == 77.0
+    assert fit(model="linear", ridge=3.0)[0].hyperparameters == {"ridge": 3.0}
+
+
+def test_a_finished_fold_is_not_fitted_again(fit, monkeypatch):
+    first, _ = fit(model="mean")
+    monkeypatch.setattr(baselines, "_evaluate", None)
+    assert fit(model="mean")[0] == first
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"model": "krr", "scale": 100.0, "ridge": 1e-6},
+        {"model": "krr", "representation": "random", "draws": 3, "scale": 100.0, "ridge": 1e-6},
+        {"model": "krr"},
+        {"model": "knn", "representation": "eigenspectrum"},
+        {"model": "linear"},
+    ],
+    ids=lambda flags: "-".join(map(str, flags.values())),
+)
+def test_a_fit_takes_no_more_memory_than_it_says(tmp_path, flags):
+    """On the bundled molecules, where matrices are larger than all else."""
+    dataset = load(locate("gfn7"))
+    experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
+    fold = chosen_folds(dataset, experiment.split)[0]
+    open_run(tmp_path, experiment, [0], dataset, overwrite=False)
+    tracemalloc.start()
+    try:
+        fit_fold(experiment, dataset, fold, tmp_path)
+        peak = tracemalloc.get_traced_memory()[1] / 1e9
+    finally:
+        tracemalloc.stop()
+    needed = needed_memory(experiment, dataset, fold)
+    assert 0.4 * needed < peak < 1.05 * needed
+
+
+def test_too_much_memory_is_refused_with_the_figure_and_nothing_is_written(small, tmp_path):
+    experiment = resolve(None, [], {"baseline.model": "krr", "baseline.memory": 1e-6})
+    with pytest.raises(QM7Error, match=r"fold 0 would take 0\.000\d+ GB, more than baseline.memory allows \(1e-06\)"):
+        fit_fold(experiment, small, chosen_folds(small, experiment.split)[0], tmp_path / "run")
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("train", "flags", "message"),
+    [
+        (5, {"model": "krr"}, "5 training molecules are too few to find scale; give it"),
+        (5, {"model": "knn", "neighbours": 6}, "6 neighbours are more than the 5 training molecules"),
+    ],
+)
+def test_too_few_molecules_are_refused(fit, train, flags, message):
+    fold = Fold(0, np.arange(train), np.arange(10, 20))
+    with pytest.raises(QM7Error, match=message):
+        fit(fold=fold, **flags)
+
+
+def test_a_singular_matrix_is_refused(fit):
+    """Where the same molecule is there twice and the ridge is below all rounding."""
+    fold = Fold(0, np.array([0, 0, 1, 1, 2, 2]), np.arange(10, 20))
+    with pytest.raises(QM7Error, match="the matrix is singular; a larger ridge helps"):
+        fit(fold=fold, model="krr", scale=1.0, ridge=1e-30)
+
+
+def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
+    experiment = resolve(None, [], {"baseline.model": "krr"})
+    open_run(tmp_path, experiment, [0], small, overwrite=False)
+    reported = []
+    fold = chosen_folds(small, experiment.split)[0]
+    result = fit_fold(experiment, small, fold, tmp_path, reported.append, lambda: len(reported) >= 3)
+    assert (result.status, result.mae, len(reported)) == ("partial", None, 3)
+    assert fit_fold(experiment, small, fold, tmp_path).status == "complete"
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("flags", "mae"),
+    [
+        ({"model": "mean"}, 179.10),
+        ({"model": "linear", "ridge": 1e-3}, 21.0),
+        ({"model": "linear", "representation": "eigenspectrum", "ridge": 1e-3}, 29.1),
+        ({"model": "knn", "neighbours": 5, "representation": "eigenspectrum"}, 74.7),
+        ({"model": "knn", "neighbours": 5}, 72.7),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
+)
+def test_the_errors_on_qm7_are_those_expected(qm7, tmp_path, flags, mae):
+    experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
+    open_run(tmp_path, experiment, [0], qm7, overwrite=False)
+    fold = chosen_folds(qm7, experiment.split)[0]
+    assert fit_fold(experiment, qm7, fold, tmp_path).mae == pytest.approx(mae, abs=0.05)
