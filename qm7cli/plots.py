@@ -87,7 +87,7 @@ def curves(comparison: Comparison) -> "Figure":
     if not any(trained):
         raise QM7Error("there is no curve to draw: baselines are fitted at once")
     means = [_mean_curve(group) if curved else None for group, curved in zip(groups, trained, strict=True)]
-    with _drawing(2.2) as figure:
+    with drawing(2.2) as figure:
         axes = figure.subplots()
         for group, curve, look in zip(groups, means, LOOKS, strict=False):
             if curve is None:
@@ -103,9 +103,9 @@ def curves(comparison: Comparison) -> "Figure":
             axes.axhline(PAPER_MAE, color="0.4", linewidth=0.6)
             place: dict[str, Any] = {"xy": (0, PAPER_MAE), "xycoords": axes.get_yaxis_transform(), "xytext": (3, 2)}
             axes.annotate(f"{PAPER_MAE}, Montavon et al. 2012", **place, textcoords="offset points", fontsize=7)
-        _plain_ticks(axes.xaxis, 5)
-        _plain_ticks(axes.yaxis, 7)
-        _add_legend(figure, axes)
+        plain_ticks(axes.xaxis, 5)
+        plain_ticks(axes.yaxis, 7)
+        add_legend(figure, axes)
     return figure
 
 
@@ -117,7 +117,7 @@ def parity(comparison: Comparison) -> "Figure":
     rows, columns = math.ceil(len(groups) / 2), min(2, len(groups))
     titles = [_shown(group.name, LETTERS // 2) if len(groups) > 1 else "" for group in groups]
     lines = max(len(title.splitlines()) for title in titles)
-    with _drawing(rows * ((WIDTH - 0.6) / columns + 0.25 + lines * ROW) + 0.2) as figure:
+    with drawing(rows * ((WIDTH - 0.6) / columns + 0.25 + lines * ROW) + 0.2) as figure:
         panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
         for panel, title, table, look in zip(panels, titles, tables, LOOKS, strict=False):
             panel.plot(ends, ends, color="0.4", linewidth=0.6)
@@ -141,15 +141,15 @@ def errors(comparison: Comparison) -> "Figure":
     differences = [table[2] - table[1] for table in tables]
     edges = np.histogram_bin_edges(np.concatenate(differences), 60)
     named = "\n".join("\n  ".join((_shown(f"Largest errors of {group.name}"), *worst(group))) for group in groups)
-    with _drawing(2.3 + (named.count("\n") + 1) * ROW) as figure:
+    with drawing(2.3 + (named.count("\n") + 1) * ROW) as figure:
         axes = figure.subplots()
         for group, values, look in zip(groups, differences, LOOKS, strict=False):
             line = {"color": look["color"], "linestyle": look["linestyle"], "label": _shown(group.name)}
             axes.stairs(np.histogram(values, edges)[0], edges, **line)
         axes.set(yscale="log", xlabel="Predicted minus true energy (kcal/mol)", ylabel="Number of test predictions")
         axes.set_ylim(bottom=0.7)
-        _plain_ticks(axes.yaxis, 6)
-        _add_legend(figure, axes)
+        plain_ticks(axes.yaxis, 6)
+        add_legend(figure, axes)
         figure.supxlabel(named, x=0.03, ha="left", fontsize=7)
     return figure
 
@@ -159,7 +159,7 @@ def folds(comparison: Comparison) -> "Figure":
     groups = _drawable(comparison, 21)
     numbers = sorted({key[0] for group in groups for key in group.folds})
     step = 0.8 / len(groups)
-    with _drawing(2.2) as figure:
+    with drawing(2.2) as figure:
         axes = figure.subplots()
         for k, (group, look) in enumerate(zip(groups, LOOKS, strict=False)):
             aside = (k - (len(groups) - 1) / 2) * step
@@ -171,7 +171,7 @@ def folds(comparison: Comparison) -> "Figure":
         axes.axvline(len(numbers) - 0.5, color="0.8", linewidth=0.6)
         axes.set_xticks(range(len(numbers) + 1), [*map(str, numbers), "mean"])
         axes.set(xlabel="Fold", ylabel="Test MAE (kcal/mol)", xlim=(-0.6, len(numbers) + 0.6))
-        _add_legend(figure, axes)
+        add_legend(figure, axes)
     return figure
 
 
@@ -271,7 +271,7 @@ def _style() -> Iterator[ModuleType]:
 
 
 @contextmanager
-def _drawing(height: float) -> Iterator["Figure"]:
+def drawing(height: float) -> Iterator["Figure"]:
     """Give an empty figure of a column's width, `height` in inches, that is drawn in the style of this page."""
     with _style() as matplotlib:
         yield matplotlib.figure.Figure(figsize=(WIDTH, height), layout="constrained")
@@ -282,7 +282,7 @@ def _shown(name: str, letters: int = LETTERS) -> str:
     return textwrap.fill(name.encode(errors="backslashreplace").decode(), letters)
 
 
-def _add_legend(figure: "Figure", axes: "Axes") -> None:
+def add_legend(figure: "Figure", axes: "Axes") -> None:
     """Put a legend above the axes and make the figure higher by as much; one group needs none."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > 1:
@@ -292,7 +292,7 @@ def _add_legend(figure: "Figure", axes: "Axes") -> None:
         figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2)
 
 
-def _plain_ticks(axis: "Axis", most: int) -> None:
+def plain_ticks(axis: "Axis", most: int) -> None:
     """Label a logarithmic axis at round numbers, written out, as many as there is room for."""
     low, high = axis.get_view_interval()
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

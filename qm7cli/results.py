@@ -183,13 +183,13 @@ def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def load_models(run: Path, folds: Sequence[int] | None = None) -> list[Model]:
-    """Read the models of the given folds of a run, or of all that are trained.
+def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[Model]:
+    """Read the models of the given folds of a run, or of all that are trained, in order.
 
     Raises
     ------
     QM7Error
-        If there is no such run or fold, or a model is damaged.
+        If there is no such run or fold, a model is damaged, or it was trained on another data set than `dataset`.
     """
     trained = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
     missing = sorted(set(folds or []) - set(trained))
@@ -197,7 +197,15 @@ def load_models(run: Path, folds: Sequence[int] | None = None) -> list[Model]:
         raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")
     if missing:
         raise QM7Error(f"{run} has no finished fold {missing[0]}; it has {', '.join(map(str, trained))}")
-    return [load_model(fold_directory(run, fold) / "model.npz") for fold in (sorted(set(folds)) if folds else trained)]
+    wanted = sorted(set(folds)) if folds else trained
+    models = [load_model(fold_directory(run, fold) / "model.npz") for fold in wanted]
+    for model in models:
+        if dataset is not None and model.sha256 != dataset.sha256:
+            raise QM7Error(
+                f"fold {model.fold} of {run} was trained on another data set: "
+                f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
+            )
+    return models
 
 
 def evaluate_run(
@@ -238,12 +246,7 @@ def evaluate_run(
     """
     metrics = [metric for metric in METRICS if ("train" if metric.startswith("train") else "test") in parts]
     records = []
-    for model in load_models(run, folds):
-        if model.sha256 != dataset.sha256:
-            raise QM7Error(
-                f"fold {model.fold} of {run} was trained on another data set: "
-                f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
-            )
+    for model in load_models(run, folds, dataset):
         record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": draws or model.draws}
         for part in parts:
             evaluation = model.evaluate(dataset, part, record["draws"])

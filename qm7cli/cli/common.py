@@ -23,6 +23,10 @@ Split = Annotated[
 MoleculeFiles = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Molecules: XYZ, extended XYZ, SDF, PDB, ...; angstrom.")
 ]
+TrainedFolds = Annotated[
+    list[int] | None,
+    typer.Option(metavar="N", min=0, help="Fold; may be given again. Without: all that are trained."),
+]
 Draws = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Draws that predictions are averaged over. Without: the run's own."),

@@ -17,6 +17,7 @@ from qm7cli.cli.common import (
     Output,
     Quiet,
     Table,
+    TrainedFolds,
     deliver,
     load_dataset,
     mean_and_std,
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
-    fold: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", min=0, help="Fold; may be given again. Without: all that are trained."),
-    ] = None,
+    fold: TrainedFolds = None,
     draws: Draws = None,
     part: Annotated[
         Literal["test", "train", "both"], typer.Option(help="Molecules held out, trained on, or both.")
