@@ -12,6 +12,8 @@ so they are no evidence of their own about other training sets.
   different numbers of molecules, n_train is the smaller, which makes the interval wider rather than too narrow.
 """
 
+import csv
+import io
 import math
 import statistics
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from qm7cli.collect import Run
 from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
+from qm7cli.files import read_text
 from qm7cli.results import fold_directory
 
 LEVEL: Final = 0.95
@@ -90,6 +93,19 @@ def read_predictions(fold: FoldOf) -> NDArray[np.float64]:
     if not len(table) or not (np.abs(table) < LARGEST).all():
         raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are no energies")
     return table.T  # (3, molecules)
+
+
+def read_history(fold: FoldOf) -> dict[int, float]:
+    """Return the test MAE (kcal/mol) of a fold by iteration; raises QM7Error if the file is missing or damaged."""
+    path = fold_directory(fold.run.path, fold.record["fold"]) / "history.csv"
+    try:
+        rows = csv.DictReader(io.StringIO(read_text(path)))
+        history = {int(row["iteration"]): float(row["test_mae"]) for row in rows}
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise QM7Error(f"{path} is damaged: {error}") from error
+    if not history or not all(iteration > 0 and 0 < mae < LARGEST for iteration, mae in history.items()):
+        raise QM7Error(f"{path} is damaged: it has no rows, or some that are no errors")
+    return history
 
 
 def paired_difference(pairs: Sequence[Pair]) -> Difference:

@@ -7,7 +7,6 @@ The colours are Okabe & Ito's, which colour-blind people can tell apart; line st
 print in grey. A user's own settings of matplotlib change nothing: the same runs give the same bytes.
 """
 
-import csv
 import io
 import math
 import re
@@ -23,11 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.compare import Comparison, Group
-from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
-from qm7cli.files import read_text, write_file
-from qm7cli.pairs import FoldOf, read_predictions
-from qm7cli.results import fold_directory
+from qm7cli.files import write_file
+from qm7cli.pairs import read_history, read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -192,19 +189,6 @@ def worst(group: Group) -> list[str]:
     means = [(float(np.mean(values)), molecule, fold) for (_, molecule, fold), values in found.items()]
     largest = sorted(means, key=lambda each: -abs(each[0]))[:WORST]
     return [f"molecule {molecule} (fold {fold}): {error:+.1f} kcal/mol" for error, molecule, fold in largest]
-
-
-def read_history(fold: FoldOf) -> dict[int, float]:
-    """Return the test MAE (kcal/mol) of a fold by iteration; raises QM7Error if the file is missing or damaged."""
-    path = fold_directory(fold.run.path, fold.record["fold"]) / "history.csv"
-    try:
-        rows = csv.DictReader(io.StringIO(read_text(path)))
-        history = {int(row["iteration"]): float(row["test_mae"]) for row in rows}
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
-        raise QM7Error(f"{path} is damaged: {error}") from error
-    if not history or not all(iteration > 0 and 0 < mae < LARGEST for iteration, mae in history.items()):
-        raise QM7Error(f"{path} is damaged: it has no rows, or some that are no errors")
-    return history
 
 
 def _mean_curve(group: Group) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:

@@ -12,6 +12,7 @@ import typer
 import qm7cli
 from qm7cli.cli.augment import augment
 from qm7cli.cli.baseline import baseline
+from qm7cli.cli.centering import centering
 from qm7cli.cli.collect import collect
 from qm7cli.cli.common import complain
 from qm7cli.cli.compare import compare
@@ -43,6 +44,7 @@ app.command()(compare)
 app.command()(plot)
 app.command()(report)
 app.command()(gradcheck)
+app.command()(centering)
 app.command()(predict)
 app.command()(convert)
 

@@ -20,10 +20,11 @@ COMMANDS = [
     "plot",
     "report",
     "gradcheck",
+    "centering",
     "predict",
     "convert",
 ]
-READERS = {"collect", "compare", "plot", "report"}  # of results: they need no data set and say nothing else
+READERS = {"collect", "compare", "plot", "report"}  # of results: they need no data set
 
 
 def test_the_version_is_that_of_the_package(command):
@@ -40,7 +41,7 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
     text = command(name, "--help").stdout
     assert re.search(rf"Example: qm7 {name} ", text)
     assert ("--data" in text) == (name not in {"download", "predict", "convert"} | READERS)
-    assert ("--quiet" in text) == (name not in {"split", "gradcheck"} | READERS)  # which have nothing to be quiet about
+    assert ("--quiet" in text) == (name not in {"split", "gradcheck", "centering"} | READERS)  # which say nothing else
     assert "--debug" in text
 
 
@@ -66,6 +67,7 @@ def test_the_help_of_each_command_has_an_example_and_the_common_options(command,
         (["sweep", "x.yaml", "--executor", "slurm"], "'--executor'"),
         (["plot", "run", "--kind", "pie", "--output", "x.png"], "'--kind'"),
         (["report", "run"], "'--output'"),
+        (["centering"], "RUN"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(command, arguments, message):

@@ -1,0 +1,122 @@
+import csv
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+import molecules
+from conftest import QUICK
+from qm7cli.config import resolve
+from qm7cli.files import read_arrays, write_arrays
+from qm7cli.runner import train_run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, small):
+    """Runs of two variants on two folds; to be read only."""
+    path = tmp_path_factory.mktemp("runs")
+    for variant in ("original", "no-prebias"):
+        train_run(resolve(None, [*QUICK, "split.folds=[0,3]"], {"variant": variant}), small, path / variant)
+    return path
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    """Copies of the runs, in the directory of the command."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    return "original", "no-prebias"
+
+
+def test_every_format_says_the_same(command, runs):
+    records = json.loads(command("centering", *runs, "--format", "json").stdout)
+    assert [(r["run"], r["variant"], r["fold"], r["layer"]) for r in records] == [
+        (run, run, fold, layer) for run in runs for fold in (0, 3) for layer in (1, 2, 3)
+    ]
+    assert yaml.safe_load(command("centering", *runs, "--format", "yaml").stdout) == records
+    rows = list(csv.DictReader(io.StringIO(command("centering", *runs, "--format", "csv").stdout)))
+    assert rows == [{key: "" if value is None else str(value) for key, value in r.items()} for r in records]
+    header, *table = command("centering", *runs).stdout.splitlines()
+    assert header.split()[:6] == ["variant", "iterations", "fold", "layer", "inputs", "mean"]
+    for line, r in zip(table, records, strict=True):
+        words = [f"{value:.3g}" if isinstance(value, float) else str(value or "-") for value in [*r.values()][6:]]
+        assert line.split() == [r["variant"], "300", str(r["fold"]), str(r["layer"]), str(r["inputs"]), *words]
+        assert len(line) <= 100
+
+
+def test_folds_can_be_chosen_and_the_output_is_a_file(command, runs, tmp_path):
+    options = ("--fold", "3", "--format", "json")
+    assert command("centering", *runs, *options, "--output", "x.json").stdout == ""
+    records = json.loads((tmp_path / "x.json").read_text())
+    assert {record["fold"] for record in records} == {3}
+    assert (tmp_path / "x.json").read_text() == command("centering", *runs, *options).stdout
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_run_is_a_column_where_nothing_else_tells_two_apart(command, tmp_path):
+    (tmp_path / "original").rename(tmp_path / "one")
+    (tmp_path / "no-prebias").rename(tmp_path / "other")
+    assert "one" not in command("centering", "one", "other").stdout
+    for path in (tmp_path / "other").glob("fold-*/model.npz"):
+        path.write_bytes((tmp_path / "one" / path.relative_to(tmp_path / "other")).read_bytes())
+    header, *table = command("centering", "one", "other").stdout.splitlines()
+    assert header.split()[:2] == ["run", "variant"]
+    assert [line.split()[:2] for line in table] == 6 * [["one", "original"]] + 6 * [["other", "original"]]
+
+
+def test_the_model_and_the_data_are_enough(command, runs, tmp_path):
+    before = command("centering", *runs).stdout
+    for path in [*tmp_path.glob("*/*.yaml"), *tmp_path.glob("*/fold-*/*")]:
+        if path.name != "model.npz":
+            path.unlink()
+    assert command("centering", *runs).stdout == before
+
+
+def test_the_picture_depends_on_the_runs_alone_and_changes_nothing_that_is_printed(command, runs, tmp_path):
+    for name in ("1.svg", "2.svg"):
+        done = command("centering", *runs, "--picture", name, SOURCE_DATE_EPOCH=name[0])
+        assert (done.stdout, done.stderr) == (command("centering", *runs).stdout, "")
+    assert (tmp_path / "1.svg").read_bytes() == (tmp_path / "2.svg").read_bytes()
+    assert "<!-- Layer 3 -->" in (tmp_path / "1.svg").read_text()
+
+
+def test_another_ending_of_the_picture_is_refused_before_anything_is_read(command):
+    done = command("centering", "nowhere", "--picture", "x.jpg", "--data", "none.mat", status=1)
+    assert done.stderr == "qm7: x.jpg is no name of a picture: it should end in .png, .svg or .pdf\n"
+
+
+def test_bad_input_is_one_sentence_and_what_was_there_stays(command, runs, tmp_path):
+    (tmp_path / "x.csv").write_text("before")
+    (tmp_path / "x.png").write_text("before")
+
+    def sentence(*args):
+        done = command("centering", *args, "--output", "x.csv", "--picture", "x.png", status=1)
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        assert (tmp_path / "x.csv").read_text() == (tmp_path / "x.png").read_text() == "before"
+        return done.stderr
+
+    nothing = "qm7: nowhere is no run with a finished fold: there is no fold-*/model.npz in it\n"
+    assert sentence(*runs, "nowhere") == nothing
+    assert sentence("original", "--fold", "1") == "qm7: original has no finished fold 1; it has 0, 3\n"
+    molecules.write(tmp_path / "other.mat", seed=1)
+    other = sentence("original", "--data", "other.mat")
+    assert other.startswith("qm7: fold 0 of original was trained on another data set: SHA-256 ")
+    model = tmp_path / "original/fold-3/model.npz"
+    arrays = read_arrays(model)
+    write_arrays(model, arrays | {"layer1.A": np.full_like(arrays["layer1.A"], np.nan)})
+    assert sentence(*runs) == "qm7: the model of fold 3 is damaged: layer 2 is not finite\n"
+    model.write_bytes(model.read_bytes()[:-100])
+    assert sentence(*runs).startswith("qm7: original/fold-3/model.npz is damaged: ")
+
+
+def test_without_matplotlib_there_is_a_table_but_no_picture(command, runs, tmp_path):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path/matplotlib.py").write_text("raise ImportError('none here')")
+    path = {"PYTHONPATH": str(tmp_path / "path")}
+    assert command("centering", *runs, **path).stdout == command("centering", *runs).stdout
+    done = command("centering", *runs, "--picture", "x.png", **path, status=1)
+    assert done.stderr == "qm7: pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'\n"
+    assert done.stdout == ""
