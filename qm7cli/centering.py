@@ -24,11 +24,11 @@ from threadpoolctl import threadpool_limits
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
-from qm7cli.network import Array, activation
+from qm7cli.network import activation
 from qm7cli.plots import LOOKS, add_legend, drawing, plain_ticks
 from qm7cli.results import load_models
 from qm7cli.seeds import Purpose, stream
-from qm7cli.variants import RULES
+from qm7cli.variants import RULES, Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,11 +56,11 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``layer``, from 1, and ``inputs``, its units m. ``mean`` and ``distance``: root mean square over the units of
-        the mean input, and of A less the mean input; dimensionless. The encoder centres layer 1's on another draw.
-        `CONDITIONS`: largest over smallest eigenvalue of the inputs' second moments (m, m) about 0, A and the mean;
-        None for layer 1, many of whose features are constant, and for a matrix that is singular to float64 rounding,
-        as that of fewer molecules than units.
+        ``layer``, from 1, and ``inputs``, its units m. ``spread``, ``mean`` and ``distance``: root mean square over the
+        units of the inputs' standard deviation, of the mean input, and of A less the mean input. The encoder centres
+        layer 1's on another draw. `CONDITIONS`: largest over smallest eigenvalue of the inputs' second moments (m, m)
+        about 0, A and the mean; None for layer 1, many of whose features are constant, and for a matrix that is
+        singular to float64 rounding, as that of fewer molecules than units.
 
     Raises
     ------
@@ -73,7 +73,11 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
         for number, layer in enumerate(model.layers, start=1):
             mean = X.mean(axis=0, dtype=np.float64)  # (m,)
             record: dict[str, Any] = {"layer": number, "inputs": len(mean)}
-            record |= {"mean": _rms(mean), "distance": _rms(layer.A - mean)}
+            record |= {
+                "spread": _rms(X.std(axis=0, dtype=np.float64)),
+                "mean": _rms(mean),
+                "distance": _rms(layer.A - mean),
+            }
             if not math.isfinite(record["distance"]):
                 raise QM7Error(f"the model of fold {model.fold} is damaged: layer {number} is not finite")
             record |= _conditions(X, layer.A, mean) if number > 1 else dict.fromkeys(CONDITIONS)

@@ -57,6 +57,7 @@ def test_the_numbers_are_those_of_a_slow_computation(trained, small, variant):
     ]
     for record, layer, X in zip(records, model.layers, inputs(model, small), strict=True):
         mean = [sum(unit) / 48 for unit in X.T]
+        assert record["spread"] == pytest.approx(rms(X.std(axis=0)), rel=1e-5)
         assert record["mean"] == pytest.approx(rms(mean), rel=1e-5, abs=1e-8)
         assert record["distance"] == pytest.approx(rms(layer.A - mean), rel=1e-5, abs=1e-8)
         for name, centre in zip(CONDITIONS, (0, layer.A, mean), strict=True):

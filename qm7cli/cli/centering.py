@@ -23,8 +23,9 @@ def centering(
 ) -> None:
     """Print how well the pre-bias A of each layer centres its inputs, on the molecules that the model was trained on.
 
-    mean is the size of the mean input and A to mean its distance from A, both as root mean square over the inputs.
-    The condition numbers are those of the inputs' second moments about 0, about A, which is what the layer works with,
+    m is the number of inputs, spread their standard deviation, mean the size of the mean input and A to mean its distance from A, all
+    as root mean square over the inputs.
+    The condition numbers (cond.) are those of the inputs' second moments about 0, about A, which is what the layer works with,
     and about the mean; a dash for the first layer and where the matrix is singular. The picture is for runs of several
     lengths; it needs matplotlib: pip install 'qm7cli[plots]'
 
@@ -48,8 +49,8 @@ def _table(records: list[dict[str, Any]]) -> Table:
     """Return header and rows; the run stands there only if nothing else tells two of them apart."""
     places = {(record["variant"], record["iterations"], record["fold"], record["run"]) for record in records}
     several = len({place[:-1] for place in places}) < len(places)
-    header = ["variant", "iterations", "fold", "layer", "inputs", "mean", "A to mean"]
-    header += ["condition at 0", "at A", "at mean"]
+    header = ["variant", "iterations", "fold", "layer", "m", "spread", "mean", "A to mean"]
+    header += ["cond. at 0", "at A", "at mean"]
     rows = [[_short(value) for value in list(record.values())[1:]] for record in records]
     if several:
         header.insert(0, "run")

@@ -39,7 +39,7 @@ def test_every_format_says_the_same(command, runs):
     rows = list(csv.DictReader(io.StringIO(command("centering", *runs, "--format", "csv").stdout)))
     assert rows == [{key: "" if value is None else str(value) for key, value in r.items()} for r in records]
     header, *table = command("centering", *runs).stdout.splitlines()
-    assert header.split()[:6] == ["variant", "iterations", "fold", "layer", "inputs", "mean"]
+    assert header.split()[:7] == ["variant", "iterations", "fold", "layer", "m", "spread", "mean"]
     for line, r in zip(table, records, strict=True):
         words = [f"{value:.3g}" if isinstance(value, float) else str(value or "-") for value in [*r.values()][6:]]
         assert line.split() == [r["variant"], "300", str(r["fold"]), str(r["layer"]), str(r["inputs"]), *words]
