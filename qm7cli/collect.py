@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from qm7cli.config import validate
+from qm7cli.config import idle, validate
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten
 from qm7cli.results import FoldResult, read_results
@@ -30,6 +30,7 @@ class Run(NamedTuple):
     """A run's directory and what its ``results.yaml`` holds.
 
     `settings` are all by dotted key, but the folds; the data set and a split file by their names, wherever they lie.
+    Those that make no difference to the network or the baseline are left out.
     """
 
     path: Path
@@ -81,8 +82,8 @@ def _read(run: Path) -> Run:
     settings = dict(flatten(experiment.model_dump(mode="json")))
     del settings["split.folds"]
     settings |= {"data": checked.dataset.name, "split.scheme": Path(experiment.split.scheme).name}
-    if experiment.baseline.model:
-        settings["variant"] = None
+    for key in idle(experiment):
+        del settings[key]
     return Run(run, settings, results | {"folds": [fold.record() for fold in checked.folds]})
 
 
@@ -101,7 +102,7 @@ def collect(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return [
         {
             "run": str(run.path),
-            **{key: run.settings[key] for key in keys},
+            **{key: run.settings.get(key) for key in keys},
             **{name: fold.get(name) for name in FOLD_COLUMNS},
         }
         for run in runs

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
 from qm7cli.collect import Run, differing_settings
-from qm7cli.config import FREE, Experiment
+from qm7cli.config import FREE, HYPERPARAMETERS, Experiment
 from qm7cli.errors import QM7Error
 from qm7cli.files import parse_yaml
 from qm7cli.mistakes import flatten, suggestion
@@ -85,17 +85,18 @@ def compare(
         If a setting or the baseline does not exist, or a group has the same fold twice.
     """
     differing = [key for key in differing_settings(runs) if key == "data" or key not in FREE]
-    unknown = [key for key in by if key not in runs[0].settings]
+    known = {key for run in runs for key in run.settings}
+    unknown = [key for key in by if key not in known]
     if unknown:
-        raise QM7Error(f"there is no setting {unknown[0]}{suggestion(unknown[0], runs[0].settings)}")
+        raise QM7Error(f"there is no setting {unknown[0]}{suggestion(unknown[0], sorted(known))}")
     by = list(by) or [key for key in differing if key not in {"seed", "split.sha256"}]
     rest = [key for key in differing if key not in by]
     notes: list[str] = []
     members: dict[str, dict[Key, FoldOf]] = {}
     values: dict[str, dict[str, Any]] = {}
-    for run in sorted(runs, key=lambda run: [_order(key, run.settings[key]) for key in by]):
-        own = {key: run.settings[key] for key in by}
-        name = _name(own)
+    for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
+        own = {key: run.settings.get(key) for key in by}
+        name = _name({key: own[key] for key in by if key in run.settings})
         values[name] = own
         _add_folds(members.setdefault(name, {}), run, rest, notes)
     groups = [
@@ -118,19 +119,21 @@ def _add_folds(members: dict[Key, FoldOf], run: Run, rest: Sequence[str], notes:
         if record["status"] != "complete":
             notes.append(f"fold {record['fold']} of {run.path} is {record['status']} and left out")
             continue
-        key = (record["fold"], *(_hashable(run.settings[setting]) for setting in rest))
+        key = (record["fold"], *(_hashable(run.settings.get(setting)) for setting in rest))
         if key in members:
             other = members[key].run
-            by_length = other.settings["training.iterations"] != run.settings["training.iterations"]
+            by_length = other.settings.get("training.iterations") != run.settings.get("training.iterations")
             hint = "; --by training.iterations keeps them apart" if by_length else ""
             raise QM7Error(f"{other.path} and {run.path} both have fold {record['fold']} of the same settings{hint}")
         members[key] = FoldOf(run, record)
 
 
 def _order(key: str, value: Any) -> tuple[int, float, str]:
-    """Return what puts values in order: variants as they are listed, numbers by size, no number last."""
-    if key == "variant" and value is not None:
+    """Return what puts values in order: variants and baselines as they are listed, numbers by size, no number last."""
+    if key == "variant" and value:
         return 0, get_args(Variant).index(value), ""
+    if key == "baseline.model":
+        return 0, list(HYPERPARAMETERS).index(value), ""
     if isinstance(value, int | float):
         return 0, value, ""
     return (2, 0, "") if value is None else (1, 0, str(value))
@@ -141,17 +144,11 @@ def _hashable(value: Any) -> Any:
 
 
 def _name(settings: dict[str, Any]) -> str:
-    """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML.
-
-    What a group of a baseline or of the network does not take is left out.
-    """
-    taken = {
-        key: value
-        for key, value in settings.items()
-        if value is not None or not key.startswith(("variant", "baseline."))
-    }
-    parts = [str(value) if key in NAMED else f"{key}={json.dumps(value)}" for key, value in taken.items()]
-    return ", ".join(parts).replace('"', "") or ("the network" if settings else "all runs")
+    """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML."""
+    parts = [
+        str(value or "network") if key in NAMED else f"{key}={json.dumps(value)}" for key, value in settings.items()
+    ]
+    return ", ".join(parts).replace('"', "") or "all runs"
 
 
 def _baseline(groups: Sequence[Group], wanted: str | None) -> Group:

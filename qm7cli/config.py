@@ -168,8 +168,20 @@ FREE: Final = frozenset(
 def settings(experiment: Experiment) -> dict[str, Any]:
     """Return the settings that make two runs the same configuration, by dotted key."""
     pinned = experiment.split.scheme not in SCHEMES and experiment.split.sha256
-    free = FREE | {"split.scheme"} if pinned else FREE  # a file may move, its content counts
+    free = FREE | idle(experiment) | ({"split.scheme"} if pinned else set())  # a file may move, its content counts
     return {key: value for key, value in flatten(experiment.model_dump(mode="json")) if key not in free}
+
+
+def idle(experiment: Experiment) -> set[str]:
+    """Return the dotted keys of the settings that make no difference: a baseline's to the network, and the reverse."""
+    baseline = experiment.baseline
+    given = baseline.model_dump(exclude_none=True)
+    keys = {f"baseline.{key}" for key in Baseline.model_fields.keys() - given - {*HYPERPARAMETERS[baseline.model]}}
+    if baseline.model is None:
+        return keys - {"baseline.model"}
+    sections = experiment.model_dump(include={"variant", "encoding", "network", "training", "evaluation"})
+    used = {"encoding.noise", "evaluation.draws"} if baseline.representation == "random" else set()
+    return keys | {key for key, _ in flatten(sections)} - used
 
 
 def differing_keys(one: Experiment, other: Experiment) -> list[str]:

@@ -23,11 +23,11 @@ def centering(
 ) -> None:
     """Print how well the pre-bias A of each layer centres its inputs, on the molecules that the model was trained on.
 
-    m is the number of inputs, spread their standard deviation, mean the size of the mean input and A to mean its distance from A, all
-    as root mean square over the inputs.
-    The condition numbers (cond.) are those of the inputs' second moments about 0, about A, which is what the layer works with,
-    and about the mean; a dash for the first layer and where the matrix is singular. The picture is for runs of several
-    lengths; it needs matplotlib: pip install 'qm7cli[plots]'
+    m is the number of inputs, spread their standard deviation, mean the size of the mean input and A to mean its
+    distance from A, all as root mean square over the inputs. The condition numbers (cond.) are those of the inputs'
+    second moments about 0, about A, which is what the layer works with, and about the mean; a dash for the first layer
+    and where the matrix is singular. The picture is for runs of several lengths; it needs matplotlib:
+    pip install 'qm7cli[plots]'
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """

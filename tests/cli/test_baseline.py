@@ -1,0 +1,98 @@
+import csv
+import io
+import signal
+
+import pytest
+import yaml
+
+from conftest import wait_for
+
+LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
+
+
+def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
+    done = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
+    lines = done.stdout.splitlines()
+    assert [line.split()[:3] for line in lines[1:3]] == [["fold", "1", "complete"], ["fold", "3", "complete"]]
+    assert lines[-1] == "runs/small-knn-seed0/results.yaml"
+    results = yaml.safe_load((tmp_path / "runs/small-knn-seed0/results.yaml").read_text())
+    assert (results["variant"], results["baseline"], results["status"]) == (None, "knn", "complete")
+    assert [fold["train_molecules"] for fold in results["folds"]] == [48, 48]
+    assert set(results["folds"][0]["hyperparameters"]) == {"neighbours"}
+    names = sorted(path.name for path in (tmp_path / "runs/small-knn-seed0/fold-1").iterdir())
+    assert names == [".lock", "predictions.csv", "result.yaml"]
+    again = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
+    assert again.stdout == done.stdout  # nothing is done again
+
+
+def test_folds_in_processes_give_the_same(command, tmp_path):
+    flags = ("--representation", "random", "--draws", "2")
+    for jobs in (1, 2):
+        command(*LAPLACIAN, *flags, "--fold", "0", "--fold", "1", "--jobs", jobs, "--out", f"run{jobs}", "--quiet")
+    for name in ("fold-0/predictions.csv", "fold-1/predictions.csv"):
+        assert (tmp_path / "run1" / name).read_bytes() == (tmp_path / "run2" / name).read_bytes()
+    assert (tmp_path / "run1/fold-0/predictions.csv").read_text().splitlines()[1].split(",")[3]  # spread over draws
+
+
+def test_the_memory_is_told_and_too_much_refused_before_anything_is_written(command, tmp_path):
+    assert "a fold takes up to 0.00" in command("baseline").stderr
+    done = command("baseline", "--memory", "1e-5", "--out", "refused", status=1)
+    assert done.stderr.startswith("qm7: fold 0 would take 0.000")
+    assert "more than baseline.memory allows (1e-05)" in done.stderr
+    assert not (tmp_path / "refused").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "mean", "--ridge", "1"], "baseline.ridge is given, but mean takes none"),
+        (["--model", "knn", "--neighbours", "99"], "99 neighbours are more than the 48 training molecules"),
+        (["--scale", "-1"], "baseline.scale is -1"),
+        (["--fold", "9"], "there is no fold 9"),
+    ],
+)
+def test_wrong_settings_are_one_sentence(command, arguments, message):
+    assert message in command("baseline", *arguments, status=1).stderr
+
+
+def test_baselines_and_networks_are_collected_compared_and_drawn_together(command, quick_flags, tmp_path):
+    command("train", "--fold", "0", "--fold", "1", *quick_flags, "--out", "runs/network")
+    command(*LAPLACIAN, "--fold", "0", "--fold", "1", "--out", "runs/krr")
+    command("baseline", "--model", "mean", "--fold", "0", "--fold", "1", "--out", "runs/mean")
+    rows = list(csv.DictReader(io.StringIO(command("collect", "runs", "--format", "csv").stdout)))
+    assert [(row["baseline.model"], row["baseline.kernel"], row["iterations"]) for row in rows[::2]] == [
+        ("krr", "laplacian", "0"),
+        ("mean", "", "0"),
+        ("", "", "300"),
+    ]
+    compared = command("compare", "runs").stdout
+    assert [line.split()[0] for line in compared.splitlines()[1:4]] == ["-", "mean", "krr"]
+    assert "worse than network (95 % interval" in compared
+    assert "different lengths" not in compared
+    for kind in ("curves", "parity", "errors", "folds"):
+        command("plot", "runs", "--kind", kind, "--output", f"{kind}.png")
+    alone = command("plot", "runs/krr", "runs/mean", "--kind", "curves", "--output", "alone.png", status=1)
+    assert alone.stderr == "qm7: there is no curve to draw: baselines are fitted at once\n"
+    assert not (tmp_path / "alone.png").exists()
+
+
+def test_a_sweep_has_baselines_beside_networks(command, quick_flags, tmp_path):
+    (tmp_path / "both.yaml").write_text(
+        "base: {split: {folds: [0]}}\npoints:\n- {}\n- {baseline.model: mean}\n- {baseline.model: linear}\n"
+    )
+    done = command("sweep", "both.yaml", *quick_flags)
+    assert "small-mean-seed0 fold 0: test MAE" in done.stderr
+    assert " 0 iterations" not in done.stderr
+    again = command("sweep", "both.yaml", *quick_flags)
+    assert again.stderr == "3 of 3 jobs are finished already\n"
+    assert again.stdout == done.stdout
+
+
+def test_an_interrupted_search_leaves_a_run_that_the_same_command_finishes(command, background, tmp_path):
+    process = background("baseline", "--data", "gfn7", "--fold", "0", "--jobs", "1", "--out", "run")
+    wait_for((tmp_path / "run/fold-0/result.yaml").exists, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert yaml.safe_load((tmp_path / "run/results.yaml").read_text())["status"] == "partial"
+    finished = ("baseline", "--data", "gfn7", "--fold", "0", "--jobs", "1", "--out", "run")
+    assert "complete" in command(*finished).stdout
