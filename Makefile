@@ -1,6 +1,8 @@
 # Each target makes the environment .venv when needed; nothing else has to be installed first.
 PYTHON ?= python3
+PIP ?= .venv/bin/python -m pip
 QM7 := .venv/bin/qm7
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: run test lint bench clean
 
@@ -24,7 +26,7 @@ bench: .venv/ready
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) install --quiet --editable '.[dev]'
 	touch $@
 
 clean:
