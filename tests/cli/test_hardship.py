@@ -23,18 +23,21 @@ WRITTEN = {
     "augment": "set.npz",
     "train": "run/fold-0/model.npz",
     "train-2": "run/fold-1/model.npz",
+    "baseline": "linear/fold-0/predictions.csv",
     "sweep": "sweep/small-original-seed0-network.hidden=20,10-evaluation.draws=3/fold-0/model.npz",
     "eval": "errors.csv",
     "collect": "folds.csv",
     "compare": "compared.csv",
     "plot": "curves.svg",
     "report": "report.html",
+    "gradcheck": "gradients.yaml",
+    "centering": "centering.csv",
     "predict": "energies.csv",
     "convert": "mine.npz",
 }
-PRINTERS = {"eval", "predict", "collect", "compare"}  # print what they are not told to write
-READERS = {*PRINTERS, "plot", "report"}  # of trained runs
-TRAINERS = {"train", "train-2", "sweep"}
+READERS = {"eval", "predict", "collect", "compare", "centering", "plot", "report"}  # of trained runs
+PRINTERS = {"gradcheck", *READERS} - {"plot", "report"}  # print what they are not told to write
+TRAINERS = {"train", "train-2", "baseline", "sweep"}
 TALKERS = {"download", "augment", "eval", "predict", "convert", *TRAINERS}  # have something to be quiet about
 SWEEP = "base: {split: {folds: [0, 1]}}\ngrid: {variant: [original, corrected]}"
 MOLECULES = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
@@ -59,11 +62,14 @@ def arguments(server, quick, quick_flags, small, tmp_path):
             "augment": ["augment", "--output", f"{place}/set.npz"],
             "train": [*trained, f"{place}/run", "--fold", "0"],
             "train-2": [*trained, f"{place}/run", "--fold", "0", "--fold", "1", "--jobs", "2"],
+            "baseline": ["baseline", "--model", "linear", "--fold", "0", "--out", f"{place}/linear"],
             "sweep": ["sweep", f"{place}/sweep.yaml", *quick_flags, "--out", f"{place}/sweep"],
             "collect": ["collect", f"{place}/trained", "--format", "csv", "--output", f"{place}/folds.csv"],
             "compare": ["compare", f"{place}/trained", "--format", "csv", "--output", f"{place}/compared.csv"],
             "plot": ["plot", f"{place}/trained", "--kind", "curves", "--output", f"{place}/curves.svg"],
             "report": ["report", f"{place}/trained", "--output", f"{place}/report.html"],
+            "gradcheck": ["gradcheck", "--format", "yaml", "--output", f"{place}/gradients.yaml"],
+            "centering": ["centering", f"{place}/trained", "--format", "csv", "--output", f"{place}/centering.csv"],
             "eval": ["eval", f"{place}/trained", "--format", "csv", "--output", f"{place}/errors.csv"],
             "predict": ["predict", f"{place}/trained", water, "--format", "csv", "--output", f"{place}/energies.csv"],
             "convert": ["convert", water, "--energy-key", "energy", "--count", "2", "--output", f"{place}/mine.npz"],
@@ -224,7 +230,9 @@ def test_few_file_descriptors_are_enough_or_one_sentence_a_fold(command, argumen
             sentences = [line for line in done.stderr.splitlines() if line.startswith("qm7: ")]
             assert sentences
             assert all("Too many open files" in sentence for sentence in sentences)
-            assert not [line for line in done.stderr.splitlines() if not re.match("qm7: |fold |[1-4] of 4", line)]
+            assert not [
+                line for line in done.stderr.splitlines() if not re.match("qm7: |a fold |fold |[1-4] of 4", line)
+            ]
             endings.add("refused")
     assert "good" in endings
     assert (name in {"train-2", "sweep"}) <= ("refused" in endings)
@@ -237,7 +245,9 @@ def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command,
     (tmp_path / place).mkdir()
     shutil.copy(mat, tmp_path / place / "kleine ä.mat")
     args = arguments(name, place)
-    data = [] if name in {"download", "convert", *READERS} - {"eval"} else ["--data", f"{place}/kleine ä.mat"]
+    data = (
+        [] if name in {"download", "convert", *READERS} - {"eval", "centering"} else ["--data", f"{place}/kleine ä.mat"]
+    )
     done = command(*args, *data, HOME=None, TMPDIR="/nowhere", LC_ALL="C", QM7_DATA=None)
     assert name == "info" or (tmp_path / place / WRITTEN[name].replace("small", "kleine ä")).exists()
     if name == "train":
@@ -300,8 +310,9 @@ def test_on_a_terminal_of_40_columns_nothing_is_cut(arguments, tmp_path, mat, na
         "collect": "MAE",
         "compare": "MAE",
         "sweep": "MAE",
-        "train": "results.yaml",
-        "train-2": "results.yaml",
+        "gradcheck": "exponent",
+        "centering": "spread",
+        **dict.fromkeys(("train", "train-2", "baseline"), "results.yaml"),
     }
     assert shown.get(name, WRITTEN.get(name)) in done.stdout
 
