@@ -73,6 +73,15 @@ def quick():
     return make
 
 
+@pytest.fixture(scope="session")
+def three_variants(tmp_path_factory, small):
+    """Quick runs of the three variants on two folds, named after them; to be read only."""
+    path = tmp_path_factory.mktemp("runs")
+    for variant in ("original", "corrected", "no-prebias"):
+        train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
+    return path
+
+
 @pytest.fixture
 def run(tmp_path, quick, small):
     """A run directory, opened but not trained."""

@@ -123,48 +123,6 @@ def test_one_run_s_mean_and_deviation_are_those_of_its_results(trained):
         assert figures.over_seeds is None
 
 
-def test_the_corrected_t_interval_of_a_small_example_worked_out_by_hand():
-    # mean 2, sample variance 1, (1/3 + 1/4) = 0.58333, its root 0.76376; t(0.975, 2) = 4.30265
-    low, high = _corrected_t(np.array([1.0, 2.0, 3.0]), 0.25)
-    assert (low, high) == pytest.approx((2 - 3.28621, 2 + 3.28621), abs=1e-4)
-
-
-def test_without_overlap_the_corrected_t_interval_is_scipy_s():
-    differences = np.array([0.3, -0.1, 0.25, 0.4, 0.05])
-    expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert _corrected_t(differences, 0.0) == pytest.approx(tuple(expected))
-
-
-def test_the_bootstrap_draws_molecules_within_folds_for_all_seeds_alike():
-    rng = np.random.default_rng(3)
-    first, second = np.arange(500), np.arange(500, 700)
-    shared = rng.normal(size=500)  # the same for both seeds: averaging them must not make the interval narrower
-    pairs = [
-        Pair(first, shared, 0.2),
-        Pair(first, shared, 0.2),
-        Pair(second, np.full(200, 50.0), 0.2),  # a fold apart: no molecule of it may come into the other
-    ]
-    low, high = paired_difference(pairs).bootstrap
-    deviation = shared.std() / math.sqrt(500) / 2
-    assert (high - low) / 2 == pytest.approx(1.96 * deviation, rel=0.1)
-    assert (high + low) / 2 == pytest.approx((shared.mean() + 50) / 2, abs=0.1 * deviation)
-    assert paired_difference(pairs).bootstrap == (low, high)
-
-
-def test_seeds_of_the_same_folds_are_no_evidence_of_their_own_for_the_t_test():
-    folds = [Pair(np.arange(4 * k, 4 * k + 4), np.full(4, value), 0.25) for k, value in enumerate((1.0, 2.0, 3.0))]
-    once, often = paired_difference(folds), paired_difference(folds * 5)
-    assert (often.mean, often.t_test) == (once.mean, once.t_test)
-    assert (once.pairs, often.pairs) == (3, 15)
-
-
-def test_there_is_no_bootstrap_where_test_sets_overlap_or_have_one_molecule():
-    one = Pair(np.arange(4), np.arange(4.0), 0.25)
-    assert paired_difference([one, Pair(np.arange(3, 7), np.arange(4.0), 0.25)]).bootstrap is None
-    assert paired_difference([one, Pair(np.array([9]), np.array([1.0]), 0.25)]).bootstrap is None
-    assert paired_difference([one, Pair(np.arange(4, 8), np.arange(4.0), 0.25)]).bootstrap is not None
-
-
 def test_the_verdict_is_said_in_words_by_the_corrected_t_interval():
     def verdict(*differences):
         pairs = [Pair(np.arange(4 * k, 4 * k + 4), np.full(4, d), 0.25) for k, d in enumerate(differences)]
@@ -313,6 +271,13 @@ def test_runs_without_a_common_fold_or_predictions_cannot_be_paired(runs):
         (runs / "no-prebias-0/fold-3/predictions.csv").write_text(text)
         comparison = compare(find_runs([runs / "original-0", runs / "no-prebias-0"]))
         assert "no-prebias-0/fold-3/predictions.csv is damaged" in comparison.groups[1].verdict
+
+
+def test_results_that_do_not_tell_how_many_molecules_were_trained_on_cannot_be_paired(runs):
+    change(runs / "corrected-0", folds={1: {"train_molecules": None}})
+    comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
+    expected = "corrected-0/results.yaml does not tell how many molecules fold 1 was trained on"
+    assert comparison.groups[1].verdict.endswith(expected)
 
 
 def test_the_same_fold_twice_in_a_group_is_refused(runs):

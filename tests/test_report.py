@@ -5,31 +5,19 @@ from html.parser import HTMLParser
 
 import pytest
 
-from conftest import QUICK
 from qm7cli.cli.compare import comparison_table
 from qm7cli.collect import find_runs
 from qm7cli.compare import compare
-from qm7cli.config import resolve
 from qm7cli.errors import QM7Error
 from qm7cli.report import report
-from qm7cli.runner import train_run
 
 VOID = {"meta"}  # elements that have no end
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, small):
-    """Runs of three variants on two folds; to be read only."""
-    path = tmp_path_factory.mktemp("runs")
-    for variant in ("original", "corrected", "no-prebias"):
-        train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
-    return path
-
-
 @pytest.fixture
-def runs(trained, tmp_path):
+def runs(three_variants, tmp_path):
     """A copy of the runs, in a directory with an odd name."""
-    return shutil.copytree(trained, tmp_path / "<b>&\"'")
+    return shutil.copytree(three_variants, tmp_path / "<b>&\"'")
 
 
 class Page(HTMLParser):
@@ -74,8 +62,8 @@ def html(path, **options):
     return report(comparison, runs, comparison_table(comparison))
 
 
-def test_the_page_needs_nothing_else(trained):
-    text = html(trained)
+def test_the_page_needs_nothing_else(three_variants):
+    text = html(three_variants)
     page = Page(text)
     assert set(re.findall(r"https?://[^\s\"'<>]+", text)) == {
         "http://www.w3.org/1999/xlink",
@@ -90,8 +78,8 @@ def test_the_page_needs_nothing_else(trained):
     assert not any("src" in attributes or "onload" in attributes for _, attributes in page.elements)
 
 
-def test_ids_are_unique_and_pictures_have_a_caption(trained):
-    page = Page(html(trained))
+def test_ids_are_unique_and_pictures_have_a_caption(three_variants):
+    page = Page(html(three_variants))
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert page.count("svg") == page.count("figcaption") == 4
@@ -100,8 +88,8 @@ def test_ids_are_unique_and_pictures_have_a_caption(trained):
     assert named == captions == ["curves", "folds", "errors", "parity"]
 
 
-def test_it_has_the_verdicts_and_the_table_as_they_are(trained):
-    runs = find_runs([trained])
+def test_it_has_the_verdicts_and_the_table_as_they_are(three_variants):
+    runs = find_runs([three_variants])
     comparison = compare(runs)
     header, rows = comparison_table(comparison)
     page = Page(report(comparison, runs, (header, rows)))
@@ -112,15 +100,15 @@ def test_it_has_the_verdicts_and_the_table_as_they_are(trained):
     assert page.texts.count("3 runs on small") == 2  # the title and the heading
 
 
-def test_one_group_is_not_compared(trained):
-    page = Page(html(trained / "corrected"))
+def test_one_group_is_not_compared(three_variants):
+    page = Page(html(three_variants / "corrected"))
     assert "1 run on small" in page.texts
     assert not any("over pairs of folds" in text for text in page.texts)
 
 
-def test_settings_are_either_in_common_or_with_the_run(trained):
-    runs = find_runs([trained])
-    _, table, settings, _ = Page(html(trained)).tables
+def test_settings_are_either_in_common_or_with_the_run(three_variants):
+    runs = find_runs([three_variants])
+    _, table, settings, _ = Page(html(three_variants)).tables
     assert table[0] == ["run", "variant", "folds", "status", "started, UTC", "finished, UTC"]
     assert [row[:4] for row in table[1:]] == [[str(run.path), run.path.name, "0, 1", "complete"] for run in runs]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", time) for row in table[1:] for time in row[4:])
@@ -155,8 +143,8 @@ def test_everything_is_escaped(runs):
     assert any("data=<i>&amp; $title" in text and "kcal/mol" in text for text in page.texts)
 
 
-def test_the_same_runs_give_the_same_page(trained):
-    assert html(trained) == html(trained)
+def test_the_same_runs_give_the_same_page(three_variants):
+    assert html(three_variants) == html(three_variants)
 
 
 def test_a_picture_that_cannot_be_drawn_is_left_out_with_the_reason(runs):
@@ -186,8 +174,8 @@ def test_a_fold_in_training_is_said_to_be(runs):
     assert any("is partial and left out" in text for text in page.texts)
 
 
-def test_without_matplotlib_there_is_no_page(trained, monkeypatch):
-    runs = find_runs([trained])
+def test_without_matplotlib_there_is_no_page(three_variants, monkeypatch):
+    runs = find_runs([three_variants])
     comparison = compare(runs)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(QM7Error, match=r"pip install 'qm7cli\[plots\]'$"):

@@ -15,7 +15,6 @@ import yaml
 
 import molecules
 from conftest import QUICK, qm7_path
-from qm7cli.runner import train_run
 
 WRITTEN = {
     "download": "qm7.mat",
@@ -44,13 +43,13 @@ MOLECULES = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
 
 
 @pytest.fixture
-def arguments(server, quick, quick_flags, small, tmp_path):
+def arguments(server, quick_flags, three_variants, tmp_path):
     """Gives the arguments of a command that writes what `WRITTEN` says into a place."""
 
     def make(name, place="."):
         trained = ["train", *quick_flags, "--out"]
         if name in READERS:
-            train_run(quick("split.folds=[0]"), small, tmp_path / place / "trained")
+            shutil.copytree(three_variants / "original", tmp_path / place / "trained")
         (tmp_path / place / "sweep.yaml").write_text(SWEEP)
         if name in {"predict", "convert"}:
             (tmp_path / place / "water.xyz").write_text(MOLECULES)

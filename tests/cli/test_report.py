@@ -4,19 +4,6 @@ import subprocess
 
 import pytest
 
-from conftest import QUICK
-from qm7cli.config import resolve
-from qm7cli.runner import train_run
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, small):
-    """Runs of three variants on two folds; to be read only."""
-    path = tmp_path_factory.mktemp("runs")
-    for variant in ("original", "corrected", "no-prebias"):
-        train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
-    return path
-
 
 @pytest.fixture
 def browser(tmp_path):
@@ -41,9 +28,9 @@ def browser(tmp_path):
 
 
 @pytest.fixture
-def page(command, trained, tmp_path):
+def page(command, three_variants, tmp_path):
     """The page of the runs."""
-    done = command("report", trained, "--output", "report.html")
+    done = command("report", three_variants, "--output", "report.html")
     assert (done.stdout, done.stderr) == ("report.html\n", "")
     return tmp_path / "report.html"
 
@@ -69,30 +56,30 @@ def test_a_browser_prints_it(browser, page, tmp_path):
     assert len(re.findall(rb"/Type /Page\b", content)) in range(2, 5)
 
 
-def test_the_baseline_and_the_groups_can_be_chosen(command, trained, tmp_path):
-    command("report", trained, "--output", "x.html", "--baseline", "variant=corrected", "--by", "variant")
+def test_the_baseline_and_the_groups_can_be_chosen(command, three_variants, tmp_path):
+    command("report", three_variants, "--output", "x.html", "--baseline", "variant=corrected", "--by", "variant")
     text = (tmp_path / "x.html").read_text()
     assert re.findall(r"<p>([\w-]+) is [\d.]+ kcal/mol (?:better|worse) than ([\w-]+) ", text) == [
         ("original", "corrected"),
         ("no-prebias", "corrected"),
     ]
-    message = command("report", trained, "--output", "x.html", "--baseline", "variant=none", status=1).stderr
+    message = command("report", three_variants, "--output", "x.html", "--baseline", "variant=none", status=1).stderr
     assert message.startswith("qm7: the baseline variant=none is in no group")
 
 
-def test_runs_with_odd_names_are_shown_as_they_are(command, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "<b>&")
+def test_runs_with_odd_names_are_shown_as_they_are(command, three_variants, tmp_path):
+    shutil.copytree(three_variants, tmp_path / "<b>&")
     command("report", "<b>&", "--output", "x.html")
     text = (tmp_path / "x.html").read_text()
     assert "<td>&lt;b&gt;&amp;/original</td>" in text
     assert "<b>" not in text
 
 
-def test_what_was_there_stays_when_it_fails(command, page, trained, tmp_path):
+def test_what_was_there_stays_when_it_fails(command, page, three_variants, tmp_path):
     before = page.read_bytes()
     (tmp_path / "path").mkdir()
     (tmp_path / "path/matplotlib.py").write_text("raise ImportError('none here')")
-    arguments = ("report", trained, "--output", "report.html")
+    arguments = ("report", three_variants, "--output", "report.html")
     done = command(*arguments, PYTHONPATH=str(tmp_path / "path"), status=1)
     assert done.stderr == "qm7: pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'\n"
     assert command("report", "nowhere", "--output", "report.html", status=1).stderr.startswith("qm7: nowhere is no run")
@@ -100,6 +87,6 @@ def test_what_was_there_stays_when_it_fails(command, page, trained, tmp_path):
     assert "'--output'" in command("report", "nowhere", status=2).stderr
 
 
-def test_the_same_runs_give_the_same_bytes(command, page, trained, tmp_path):
-    command("report", trained, "--output", "again.html", PYTHONHASHSEED="1")
+def test_the_same_runs_give_the_same_bytes(command, page, three_variants, tmp_path):
+    command("report", three_variants, "--output", "again.html", PYTHONHASHSEED="1")
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
