@@ -20,6 +20,7 @@ from qm7cli.config import SCHEMES, Experiment, differing_keys, read_experiment, 
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml, lock, make_directory, remove_stale, write_text
+from qm7cli.mistakes import flatten
 from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, write_results
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
@@ -34,14 +35,15 @@ def default_name(experiment: Experiment, dataset: str) -> str:
     model = experiment.baseline.model
     name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
     usual = resolve(None, [], {"variant": experiment.variant, "seed": experiment.seed, "baseline.model": model})
+    defaults = dict(flatten(usual.model_dump(mode="json")))
     told = {"split.sha256"}
     if experiment.split.scheme not in SCHEMES:
         name += f"-split={Path(experiment.split.scheme).stem}"
         told.add("split.scheme")
-    for key in differing_keys(experiment, usual):
-        if key not in told:
-            value = re.sub(r'[][" ]', "", json.dumps(settings(experiment)[key]))
-            name += f"-{key}={value}"
+    for key, value in settings(experiment).items():
+        if key not in told and value != defaults[key]:
+            text = re.sub(r'[][" ]', "", json.dumps(value))
+            name += f"-{key}={text}"
     if len(name.encode()) > LONGEST_NAME:
         digest = hashlib.sha256(name.encode()).hexdigest()[:12]
         return name.encode()[: LONGEST_NAME - 13].decode(errors="ignore") + f"-{digest}"

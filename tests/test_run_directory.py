@@ -124,6 +124,9 @@ def test_a_name_that_would_be_too_long_for_a_directory_ends_in_a_digest():
 def test_a_baseline_is_named_after_what_it_is():
     flags = {"baseline.model": "krr", "baseline.kernel": "laplacian", "baseline.memory": 2}
     assert default_name(resolve(None, [], flags), "qm7") == "qm7-krr-seed0-baseline.kernel=laplacian"
+    flags = {"baseline.model": "knn", "baseline.representation": "random", "encoding.noise": 2, "variant": "corrected"}
+    expected = "qm7-knn-seed0-encoding.noise=2.0-baseline.representation=random-baseline.draws=4"
+    assert default_name(resolve(None, [], flags), "qm7") == expected
 
 
 def test_a_split_file_gives_its_name_and_a_fingerprint_without_a_file_means_nothing():

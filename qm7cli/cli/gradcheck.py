@@ -58,7 +58,7 @@ def _directions(found: "GradCheck") -> Table:
     rows: dict[tuple[str, str, str], list[str]] = {}
     for each in found.directions:
         label = each.variant, each.parameter, "on" if each.rescaled else "off"
-        rows.setdefault(label, list(label)).append(f"{each.angle:.2f} x {each.ratio:#.4g}")
+        rows.setdefault(label, list(label)).append(f"{each.angle:.1f} x {each.ratio:#.4g}")
     return header, sorted(rows.values(), key=lambda row: list(rows).index((row[0], row[1], "off")))
 
 
