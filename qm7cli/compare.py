@@ -146,7 +146,8 @@ def _hashable(value: Any) -> Any:
 def _name(settings: dict[str, Any]) -> str:
     """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML."""
     parts = [
-        str(value or "network") if key in NAMED else f"{key}={json.dumps(value)}" for key, value in settings.items()
+        str(value or "network") if key in NAMED else f"{key.removeprefix('baseline.')}={json.dumps(value)}"
+        for key, value in settings.items()
     ]
     return ", ".join(parts).replace('"', "") or "all runs"
 

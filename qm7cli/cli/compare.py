@@ -1,7 +1,7 @@
 """`qm7 compare`: groups of runs against a baseline."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -87,7 +87,7 @@ def comparison_table(comparison: "Comparison") -> Table:
     header += ["difference", "bootstrap 95 %", "t-test 95 %"] if len(groups) > 1 else []
     rows = []
     for group in groups:
-        row = [cell(value) for value in group.settings.values()] or [group.name]
+        row = [_cell(key, value) for key, value in group.settings.items()] or [group.name]
         row.append(str(len(group.folds)))
         for statistics in (group.mae, group.rmse):
             row += _figures(statistics)[: 1 + several_seeds]
@@ -96,6 +96,10 @@ def comparison_table(comparison: "Comparison") -> Table:
             row += [f"{group.difference.mean:+.3f}", *map(_interval, intervals)]
         rows.append(row + ["-"] * (len(header) - len(row)))
     return header, rows
+
+
+def _cell(key: str, value: Any) -> str:
+    return "network" if key == "baseline.model" and value is None else cell(value)
 
 
 def _interval(bounds: "Interval | None") -> str:

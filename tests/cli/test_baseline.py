@@ -66,7 +66,7 @@ def test_baselines_and_networks_are_collected_compared_and_drawn_together(comman
         ("", "300"),
     ]
     compared = command("compare", "runs").stdout
-    assert [line.split()[0] for line in compared.splitlines()[1:4]] == ["-", "mean", "krr"]
+    assert [line.split()[0] for line in compared.splitlines()[1:4]] == ["network", "mean", "krr"]
     assert "worse than network (95 % interval" in compared
     assert "different lengths" not in compared
     for kind in ("curves", "parity", "errors", "folds"):
