@@ -61,13 +61,12 @@ def fit_fold(
     """Fit the baseline of an experiment to one fold of a run, or return what is there if that has been done.
 
     Parameters are those of `qm7cli.training.train_fold`; progress is counted in trials of hyperparameters. If stopped,
-    the result is ``partial``, and the next call begins anew.
+    the result is ``partial``, and the next call begins anew; a factorisation cannot be stopped half-way.
 
     Raises
     ------
     QM7Error
-        If another process works on this fold, the fit would take more than ``baseline.memory``, there are too few
-        molecules, or a matrix is singular.
+        If another process works on this fold, the fit is refused (`refuse`), or a matrix is singular.
     """
     with lock_fold(run, fold.number), threadpool_limits(1):
         remove_stale(fold_directory(run, fold.number))
@@ -75,7 +74,7 @@ def fit_fold(
         if before is not None and before.status == "complete":
             record_fold(run, before, dataset)
             return before
-        refuse_memory(experiment, dataset, fold)
+        refuse(experiment, dataset, fold)
         join_run(run, experiment, fold.number, dataset)
         result = FoldResult(
             fold=fold.number, status="partial", iterations=0, seconds=0.0, train_molecules=len(fold.train)
@@ -111,7 +110,7 @@ def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float
     settings = experiment.baseline
     n, N, tests = len(fold.train), (settings.draws or 1) * len(fold.train), len(fold.test)
     search = None in {getattr(settings, key) for key in HYPERPARAMETERS[settings.model]}
-    numbers: float = 3 * dataset.Z.shape[1] ** 2 * (N + tests)  # representations, as they are made
+    numbers: float = 4 * dataset.Z.shape[1] ** 2 * (N + tests)  # representations, as they are made
     if settings.model == "krr":  # distances of all pairs, and in the search those of inner folds
         numbers += max(N * (N + 2 * tests), 2 * n**2 if search else 0)
     elif settings.model == "knn":  # distances and their order
@@ -119,11 +118,20 @@ def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float
     return numbers * 8e-9
 
 
-def refuse_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
-    """Raise QM7Error if a fit would take more memory than ``baseline.memory``."""
-    needed, allowed = needed_memory(experiment, dataset, fold), experiment.baseline.memory
-    if needed > allowed:
-        raise QM7Error(f"fold {fold.number} would take {needed:.3g} GB, more than baseline.memory allows ({allowed:g})")
+def refuse(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
+    """Raise QM7Error if a fit would take more than ``baseline.memory``, or there are too few molecules for it."""
+    settings, n = experiment.baseline, len(fold.train)
+    needed = needed_memory(experiment, dataset, fold)
+    if needed > settings.memory:
+        allowed = f"more than baseline.memory allows ({settings.memory:g})"
+        raise QM7Error(f"fold {fold.number} would take {needed:.3g} GB, {allowed}")
+    if (settings.neighbours or 0) > n:
+        raise QM7Error(
+            f"fold {fold.number} has {n} training molecules, fewer than the {settings.neighbours} neighbours"
+        )
+    searched = [key for key in HYPERPARAMETERS[settings.model] if getattr(settings, key) is None]
+    if searched and n < 2 * INNER_FOLDS:
+        raise QM7Error(f"fold {fold.number} has too few training molecules ({n}) to find {searched[0]}; give it")
 
 
 def _evaluate(
@@ -138,7 +146,7 @@ def _evaluate(
     None if stopped.
     """
     settings = experiment.baseline
-    X, y = _represented(experiment, dataset, fold, "train"), dataset.T[fold.train].astype(np.float64)
+    X, y = list(_draws(experiment, dataset, fold, "train")), dataset.T[fold.train].astype(np.float64)
     coarse = _coarse(settings, X[0])
     best, trials = coarse[0], len(coarse) + len(_finer(settings, coarse[0]))
     if trials > 1:
@@ -158,49 +166,44 @@ def _evaluate(
             tried.append((_inner_error(settings, candidate, rows, y, inner), candidate))
         best = min(tried, key=itemgetter(0))[1]
         del rows
-    points = X.reshape(-1, X.shape[2])  # (draws molecules, d)
+    points = np.concatenate(X)  # (draws molecules, d)
+    if stopped():
+        return None
     try:
         rows = _rows(settings, points, points) if settings.model == "krr" else points
         predict = _fit(settings, best, rows, np.tile(y, len(X)))
     except LinAlgError as error:
         raise QM7Error(f"fold {fold.number}: the matrix is singular; a larger ridge helps") from error
-    tests = _represented(experiment, dataset, fold, "test")
-    predictions = np.array([predict(_rows(settings, draw, points)) for draw in tests])
-    return best, trials, evaluated(dataset, fold.test, predictions)
+    predictions = []
+    for draw in _draws(experiment, dataset, fold, "test"):
+        if stopped():
+            return None
+        predictions.append(predict(_rows(settings, draw, points)))
+    return best, trials, evaluated(dataset, fold.test, np.array(predictions))
 
 
-def _represented(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Array:
-    """Return the representation of the molecules of a part, (draws, molecules, d)."""
+def _draws(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:
+    """Give the representation (molecules, d) of the molecules of a part, as often as it is drawn."""
     settings, molecules = experiment.baseline, fold.train if part == "train" else fold.test
     if settings.representation is None:
-        return np.zeros((1, len(molecules), 1))
-    if settings.representation == "eigenspectrum":
+        yield np.zeros((len(molecules), 1))
+    elif settings.representation == "eigenspectrum":
         eigenvalues = np.linalg.eigvalsh(dataset.X[molecules].astype(np.float64))  # (molecules, n)
-        order = np.argsort(-abs(eigenvalues), axis=1, kind="stable")
-        return np.take_along_axis(eigenvalues, order, axis=1)[None]
-    if settings.representation == "sorted":
-        noise, draws = 0.0, 1
+        yield np.take_along_axis(eigenvalues, np.argsort(-abs(eigenvalues), axis=1, kind="stable"), axis=1)
     else:
-        noise, draws = experiment.encoding.noise, experiment.evaluation.draws
-        draws = settings.draws or draws if part == "train" else draws
-    rng = stream(experiment.seed, fold.number, Purpose.BASELINE if part == "train" else Purpose.TEST_EVALUATION)
-    triangles = [random_sorted(dataset.X, dataset.norms, molecules, noise, rng) for _ in range(draws)]
-    return np.array(triangles, dtype=np.float64)
+        drawn = settings.representation == "random"
+        draws = (settings.draws if part == "train" else experiment.evaluation.draws) if drawn else 1
+        noise = experiment.encoding.noise if drawn else 0.0
+        rng = stream(experiment.seed, fold.number, Purpose.BASELINE if part == "train" else Purpose.TEST_EVALUATION)
+        for _ in range(draws or 1):
+            yield random_sorted(dataset.X, dataset.norms, molecules, noise, rng).astype(np.float64)
 
 
 def _coarse(settings: Baseline, X: Array) -> list[Hyperparameters]:
-    """Return what is to be tried first for training molecules X (molecules, d); one, if all is given.
-
-    Raises
-    ------
-    QM7Error
-        If there are too few molecules.
-    """
+    """Return what is to be tried first for training molecules X (molecules, d); one, if all is given."""
     grid: dict[str, Sequence[float]] = {}
     for key in HYPERPARAMETERS[settings.model]:
         given = getattr(settings, key)
-        if given is None and len(X) < 2 * INNER_FOLDS:
-            raise QM7Error(f"{len(X)} training molecules are too few to find {key}; give it")
         if given is not None:
             grid[key] = [given]
         elif key == "neighbours":
@@ -211,8 +214,6 @@ def _coarse(settings: Baseline, X: Array) -> list[Hyperparameters]:
             some = X[:: -(-len(X) // SAMPLE)]
             distance = float(_rows(settings, some, some).mean())
             grid[key] = [(distance**0.5 if settings.kernel == "gaussian" else distance) * factor for factor in SCALES]
-    if (settings.neighbours or 0) > len(X):
-        raise QM7Error(f"{settings.neighbours} neighbours are more than the {len(X)} training molecules")
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 

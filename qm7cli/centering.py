@@ -5,7 +5,7 @@ their condition number, the slower (Montavon & Mueller, arXiv 1203.3783). With t
 
     E[(X - c)^T (X - c)] = S + (mu - c)^T (mu - c),
 
-where c is 0 (no pre-bias), A (what the layer has) or mu (S alone: the best that a pre-bias can do).
+where c is 0 (no pre-bias), A (what the layer has) or mu (S alone, of all the one with the smallest eigenvalues).
 
     records = centering(Path("runs/qm7-original-seed0"), dataset)
     save(picture(records), Path("centering.pdf"))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError
 
-from qm7cli.config import idle, validate
+from qm7cli.config import Experiment, idle, validate
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten
 from qm7cli.results import FoldResult, read_results
@@ -93,7 +93,8 @@ def differing_settings(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         for key, value in run.settings.items():
             values.setdefault(key, set()).add(json.dumps(value))
-    return [key for key, different in values.items() if len(different) > 1]
+    order = [key for key, _ in flatten(Experiment().model_dump())]
+    return sorted((key for key, different in values.items() if len(different) > 1), key=order.index)
 
 
 def collect(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ def compare(
     values: dict[str, dict[str, Any]] = {}
     for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
         own = {key: run.settings.get(key) for key in by}
-        name = _name({key: own[key] for key in by if key in run.settings})
+        name = _name({key: own[key] for key in by if key in run.settings}, by)
         values[name] = own
         _add_folds(members.setdefault(name, {}), run, rest, notes)
     groups = [
@@ -143,13 +143,13 @@ def _hashable(value: Any) -> Any:
     return str(value) if isinstance(value, list) else value
 
 
-def _name(settings: dict[str, Any]) -> str:
+def _name(settings: dict[str, Any], by: Sequence[str]) -> str:
     """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML."""
     parts = [
         str(value or "network") if key in NAMED else f"{key.removeprefix('baseline.')}={json.dumps(value)}"
         for key, value in settings.items()
     ]
-    return ", ".join(parts).replace('"', "") or "all runs"
+    return ", ".join(parts).replace('"', "") or (f"without {', '.join(by)}" if by else "all runs")
 
 
 def _baseline(groups: Sequence[Group], wanted: str | None) -> Group:

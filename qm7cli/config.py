@@ -135,8 +135,8 @@ class Baseline(_Section):
     kernel: Literal["gaussian", "laplacian"] | None = None
     draws: Annotated[Whole, Field(ge=1)] | None = None
     neighbours: Annotated[Whole, Field(ge=1)] | None = None
-    scale: Annotated[Real, Field(gt=0)] | None = None
-    ridge: Annotated[Real, Field(gt=0)] | None = None
+    scale: Annotated[Real, Field(ge=1e-6, le=1e9)] | None = None
+    ridge: Annotated[Real, Field(ge=0, le=1e9)] | None = None
     memory: Annotated[Real, Field(gt=0)] = 8.0
 
 

@@ -69,7 +69,8 @@ def read_pair(fold: FoldOf, base: FoldOf) -> Pair:
     sizes = [each.record["train_molecules"] for each in (fold, base)]
     if None in sizes:
         untold = (fold, base)[sizes.index(None)].run.path
-        raise QM7Error(f"{untold}/results.yaml does not tell how many molecules fold {number} was trained on")
+        what = f"how many molecules fold {number} was trained on"
+        raise QM7Error(f"{untold}/results.yaml does not tell {what}; --overwrite trains it again")
     errors, base_errors = (np.abs(table[2] - table[1]) for table in (ours, theirs))
     return Pair(ours[0].astype(np.intp), errors - base_errors, len(errors) / min(sizes))
 

@@ -58,9 +58,15 @@ def train_run(
         If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.open_run`).
     """
     experiment = experiment.model_copy(update={"split": pinned(experiment.split)})
-    folds = [fold.number for fold in chosen_folds(dataset, experiment.split)]
+    chosen = chosen_folds(dataset, experiment.split)
+    folds = [fold.number for fold in chosen]
     if stopped():
         return {}
+    if experiment.baseline.model:
+        from qm7cli.baselines import refuse  # noqa: PLC0415 - slow to import, and seldom needed
+
+        for fold in chosen:
+            refuse(experiment, dataset, fold)
     open_run(run, experiment, folds, dataset, overwrite=overwrite)
     work = [Job(run, experiment, fold) for fold in folds]
     if jobs > 1 and len(folds) > 1:

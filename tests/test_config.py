@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-from qm7cli.config import Experiment, differing_keys, read_experiment, resolve
+from qm7cli.config import Experiment, differing_keys, read_experiment, resolve, settings
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml
 
@@ -153,6 +153,17 @@ def test_only_settings_that_change_the_numbers_make_another_configuration():
 def test_what_a_baseline_does_not_take_is_refused(assignments, message):
     with pytest.raises(QM7Error, match=message):
         resolve(None, assignments, {})
+
+
+def test_settings_that_make_no_difference_are_no_part_of_the_configuration():
+    network, knn = resolve(None, [], {}), resolve(None, [], {"baseline.model": "knn"})
+    assert {key for key in settings(network) if key.startswith("baseline.")} == {"baseline.model"}
+    assert set(settings(knn)) == {
+        "seed", "split.scheme", "split.sha256", "split.count", "split.seed", "split.train_size",
+        "baseline.model", "baseline.representation", "baseline.neighbours",
+    }  # fmt: skip
+    drawn = resolve(None, [], {"baseline.model": "knn", "baseline.representation": "random"})
+    assert set(settings(drawn)) - set(settings(knn)) == {"encoding.noise", "evaluation.draws", "baseline.draws"}
 
 
 def test_a_baseline_has_the_defaults_of_what_it_takes():

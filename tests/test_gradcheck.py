@@ -7,7 +7,7 @@ import pytest
 
 import reference
 from qm7cli import network, variants
-from qm7cli.gradcheck import RATES, _Case, gradcheck
+from qm7cli.gradcheck import RATES, Direction, Motion, _Case, _claims, _wrong_directions, gradcheck
 from qm7cli.variants import RULES
 
 # Each term of variants.py, and the same with the wrong sign.
@@ -103,3 +103,38 @@ def test_what_is_left_over_is_of_second_order_in_original_and_of_first_in_correc
         slope = math.log(ends[0] / ends[1]) / math.log(RATES[0] / RATES[-1])
         assert motion.exponent == pytest.approx(slope, abs=0.02)
         assert motion.exponent == pytest.approx(expected, abs=0.05)
+
+
+AS_EXPECTED = [
+    Motion("original", 0.0, 1.0, 20.0, 1e-13, 2.0),
+    Motion("corrected", 80.0, 0.0, 17.0, 17.0, 1.0),
+    Motion("no-prebias", None, None, 0.0, 0.0, None),
+]
+WRONG_MOTIONS = [
+    AS_EXPECTED[0]._replace(to_mean=1.0),
+    AS_EXPECTED[0]._replace(without_error=0.9),
+    AS_EXPECTED[0]._replace(alone=0.0),
+    AS_EXPECTED[0]._replace(compensated=1e-3),
+    AS_EXPECTED[0]._replace(exponent=1.0),
+    AS_EXPECTED[1]._replace(without_error=1.0),
+    AS_EXPECTED[1]._replace(alone=0.0, compensated=0.0),
+    AS_EXPECTED[1]._replace(compensated=1.0),
+    AS_EXPECTED[1]._replace(exponent=2.0),
+    AS_EXPECTED[2]._replace(to_mean=5.0),
+    AS_EXPECTED[2]._replace(alone=1.0),
+    AS_EXPECTED[2]._replace(compensated=1.0),
+]
+
+
+@pytest.mark.parametrize("motion", WRONG_MOTIONS, ids=str)
+def test_each_claim_about_a_fails_alone_where_it_does_not_hold(motion):
+    assert all(all(_claims(expected).values()) for expected in AS_EXPECTED)
+    assert list(_claims(motion).values()).count(False) == 1
+
+
+def test_a_direction_is_wrong_by_its_angle_or_by_its_length_and_one_that_is_no_gradient_is_not():
+    right = Direction("corrected", "dA", 2, rescaled=True, angle=0.0, ratio=2.0, expected=2.0)
+    assert not list(_wrong_directions([right, right._replace(angle=80.0, ratio=9.0, expected=None)]))
+    for wrong in (right._replace(angle=0.1), right._replace(ratio=2.01), right._replace(angle=math.nan)):
+        (sentence,) = _wrong_directions([wrong])
+        assert sentence.startswith("dA of corrected, layer 2, rescaling on, is ")

@@ -19,14 +19,18 @@ def baseline(
         typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
     ] = None,
     kernel: Annotated[Literal["gaussian", "laplacian"] | None, typer.Option(help="Of krr. Without: gaussian.")] = None,
-    neighbours: Annotated[int | None, typer.Option(metavar="N", help="Of knn.")] = None,
-    scale: Annotated[float | None, typer.Option(metavar="X", help="Of the kernel, hartree.")] = None,
-    ridge: Annotated[float | None, typer.Option(metavar="X", help="Of krr, and in hartree^2 of linear.")] = None,
+    neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Without: found.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(metavar="X", help="Scale of the kernel of krr, hartree. Without: found.")
+    ] = None,
+    ridge: Annotated[
+        float | None, typer.Option(metavar="X", help="Ridge of krr, or of linear in hartree^2. Without: found.")
+    ] = None,
     draws: Annotated[
         int | None, typer.Option(metavar="N", help="Of each training molecule, for random. Without: 4.")
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(metavar="GB", help="The most that a fold may take. Without: 8.")
+        float | None, typer.Option(metavar="GB", help="The most that each fold in work may take. Without: 8.")
     ] = None,
     fold: Folds = None,
     seed: Seed = None,
@@ -60,17 +64,14 @@ def baseline(
         "baseline.memory": memory,
     }
     with stop_on_signals() as stop:
-        from qm7cli.baselines import needed_memory, refuse_memory
+        from qm7cli.baselines import needed_memory
         from qm7cli.config import resolve
         from qm7cli.splits import chosen_folds
 
         experiment = resolve(None, [], flags)
         dataset = load_dataset(experiment.data)
-        folds = chosen_folds(dataset, experiment.split)
-        for each in folds:
-            refuse_memory(experiment, dataset, each)
         if not quiet:
-            note(
-                f"a fold takes up to {max(needed_memory(experiment, dataset, each) for each in folds):.2g} GB of memory"
-            )
+            folds = chosen_folds(dataset, experiment.split)
+            needed = max(needed_memory(experiment, dataset, each) for each in folds)
+            note(f"a fold takes up to {needed:.2g} GB of memory")
         train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet, debug=debug)

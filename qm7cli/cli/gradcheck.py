@@ -17,7 +17,7 @@ def gradcheck(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the molecules and the network.")] = 0,
     step: Annotated[
-        float, typer.Option(metavar="H", min=1e-7, max=1e-2, help="Step of the finite differences.")
+        float, typer.Option(metavar="H", min=1e-7, max=1e-3, help="Step of the finite differences.")
     ] = 1e-4,
     data: Data = None,
     format_: Annotated[Literal["table", "yaml", "json"], typer.Option("--format", help="How it is printed.")] = "table",
@@ -28,9 +28,10 @@ def gradcheck(
 
     A small float64 network of molecules of the data set takes one step with each variant. For dW, dA and dB of each
     layer there are the angle to the loss gradient (degrees) and the length as its multiple, with the backward
-    rescaling sqrt(m/n) on and off; then what A does, and how far the outputs move (kcal/mol, at the rate 0.01) when A
-    steps alone, and when B makes up for it as far as the variant has it so; and the exponent of the rate in what the
-    step of A changes in all. If an expectation does not hold, the exit status is 1.
+    rescaling sqrt(m/n) on and off. Then, what A does: the angle of its step to the way to the mean input (degrees), its
+    length if the outputs had no error, how far an output moves if A steps alone, and if B makes its compensating step
+    too (kcal/mol, at the rate 0.01). The exponent is that of the rate in what the step of A changes in the end. If an
+    expectation does not hold, the exit status is 1.
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """

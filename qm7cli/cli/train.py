@@ -29,7 +29,7 @@ Out = Annotated[
     typer.Option(metavar="DIR", help="Run directory. Without: a name under runs/ that tells the settings."),
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Remove what the run directory has of these folds, and start again.")
+    bool, typer.Option("--overwrite", help="Remove these folds, or all where the settings differ, and start again.")
 ]
 
 

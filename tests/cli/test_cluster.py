@@ -98,15 +98,14 @@ def test_threads_of_one_worker_give_the_same_bits(cluster, start, undisturbed, t
     assert bits(tmp_path / "dask") == undisturbed
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path, number, status):
+def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path):
     address, _, _ = cluster()
     process = start(address, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == status
-    assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
+    assert process.returncode == 143
+    assert stderr.splitlines()[-1] == "qm7: stopped by SIGTERM; the same command goes on from here"
     stopped = folds(tmp_path / "dask")
     assert [fold["status"] for fold in stopped] == ["partial", "partial"]
     assert all(fold["iterations"] >= 1000 for fold in stopped)
