@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Output, Table, TrainedFolds, deliver, load_dataset
+from qm7cli.cli.common import Data, Debug, Output, Table, TrainedFolds, deliver, load_dataset, refuse_within
 from qm7cli.cli.formats import TableFormat, TableFormatOption, format_records
 
 
@@ -32,11 +32,16 @@ def centering(
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
     from qm7cli import centering as measured
+    from qm7cli.files import refuse_same
     from qm7cli.plots import ending, save
 
     if picture is not None:
         ending(picture)
     dataset = load_dataset(data)
+    for file in (output, picture):
+        refuse_within(file, runs)
+        if file and dataset.path:
+            refuse_same(file, dataset.path)
     records = [record for run in runs for record in measured.centering(run, dataset, fold)]
     if picture is not None:
         save(measured.picture(records), picture)

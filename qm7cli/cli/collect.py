@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qm7cli.cli.common import Debug, Output, Table, deliver, number
+from qm7cli.cli.common import Debug, Output, Table, deliver, number, refuse_within
 from qm7cli.cli.formats import TableFormat, TableFormatOption, cell, format_records
 
 if TYPE_CHECKING:
@@ -17,13 +17,9 @@ Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run director
 def found_runs(paths: list[Path], output: Path | None) -> "list[Run]":
     """Return the runs at or below some paths; raises QM7Error if the output would lie among the files of one."""
     from qm7cli.collect import find_runs
-    from qm7cli.errors import QM7Error
 
     runs = find_runs(paths)
-    above = output.resolve().parents if output else ()
-    within = next((run.path for run in runs if run.path.resolve() in above), None)
-    if within is not None:
-        raise QM7Error(f"{output} lies in the run {within}; choose another output")
+    refuse_within(output, [run.path for run in runs])
     return runs
 
 

@@ -1,7 +1,7 @@
 """What the commands share: options, the data set, numbers and tables."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -63,6 +63,16 @@ def load_dataset(data: str | None) -> "Dataset":
     from qm7cli import dataset
 
     return dataset.load(dataset.locate(data))
+
+
+def refuse_within(output: Path | None, runs: Iterable[Path]) -> None:
+    """Raise QM7Error if an output would lie among the files of a run."""
+    from qm7cli.errors import QM7Error
+
+    above = output.resolve().parents if output else ()
+    within = next((run for run in runs if run.resolve() in above), None)
+    if within is not None:
+        raise QM7Error(f"{output} lies in the run {within}; choose another output")
 
 
 def number(value: float | None, digits: int = 2) -> str:

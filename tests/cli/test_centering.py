@@ -112,6 +112,18 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, runs, tmp_p
     assert sentence(*runs).startswith("qm7: original/fold-3/model.npz is damaged: ")
 
 
+def test_what_is_read_is_not_written_over(command, runs, tmp_path):
+    data = molecules.write(tmp_path / "data.mat")
+    before = data.read_bytes()
+    for option in ("--output", "--picture"):
+        refused = command("centering", *runs, option, "original/fold-3/x.png", status=1).stderr
+        assert refused == "qm7: original/fold-3/x.png lies in the run original; choose another output\n"
+    refused = command("centering", *runs, "--data", "data.mat", "--output", "data.mat", status=1).stderr
+    assert refused == "qm7: data.mat is what is read here; choose another output\n"
+    assert command("gradcheck", "--data", "data.mat", "--output", "data.mat", status=1).stderr == refused
+    assert data.read_bytes() == before
+
+
 def test_without_matplotlib_there_is_a_table_but_no_picture(command, runs, tmp_path):
     (tmp_path / "path").mkdir()
     (tmp_path / "path/matplotlib.py").write_text("raise ImportError('none here')")

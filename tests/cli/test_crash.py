@@ -16,18 +16,31 @@ from qm7cli.files import read_arrays
 
 KILLS = 20
 ENDLESS = 10**8  # iterations
-TWO_FOLDS = ["--fold", "0", "--fold", "3", "--jobs", "2"]
+FOLDS = ((0, 3), (0,), (3,))  # both at once, in processes of their own, or one alone: by turns
 OFTEN = ("training.checkpoint_every=150", "evaluation.every=400")
 
 
 @pytest.fixture
 def start(tmp_path, mat):
-    """Starts a training of two folds in the background, in a process group of its own."""
+    """Starts a training of some folds in the background, in a process group of its own."""
     settings = [part for assignment in (*QUICK, *OFTEN) for part in ("--set", assignment)]
 
-    def run(out, iterations):
+    def run(out, iterations, folds=FOLDS[0]):
+        chosen = [part for fold in folds for part in ("--fold", str(fold))]
         return subprocess.Popen(
-            [qm7_path(), "train", *TWO_FOLDS, *settings, "--out", out, "--iterations", str(iterations), "--quiet"],
+            [
+                qm7_path(),
+                "train",
+                *chosen,
+                "--jobs",
+                "2",
+                *settings,
+                "--out",
+                out,
+                "--iterations",
+                str(iterations),
+                "-q",
+            ],
             cwd=tmp_path,
             env={**os.environ, "QM7_DATA": str(mat)},
             stdout=subprocess.DEVNULL,
@@ -58,9 +71,8 @@ def state(run):
     return [results["status"], folds, results["mae"], results["config"], files, histories, parameters]
 
 
-def wait_for_writes(run, count, process):
+def wait_for_writes(path, count, process):
     """Wait until a process has written the result of a fold so many times."""
-    path = run / "fold-0/result.yaml"
     deadline = time.monotonic() + 60
     last = None
     while count:
@@ -79,11 +91,12 @@ def test_a_run_killed_at_20_random_instants_ends_with_the_bytes_of_an_undisturbe
     rng = random.Random(seed)  # noqa: S311 - instants, not secrets
 
     instants, before = [], {}
-    for _ in range(KILLS):
-        process = start("killed", ENDLESS)
+    for kill in range(KILLS):
+        folds = FOLDS[kill % len(FOLDS)]
+        process = start("killed", ENDLESS, folds)
         begun = time.monotonic()
         writes = rng.randrange(5)  # of which the first three are what was there, the beginning and a checkpoint
-        wait_for_writes(tmp_path / "killed", writes, process)
+        wait_for_writes(tmp_path / f"killed/fold-{folds[0]}/result.yaml", writes, process)
         time.sleep(rng.uniform(0, 0.1 if writes else 1.0))
         assert process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
