@@ -78,6 +78,7 @@ def _sentence(error: Exception) -> str:
 
 def _set_up() -> None:
     """Make standard streams that can be written to, and let signals end the program so that it can tidy up."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more are not used, and cost a fifth of a second to start
     if sys.stdout is None:  # it was closed
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
     if sys.stderr is None:
