@@ -109,7 +109,7 @@ def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float
     """Return the memory in GB that a fit takes at most, beside that of the data set."""
     settings = experiment.baseline
     n, N, tests = len(fold.train), (settings.draws or 1) * len(fold.train), len(fold.test)
-    search = None in {getattr(settings, key) for key in HYPERPARAMETERS[settings.model]}
+    search = bool(_searched(settings))
     numbers: float = 4 * dataset.Z.shape[1] ** 2 * (N + tests)  # representations, as they are made
     if settings.model == "krr":  # distances of all pairs, and in the search those of inner folds
         numbers += max(N * (N + 2 * tests), 2 * n**2 if search else 0)
@@ -129,9 +129,14 @@ def refuse(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
         raise QM7Error(
             f"fold {fold.number} has {n} training molecules, fewer than the {settings.neighbours} neighbours"
         )
-    searched = [key for key in HYPERPARAMETERS[settings.model] if getattr(settings, key) is None]
+    searched = _searched(settings)
     if searched and n < 2 * INNER_FOLDS:
         raise QM7Error(f"fold {fold.number} has too few training molecules ({n}) to find {searched[0]}; give it")
+
+
+def _searched(settings: Baseline) -> list[str]:
+    """Return the hyperparameters that a model takes and that are not given."""
+    return [key for key in HYPERPARAMETERS[settings.model] if getattr(settings, key) is None]
 
 
 def _evaluate(
@@ -219,7 +224,7 @@ def _coarse(settings: Baseline, X: Array) -> list[Hyperparameters]:
 
 def _finer(settings: Baseline, best: Hyperparameters) -> list[Hyperparameters]:
     """Return what is to be tried then around the best, itself left out."""
-    searched = [key for key in ("scale", "ridge") if key in best and getattr(settings, key) is None]
+    searched = [key for key in _searched(settings) if key in FINER]
     around = [
         best | {key: best[key] * factor for key, factor in zip(searched, factors, strict=True)}
         for factors in product(*(FINER[key] for key in searched))

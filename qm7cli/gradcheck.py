@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from qm7cli.config import Architecture, Encoding, Experiment
@@ -24,7 +23,6 @@ from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold
 from qm7cli.variants import RULES, Array, Variant
 
-Vector = NDArray[np.float64]
 HIDDEN: Final = [12, 5]
 STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
 MOLECULES: Final = 500  # that the features are fitted to
@@ -144,10 +142,9 @@ class _Case:
         """Return the outputs (b,) of the network with the parameters P, in standard deviations of the energies."""
         return feed_forward(self.layers(P), self.X)
 
-    def change(self, P: Array, other: Array | None = None) -> float:
-        """Return by how much the outputs of P and of `other`, or of the point itself, differ at most, kcal/mol."""
-        difference = self.outputs(P) - self.outputs(self.P if other is None else other)
-        return float(abs(difference).max()) * self.unit
+    def change(self, P: Array) -> float:
+        """Return by how much the outputs of P and of the point itself differ at most, kcal/mol."""
+        return float(abs(self.outputs(P) - self.outputs(self.P)).max()) * self.unit
 
     def stepped(self, variant: Variant, rate: float, *, rescaled: bool = True, right: bool = False) -> Array:
         """Return the parameters after a step; if `right`, of a network whose outputs have no error."""

@@ -97,7 +97,7 @@ def test_what_is_left_over_is_of_second_order_in_original_and_of_first_in_correc
             assert motion.exponent is None
             continue
         ends = [
-            case.change(case.stepped(motion.variant, rate), case.stepped("no-prebias", rate))
+            abs(case.outputs(case.stepped(motion.variant, rate)) - case.outputs(case.stepped("no-prebias", rate))).max()
             for rate in (RATES[0], RATES[-1])
         ]
         slope = math.log(ends[0] / ends[1]) / math.log(RATES[0] / RATES[-1])

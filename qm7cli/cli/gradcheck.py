@@ -49,7 +49,9 @@ def gradcheck(
         "motions": [each._asdict() for each in found.motions],
         "failures": found.failures,
     }
-    text = {"yaml": format_yaml(record), "json": json.dumps(record) + "\n"}.get(format_)
+    text = None
+    if format_ != "table":
+        text = format_yaml(record) if format_ == "yaml" else json.dumps(record) + "\n"
     deliver(_directions(found), text, output, 3, _after(found))
     for failure in found.failures:
         complain(failure)
