@@ -71,7 +71,8 @@ class Encoder:
             [random_sorted(dataset.X, dataset.norms, molecules, noise, rng).max(axis=0) for _ in range(FIT_DRAWS)],
             axis=0,
         )  # (n(n+1)/2,)
-        counts = np.maximum(np.ceil(largest.astype(np.float64) / step + 1), 1).astype(np.intp)
+        stops = np.maximum(largest.astype(np.float64) + step, step)
+        counts = np.ceil(stops / step).astype(np.intp)  # as many as numpy.arange(0, stop, step) gives
         features = int(counts.sum())
         if features > MOST_FEATURES:
             raise QM7Error(f"entries up to {largest.max():g} in steps of {step:g} would make too many features")

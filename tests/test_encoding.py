@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,18 @@ def test_the_encoder_is_that_of_the_reference(small, step):
     drawn = random_sorted(small.X, small.norms, np.arange(48, 60), 1.0, np.random.default_rng(4))
     expected = normalise(reference.expand(drawn, largest, step))
     np.testing.assert_allclose(encoder.encode(drawn), expected, atol=3e-5)  # x / step is rounded at x ~ 70
+
+
+@pytest.mark.parametrize("step", [0.3, 0.1, 1.0, 2.5])
+def test_there_are_as_many_thresholds_as_the_published_rule_makes(small, step):
+    """Its numpy.arange(0, largest + step, step) rounds: of 18.0 in steps of 0.3 it makes 62, not 61."""
+    largest = np.arange(1.0, 29.0).astype(np.float32)
+    X = np.zeros_like(small.X)
+    X[:, *np.triu_indices(7)] = largest
+    X[TRAIN[0]] = 0  # so that features differ
+    encoder = Encoder.fit(replace(small, X=X), TRAIN, 0.0, step, np.random.default_rng(0))
+    expected = [len(np.arange(0, float(entry) + step, step)) for entry in largest]
+    assert encoder.counts.tolist() == expected
 
 
 def test_the_features_of_the_fit_have_mean_0_and_one_standard_deviation(small):
