@@ -3,7 +3,7 @@
 An ``.npz`` file, uncompressed, that ``numpy.load`` reads:
 
     X            (draws, molecules, n(n+1)/2) float32   upper triangles, hartree
-    permutation  (draws, molecules, n) uint8            row k of the drawn matrix is row permutation[k] of the molecule
+    permutation  (draws, molecules, n) uint8            row k of the matrix is the file's atom permutation[k]
     T            (molecules,) float32                   atomization energies, kcal/mol
     molecule     (molecules,) int64                     rows of the data set
     features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centred and scaled
@@ -141,7 +141,8 @@ class AugmentedSet:
                 for start in range(0, len(self.molecules), CHUNK):
                     chunk = slice(start, start + CHUNK)
                     if name == "permutation":
-                        yield permutations[chunk]
+                        order = self.dataset.order[self.molecules[chunk]]
+                        yield np.take_along_axis(order, permutations[chunk], axis=1)
                     else:
                         triangles = permuted_triangles(self.dataset.X, self.molecules[chunk], permutations[chunk])
                         yield self.encoder.encode(triangles) if self.encoder and name == "features" else triangles

@@ -3,14 +3,20 @@
 Rupp et al. (PRL 108:058301, 2012) describe a molecule by the matrix ``C_ii = 0.5 Z_i^2.4``,
 ``C_ij = Z_i Z_j / |R_i - R_j|`` in atomic units. Its rows come in no natural order; Montavon et al. (NIPS 2012)
 order them by their norms plus normal noise, drawn afresh every time a molecule is looked at.
+
+Before anything is drawn, the atoms are put into a canonical order, so that what is drawn does not depend on the order
+in which a file lists them.
 """
 
 import functools
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.errors import QM7Error
+
+TIE_DECIMALS: Final = 3  # of entries and norms, hartree, that count as equal: symmetric atoms agree to 1e-5 or so
 
 
 def coulomb_matrices(Z: NDArray[np.floating], R: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -46,10 +52,67 @@ def coulomb_matrices(Z: NDArray[np.floating], R: NDArray[np.floating]) -> NDArra
     return C
 
 
+def canonical_order(X: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Order the atoms of each molecule in a way that does not depend on the order they come in.
+
+    Rows go by their norms, rounded, the largest first. Ties go by charge and then, atom after atom, by the entries
+    with the atoms already placed, so that atoms which symmetry makes equal may come in any order: the matrix is the
+    same. What still ties goes by the norms before rounding.
+
+    Parameters
+    ----------
+    X : (molecules, n, n) float32
+        Coulomb matrices, hartree.
+
+    Returns
+    -------
+    (molecules, n) intp, row k of which lists the atoms of molecule k in their new order, padding last
+    """
+    entries = np.sort(X, axis=2)  # the same numbers in the same order, so that rounding is the same
+    norms = np.sqrt(np.square(entries, dtype=np.float64).sum(axis=2))  # (molecules, n)
+    keys = np.stack([-norms.round(TIE_DECIMALS), -X.diagonal(axis1=1, axis2=2)])  # (2, molecules, n)
+    order = np.lexsort((-norms, keys[1], keys[0]), axis=1)
+    ordered = np.take_along_axis(keys, order[None], axis=2)
+    classes = np.zeros(order.shape, dtype=np.intp)  # of atoms that tie, in the new order
+    classes[:, 1:] = (np.diff(ordered, axis=2) != 0).any(axis=0).cumsum(axis=1)
+    tied = ((np.diff(classes, axis=1) == 0) & (ordered[1, :, 1:] < 0)).any(axis=1)  # padding may tie
+    C = reorder_atoms(X[tied], order[tied]).round(TIE_DECIMALS)
+    order[tied] = np.take_along_axis(order[tied], _break_ties(C, classes[tied]), axis=1)
+    return order
+
+
+def _break_ties(C: NDArray[np.float32], classes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Order atoms by their classes and, within a class, atom after atom, by their entries with those already placed.
+
+    `C` (molecules, n, n) and `classes` (molecules, n), in whose ascending order the atoms already are.
+    """
+    molecules = np.arange(len(C))
+    order = np.argsort(classes, axis=1, kind="stable")
+    for place in range(classes.shape[1]):
+        placed = order[:, place]
+        classes = 2 * classes
+        classes[molecules, placed] -= 1  # before those that it tied with
+        keys = np.stack([-C[molecules, placed], classes])  # (2, molecules, n), the last counts first
+        order = np.lexsort(keys, axis=1)
+        changes = (np.diff(np.take_along_axis(keys, order[None], axis=2), axis=2) != 0).any(axis=0)
+        ranks = np.pad(changes.cumsum(axis=1), ((0, 0), (1, 0)))
+        np.put_along_axis(classes, order, ranks, axis=1)
+    return order
+
+
+def reorder_atoms(X: NDArray[np.float32], order: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Permute rows and columns of each matrix of `X`, (molecules, n, n), as `order`, (molecules, n), says."""
+    rows = np.take_along_axis(X, order[:, :, None], axis=1)
+    return np.take_along_axis(rows, order[:, None, :], axis=2)
+
+
 def row_norms(X: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the Euclidean norm of every row, (molecules, n) float32, of `X`, (molecules, n, n) float32."""
+    """Return the Euclidean norm of every row, (molecules, n) float32, of canonical `X`, (molecules, n, n) float32.
+
+    Where two rows tie in `canonical_order`, the later one's norm is not larger: without noise, they stay in this order.
+    """
     norms: NDArray[np.float32] = np.linalg.norm(X, axis=2)
-    return norms
+    return np.minimum.accumulate(norms, axis=1)
 
 
 def draw_permutations(norms: NDArray[np.float32], noise: float, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.coulomb import coulomb_matrices, row_norms
+from qm7cli.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
 from qm7cli.errors import QM7Error
 from qm7cli.files import write_file
 
@@ -31,6 +31,12 @@ PUBLISHED_SIZE: Final = 17_884_280  # bytes
 MATLAB: Final = b"MATLAB 5.0 MAT-file"  # how such a file begins
 LARGEST: Final = 1e9  # of any number in a data set
 DEFAULT_PATH: Final = Path("data/qm7.mat")
+_ELEMENTS: Final = """
+H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
+Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At
+Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+"""
+SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 
 
@@ -40,7 +46,7 @@ class DamagedError(QM7Error):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Molecules of up to n atoms.
+    """Molecules of up to n atoms, each with its atoms in their canonical order (`qm7cli.coulomb.canonical_order`).
 
     Attributes
     ----------
@@ -58,6 +64,8 @@ class Dataset:
         Coordinates, bohr.
     P : sequence of (molecules of the fold,) intp
         The published folds.
+    order : (molecules, n) intp
+        Places that the atoms have in the file.
     path : Path or None
         The file it was read from.
     """
@@ -69,6 +77,7 @@ class Dataset:
     Z: NDArray[np.float32]
     R: NDArray[np.float32]
     P: Sequence[NDArray[np.intp]]
+    order: NDArray[np.intp]
     path: Path | None = None
 
     def __len__(self) -> int:
@@ -167,8 +176,8 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     ):
         if shape != needed:
             raise QM7Error(f"{variable} has the shape {shape}; with X as it is, it should be {needed}")
-    if (Z < 0).any() or (Z % 1 > 0).any():
-        raise QM7Error("Z holds numbers that are no nuclear charges")
+    if not np.isin(Z, np.arange(len(SYMBOLS))).all():
+        raise QM7Error(f"Z holds numbers that are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
     asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
     worst = int(asymmetry.argmax())
     if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
@@ -176,7 +185,17 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     P = [fold[fold != -1] for fold in _real(variables, "P", 2)]
     if len(P) < 2 or not all(map(len, P)) or not np.array_equal(np.sort(np.concatenate(P)), np.arange(molecules)):
         raise QM7Error(f"P is no partition of the {molecules} molecules into two folds or more")
-    return Dataset(name, sha256, X, T, Z, R, [fold.astype(np.intp) for fold in P])
+    order = canonical_order(X)
+    return Dataset(
+        name=name,
+        sha256=sha256,
+        X=reorder_atoms(X, order),
+        T=T,
+        Z=np.take_along_axis(Z, order, axis=1),
+        R=np.take_along_axis(R, order[:, :, None], axis=1),
+        P=[fold.astype(np.intp) for fold in P],
+        order=order,
+    )
 
 
 def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDArray[np.float32]:
@@ -278,7 +297,7 @@ def describe(dataset: Dataset) -> dict[str, str]:
     """
     atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
     charges, counts = np.unique(dataset.Z[dataset.Z > 0], return_counts=True)
-    elements = [f"{_symbol(int(Z))} {count}" for Z, count in zip(charges, counts, strict=True)]
+    elements = [f"{SYMBOLS[int(Z)]} {count}" for Z, count in zip(charges, counts, strict=True)]
     T = dataset.T.astype(np.float64)
     sizes = sorted(map(len, dataset.P))
     means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
@@ -294,7 +313,3 @@ def describe(dataset: Dataset) -> dict[str, str]:
         "SHA-256": dataset.sha256,
         "this SHA-256 is": ("" if dataset.sha256 == PUBLISHED_SHA256 else "not ") + "the published file's",
     }
-
-
-def _symbol(charge: int) -> str:
-    return {1: "H", 6: "C", 7: "N", 8: "O", 16: "S"}.get(charge, f"Z={charge}")

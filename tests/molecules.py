@@ -1,5 +1,7 @@
 """Small made-up molecules, so that tests need no data set."""
 
+from itertools import product
+
 import numpy as np
 from scipy.io import savemat
 
@@ -32,3 +34,25 @@ def write(path, changes=None, **kwargs):
     content = {**variables(**kwargs), **(changes or {})}
     savemat(path, {name: value for name, value in content.items() if value is not None}, do_compression=True)
     return path
+
+
+def shape(*shells):
+    """Return Z and R (bohr) of atoms on shells: (charge, directions, radius)."""
+    R = np.vstack([radius * np.array(points) / np.linalg.norm(points, axis=1).clip(1e-9)[:, None]
+                   for _, points, radius in shells])  # fmt: skip
+    return np.concatenate([[float(charge)] * len(points) for charge, points, _ in shells]), R
+
+
+RING = [(np.cos(k * np.pi / 3), np.sin(k * np.pi / 3), 0) for k in range(6)]
+CUBE = list(product((-1, 1), repeat=3))
+TETRAHEDRON = [point for point in CUBE if np.prod(point) > 0]
+OCTAHEDRON = [*np.eye(3), *-np.eye(3)]
+METHYL = [
+    tuple(2 * np.array(corner) + away) for corner in TETRAHEDRON for away in OCTAHEDRON if np.dot(corner, away) > 0
+]
+SYMMETRIC = {
+    "benzene": shape((6, RING, 2.63), (1, RING, 4.69)),
+    "neopentane": shape((6, [(0, 0, 0)], 0), (6, TETRAHEDRON, 2.9), (1, METHYL, 4.1)),
+    "cubane": shape((6, CUBE, 2.57), (1, CUBE, 4.62)),
+    "sulfur hexafluoride": shape((16, [(0, 0, 0)], 0), (9, OCTAHEDRON, 2.95)),
+}

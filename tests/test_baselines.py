@@ -270,7 +270,7 @@ def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
         ({"model": "linear", "ridge": 1e-3}, 21.0),
         ({"model": "linear", "representation": "eigenspectrum", "ridge": 1e-3}, 29.1),
         ({"model": "knn", "neighbours": 5, "representation": "eigenspectrum"}, 74.7),
-        ({"model": "knn", "neighbours": 5}, 72.7),
+        ({"model": "knn", "neighbours": 5}, 72.6),
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else str(value),
 )

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from scipy.stats import norm
 
+import molecules
 import reference
 from qm7cli import coulomb, dataset
 from qm7cli.errors import QM7Error
@@ -40,13 +41,51 @@ def test_turning_shifting_and_reordering_a_molecule_changes_nothing(seed):
     Z, R = (array[[seed]].astype(float) for array in (GFN7.Z, GFN7.R))
     order = rng.permutation(Z.shape[1])
     turned = Rotation.random(random_state=seed).apply(R[0]) + rng.normal(size=3)
-    before = coulomb.coulomb_matrices(Z, R).astype(np.float32)
-    after = coulomb.coulomb_matrices(Z[:, order], turned[None, order]).astype(np.float32)
+    before, after = (canonical(*molecule) for molecule in ((Z[0], R[0]), (Z[0, order], turned[order])))
+    np.testing.assert_allclose(before, after, rtol=1e-5, atol=1e-6)
     sorted_forms = [
         coulomb.random_sorted(X, coulomb.row_norms(X), np.zeros(1, dtype=int), 0.0, rng) for X in (before, after)
     ]
-    np.testing.assert_allclose(*map(np.sort, sorted_forms), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(np.sort(coulomb.row_norms(before)), np.sort(coulomb.row_norms(after)), rtol=1e-5)
+    np.testing.assert_allclose(*sorted_forms, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(coulomb.row_norms(before), coulomb.row_norms(after), rtol=1e-5)
+
+
+def canonical(Z, R):
+    """Return the Coulomb matrix (1, n, n) of a molecule in canonical order."""
+    X = coulomb.coulomb_matrices(Z[None], R[None]).astype(np.float32)
+    return coulomb.reorder_atoms(X, coulomb.canonical_order(X))
+
+
+@pytest.mark.parametrize("name", molecules.SYMMETRIC)
+def test_a_symmetric_molecule_has_one_matrix_whatever_the_order_of_its_atoms(name):
+    Z, R = molecules.SYMMETRIC[name]
+    rng = np.random.default_rng(0)
+    Z, R = np.append(Z, [0, 0]), np.vstack([R, np.zeros((2, 3))])  # padding goes to the end
+    expected = canonical(Z, R)
+    assert not expected[0, -2:].any()
+    for _ in range(10):
+        order = rng.permutation(len(Z))
+        turned = Rotation.random(rng=rng).apply(R[order])
+        np.testing.assert_allclose(canonical(Z[order], R[order]), expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(canonical(Z[order], turned.astype(np.float32)), expected, rtol=0, atol=1e-4)
+
+
+def test_molecules_have_one_matrix_whatever_the_order_of_their_atoms():
+    chosen = np.linspace(0, len(GFN7) - 1, 200).astype(int)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        order = rng.permuted(np.tile(np.arange(GFN7.Z.shape[1]), (200, 1)), axis=1)
+        shuffled = coulomb.reorder_atoms(GFN7.X[chosen], order)
+        again = coulomb.reorder_atoms(shuffled, coulomb.canonical_order(shuffled))
+        np.testing.assert_array_equal(again, GFN7.X[chosen])
+
+
+def test_the_canonical_order_goes_by_norm_beyond_rounding_and_ties_go_by_charge(small):
+    norms = np.linalg.norm(small.X, axis=2)
+    assert (np.diff(norms, axis=1) <= 2e-3).all()
+    tied = np.array([[[3, 4, 0], [4, 3, 0], [0, 0, 4.5]], [[3, 0, 0], [0, 5, 0], [0, 0, 4]]], dtype=np.float32)
+    tied[0, 2, 2] = 5
+    assert np.array_equal(coulomb.canonical_order(tied), [[2, 0, 1], [1, 2, 0]])
 
 
 def test_permutations_are_permutations(small):

@@ -17,13 +17,15 @@ def changed(name, place, value):
     return {name: array}
 
 
-def test_a_file_is_read_as_it_is_with_its_fingerprint(mat, small):
+def test_a_file_is_read_with_its_fingerprint_and_the_places_that_its_atoms_had(mat, small):
     assert len(small) == 60
     np.testing.assert_array_equal(small.T, GOOD["T"][0])
     np.testing.assert_array_equal(small.P, GOOD["P"])
     for name in ("X", "Z", "R"):
         array = getattr(small, name)
-        np.testing.assert_array_equal(array, GOOD[name])
+        for k, order in enumerate(small.order):
+            expected = GOOD[name][k, order]
+            np.testing.assert_array_equal(array[k], expected[:, order] if name == "X" else expected)
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
     assert len(small.sha256) == 64
@@ -45,7 +47,8 @@ def test_a_file_is_read_as_it_is_with_its_fingerprint(mat, small):
         (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is no number or beyond all measure"),
         (changed("R", (1, 2, 0), np.inf), "R is inf at (1, 2, 0), which is no number"),
         (changed("X", (4, 0, 0), 1e300), "X is 1e+300 at (4, 0, 0)"),
-        (changed("Z", (2, 0), -6), "Z holds numbers that are no nuclear charges"),
+        (changed("Z", (2, 0), -6), "Z holds numbers that are not nuclear charges, 1 to 118, nor 0"),
+        (changed("Z", (2, 0), 119), "Z holds numbers that are not nuclear charges"),
         ({"T": GOOD["T"].reshape(5, 12)}, "T has the shape (5, 12); with X as it is, it should be (60,)"),
         (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
         (changed("P", (0, 0), 60), "P is no partition of the 60 molecules"),
