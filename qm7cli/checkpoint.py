@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qm7cli.domain import Domain
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
@@ -71,8 +72,10 @@ def save_model(path: Path, model: Model) -> None:
         "mean": encoder.mean,
         "train": model.train,
         "test": model.test,
-        "charges": model.charges,
     }
+    if model.domain:
+        domain = {**vars(model.domain), "reach": np.array([model.domain.reach])}
+        arrays |= {f"domain.{name}": array for name, array in domain.items()}
     for k, layer in enumerate(model.layers):
         arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
     _save(path, ModelAbout(**values), arrays)
@@ -102,10 +105,24 @@ def load_model(path: Path) -> Model:
     return Model(
         train=_array(path, arrays, "train", np.intp),
         test=_array(path, arrays, "test", np.intp),
-        charges=_array(path, arrays, "charges", np.intp),
         encoder=encoder,
         layers=layers,
+        domain=_domain(path, arrays, len(counts)) if "domain.reach" in arrays else None,
         **{name: getattr(about, name) for name in _fields(ModelAbout) if name not in ENCODER_VALUES},
+    )
+
+
+def _domain(path: Path, arrays: dict[str, NDArray[Any]], entries: int) -> Domain:
+    charges = _array(path, arrays, "domain.charges", np.intp)
+    elements = len(charges)
+    return Domain(
+        charges=charges,
+        atoms=_array(path, arrays, "domain.atoms", np.intp, 2),
+        counts=_array(path, arrays, "domain.counts", np.intp, 2, elements),
+        distances=_array(path, arrays, "domain.distances", np.float32, 2, elements, elements),
+        energies=_array(path, arrays, "domain.energies", np.float64, 2),
+        matrices=_array(path, arrays, "domain.matrices", np.float16, None, entries),
+        reach=float(_array(path, arrays, "domain.reach", np.float64, 1)[0]),
     )
 
 

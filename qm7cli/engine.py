@@ -141,7 +141,6 @@ class FoldTraining:
             sha256=self.dataset.sha256,
             train=self.fold.train,
             test=self.fold.test,
-            charges=np.unique(self.dataset.Z[self.fold.train][self.dataset.Z[self.fold.train] > 0]).astype(np.intp),
             encoder=self.encoder,
             layers=self.network.averaged(),
             energy_mean=self.energy_mean,

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
+from qm7cli.domain import Domain
 from qm7cli.encoding import CHUNK, Encoder
 from qm7cli.network import Layer, feed_forward
 from qm7cli.seeds import Purpose, stream
@@ -51,14 +52,14 @@ class Model:
         Fingerprint of the data set.
     train, test : (molecules,) intp
         Rows of the data set.
-    charges : (elements,) intp
-        Nuclear charges that the training molecules have.
     encoder : Encoder
         Fitted to the training molecules.
     layers : list of Layer
         Averaged parameters.
     energy_mean, energy_std : float
         Mean and population standard deviation of the training energies, kcal/mol.
+    domain : Domain or None
+        What the training molecules cover; None while a network is in training, and in files of older versions.
     """
 
     variant: str
@@ -69,11 +70,11 @@ class Model:
     sha256: str
     train: NDArray[np.intp]
     test: NDArray[np.intp]
-    charges: NDArray[np.intp]
     encoder: Encoder
     layers: list[Layer]
     energy_mean: float
     energy_std: float
+    domain: Domain | None = None
 
     @property
     def size(self) -> int:

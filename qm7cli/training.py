@@ -10,6 +10,7 @@ The evaluations on the way choose nothing: the model is the averaged network aft
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from qm7cli.checkpoint import save_model
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
+from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_csv, remove_stale, write_text
@@ -177,7 +179,8 @@ def _finish(training: FoldTraining, run: Path) -> FoldResult:
     training.history = [*earlier, row] if due else earlier
     training.save(directory / "checkpoint.npz")
     write_text(directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
-    save_model(directory / "model.npz", training.model())
+    domain = Domain.of(training.dataset, training.fold.train)
+    save_model(directory / "model.npz", replace(training.model(), domain=domain))
     write_predictions(run, training.fold.number, test, training.dataset)
     return FoldResult(
         fold=training.fold.number,

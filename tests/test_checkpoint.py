@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from qm7cli.checkpoint import CheckpointAbout, load_checkpoint, load_model, save_checkpoint, save_model
+from qm7cli.domain import Domain
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import read_arrays, write_arrays
@@ -19,10 +21,18 @@ def training(small, quick):
 
 
 def test_a_model_reads_back_and_predicts_the_same(tmp_path, training, small):
-    save_model(tmp_path / "model.npz", training.model())
+    domain = Domain.of(small, training.fold.train)
+    save_model(tmp_path / "model.npz", replace(training.model(), domain=domain))
     model = load_model(tmp_path / "model.npz")
+    for name, value in vars(domain).items():
+        np.testing.assert_array_equal(getattr(model.domain, name), value)
     assert model.evaluate(small, "test", 2).mae == training.model().evaluate(small, "test", 2).mae
     assert (model.variant, model.seed, model.fold, model.iterations) == ("original", 0, 0, 5)
+
+
+def test_a_model_of_an_older_version_is_read_without_what_it_was_trained_on(tmp_path, training):
+    save_model(tmp_path / "model.npz", training.model())
+    assert load_model(tmp_path / "model.npz").domain is None
 
 
 def test_a_checkpoint_reads_back_to_the_last_bit(tmp_path, training):

@@ -3,8 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
 
 import reference
+from molecules import SYMMETRIC
+from qm7cli import dataset
+from qm7cli.domain import Domain
 from qm7cli.engine import FoldTraining
 from qm7cli.evaluation import Model
 from qm7cli.molecule_files import Molecule
@@ -25,7 +29,7 @@ def models(small):
         training = FoldTraining(experiment, small, fold)
         for _ in range(200):
             training.iterate()
-        made.append(training.model())
+        made.append(replace(training.model(), domain=Domain.of(small, fold.train)))
     return made
 
 
@@ -37,14 +41,16 @@ def molecule(dataset, k):
 
 def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
     model = models[0]
-    one = predict([model], [molecule(small, 3)], draws=500)[0]
-    energies = model.predict(small, np.array([3]), 500, np.random.default_rng(0))[:, 0]  # with other noise
+    k = int(model.train[0])
+    one = predict([model], [molecule(small, k)], draws=500)[0]
+    energies = model.predict(small, np.array([k]), 500, np.random.default_rng(0))[:, 0]  # with other noise
     error = energies.std() / 500**0.5
     assert one.energy == pytest.approx(energies.mean(), abs=5 * error)
     assert one.spread == pytest.approx(energies.std(ddof=1), rel=0.2)
     assert one.fold_spread is None
     assert one.outside == []
-    assert predict([model], [molecule(small, 3)], draws=1)[0].spread is None
+    assert one.distance < 0.1
+    assert predict([model], [molecule(small, k)], draws=1)[0].spread is None
 
 
 def test_every_molecule_has_the_same_noise_on_its_sorted_rows(models, small):
@@ -82,18 +88,75 @@ def test_turning_shifting_and_reordering_atoms_changes_nothing_beyond_rounding(m
     assert other.energy == pytest.approx(one.energy, abs=0.02)
 
 
-def test_what_the_models_have_not_seen_is_said(models, small):
+@pytest.fixture(scope="module")
+def of_gfn7():
+    """The bundled set and a model of it after some training."""
+    from qm7cli.config import resolve  # noqa: PLC0415
+
+    gfn7 = dataset.load(dataset.locate("gfn7"))
+    experiment = resolve(None, ["network.hidden=[50]", "evaluation.draws=3"], {})
+    training = FoldTraining(experiment, gfn7, chosen_folds(gfn7, experiment.split)[0])
+    with threadpool_limits(1):
+        for _ in range(300):
+            training.iterate()
+    return gfn7, training.model()
+
+
+@pytest.mark.parametrize("name", [*SYMMETRIC, "200 of gfn7"])
+def test_the_order_of_the_atoms_in_a_file_changes_no_energy(of_gfn7, name):
+    gfn7, model = of_gfn7
+    chosen = np.linspace(0, len(gfn7) - 1, 200).astype(int)
+    originals = [Molecule(name, *SYMMETRIC[name])] if name in SYMMETRIC else [molecule(gfn7, int(k)) for k in chosen]
+    expected = [prediction.energy for prediction in predict([model], originals)]
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        orders = [rng.permutation(len(each.Z)) for each in originals]
+        shuffled = [replace(each, Z=each.Z[i], R=each.R[i]) for each, i in zip(originals, orders, strict=True)]
+        energies = [prediction.energy for prediction in predict([model], shuffled)]
+        np.testing.assert_allclose(energies, expected, rtol=0, atol=1e-3)
+
+
+def test_what_the_models_have_not_seen_is_said(models):
     water = Molecule("w", np.array([8, 1, 1]), np.array([[0, 0, 0], [0, 0, 1.8], [1.8, 0, 0]]))
     silicon = replace(water, Z=np.array([14, 1, 1]))
     close = replace(water, R=np.array([[0, 0, 0], [0, 0, 0.05], [1.8, 0, 0]]))
     large = Molecule("l", np.ones(8), np.arange(24).reshape(8, 3))
     said = [prediction.outside for prediction in predict(models, [silicon, close, large])]
-    assert said[0][0] == "element 14 was not trained on"
-    assert said[1][0].endswith("hartree beyond the encoder's thresholds")
+    assert "1 Si, an element not trained on" in said[0]
+    assert any(reason.endswith("hartree beyond the encoder's thresholds") for reason in said[1])
     assert said[2] == ["8 atoms, more than the 7 that the model has room for"]
     assert predict(models, [large])[0].energy is None
-    inside = [predict(models, [molecule(small, int(k))])[0].outside for k in models[0].train[:20]]
-    assert sum(map(bool, inside)) < 3
+
+
+def test_what_one_of_several_models_has_not_seen_is_said(models, small):
+    k = int(models[0].test[0])
+    narrow = Domain.of(small, np.setdiff1d(models[1].train, [k])[:2])
+    first, second = models[0], replace(models[1], domain=narrow)
+    assert len(predict([first, second], [molecule(small, k)])[0].outside) > len(
+        predict([first], [molecule(small, k)])[0].outside
+    )
+
+
+def test_an_energy_beyond_those_trained_on_is_said(models, small):
+    energies = np.array([-1.0, 0.0])
+    model = replace(models[0], domain=replace(models[0].domain, energies=energies))
+    said = predict([model], [molecule(small, int(model.train[0]))])[0].outside
+    assert said == ["its energy is beyond those trained on, -1.0 to 0.0 kcal/mol"]
+
+
+def test_draws_that_are_all_the_same_are_said_where_there_is_noise(models):
+    far = Molecule("far", np.array([8, 1]), np.array([[0, 0, 0], [0, 0, 2.0]]))
+    quiet = replace(models[0], encoder=replace(models[0].encoder, noise=1e-3))
+    without = replace(models[0], encoder=replace(models[0].encoder, noise=0.0))
+    same = "all draws are the same, so that their spread says nothing"
+    assert same in predict([quiet], [far])[0].outside
+    assert same not in predict([without], [far])[0].outside
+
+
+def test_a_model_that_did_not_keep_what_it_was_trained_on_says_so(models, small):
+    prediction = predict([replace(models[0], domain=None)], [molecule(small, int(models[0].train[0]))])[0]
+    assert prediction.outside == ["the model is of an older version, which did not keep what it was trained on"]
+    assert prediction.distance is None
 
 
 def test_the_size_of_a_model_is_that_of_its_molecules(models):

@@ -24,9 +24,11 @@ def predict(
 ) -> None:
     """Predict atomization energies of molecules with the models of a run.
 
-    energy is the mean over draws and folds in kcal/mol, spread the standard deviation over draws, fold spread that
-    over the folds' models. What a molecule has that the models have not seen is said on standard error and, but in
-    the table, under outside. Needs ASE: pip install ase
+    energy is the mean over draws and folds in kcal/mol. spread is the scatter of the draws, as a standard deviation,
+    and fold spread that of the folds' models; neither is an error bar. distance is that of the molecule's sorted
+    Coulomb matrix from the nearest one trained on, in hartree. Where a molecule is outside of what a model was
+    trained on, a line on standard error says in what, as does outside in csv, json and yaml. The exit status is 1 if a
+    molecule has more atoms than a model has room for. Needs ASE: pip install ase
 
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
     """
@@ -45,7 +47,7 @@ def predict(
             note(describe_left_out(left_out))
     records = [prediction.record() for prediction in predictions]
     deliver(_table(records), _formatted(records, format_), output)
-    if all(prediction.energy is None for prediction in predictions):
+    if any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
 
 
@@ -64,6 +66,9 @@ def _formatted(records: list[dict[str, Any]], format_: Format) -> str | None:
 
 
 def _table(records: list[dict[str, Any]]) -> Table:
-    columns = ("energy", "spread", "fold_spread")
-    rows = [[record["molecule"], *(number(record[column]) for column in columns)] for record in records]
-    return ["kcal/mol", "energy", "spread", "fold spread"], rows
+    columns = ("energy", "spread", "fold_spread", "distance")
+    rows = [
+        [record["molecule"], *(number(record[column]) for column in columns), "yes" if record["outside"] else "no"]
+        for record in records
+    ]
+    return ["molecule", "energy", "spread", "fold spread", "distance", "outside"], rows

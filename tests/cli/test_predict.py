@@ -46,28 +46,30 @@ def test_every_format_has_the_same_numbers(command, trained, tmp_path):
     ]
     as_yaml = yaml.safe_load(command("predict", "run", "two.xyz", "--format", "yaml").stdout)
     assert as_json == as_yaml
-    assert list(as_json[0]) == ["molecule", "energy", "spread", "fold_spread", "outside"]
+    assert list(as_json[0]) == ["molecule", "energy", "spread", "fold_spread", "distance", "outside"]
     table = command("predict", "run", "two.xyz").stdout
-    assert table.splitlines()[0].split() == ["kcal/mol", "energy", "spread", "fold", "spread"]
+    assert table.splitlines()[0].split() == ["molecule", "energy", "spread", "fold", "spread", "distance", "outside"]
     assert f"{as_json[0]['energy']:.2f}  " in table
     command("predict", "run", "two.xyz", "--output", "table.txt")
     assert (tmp_path / "table.txt").read_text() == table
 
 
-def test_what_is_outside_is_one_line_a_molecule_and_nothing_left_is_exit_1(command, trained, small, tmp_path):
+def test_what_is_outside_is_one_line_a_molecule_and_one_that_is_too_large_exit_1(command, trained, small, tmp_path):
     k = trained[0]
     (tmp_path / "odd.xyz").write_text(
         xyz([14, 1], np.array([[0, 0, 0], [0, 0, 2.8]]))
         + xyz(small.Z[k], small.R[k], "charge=1")
         + xyz(np.ones(8), np.arange(24).reshape(8, 3))
     )
-    done = command("predict", "run", "odd.xyz")
+    done = command("predict", "run", "odd.xyz", status=1)
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("odd.xyz:0: element 14 was not trained on")
+    assert lines[0].startswith(
+        "odd.xyz:0: 2 atoms, fewer than any molecule trained on (3); 1 Si, an element not trained"
+    )
     assert lines[1] == "odd.xyz:2: 8 atoms, more than the 7 that the model has room for"
     assert lines[2] == "1 charged left out"
-    assert done.stdout.splitlines()[2].split() == ["odd.xyz:2", "-", "-", "-"]
-    assert command("predict", "run", "odd.xyz", "--quiet").stderr == ""
+    assert done.stdout.splitlines()[2].split() == ["odd.xyz:2", "-", "-", "-", "-", "yes"]
+    assert command("predict", "run", "odd.xyz", "--quiet", status=1).stderr == ""
     (tmp_path / "large.xyz").write_text(xyz(np.ones(8), np.arange(24).reshape(8, 3)))
     assert "more than the 7" in command("predict", "run", "large.xyz", status=1).stderr
     (tmp_path / "charged.xyz").write_text(xyz(small.Z[k], small.R[k], "charge=1"))
@@ -83,7 +85,7 @@ def test_what_is_outside_is_one_line_a_molecule_and_nothing_left_is_exit_1(comma
         (["run", "run/config.yaml"], "run/config.yaml cannot be read as a file of molecules"),
         (["other", "two.xyz"], "other is no run with a finished fold"),
         (["run", "two.xyz", "--fold", "3"], "run has no finished fold 3; it has 0, 1"),
-        (["run", "two.xyz", "--output", "none/x"], "cannot write none/x: No such file or directory"),
+        (["run", "two.xyz", "--quiet", "--output", "none/x"], "cannot write none/x: No such file or directory"),
     ],
 )
 def test_bad_input_is_one_sentence(command, trained, tmp_path, arguments, message):
