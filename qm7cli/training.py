@@ -133,6 +133,7 @@ def _partial(training: FoldTraining) -> FoldResult:
         iterations=training.iteration,
         seconds=round(training.seconds, 1),
         train_molecules=len(training.fold.train),
+        test_molecules=len(training.fold.test),
     )
 
 
@@ -189,4 +190,5 @@ def _finish(training: FoldTraining, run: Path) -> FoldResult:
         iterations=training.iteration,
         seconds=round(training.seconds, 1),
         train_molecules=len(training.fold.train),
+        test_molecules=len(training.fold.test),
     )
