@@ -77,7 +77,12 @@ def fit_fold(
         refuse(experiment, dataset, fold)
         join_run(run, experiment, fold.number, dataset)
         result = FoldResult(
-            fold=fold.number, status="partial", iterations=0, seconds=0.0, train_molecules=len(fold.train)
+            fold=fold.number,
+            status="partial",
+            iterations=0,
+            seconds=0.0,
+            train_molecules=len(fold.train),
+            test_molecules=len(fold.test),
         )
         write_fold(run, result, dataset)
         begun = time.perf_counter()
@@ -98,6 +103,7 @@ def fit_fold(
             iterations=0,
             seconds=round(time.perf_counter() - begun, 1),
             train_molecules=len(fold.train),
+            test_molecules=len(fold.test),
             hyperparameters=best or None,
         )
         write_fold(run, result, dataset)

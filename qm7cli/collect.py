@@ -23,6 +23,7 @@ FOLD_COLUMNS: Final = (
     "train_rmse",
     "seconds",
     "train_molecules",
+    "test_molecules",
 )
 
 
@@ -43,6 +44,7 @@ class DatasetRecord(BaseModel):
 
     name: str
     sha256: str
+    molecules: Annotated[int, Field(ge=1)] | None = None
 
 
 class Results(BaseModel):

@@ -20,8 +20,8 @@ CAPTIONS: Final = {
 }
 NOTE: Final = """MAE and RMSE are of the test molecules: mean over folds +- population standard deviation over folds.
 Where there are several seeds, the standard deviation over them follows."""
-COMPARED: Final = """The difference is the test MAE less the baseline's, over pairs of folds. Of its 95 % intervals the
-bootstrap is for other test molecules, the t-test for other training sets as well, and it decides."""
+BOOTSTRAP: Final = """The bootstrap's interval is for other test molecules and the networks as they are, that of the
+t-test for other training sets as well."""
 PAGE: Final = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -117,7 +117,7 @@ def report(comparison: Comparison, runs: Sequence[Run], table: tuple[Sequence[st
         title=escape(f"{count} on {names}"),
         verdicts="\n".join(f"<p>{escape(sentence)}</p>" for sentence in comparison.sentences),
         comparison=f'<div class="wide">{_table(*table)}</div>',
-        note=escape(f"{NOTE} {COMPARED}" if len(comparison.groups) > 1 else NOTE),
+        note=escape(f"{NOTE} {comparison.explanation} {BOOTSTRAP}" if comparison.explanation else NOTE),
         figures="\n".join(_figure(kind, caption, comparison) for kind, caption in CAPTIONS.items()),
         runs=f'<div class="wide">{_table(header, rows)}</div>',
         settings=_table(("setting", "value"), common.items()),

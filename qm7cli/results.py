@@ -25,7 +25,7 @@ from qm7cli.files import format_csv, format_yaml, lock, parse_yaml, read_text, w
 from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
-OPTIONAL: Final = ("hyperparameters", "reason")
+OPTIONAL: Final = ("test_molecules", "hyperparameters", "reason")
 Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -43,6 +43,7 @@ class FoldResult(BaseModel):
     iterations: Annotated[int, Field(ge=0)]
     seconds: Measure
     train_molecules: Annotated[int, Field(ge=1)] | None = None
+    test_molecules: Annotated[int, Field(ge=1)] | None = None
     hyperparameters: dict[str, int | float] | None = None
     reason: str | None = None
 
@@ -53,7 +54,7 @@ class FoldResult(BaseModel):
         return self
 
     def record(self) -> dict[str, Any]:
-        """Return the fields as plain values; `hyperparameters` and `reason` only where there are any."""
+        """Return the fields as plain values; those of `OPTIONAL` only where there are any."""
         record = self.model_dump()
         return {key: record[key] for key in record if record[key] is not None or key not in OPTIONAL}
 

@@ -135,6 +135,7 @@ def _partial(training: FoldTraining) -> FoldResult:
         iterations=training.iteration,
         seconds=round(training.seconds, 1),
         train_molecules=len(training.fold.train),
+        test_molecules=len(training.fold.test),
     )
 
 
@@ -192,4 +193,5 @@ def _finish(training: FoldTraining, run: Path) -> FoldResult:
         iterations=training.iteration,
         seconds=round(training.seconds, 1),
         train_molecules=len(training.fold.train),
+        test_molecules=len(training.fold.test),
     )

@@ -3,6 +3,7 @@
 import csv
 import math
 import random
+import shutil
 import statistics
 
 import numpy as np
@@ -12,10 +13,10 @@ import yaml
 
 from qm7cli.checkpoint import load_model
 from qm7cli.collect import find_runs
-from qm7cli.compare import _digits, _verdict, compare, records
+from qm7cli.compare import Group, _compared, _decimals, compare, difference_text, records
 from qm7cli.config import Experiment, resolve
 from qm7cli.errors import QM7Error
-from qm7cli.pairs import Pair, _corrected_t, paired_difference
+from qm7cli.pairs import Difference, FoldOf, TTest, _corrected_t
 from qm7cli.runner import train_run
 
 VARIANTS = ("original", "corrected", "no-prebias")
@@ -95,7 +96,7 @@ def separately(directory, group, base, seeds, folds, resamples=2000):
 def agree(group, expected):
     mean, bootstrap, interval, mae = expected
     assert group.difference.mean == pytest.approx(mean, rel=1e-4)
-    assert group.difference.t_test == pytest.approx(interval, rel=1e-4)
+    assert group.difference.t_test.interval == pytest.approx(interval, rel=1e-4)
     width = bootstrap[1] - bootstrap[0]
     assert group.difference.bootstrap == pytest.approx(bootstrap, abs=0.1 * width)
     figures = [(figure, expected) for figure, expected in zip(group.mae, mae, strict=True) if expected is not None]
@@ -123,25 +124,97 @@ def test_one_run_s_mean_and_deviation_are_those_of_its_results(trained):
         assert figures.over_seeds is None
 
 
-def test_the_verdict_is_said_in_words_by_the_corrected_t_interval():
-    def verdict(*differences):
-        pairs = [Pair(np.arange(4 * k, 4 * k + 4), np.full(4, d), 0.25) for k, d in enumerate(differences)]
-        return _verdict("new", "old", paired_difference(pairs))
+@pytest.fixture
+def verdicts(trained):
+    """Compares groups by the MAE of the folds of two reference runs and theirs, and gives groups and notes."""
+    run = find_runs([trained / "original-0"])[0]
 
-    assert verdict(1.0, 2.0, 3.0) == (
-        "new is 2.00 kcal/mol worse than old (95 % interval -1.29 to 5.29, 3 pairs): no difference shown"
+    def verdicts(*others, reference=(10.0, 10.0, 10.0), seeds=1, **changes):
+        def group(name, maes):
+            folds = {
+                (fold, seed): FoldOf(
+                    run._replace(path=trained / "without predictions"),
+                    {"fold": fold, "mae": mae, "iterations": 0, "train_molecules": 48} | changes,
+                )
+                for fold, mae in enumerate(maes)
+                for seed in range(seeds)
+            }
+            return Group(name, {}, folds, None, None)
+
+        base = group("old", reference)
+        return _compared([base, *(group(f"new{k}", maes) for k, maes in enumerate(others))], base, [])[1:]
+
+    return verdicts
+
+
+def test_a_verdict_tells_test_sets_per_cent_and_what_would_be_found(verdicts):
+    # as test_pairs: interval 2 -+ 3.28621; the noncentral t of 2 degrees of freedom needs 5.6535 standard errors
+    (group,) = verdicts((11.0, 12.0, 13.0), seeds=2)
+    assert group.decision == "not decided"
+    assert group.verdict == (
+        "new0 against old is not decided: 2.00 (-1.29 to 5.29) kcal/mol, 20 % of the MAE, 6 pairs on 3 test sets, "
+        "Holm p 0.120; such a comparison finds 4.32 in four of five cases"
     )
-    assert verdict(-1.9, -2.0, -2.1) == (
-        "new is 2.00 kcal/mol better than old (95 % interval 1.67 to 2.33, 3 pairs): a difference is shown"
+    (group,) = verdicts((8.1, 8.0, 7.9))
+    assert group.decision == "better"
+    assert group.verdict.startswith(
+        "new0 is better than old: -2.00 (-2.33 to -1.67) kcal/mol, -20 % of the MAE, 3 pairs"
     )
-    assert verdict(0.5, 0.5, 0.50001).endswith("(95 % interval 0.499984 to 0.500022, 3 pairs): a difference is shown")
-    assert verdict(1.0) == "new is 1.000 kcal/mol worse than old (1 test set): one test set shows no difference"
-    assert verdict(0.0, 0.0) == "new has the same mean error as old (2 pairs): no difference shown"
+    (group,) = verdicts((10.5, 10.5, 10.50001))
+    assert group.decision == "worse"
+    assert "new0 is worse than old: 0.500003 (0.499984 to 0.500022) kcal/mol, 5.00 % of the MAE" in group.verdict
 
 
-@pytest.mark.parametrize(("margin", "digits"), [(12.0, 2), (0.4, 2), (0.04, 3), (0.0123, 3), (1e-9, 6), (0.0, 2)])
-def test_as_many_decimals_are_shown_as_the_interval_gives_sense(margin, digits):
-    assert _digits(margin) == digits
+def test_what_is_found_among_many_comparisons_is_decided_by_holm_s_correction(verdicts):
+    found = (10.1, 10.16, 10.13)
+    (alone,) = verdicts(found)
+    assert (alone.decision, alone.p) == ("worse", alone.difference.t_test.p)
+    assert 0.01 < alone.p < 0.05
+    several = verdicts(found, (9.0, 10.0, 11.0), (10.5, 9.0, 9.2), (9.0, 8.99, 9.01))
+    assert several[0].difference == alone.difference  # the interval is that of the comparison alone
+    assert several[0].p == pytest.approx(3 * alone.p)  # the fourth's is smaller
+    assert several[0].decision == "not decided"
+    assert several[0].verdict.startswith("new0 against old is not decided: 0.130 (0.0")
+    assert several[3].decision == "better"
+    assert several[3].p == pytest.approx(4 * several[3].difference.t_test.p)
+
+
+@pytest.mark.parametrize(
+    ("maes", "changes", "said"),
+    [
+        ((11.0,), {}, "1.000 kcal/mol, 10 % of the MAE, 1 pair on 1 test set; one test set allows no test"),
+        ((9.0,), {}, "-1.000 kcal/mol, -10 % of the MAE, 1 pair on 1 test set; one test set allows no test"),
+        ((10.0,) * 3, {}, "0.000 kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets; the difference is the same on"),
+        (
+            (9.0, 10.0, 11.0),
+            {},
+            "0.00 (-3.29 to 3.29) kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets, Holm p 1.000",
+        ),
+        ((9.99999,) * 3, {}, "0.000 kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets; the difference is the same"),
+        (
+            (9.0, 10.0, 12.0),
+            {"train_molecules": None},
+            "0.333 kcal/mol, 3.33 % of the MAE, 3 pairs on 3 test sets; no re",
+        ),
+    ],
+)
+def test_what_is_not_decided_is_never_said_to_be_absent(verdicts, maes, changes, said):
+    (group,) = verdicts(maes, reference=(10.0,) * len(maes), **changes)
+    assert group.decision == "not decided"
+    assert group.verdict.startswith(f"new0 against old is not decided: {said}")
+    assert "-0.00" not in group.verdict
+    assert not any(word in group.verdict for word in ("no difference", "the same mean", "shows"))
+
+
+@pytest.mark.parametrize(("margin", "decimals"), [(12.0, 2), (0.4, 2), (0.04, 3), (0.0123, 3), (1e-9, 6), (0.0, 6)])
+def test_as_many_decimals_are_shown_as_the_interval_gives_sense(margin, decimals):
+    difference = Difference(0.0, 0.0, 2, 2, TTest((-margin, margin), 1.0, 1.0, 1.0), None)
+    assert _decimals(difference) == decimals
+
+
+def test_a_small_number_is_never_shown_as_minus_zero():
+    difference = Difference(-1e-9, 0.0, 2, 2, TTest((-0.04, -1e-9), 1.0, 1.0, 1.0), None)
+    assert difference_text(difference) == "0.000 (-0.040 to 0.000)"
 
 
 def test_the_baseline_is_chosen_by_value_or_by_run(trained):
@@ -149,7 +222,7 @@ def test_the_baseline_is_chosen_by_value_or_by_run(trained):
     for baseline in ("variant=corrected", str(trained / "corrected-1")):
         comparison = compare(runs, baseline=baseline)
         assert {group.name: group.verdict for group in comparison.groups}["corrected"] == ""
-        assert comparison.groups[0].verdict.startswith("original is ")
+        assert comparison.groups[0].verdict.startswith("original ")
     swapped = {group.name: group.difference for group in compare(runs).groups}["corrected"].mean
     assert comparison.groups[0].difference.mean == pytest.approx(-swapped)
     with pytest.raises(QM7Error, match="the baseline variant=other is in no group; there are: original; corrected"):
@@ -174,7 +247,7 @@ def test_the_baseline_s_value_is_read_as_in_a_sweep_file(tmp_path, small):
         groups = compare(chosen, by=[by], baseline=baseline).groups
         assert [group.difference is None for group in groups].count(True) == 1
         named = {group.name.replace("0.0", "0"): group for group in groups}
-        assert named[baseline].difference is None
+        assert named[baseline.rpartition(".")[2]].difference is None
 
 
 def test_what_else_differs_in_a_group_is_no_seed(tmp_path, small):
@@ -197,7 +270,25 @@ def test_groups_may_be_made_by_other_settings_and_the_rest_pairs_them(trained):
         for v in VARIANTS
         for f in (0, 1, 3)
     ]
-    assert group.difference.mean == pytest.approx(np.mean(expected))
+    assert group.difference.mean == pytest.approx(np.mean(expected), rel=1e-5)  # float32 in the files
+
+
+def test_names_are_no_longer_than_what_tells_the_groups_apart(tmp_path, small):
+    for baseline in (None, {"model": "knn"}, {"model": "krr", "kernel": "laplacian", "scale": 9.0, "ridge": 1e-3}):
+        for seed in (0, 1):
+            tree = {"split": {"scheme": "random", "folds": [0], "seed": seed}, "network": {"hidden": [3]}}
+            tree |= {"training": {"iterations": 2}, "baseline": baseline or {}}
+            train_run(resolve(tree, [], {}), small, tmp_path / f"{len(baseline or ())}-{seed}")
+    groups = compare(find_runs([tmp_path]), by=["baseline.model", "baseline.representation"]).groups
+    assert [group.name for group in groups] == ["network", "knn, sorted", "krr, sorted"]
+    runs = find_runs([tmp_path / "0-0", tmp_path / "0-1"])
+    assert [group.name for group in compare(runs, by=["split.seed"], paired=False).groups] == ["seed=0", "seed=1"]
+    both = compare(runs, by=["seed", "split.seed"], baseline="seed=0, split.seed=1").groups
+    assert [group.name for group in both] == ["seed=0, split.seed=0", "seed=0, split.seed=1"]
+    assert [group.difference is None for group in compare(runs, by=["split.seed"], baseline="seed=1").groups] == [
+        True,
+        True,  # the reference; the other has another split
+    ]
 
 
 def test_a_group_without_the_setting_that_makes_the_others_says_so(runs, small):
@@ -219,8 +310,10 @@ def change(run, **changes):
     results = yaml.safe_load(path.read_text())
     for fold in results["folds"]:
         fold.update(changes.get("folds", {}).get(fold["fold"], {}))
-    for key, value in changes.get("config", {}).items():
-        results["config"][key] |= value
+    for section in ("config", "dataset"):
+        for key, value in changes.get(section, {}).items():
+            tree = results[section]
+            tree[key] = tree[key] | value if isinstance(value, dict) else value
     path.write_text(yaml.safe_dump(results))
 
 
@@ -264,16 +357,20 @@ def test_runs_with_different_test_molecules_cannot_be_paired(runs):
         "corrected cannot be compared with original: "
         f"fold 1 of {runs}/corrected-0 and of {runs}/original-0 have different test molecules"
     )
+    path.unlink()
+    change(runs / "corrected-0", dataset={"sha256": "another"})
+    comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
+    assert comparison.groups[1].verdict.endswith(
+        f"fold 1 of {runs}/corrected-0 and of {runs}/original-0 are of different data sets or splits, and have no "
+        "predictions that show whether their test molecules are the same"
+    )
 
 
-def test_runs_without_a_common_fold_or_predictions_cannot_be_paired(runs):
+def test_runs_without_a_common_fold_or_with_damaged_predictions_cannot_be_paired(runs):
     for fold in (0, 1, 3):
         change(runs / "corrected-0", folds={fold: {"fold": fold + 5}})
     comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
     assert "no fold of one agrees with a fold of the other" in comparison.groups[1].verdict
-    (runs / "no-prebias-0/fold-3/predictions.csv").unlink()
-    comparison = compare(find_runs([runs / "original-0", runs / "no-prebias-0"]))
-    assert comparison.groups[1].verdict.endswith("no-prebias-0/fold-3/predictions.csv is missing")
     header = "molecule,target,prediction,spread\n"
     for text in ("molecule,target\n1,2\n", header, f"{header}1,-2,nan,\n", f"{header}1,-2,,\n", "\0"):
         (runs / "no-prebias-0/fold-3/predictions.csv").write_text(text)
@@ -281,11 +378,70 @@ def test_runs_without_a_common_fold_or_predictions_cannot_be_paired(runs):
         assert "no-prebias-0/fold-3/predictions.csv is damaged" in comparison.groups[1].verdict
 
 
-def test_results_that_do_not_tell_how_many_molecules_were_trained_on_cannot_be_paired(runs):
+def without_predictions(directory):
+    for path in directory.rglob("predictions.csv"):
+        path.unlink()
+
+
+def test_results_yaml_alone_gives_all_but_the_bootstrap_and_one_note_says_so(runs):
+    before = compare(find_runs([runs]))
+    assert all(group.difference.bootstrap for group in before.groups[1:])
+    without_predictions(runs)
+    after = compare(find_runs([runs]))
+    first = runs / "corrected-0/fold-0/predictions.csv"
+    assert after.notes == [
+        f"there is no bootstrap interval without predictions: {first} is missing, and so are 17 more"
+    ]
+    for ours, theirs in zip(after.groups, before.groups, strict=True):
+        assert ours.verdict == theirs.verdict
+        assert ours.difference == (theirs.difference and theirs.difference._replace(bootstrap=None))
+
+
+def test_a_fold_without_predictions_leaves_the_other_differences_their_bootstrap(runs):
+    (runs / "no-prebias-0/fold-3/predictions.csv").unlink()
+    comparison = compare(find_runs([runs / f"{variant}-0" for variant in VARIANTS]))
+    assert [group.difference and group.difference.bootstrap is not None for group in comparison.groups] == [
+        None,
+        True,
+        False,
+    ]
+    assert comparison.notes == [
+        f"there is no bootstrap interval without predictions: {runs}/no-prebias-0/fold-3/predictions.csv is missing"
+    ]
+
+
+def test_how_many_molecules_were_tested_is_known_of_older_results_too(runs):
+    without_predictions(runs)
+    expected = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1].difference
+    older = {fold: {"test_molecules": None} for fold in (0, 1, 3)}
+    for run in ("original-0", "corrected-0"):
+        change(runs / run, folds=older)
+    found = find_runs([runs / "original-0", runs / "corrected-0"])
+    assert compare(found).groups[1].difference == expected
+    for run in ("original-0", "corrected-0"):  # as it is if both are trained on a part
+        change(runs / run, config={"split": {"train_size": 48}})
+    difference = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1].difference
+    assert (difference.mean, difference.t_test) == (expected.mean, None)
+    assert difference.untested.startswith("no results.yaml tells how many molecules")
+
+
+def test_equal_folds_of_two_data_sets_are_no_seeds_of_each_other(runs):
+    shutil.rmtree(runs / "no-prebias-0")
+    shutil.rmtree(runs / "no-prebias-1")
+    (group,) = compare(find_runs([runs])).groups[1:]
+    assert "6 pairs on 3 test sets" in group.verdict
+    for name in ("original-1", "corrected-1"):
+        change(runs / name, dataset={"name": "other", "sha256": "another"})
+    (group,) = compare(find_runs([runs]), by=["variant"]).groups[1:]
+    assert "6 pairs on 6 test sets" in group.verdict
+    assert group.difference.bootstrap is not None  # equal rows of two data sets are different molecules
+
+
+def test_results_that_do_not_tell_how_many_molecules_were_trained_on_are_not_tested(runs):
     change(runs / "corrected-0", folds={1: {"train_molecules": None}})
-    comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
-    expected = "corrected-0/results.yaml does not tell how many molecules fold 1 was trained on"
-    assert expected in comparison.groups[1].verdict
+    (group,) = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1:]
+    assert (group.difference.pairs, group.difference.t_test, group.decision) == (3, None, "not decided")
+    assert "no results.yaml tells how many molecules were trained on and tested" in group.verdict
 
 
 def test_the_same_fold_twice_in_a_group_is_refused(runs):
@@ -297,7 +453,7 @@ def test_the_same_fold_twice_in_a_group_is_refused(runs):
     with pytest.raises(QM7Error, match=r"of the same settings; --by training.iterations keeps them apart"):
         compare(find_runs([runs]))
     comparison = compare(find_runs([runs / "again", runs / "original-1"]), by=["training.iterations"])
-    assert [group.name for group in comparison.groups] == ["training.iterations=9", "training.iterations=200"]
+    assert [group.name for group in comparison.groups] == ["iterations=9", "iterations=200"]
 
 
 def test_sizes_come_in_order_all_last_and_the_default_is_the_baseline(tmp_path, small):
@@ -319,7 +475,7 @@ def test_sizes_come_in_order_all_last_and_the_default_is_the_baseline(tmp_path, 
             for size in (group.settings["split.train_size"], None)
         ]
         differences = np.array([maes[0] - maes[1], maes[2] - maes[3]])
-        assert group.difference.t_test == pytest.approx(_corrected_t(differences, ratio), rel=1e-6)
+        assert group.difference.t_test.interval == pytest.approx(_corrected_t(differences, ratio).interval, rel=1e-5)
 
 
 def test_the_records_of_a_comparison_are_plain_values(trained):
@@ -329,3 +485,6 @@ def test_the_records_of_a_comparison_are_plain_values(trained):
     assert [record["variant"] for record in plain] == list(VARIANTS)
     assert plain[0]["difference"] is None
     assert plain[1]["t_test_low"] < plain[1]["difference"] < plain[1]["t_test_high"]
+    assert plain[1]["p"] <= plain[1]["p_holm"]
+    assert (plain[1]["pairs"], plain[1]["test_sets"]) == (6, 3)
+    assert {record["decision"] for record in plain[1:]} <= {"better", "worse", "not decided"}

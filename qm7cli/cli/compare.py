@@ -1,18 +1,20 @@
-"""`qm7 compare`: groups of runs against a baseline."""
+"""`qm7 compare`: groups of runs against a reference."""
 
 import json
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qm7cli.cli.collect import Runs, found_runs
 from qm7cli.cli.common import Debug, Output, Table, deliver, note, number
-from qm7cli.cli.formats import TableFormat, TableFormatOption, cell, format_records
+from qm7cli.cli.formats import TableFormat, TableFormatOption, format_records
 
 if TYPE_CHECKING:
-    from qm7cli.compare import Comparison, Statistics
-    from qm7cli.pairs import Interval
+    from qm7cli.compare import Comparison, Group
 
+DIFFERENCE = "difference (95 %)"
+NARROW = ("MAE, kcal/mol", DIFFERENCE, "Holm p")
 By = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."),
@@ -34,11 +36,16 @@ def compare(
     output: Output = None,
     debug: Debug = False,
 ) -> None:
-    """Compare groups of runs, paired by fold, seed and molecule, and say in words what the difference shows.
+    """Compare groups of runs, paired by fold and seed, and say in words what the difference shows.
 
-    The first 95 % interval is that of the tested molecules (bootstrap), the second that of the corrected resampled
-    t-test (Nadeau & Bengio 2003) over the folds, seeds averaged, which allows for overlapping training sets and
-    decides. Groups are made of the settings in which the runs differ, but the seed.
+    A difference is a group's test MAE less the reference's. Its 95 % interval is that of the corrected resampled
+    t-test (Nadeau & Bengio 2003) over the test sets, seeds averaged, which allows for overlapping training sets. The
+    test decides, with p-values corrected for the number of comparisons (Holm). What "such a comparison finds in four
+    of five cases" is the smallest difference that this test alone, with the same standard error, would find so often.
+    Groups are made of the settings in which the runs differ, but the seed.
+
+    Other formats than the table have more: the RMSE, and the interval for other test molecules (bootstrap) where there
+    are predictions. results.yaml is enough for all else.
 
     Example: qm7 compare runs/variants --baseline variant=original
     """
@@ -48,67 +55,68 @@ def compare(
 
     comparison = compared(found_runs(runs, output), by or (), baseline)
     plain = list(records(comparison))
-    table, words = comparison_table(comparison), _words(comparison)
+    table = comparison_table(comparison, wide=format_ is not TableFormat.TABLE)
     match format_:
         case TableFormat.JSON:
             text: str | None = json.dumps({"groups": plain, "notes": comparison.notes}) + "\n"
         case TableFormat.YAML:
             text = format_yaml({"groups": plain, "notes": comparison.notes})
         case _:
-            text = format_records(plain, table, format_, words)
+            text = format_records(plain, table, format_, words=1)
     if format_ is TableFormat.MARKDOWN:
-        text = f"{text}\n" + "".join(f"- {sentence}\n" for sentence in comparison.sentences)
+        text = f"{text}\n" + "".join(f"- {sentence}\n" for sentence in _sentences(comparison))
     if format_ in {TableFormat.CSV, TableFormat.LATEX}:
         for sentence in comparison.notes:
             note(sentence)
-    deliver(table, text, output, words, _after(comparison))
+    deliver(table, text, output, after=_after(comparison))
 
 
 def print_comparison(comparison: "Comparison") -> None:
     """Print a comparison as `qm7 compare` does without options."""
-    deliver(comparison_table(comparison), None, None, _words(comparison), _after(comparison))
+    deliver(comparison_table(comparison), None, None, after=_after(comparison))
 
 
-def _words(comparison: "Comparison") -> int:
-    return max(1, len(comparison.groups[0].settings))
+def _sentences(comparison: "Comparison") -> list[str]:
+    return [*filter(None, [comparison.explanation]), *comparison.sentences]
 
 
 def _after(comparison: "Comparison") -> str:
-    return "".join(f"{sentence}\n" for sentence in comparison.sentences)
+    """Return what stands below the table, a paragraph for each sentence, as wide as a terminal at least is."""
+    options: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    return "".join(f"{textwrap.fill(sentence, 80, **options)}\n" for sentence in _sentences(comparison))
 
 
-def comparison_table(comparison: "Comparison") -> Table:
-    """Return header and rows: each group's errors, its difference from the baseline and the intervals."""
-    groups = comparison.groups
-    several_seeds = any(group.mae and group.mae.over_seeds is not None for group in groups)
-    header = [*(groups[0].settings or ["group"]), "folds"]
-    for metric in ("MAE, kcal/mol", "RMSE, kcal/mol"):
-        header += [metric, "over seeds"] if several_seeds else [metric]
-    header += ["difference", "bootstrap 95 %", "t-test 95 %"] if len(groups) > 1 else []
-    rows = []
-    for group in groups:
-        row = [_cell(key, value) for key, value in group.settings.items()] or [group.name]
-        row.append(str(len(group.folds)))
-        for statistics in (group.mae, group.rmse):
-            row += _figures(statistics)[: 1 + several_seeds]
-        if group.difference is not None:
-            intervals = (group.difference.bootstrap, group.difference.t_test)
-            row += [f"{group.difference.mean:+.3f}", *map(_interval, intervals)]
-        rows.append(row + ["-"] * (len(header) - len(row)))
-    return header, rows
+def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
+    """Return header and rows: each group's errors, its difference from the reference and what decides.
+
+    Columns without a figure are left out. With differences a table that is not `wide` fits a terminal: of the errors it
+    has the test MAE alone.
+    """
+    from qm7cli.compare import short_keys
+
+    keys = list(short_keys(comparison.groups[0].settings).values())
+    name = keys[0] if len(keys) == 1 else "group"
+    rows = [{name: group.name, **_figures(group)} for group in comparison.groups]
+    header = [column for column in rows[0] if any(row[column] != "-" for row in rows)]
+    if DIFFERENCE in header and not wide:
+        header = [name, *(column for column in header if column in NARROW)]
+    return header, [[row[column] for column in header] for row in rows]
 
 
-def _cell(key: str, value: Any) -> str:
-    return "network" if key == "baseline.model" and value is None else cell(value)
+def _figures(group: "Group") -> dict[str, str]:
+    """Return the figures of a group, by column."""
+    from qm7cli.compare import bootstrap_text, difference_text, p_text, percent_text
 
-
-def _interval(bounds: "Interval | None") -> str:
-    return "-" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
-
-
-def _figures(statistics: "Statistics | None") -> list[str]:
-    """Return mean +- standard deviation over folds, and the standard deviation over seeds."""
-    if statistics is None:
-        return ["-", "-"]
-    over_folds = "" if statistics.over_folds is None else f" +- {statistics.over_folds:.2f}"
-    return [f"{statistics.mean:.2f}{over_folds}", number(statistics.over_seeds, 3)]
+    difference = group.difference
+    columns = {"folds": str(len(group.folds))}
+    for metric, figures in (("MAE", group.mae), ("RMSE", group.rmse)):
+        over_folds = f" +- {figures.over_folds:.2f}" if figures and figures.over_folds is not None else ""
+        columns[f"{metric}, kcal/mol"] = number(figures and figures.mean) + over_folds
+        columns[f"{metric} over seeds"] = number(figures and figures.over_seeds, 3)
+    return columns | {
+        DIFFERENCE: difference_text(difference) if difference else "-",
+        "of the MAE": percent_text(difference and difference.percent),
+        "bootstrap 95 %": bootstrap_text(difference),
+        "p": p_text(difference and difference.t_test and difference.t_test.p),
+        "Holm p": p_text(group.p),
+    }

@@ -29,5 +29,5 @@ def report(
 
     found = found_runs(runs, output)
     comparison = compare(found, by or (), baseline)
-    write_text(output, reported(comparison, found, comparison_table(comparison)))
+    write_text(output, reported(comparison, found, comparison_table(comparison, wide=True)))
     print(output)

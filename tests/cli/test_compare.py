@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 import yaml
@@ -45,13 +46,32 @@ def test_every_format_tells_the_same(command, runs, tmp_path, name):
 
 
 def test_the_verdict_stands_under_the_table_and_in_the_records(command, runs):
-    table = command("compare", runs).stdout.splitlines()
-    assert [line.split()[0] for line in table[:4]] == ["variant", "original", "corrected", "no-prebias"]
+    table = command("compare", runs).stdout
+    assert [line.split()[0] for line in table.splitlines()[:4]] == ["variant", "original", "corrected", "no-prebias"]
+    below = paragraphs(table)
     plain = yaml.safe_load(command("compare", runs, "--format", "yaml").stdout)
-    assert table[4:] == [f"{record['verdict']}." for record in plain["groups"][1:]]
-    assert [line.split(" is ")[0] for line in table[4:]] == ["corrected", "no-prebias"]
-    chosen = command("compare", runs, "--baseline", "runs/corrected", "--by", "variant").stdout.splitlines()
-    assert chosen[4].startswith("original is ")
+    assert below[0].startswith("Difference: test MAE less that of original, in kcal/mol, with the 95 % interval of the")
+    assert below[0].endswith("Holm p is corrected for 2 comparisons and decides at 0.05.")
+    assert below[1:] == [f"{record['verdict']}." for record in plain["groups"][1:]]
+    assert [sentence.split()[0] for sentence in below[1:]] == ["corrected", "no-prebias"]
+    chosen = command("compare", runs, "--baseline", "runs/corrected", "--by", "variant").stdout
+    assert paragraphs(chosen)[1].startswith("original ")
+
+
+def paragraphs(text):
+    """Return the sentences below a table of three groups; the lines of each but the first are indented."""
+    return "\n".join(text.splitlines()[4:]).replace("\n  ", " ").splitlines()
+
+
+def test_table_and_sentence_have_the_same_numbers_with_the_same_signs(command, runs):
+    for form in ("table", "markdown"):
+        text = " ".join(command("compare", runs, "--format", form).stdout.split())
+        shown = re.findall(r"-?\d+\.\d+ \(-?\d+\.\d+ to -?\d+\.\d+\)", text)
+        assert len(shown) == 4  # two in the table, two in the sentences
+        assert shown[:2] == shown[2:]
+    low, high = (float(record) for record in re.findall(r"\((-?[\d.]+) to (-?[\d.]+)\)", shown[0])[0])
+    (first, *_) = json.loads(command("compare", runs, "--format", "json").stdout)["groups"][1:]
+    assert (low, high) == pytest.approx((first["t_test_low"], first["t_test_high"]), abs=0.01)
 
 
 def test_what_is_to_be_known_of_a_comparison_is_always_told(command, runs, quick_flags):
@@ -60,7 +80,7 @@ def test_what_is_to_be_known_of_a_comparison_is_always_told(command, runs, quick
     )
     told = "corrected and original were trained for different lengths, 300 and 310 iterations"
     for form in ("table", "json"):
-        assert told in command("compare", runs, "--format", form).stdout
+        assert told in " ".join(command("compare", runs, "--format", form).stdout.split())
     stderr = command("compare", runs, "--format", "csv").stderr
     assert stderr.splitlines()[-1] == told
 

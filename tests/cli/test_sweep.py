@@ -62,7 +62,7 @@ def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == [f"{n} of 8" for n in range(1, 9)]
     assert "test MAE" in done.stderr
     assert done.stdout == command("compare", "runs/sweep").stdout
-    assert "corrected is " in done.stdout
+    assert "\ncorrected " in done.stdout
     again = command("sweep", "sweep.yaml", *SHORT, "--executor", "process")
     assert again.stderr == "8 of 8 jobs are finished already\n"
     assert again.stdout == done.stdout
