@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from qm7cli.files import compose_yaml
+
 
 def mistake(
     error: ValidationError, model: type[BaseModel], origin: str = "", text: str = "", place: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
 
 def _line(text: str, location: tuple[str | int, ...]) -> int:
     """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = compose_yaml(text)
     line = 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
