@@ -7,8 +7,14 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from qm7cli.files import compose_yaml
+
+
+def refusal(reason: str) -> PydanticCustomError:
+    """Return what a validator raises; of a ValueError pydantic says "Value error, ..."."""
+    return PydanticCustomError("refusal", reason)
 
 
 def mistake(
@@ -47,7 +53,7 @@ def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel
     if error["type"] == "literal_error":
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{key} is {value}, not one of {', '.join(choices)}{suggestion(str(error['input']), choices)}"
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    reason = error["msg"].removeprefix("Input ")
     return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
 
 

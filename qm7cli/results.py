@@ -22,6 +22,7 @@ from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
 from qm7cli.files import format_csv, format_yaml, lock, parse_yaml, read_text, write_text
+from qm7cli.mistakes import refusal
 from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
@@ -49,7 +50,7 @@ class FoldResult(BaseModel):
     @model_validator(mode="after")
     def _measured(self) -> Self:
         if self.status == "complete" and None in {self.mae, self.rmse}:
-            raise ValueError("a complete fold has a mae and an rmse")
+            raise refusal("a complete fold has a mae and an rmse")
         return self
 
     def record(self) -> dict[str, Any]:
