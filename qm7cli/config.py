@@ -31,7 +31,7 @@ from qm7cli.variants import Variant
 
 
 def _number(value: Any) -> Any:
-    """Make a number of a flag's ``1e6``, and refuse ``yes``, which YAML makes a truth value."""
+    """Make a number of ``"1e6"``, and refuse ``yes``, which YAML makes a truth value."""
     if isinstance(value, bool):
         raise refusal("a number is needed here")
     if isinstance(value, str):
@@ -168,7 +168,7 @@ class Baseline(_Section):
         if self.representation == "random":
             takes["draws"] = 4
         given = self.model_dump(exclude={"model", "memory"}, exclude_none=True)
-        reason = refusal(f"{self.model or 'the network'} takes none: see experiments/paper.yaml")
+        reason = refusal(f"{self.model or 'the network'} takes none{', only ' if takes else ''}{', '.join(takes)}")
         refused = [
             InitErrorDetails(type=reason, loc=(key,), input=value) for key, value in given.items() if key not in takes
         ]

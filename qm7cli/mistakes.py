@@ -3,13 +3,15 @@
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from qm7cli.files import compose_yaml
+
+OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # of settings
 
 
 def refusal(reason: str) -> PydanticCustomError:
@@ -46,9 +48,8 @@ def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel
     value = repr(error["input"]) if isinstance(error["input"], dict | list) else json.dumps(error["input"], default=str)
     value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
-        deeper = [known for known, _ in flatten(model().model_dump()) if known.endswith(f".{location[-1]}")]
-        known_here = _keys(location[:-1], model)
-        close = suggestion(str(location[-1]), known_here, deeper)
+        word, known_here = str(location[-1]), _keys(location[:-1], model)
+        close = suggestion(word, known_here, [key for name, key in keys_by_name(model).items() if name == word])
         return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
     if error["type"] == "literal_error":
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
@@ -61,6 +62,28 @@ def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) ->
     """Ask whether the user meant what is closest to a word, if anything is."""
     close = [*better, *difflib.get_close_matches(word, list(choices), n=1)]
     return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def option_suggestion(option: str, options: Iterable[str], model: type[BaseModel]) -> str:
+    """Ask whether the user meant the option that is closest to an unknown one or, where there is --set, a setting.
+
+    The dashes in front do not count: --lr is as close to --fold as lr is to fold.
+    """
+    meant = {each.lstrip("-"): each for each in options}
+    if "set" in meant:
+        settings = {name.replace("_", "-"): f"--set {key}=..." for name, key in keys_by_name(model).items()}
+        meant = settings | meant
+    word = option.lstrip("-")
+    close = [word] if word in meant else difflib.get_close_matches(word, meant.keys() - OTHER_NAMES.keys(), n=1)
+    return suggestion(word, (), [meant[name] for name in close])
+
+
+def keys_by_name(model: type[BaseModel]) -> dict[str, str]:
+    """Return the dotted keys of a model's settings by their last part, and by what other programs call them."""
+    names: dict[str, str] = {}
+    for key, _ in flatten(model().model_dump()):
+        names.setdefault(key.rpartition(".")[2], key)
+    return names | {other: names[name] for other, name in OTHER_NAMES.items() if name in names}
 
 
 def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:

@@ -195,6 +195,10 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     trained = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
     missing = sorted(set(folds or []) - set(trained))
     if not trained:
+        config = run / "config.yaml"
+        baseline = read_experiment(config).baseline.model if config.exists() else None
+        if baseline:
+            raise QM7Error(f"{run} is a baseline, {baseline}, which keeps no model: its errors are in its results.yaml")
         raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")
     if missing:
         raise QM7Error(f"{run} has no finished fold {missing[0]}; it has {', '.join(map(str, trained))}")

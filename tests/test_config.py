@@ -116,6 +116,8 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("seed: &a [*a]", "seed is [[...]], but should be a valid integer"),
         ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
         ("function: 3", "unknown key function"),
+        ("training: {seed: 3}", 'unknown key training.seed; did you mean "seed"?'),
+        ("training: {lr: 0.01}", 'unknown key training.lr; did you mean "training.schedule"?'),
         ("network: {hidden: [1000000]}", "network.hidden.0 is 1000000, but should be less than or equal to 100000"),
         ("- a", "an experiment file holds keys and values, not a list"),
     ],
@@ -217,7 +219,7 @@ def test_every_way_to_a_baseline_gives_the_same_settings(tmp_path):
 
 
 def test_what_a_baseline_does_not_take_is_refused_in_python_too():
-    with pytest.raises(ValidationError, match=r"mean takes none: see experiments/paper.yaml"):
+    with pytest.raises(ValidationError, match="mean takes none"):
         Baseline(model="mean", kernel="gaussian")
     with pytest.raises(ValidationError, match="mean takes none"):
         Baseline(model="krr").model_copy(update={"model": "mean"})
@@ -230,7 +232,7 @@ def test_what_does_not_go_together_is_named_with_the_place_of_what_was_given_las
     file.write_text("seed: 1\nbaseline:\n  model: mean\n  kernel: gaussian\n")
     with pytest.raises(QM7Error) as error:
         read_experiment(file)
-    assert str(error.value).startswith(f'{file}, line 4: baseline.kernel is "gaussian", but mean takes none: see ')
+    assert str(error.value).startswith(f'{file}, line 4: baseline.kernel is "gaussian", but mean takes none')
     assert not isinstance(error.value, UsageError)
     file.write_text("baseline: {model: mean}")
     with pytest.raises(UsageError, match=r"^--set baseline.ridge: baseline.ridge is 1.0, but mean takes none"):

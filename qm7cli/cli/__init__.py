@@ -27,7 +27,7 @@ from qm7cli.cli.report import report
 from qm7cli.cli.split import split
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, UsageError
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,6 +69,8 @@ def _qm7(
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, typer.TyperException):
+        return error.format_message()
     if isinstance(error, MemoryError):
         return "not enough memory for these settings"
     if isinstance(error, OSError):
@@ -91,14 +93,30 @@ def _set_up() -> None:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
+def _with_help(error: Exception) -> str:
+    """Return the sentence of a wrong usage, with what may have been meant and the help of the command."""
+    context, unknown = getattr(error, "ctx", None), getattr(error, "possibilities", None) is not None
+    sentence = _sentence(error)
+    if context and unknown:  # an option, for which Typer's own suggestions count the dashes too
+        from qm7cli.config import Experiment
+        from qm7cli.mistakes import option_suggestion
+
+        options = [option for parameter in context.command.params for option in parameter.opts if option[:2] == "--"]
+        name = str(getattr(error, "option_name", ""))
+        sentence = f"No such option: {name}{option_suggestion(name, options, Experiment)}"
+    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    command = next((f" {name}" for name in sys.argv[1:2] if name in commands), "")
+    return f"{sentence} (see qm7{command} --help)"
+
+
 def main() -> None:
     """Run the command line: errors that a user can cause are one line and exit status 1, or 2 for wrong usage."""
     _set_up()
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
-    except typer.TyperException as error:
-        complain(f"{error.format_message()} (qm7 --help shows what there is)")
+    except (typer.TyperException, UsageError) as error:
+        complain(_with_help(error))
         status = 2
     except (QM7Error, MemoryError, OSError) as error:
         if "--debug" in sys.argv:
