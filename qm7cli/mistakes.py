@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from qm7cli.files import compose_yaml
 
-OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # of settings
+OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
 
 
 def refusal(reason: str) -> PydanticCustomError:
@@ -49,7 +49,8 @@ def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel
     value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
         word, known_here = str(location[-1]), _keys(location[:-1], model)
-        close = suggestion(word, known_here, [key for name, key in keys_by_name(model).items() if name == word])
+        elsewhere = _keys_by_name(model).get(OTHER_NAMES.get(word, word))
+        close = suggestion(word, known_here, [elsewhere] if elsewhere else [])
         return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
     if error["type"] == "literal_error":
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
@@ -65,25 +66,25 @@ def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) ->
 
 
 def option_suggestion(option: str, options: Iterable[str], model: type[BaseModel]) -> str:
-    """Ask whether the user meant the option that is closest to an unknown one or, where there is --set, a setting.
+    """Ask whether the user meant the option that is closest to an unknown one or, beside --set, a setting of `model`.
 
-    The dashes in front do not count: --lr is as close to --fold as lr is to fold.
+    The dashes before the names do not count, or else --lr would be close to --fold.
     """
-    meant = {each.lstrip("-"): each for each in options}
+    word, meant = _name(option), {_name(each): each for each in options}
     if "set" in meant:
-        settings = {name.replace("_", "-"): f"--set {key}=..." for name, key in keys_by_name(model).items()}
-        meant = settings | meant
-    word = option.lstrip("-")
-    close = [word] if word in meant else difflib.get_close_matches(word, meant.keys() - OTHER_NAMES.keys(), n=1)
-    return suggestion(word, (), [meant[name] for name in close])
+        word = OTHER_NAMES.get(word, word)
+        meant = {name: f"--set {key}=..." for name, key in _keys_by_name(model).items()} | meant
+    return suggestion(word, (), [meant[name] for name in difflib.get_close_matches(word, meant, n=1)])
 
 
-def keys_by_name(model: type[BaseModel]) -> dict[str, str]:
-    """Return the dotted keys of a model's settings by their last part, and by what other programs call them."""
-    names: dict[str, str] = {}
-    for key, _ in flatten(model().model_dump()):
-        names.setdefault(key.rpartition(".")[2], key)
-    return names | {other: names[name] for other, name in OTHER_NAMES.items() if name in names}
+def _name(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
+
+
+def _keys_by_name(model: type[BaseModel]) -> dict[str, str]:
+    """Return the dotted keys of a model's settings by their last part, the first of those that share it."""
+    keys = [key for key, _ in flatten(model().model_dump())]
+    return {key.rpartition(".")[2]: key for key in reversed(keys)}
 
 
 def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:

@@ -70,7 +70,7 @@ def _qm7(
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, typer.TyperException):
-        return error.format_message()
+        return error.message if hasattr(error, "possibilities") else error.format_message()
     if isinstance(error, MemoryError):
         return "not enough memory for these settings"
     if isinstance(error, OSError):
@@ -93,20 +93,23 @@ def _set_up() -> None:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
-def _with_help(error: Exception) -> str:
-    """Return the sentence of a wrong usage, with what may have been meant and the help of the command."""
-    context, unknown = getattr(error, "ctx", None), getattr(error, "possibilities", None) is not None
-    sentence = _sentence(error)
-    if context and unknown:  # an option, for which Typer's own suggestions count the dashes too
-        from qm7cli.config import Experiment
-        from qm7cli.mistakes import option_suggestion
-
-        options = [option for parameter in context.command.params for option in parameter.opts if option[:2] == "--"]
-        name = str(getattr(error, "option_name", ""))
-        sentence = f"No such option: {name}{option_suggestion(name, options, Experiment)}"
+def _wrong_usage(error: Exception) -> str:
+    """Return the sentence of an error in the command line, with the help that tells how it should be."""
     commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    command = next((f" {name}" for name in sys.argv[1:2] if name in commands), "")
-    return f"{sentence} (see qm7{command} --help)"
+    called = "".join(f" {name}" for name in sys.argv[1:2] if name in commands)
+    return f"{_sentence(error)}{_suggestion(error)} (see qm7{called} --help)"
+
+
+def _suggestion(error: Exception) -> str:
+    """Ask whether another option was meant than one that there is not."""
+    context, unknown = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    if not context or not hasattr(error, "possibilities"):  # those of Typer are close in their dashes
+        return ""
+    from qm7cli.config import Experiment
+    from qm7cli.mistakes import option_suggestion
+
+    options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
+    return option_suggestion(str(unknown), options, Experiment)
 
 
 def main() -> None:
@@ -116,7 +119,7 @@ def main() -> None:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except (typer.TyperException, UsageError) as error:
-        complain(_with_help(error))
+        complain(_wrong_usage(error))
         status = 2
     except (QM7Error, MemoryError, OSError) as error:
         if "--debug" in sys.argv:

@@ -64,6 +64,13 @@ def test_charged_and_periodic_systems_are_left_out_and_counted(command, tmp_path
     assert done.stdout.startswith("mine.npz: 10 molecules")
 
 
+def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
+    done = command("convert", "none.xyz", "--energy-key", "energy", "--output", "mine.xyz", status=2)
+    message = "--output mine.xyz: the file of a data set ends in .npz (see qm7 convert --help)"
+    assert (done.stdout, done.stderr) == ("", f"qm7: {message}\n")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -73,13 +80,6 @@ def test_charged_and_periodic_systems_are_left_out_and_counted(command, tmp_path
         (["--energy-key", "energy", "--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
     ],
 )
-def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
-    done = command("convert", "none.xyz", "--energy-key", "energy", "--output", "mine.xyz", status=2)
-    message = "--output mine.xyz: the file of a data set ends in .npz (see qm7 convert --help)"
-    assert (done.stdout, done.stderr) == ("", f"qm7: {message}\n")
-    assert not list(tmp_path.iterdir())
-
-
 def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, arguments, message):
     (tmp_path / "mine.xyz").write_text(frames(10, 9, "energy={energy} label=a"))
     (tmp_path / "mine.npz").write_text("before")

@@ -89,13 +89,15 @@ def test_wrong_usage_is_one_line_and_status_2(command, arguments, message):
         (["train", "--batch-size", "5"], '; did you mean "--set training.batch_size=..."?'),
         (["train", "--rate", "5"], ""),
         (["train", "--epochs", "5"], ""),
+        (["train", "--url", "5"], ""),
+        (["train", "-x"], ""),
         (["eval", "--lr", "5"], ""),
         (["--lr"], ""),
     ],
 )
 def test_an_unknown_option_is_answered_with_what_is_close_to_it_if_anything_is(command, arguments, suggestion):
     name = arguments[0] if arguments[0] in COMMANDS else ""
-    option = next(part.partition("=")[0] for part in arguments if part.startswith("--"))
+    option = next(part.partition("=")[0] for part in arguments if part.startswith("-"))
     done = command(*arguments, status=2)
     assert done.stderr == f"qm7: No such option: {option}{suggestion} (see qm7 {name} --help)\n".replace("  ", " ")
 
