@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.config import FREE, SWEEP_KEYS, Experiment, assigned, overlay, read_tree, resolve, validate_part
+from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate_part
 from qm7cli.dataset import Dataset, load, locate
 from qm7cli.errors import QM7Error
 from qm7cli.files import lock, make_directory, parse_yaml, read_text
@@ -68,7 +68,7 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
     tree = parse_yaml(text, file)
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: a sweep file holds base, grid and points")
-    if tree.keys() & Experiment.model_fields.keys() and not tree.keys() & SWEEP_KEYS:
+    if tree and tree.keys() <= Experiment.model_fields.keys():
         raise QM7Error(f"{file} is an experiment, not a sweep file: qm7 train --config {file} takes it")
     try:
         sweep = SweepFile.model_validate(tree)

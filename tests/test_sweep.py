@@ -85,6 +85,7 @@ def test_what_is_given_goes_before_the_base(written):
     [
         ("- a", "a sweep file holds base, grid and points"),
         ("seed: 1\ntraining: {iterations: 5}", "sweep.yaml is an experiment, not a sweep file: qm7 train --config "),
+        ("scheme: random\nseed: 1", "line 1: unknown key scheme; there are base, grid, points"),
         ("gird: {seed: [1]}", 'line 1: unknown key gird; did you mean "grid"?'),
         ("grid:\n  seed: 1", "line 2: grid.seed is 1, but should be a valid list"),
         ("grid: {seed: []}", "grid.seed is empty, so there is no point"),
