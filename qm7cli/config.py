@@ -244,7 +244,8 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
     Raises
     ------
     QM7Error
-        For an unknown key, a wrong type or a value out of range, with the place it stands in.
+        For an unknown key, a wrong type, a value out of range or one that others leave no use for, with the place it
+        stands in; UsageError if that is an assignment or a flag.
     """
     given = {key: value for key, value in flags.items() if value is not None}
     sources = [
@@ -264,7 +265,7 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
 
 
 class _Source(NamedTuple):
-    """Settings as an experiment file would hold them, and how an error in them begins; see `validate`."""
+    """Settings as an experiment file would hold them, and how an error in them begins; see `validate_part`."""
 
     tree: dict[str, Any]
     origin: str = ""
