@@ -7,23 +7,33 @@ An experiment comes from a YAML file, from ``--set KEY=VALUE`` and from flags, t
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, UsageError
 from qm7cli.files import parse_yaml, read_text
-from qm7cli.mistakes import flatten, mistake, suggestion
+from qm7cli.mistakes import flatten, mistake, refusal, suggestion
 from qm7cli.variants import Variant
 
 
 def _number(value: Any) -> Any:
-    """Make ``1e6``, which YAML leaves a string, a number, and refuse ``yes``, which it makes a truth value."""
+    """Make a number of ``"1e6"``, and refuse ``yes``, which YAML makes a truth value."""
     if isinstance(value, bool):
-        raise ValueError("a number is needed here")  # noqa: TRY004 - pydantic reports ValueError
+        raise refusal("a number is needed here")
     if isinstance(value, str):
         for number in (int, float):
             try:
@@ -45,10 +55,16 @@ HYPERPARAMETERS: Final[dict[str | None, tuple[str, ...]]] = {  # of each baselin
     "linear": ("ridge",),
     "krr": ("scale", "ridge"),
 }
+SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
+PART: Final = "part"  # the context in which settings are validated that others will be laid over
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are validated as those of a new section are."""
+        return self.model_validate(dict(super().model_copy(update=update, deep=deep)))
 
 
 class Split(_Section):
@@ -69,14 +85,14 @@ class Split(_Section):
     def _known(cls, scheme: str) -> str:
         if scheme not in SCHEMES and (not scheme.endswith(SPLIT_FILE) or "\0" in scheme):
             known = f"{', '.join(SCHEMES)} or a .yaml file that qm7 split has written"
-            raise ValueError(f"it should be {known}{suggestion(scheme, SCHEMES)}")
+            raise refusal(f"it should be {known}{suggestion(scheme, SCHEMES)}")
         return scheme
 
     @field_validator("folds")
     @classmethod
     def _distinct(cls, folds: list[int] | None) -> list[int] | None:
         if folds is not None and (not folds or len(set(folds)) < len(folds)):
-            raise ValueError("folds are a list of different numbers, at least one")
+            raise refusal("folds are a list of different numbers, at least one")
         return folds
 
 
@@ -112,7 +128,7 @@ class Training(_Section):
     def _increasing(cls, schedule: list[tuple[int, float]]) -> list[tuple[int, float]]:
         starts = [start for start, _ in schedule]
         if starts[:1] != [1] or any(later <= start for start, later in pairwise(starts)):
-            raise ValueError("a schedule is a list of [iteration, rate] that starts at iteration 1 and goes up")
+            raise refusal("a schedule is a list of [iteration, rate] that starts at iteration 1 and goes up")
         return schedule
 
 
@@ -126,8 +142,8 @@ class Evaluation(_Section):
 class Baseline(_Section):
     """A simpler model in the network's place (`qm7cli.baselines`).
 
-    What it does not take is None, and all is for the network. A hyperparameter that it takes, `neighbours`, `scale` or
-    `ridge`, is found by inner cross-validation where it is None.
+    What it does not take is None, and all is for the network. What it takes has a default, but for a hyperparameter,
+    `neighbours`, `scale` or `ridge`, which is found by inner cross-validation where it is None.
     """
 
     model: Literal["mean", "knn", "linear", "krr"] | None = None
@@ -138,6 +154,29 @@ class Baseline(_Section):
     scale: Annotated[Real, Field(ge=1e-6, le=1e9)] | None = None
     ridge: Annotated[Real, Field(ge=0, le=1e9)] | None = None
     memory: Annotated[Real, Field(gt=0)] = 8.0
+
+    @model_validator(mode="after")
+    def _completed(self, info: ValidationInfo) -> Self:
+        """Fill in the defaults of what the model takes, and refuse what it does not."""
+        if info.context == PART:
+            return self
+        takes: dict[str, Any] = dict.fromkeys(HYPERPARAMETERS[self.model])
+        if self.model not in {None, "mean"}:
+            takes["representation"] = "sorted"
+        if self.model == "krr":
+            takes["kernel"] = "gaussian"
+        if self.representation == "random":
+            takes["draws"] = 4
+        given = self.model_dump(exclude={"model", "memory"}, exclude_none=True)
+        reason = refusal(f"{self.model or 'the network'} takes none{', only ' if takes else ''}{', '.join(takes)}")
+        refused = [
+            InitErrorDetails(type=reason, loc=(key,), input=value) for key, value in given.items() if key not in takes
+        ]
+        if refused:
+            raise ValidationError.from_exception_data("Baseline", refused)
+        for key in takes.keys() - given:
+            object.__setattr__(self, key, takes[key])  # frozen for all others
+        return self
 
 
 class Experiment(_Section):
@@ -205,30 +244,44 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
     Raises
     ------
     QM7Error
-        For an unknown key, a wrong type or a value out of range, with the place it stands in.
+        For an unknown key, a wrong type, a value out of range or one that others leave no use for, with the place it
+        stands in; UsageError if that is an assignment or a flag.
     """
-    merged = read_tree(base) if isinstance(base, Path) else copy.deepcopy(base or {})
-    for assignment in assignments:
-        _override(merged, assigned(assignment))
-    return _completed(validate(overlay(merged, {key: value for key, value in flags.items() if value is not None})))
+    given = {key: value for key, value in flags.items() if value is not None}
+    sources = [
+        _read(base) if isinstance(base, Path) else _Source(base or {}),
+        *map(_assigned, assignments),
+        _Source(overlay({}, given), error=UsageError),
+    ]
+    merged: dict[str, Any] = {}
+    for source in sources:
+        _override(merged, copy.deepcopy(source.tree))
+    try:
+        return Experiment.model_validate(merged)
+    except ValidationError as error:
+        location = error.errors()[0]["loc"]
+        last = next((source for source in reversed(sources) if _gives(source.tree, location)), sources[0])
+        raise last.error(mistake(error, Experiment, last.origin, last.text)) from error
 
 
-def _completed(experiment: Experiment) -> Experiment:
-    """Fill in the defaults of what a baseline takes, and refuse what it does not."""
-    baseline = experiment.baseline
-    takes: dict[str, Any] = dict.fromkeys(HYPERPARAMETERS[baseline.model])
-    if baseline.model not in {None, "mean"}:
-        takes["representation"] = "sorted"
-    if baseline.model == "krr":
-        takes["kernel"] = "gaussian"
-    if baseline.representation == "random":
-        takes["draws"] = 4
-    given = baseline.model_dump(exclude={"model", "memory"}, exclude_none=True)
-    for key in given:
-        if key not in takes:
-            model = baseline.model or "the network"
-            raise QM7Error(f"baseline.{key} is given, but {model} takes none: see experiments/paper.yaml")
-    return experiment.model_copy(update={"baseline": baseline.model_copy(update=takes | given)})
+class _Source(NamedTuple):
+    """Settings as an experiment file would hold them, and how an error in them begins; see `validate_part`."""
+
+    tree: dict[str, Any]
+    origin: str = ""
+    text: str = ""
+    error: type[QM7Error] = QM7Error
+
+
+def _gives(tree: Any, location: Sequence[str | int]) -> bool:
+    """Say whether a tree has the value at a location, or one that it would be in."""
+    for part in location:
+        if not isinstance(tree, dict):
+            return True
+        if part not in tree:
+            return False
+        tree = tree[part]
+    return True
 
 
 def overlay(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,12 +294,20 @@ def overlay(tree: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 def assigned(assignment: str) -> dict[str, Any]:
     """Return what a ``KEY=VALUE`` assigns, as an experiment file would hold it; raises QM7Error like `resolve`."""
+    return _assigned(assignment).tree
+
+
+def _assigned(assignment: str) -> _Source:
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
-        raise QM7Error(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
-    tree = _nested(key.strip(), parse_yaml(text, f"--set {key}"))
-    validate(tree, f"--set {key}: ")
-    return tree
+        raise UsageError(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
+    try:
+        value = parse_yaml(text, f"--set {key}")
+    except QM7Error as error:
+        raise UsageError(str(error)) from error
+    source = _Source(_nested(key.strip(), value), f"--set {key}: ", error=UsageError)
+    validate_part(*source)
+    return source
 
 
 def read_experiment(file: Path) -> Experiment:
@@ -256,25 +317,53 @@ def read_experiment(file: Path) -> Experiment:
 
 def read_tree(file: Path) -> dict[str, Any]:
     """Return what an experiment file holds; raises QM7Error like `resolve`."""
+    return _read(file).tree
+
+
+def _read(file: Path) -> _Source:
     text = read_text(file)
     tree = parse_yaml(text, file)
     if tree is None:
-        return {}
+        tree = {}
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
-    validate(tree, f"{file}, line {{line}}: ", text)
-    return tree
+    if tree.keys() & SWEEP_KEYS:
+        raise QM7Error(f"{file} is a sweep file, not an experiment: qm7 sweep {file} takes it")
+    source = _Source(tree, f"{file}, line {{line}}: ", text)
+    validate_part(*source)
+    return source
 
 
-def validate(tree: Any, origin: str = "", text: str = "", place: tuple[str, ...] = ()) -> Experiment:
-    """Make an Experiment; an error begins with `origin`, where ``{line}`` is the line of `text` that has the mistake.
-
-    `place` is where `tree` stands in the YAML `text`.
-    """
+def validate(tree: Any, origin: str = "") -> Experiment:
+    """Make an Experiment of all its settings; raises QM7Error with a sentence that begins with `origin`."""
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
-        raise QM7Error(mistake(error, Experiment, origin, text, place)) from error
+        raise QM7Error(mistake(error, Experiment, origin)) from error
+
+
+def validate_part(
+    tree: Any, origin: str = "", text: str = "", error: type[QM7Error] = QM7Error, place: tuple[str, ...] = ()
+) -> None:
+    """Check settings that others will be laid over, so that what one asks of another is not looked at yet.
+
+    Parameters
+    ----------
+    tree : dict
+        What an experiment file would hold.
+    origin : str
+        How an error begins; ``{line}`` in it is the line of `text` that has the mistake.
+    text : str
+        The YAML.
+    error : type
+        What is raised.
+    place : tuple of str
+        Where `tree` stands in `text`.
+    """
+    try:
+        Experiment.model_validate(tree, context=PART)
+    except ValidationError as wrong:
+        raise error(mistake(wrong, Experiment, origin, text, place)) from wrong
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -104,8 +104,8 @@ def locate(data: str | None) -> Path:
         asked, path = "$QM7_DATA, " if data is None else "", BUNDLED.get(named, Path(named))
     if not path.is_file():
         why = "is no file" if path.exists() else "does not exist"
-        hint = f"; qm7 download --dest {path} fetches QM7" if path.suffix == ".mat" and not path.exists() else ""
-        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}{hint}")
+        fetched = f"qm7 download --dest {path} fetches QM7, or " if path.suffix == ".mat" and not path.exists() else ""
+        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}; {fetched}try --data gfn7")
     return path
 
 
@@ -311,5 +311,13 @@ def describe(dataset: Dataset) -> dict[str, str]:
         "mean energy of each fold": means,
         "X against Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
         "SHA-256": dataset.sha256,
-        "this SHA-256 is": ("" if dataset.sha256 == PUBLISHED_SHA256 else "not ") + "the published file's",
+        "this SHA-256 is": _owner(dataset.sha256),
     }
+
+
+def _owner(sha256: str) -> str:
+    """Say whose a fingerprint is."""
+    for name, path in BUNDLED.items():
+        if sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
+            return f"that of {name}, which comes with qm7"
+    return f"{'' if sha256 == PUBLISHED_SHA256 else 'not '}the published file's"

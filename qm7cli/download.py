@@ -16,14 +16,14 @@ from typing import Final
 import requests
 
 from qm7cli.dataset import MATLAB, PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, UsageError
 from qm7cli.files import is_no_file, make_directory, write_file
 
 MIRRORS: Final = (
-    "http://quantum-machine.org/data/qm7.mat",
     "https://quantum-machine.org/data/qm7.mat",
     "https://www.quantum-machine.org/data/qm7.mat",
     "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/qm7.mat",
+    "http://quantum-machine.org/data/qm7.mat",
 )
 PAUSES: Final = (0, 1, 2)  # seconds before each round over the places
 TIMEOUT: Final = 30.0  # seconds without a byte
@@ -93,7 +93,8 @@ def download(
     report : callable
         Called with the bytes received so far and, where the server tells, their number in all, else 0.
     notice : callable
-        Called with a sentence when a place has failed and another is tried, or the same again.
+        Called with a sentence when a place has failed and another is tried, or the same again; of places that cannot
+        be reached only the error tells, once for all.
     timeout : float
         Seconds to wait for a server that sends nothing.
 
@@ -106,6 +107,9 @@ def download(
     QM7Error
         If no place gives the right file, or it cannot be written; what was at `dest` is then untouched.
     """
+    for url in urls:
+        if not re.match("https?://[^/]", url):
+            raise UsageError(f"{url} is not an http:// or https:// address")
     waiting = list(dict.fromkeys(urls))
     failures: dict[str, str] = {}
     news: str | None = None
@@ -120,7 +124,7 @@ def download(
                 dataset = check(dest.stem, content, sha256)
             except QM7Error as error:
                 failures[url] = str(error)
-                news = f"{url}: {error}"
+                news = None if isinstance(error, _UnreachedError) else f"{url}: {error}"
                 if not isinstance(error, _PassingError):
                     waiting.remove(url)
             else:
@@ -161,10 +165,12 @@ class _PassingError(QM7Error):
     """A failure that may pass when tried again."""
 
 
+class _UnreachedError(_PassingError):
+    """There is no connection, as to all places at once where there is no network."""
+
+
 def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
     """Return what a place sends."""
-    if not re.match("https?://[^/]", url):
-        raise QM7Error("this is no http:// or https:// address")
     received, total = bytearray(), None
     try:
         headers = {"Accept-Encoding": "identity"}  # so that the length is the file's
@@ -196,7 +202,9 @@ def _failure(error: Exception, received: int, total: int | None, timeout: float)
     if total is not None:
         what = f"sent nothing for {timeout:g} s" if stalled else "was cut off"
         return _PassingError(f"it {what} after {received / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
-    return _PassingError(f"no answer within {timeout:g} s" if stalled else f"no connection ({reason})")
+    if stalled:
+        return _PassingError(f"no answer within {timeout:g} s")
+    return _UnreachedError(f"no connection ({reason})")
 
 
 def _is_page(content: bytes) -> bool:

@@ -8,5 +8,9 @@ class QM7Error(Exception):
     """
 
 
+class UsageError(QM7Error):
+    """The command line is wrong in itself, whatever the files hold; the exit status is 2."""
+
+
 class BusyError(QM7Error):
     """Another process holds a lock."""

@@ -8,10 +8,11 @@ ends with the process that holds it, however that ends.
 import csv
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar, Final
 
 import numpy as np
 import yaml
@@ -76,7 +77,8 @@ def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def format_yaml(value: Any) -> str:
     """Return a YAML document: keys in their order, innermost collections on one line."""
-    text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=None, width=1000, allow_unicode=True)
+    layout: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 1000, "allow_unicode": True}
+    text: str = yaml.dump(value, Dumper=_Dumper, **layout)
     return text
 
 
@@ -104,16 +106,72 @@ def read_text(path: Path) -> str:
         raise QM7Error(f"cannot read {str(path)!r}: {error}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain types only, and a key at most once in a mapping."""
+# PyYAML's numbers are those of YAML 1.1, where 010 is 8, 1:30 is 90, and 1e6 is a word. Ours are Python's decimal ones.
+_DIGITS: Final = "[0-9](_?[0-9])*"
+_INT: Final = re.compile(rf"[-+]?{_DIGITS}\Z")
+_FLOAT: Final = re.compile(
+    rf"[-+]?(?=\.?[0-9])({_DIGITS})?(\.({_DIGITS})?)?([eE][-+]?{_DIGITS})?\Z"
+    r"|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"
+)
+_NUMBERS: Final = {"tag:yaml.org,2002:int": _INT, "tag:yaml.org,2002:float": _FLOAT}
+_YAML_1_1: Final = yaml.SafeLoader.yaml_implicit_resolvers  # what a word without quotes is, by its first sign
+_DEEPEST: Final = 100  # collections in collections; libyaml's parser crashes at some ten thousands
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+
+def _resolvers(*, only_ours: bool) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return what a word without quotes is taken for, with our numbers in place of YAML 1.1's, or before them."""
+    theirs = {
+        first: [pair for pair in pairs if not (only_ours and pair[0] in _NUMBERS)] for first, pairs in _YAML_1_1.items()
+    }
+    return theirs | {first: [*_NUMBERS.items(), *theirs[first]] for first in "+-.0123456789"}
+
+
+class _Rules:
+    """Plain types only, a key at most once in a mapping, and the same for both parsers."""
+
+    depth = 0
+    yaml_implicit_resolvers = _resolvers(only_ours=True)
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {
+        **yaml.SafeLoader.yaml_constructors,
+        "tag:yaml.org,2002:int": lambda _, node: int(node.value),
+        "tag:yaml.org,2002:float": lambda _, node: float(re.sub(r"\.(?=[inIN])", "", node.value)),
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
         keys = [key.value for key, _ in node.value]
         for place, (key, _) in enumerate(node.value):
             if key.value in keys[:place]:
                 problem = f"the key {key.value} is there twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-        return super().construct_mapping(node, deep)
+        return super().construct_mapping(node, deep)  # type: ignore[misc] # a loader's
+
+    def descend_resolver(self, parent: yaml.Node | None, _: Any) -> None:
+        """Follow the parser into a node."""
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            problem = f"more than {_DEEPEST} collections are in one another"
+            raise yaml.composer.ComposerError(None, None, problem, parent.start_mark if parent else None)
+
+    def ascend_resolver(self) -> None:
+        """Follow the parser out of a node."""
+        self.depth -= 1
+
+
+class _Loader(_Rules, yaml.SafeLoader):
+    pass
+
+
+_LIBYAML: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # where it is; ten times as fast
+
+
+class _FastLoader(_Rules, _LIBYAML):  # type: ignore[misc] # of any type
+    pass
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that a reader, YAML 1.1's or ours, would take for a number."""
+
+    yaml_implicit_resolvers = _resolvers(only_ours=False)
 
 
 def parse_yaml(text: str, origin: object) -> Any:
@@ -125,12 +183,25 @@ def parse_yaml(text: str, origin: object) -> Any:
         If the text is not YAML.
     """
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        return _parsed(text, yaml.load)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise QM7Error(f"{origin}{line}: this is not YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise QM7Error(f"{origin}: this is not YAML: {' '.join(str(error).split())[:200]}") from error
+
+
+def compose_yaml(text: str) -> yaml.Node | None:
+    """Return the nodes of a YAML text, which know their lines; raises yaml.YAMLError where it is none."""
+    node: yaml.Node | None = _parsed(text, yaml.compose)
+    return node
+
+
+def _parsed(text: str, parse: Callable[..., Any]) -> Any:
+    try:
+        return parse(text, Loader=_FastLoader)
+    except (yaml.YAMLError, UnicodeEncodeError):  # PyYAML's own parser says better what is wrong, and where
+        return parse(text, Loader=_Loader)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

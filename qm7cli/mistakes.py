@@ -3,10 +3,20 @@
 import difflib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+
+from qm7cli.files import compose_yaml
+
+OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
+
+
+def refusal(reason: str) -> PydanticCustomError:
+    """Return what a validator raises; of a ValueError pydantic says "Value error, ..."."""
+    return PydanticCustomError("refusal", reason)
 
 
 def mistake(
@@ -38,14 +48,14 @@ def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel
     value = repr(error["input"]) if isinstance(error["input"], dict | list) else json.dumps(error["input"], default=str)
     value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
-        deeper = [known for known, _ in flatten(model().model_dump()) if known.endswith(f".{location[-1]}")]
-        known_here = _keys(location[:-1], model)
-        close = suggestion(str(location[-1]), known_here, deeper)
+        word, known_here = str(location[-1]), _keys(location[:-1], model)
+        elsewhere = _keys_by_name(model).get(OTHER_NAMES.get(word, word))
+        close = suggestion(word, known_here, [elsewhere] if elsewhere else [])
         return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
     if error["type"] == "literal_error":
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{key} is {value}, not one of {', '.join(choices)}{suggestion(str(error['input']), choices)}"
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    reason = error["msg"].removeprefix("Input ")
     return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
 
 
@@ -53,6 +63,28 @@ def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) ->
     """Ask whether the user meant what is closest to a word, if anything is."""
     close = [*better, *difflib.get_close_matches(word, list(choices), n=1)]
     return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def option_suggestion(option: str, options: Iterable[str], model: type[BaseModel]) -> str:
+    """Ask whether the user meant the option that is closest to an unknown one or, beside --set, a setting of `model`.
+
+    The dashes before the names do not count, or else --lr would be close to --fold.
+    """
+    word, meant = _name(option), {_name(each): each for each in options}
+    if "set" in meant:
+        word = OTHER_NAMES.get(word, word)
+        meant = {name: f"--set {key}=..." for name, key in _keys_by_name(model).items()} | meant
+    return suggestion(word, (), [meant[name] for name in difflib.get_close_matches(word, meant, n=1)])
+
+
+def _name(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
+
+
+def _keys_by_name(model: type[BaseModel]) -> dict[str, str]:
+    """Return the dotted keys of a model's settings by their last part, the first of those that share it."""
+    keys = [key for key, _ in flatten(model().model_dump())]
+    return {key.rpartition(".")[2]: key for key in reversed(keys)}
 
 
 def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
@@ -68,7 +100,7 @@ def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
 
 def _line(text: str, location: tuple[str | int, ...]) -> int:
     """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    node = compose_yaml(text)
     line = 1
     for part in location:
         if isinstance(node, yaml.MappingNode):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.compare import Comparison, Group
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, UsageError
 from qm7cli.files import write_file
 from qm7cli.pairs import read_history, read_predictions
 
@@ -218,7 +218,7 @@ def ending(path: Path) -> str:
     """Return the format that a file's name asks for; raises QM7Error if it is none of `FORMATS`."""
     name = path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
-        raise QM7Error(f"{path} is no name of a picture: it should end in .png, .svg or .pdf")
+        raise UsageError(f"{path} is no name of a picture: it should end in .png, .svg or .pdf")
     return name
 
 

@@ -22,6 +22,7 @@ from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
 from qm7cli.files import format_csv, format_yaml, lock, parse_yaml, read_text, write_text
+from qm7cli.mistakes import refusal
 from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
@@ -50,7 +51,7 @@ class FoldResult(BaseModel):
     @model_validator(mode="after")
     def _measured(self) -> Self:
         if self.status == "complete" and None in {self.mae, self.rmse}:
-            raise ValueError("a complete fold has a mae and an rmse")
+            raise refusal("a complete fold has a mae and an rmse")
         return self
 
     def record(self) -> dict[str, Any]:
@@ -195,6 +196,10 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     trained = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
     missing = sorted(set(folds or []) - set(trained))
     if not trained:
+        config = run / "config.yaml"
+        baseline = read_experiment(config).baseline.model if config.exists() else None
+        if baseline:
+            raise QM7Error(f"{run} is a baseline, {baseline}, which keeps no model: its errors are in its results.yaml")
         raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")
     if missing:
         raise QM7Error(f"{run} has no finished fold {missing[0]}; it has {', '.join(map(str, trained))}")

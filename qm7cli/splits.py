@@ -7,12 +7,13 @@ A split file, written by ``qm7 split``, holds folds of one data set::
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qm7cli.config import DRAWN, SCHEMES, Split
 from qm7cli.dataset import Dataset
@@ -40,7 +41,7 @@ class SplitFile(BaseModel):
     scheme: str
     seed: int | None
     dataset_sha256: str
-    folds: list[list[int]]
+    folds: list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
 
 
 def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
@@ -170,6 +171,20 @@ def _read(path: Path, sha256: str | None) -> tuple[str, str]:
 
 def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Molecules]:
     text, _ = _read(path, sha256)
+    fingerprint, folds = _parsed(text, path)
+    if fingerprint != dataset.sha256:
+        raise QM7Error(
+            f"{path} splits another data set: SHA-256 {fingerprint[:12]}... there, {dataset.sha256[:12]}... here"
+        )
+    dealt = np.concatenate(folds)
+    if len(np.unique(dealt)) < len(dealt) or dealt.max() >= len(dataset):
+        raise QM7Error(f"{path}: a molecule is there twice, or is none of the data set's 0 to {len(dataset) - 1}")
+    return list(folds)
+
+
+@lru_cache(maxsize=32)  # a sweep asks for the same few files again and again
+def _parsed(text: str, path: Path) -> tuple[str, tuple[Molecules, ...]]:
+    """Return the data set's SHA-256 and the folds, which are not to be written to, that a split file's text holds."""
     try:
         file = SplitFile.model_validate(parse_yaml(text, path))
     except ValidationError as error:
@@ -177,14 +192,9 @@ def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Mol
         place = ".".join(map(str, first["loc"]))
         reason = f"{place}: {first['msg']}" if place else "it holds no keys and values"
         raise QM7Error(f"{path} is no split file: {reason}") from error
-    if file.dataset_sha256 != dataset.sha256:
-        raise QM7Error(
-            f"{path} splits another data set: "
-            f"SHA-256 {file.dataset_sha256[:12]}... there, {dataset.sha256[:12]}... here"
-        )
-    dealt = [molecule for fold in file.folds for molecule in fold]
     if len(file.folds) < 2 or not all(file.folds):
         raise QM7Error(f"{path}: a split has two folds or more, each with molecules")
-    if len(set(dealt)) < len(dealt) or min(dealt) < 0 or max(dealt) >= len(dataset):
-        raise QM7Error(f"{path}: a molecule is there twice, or is none of the data set's 0 to {len(dataset) - 1}")
-    return [np.array(fold, dtype=np.intp) for fold in file.folds]
+    folds = tuple(np.array(fold, dtype=np.intp) for fold in file.folds)
+    for fold in folds:
+        fold.flags.writeable = False
+    return file.dataset_sha256, folds

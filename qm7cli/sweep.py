@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate
+from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate_part
 from qm7cli.dataset import Dataset, load, locate
 from qm7cli.errors import QM7Error
 from qm7cli.files import lock, make_directory, parse_yaml, read_text
@@ -68,6 +68,8 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
     tree = parse_yaml(text, file)
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: a sweep file holds base, grid and points")
+    if tree and tree.keys() <= Experiment.model_fields.keys():
+        raise QM7Error(f"{file} is an experiment, not a sweep file: qm7 train --config {file} takes it")
     try:
         sweep = SweepFile.model_validate(tree)
     except ValidationError as error:
@@ -75,7 +77,7 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
     if isinstance(sweep.base, str):
         base = read_tree(file.parent / sweep.base)
     else:
-        validate(base := sweep.base, f"{file}, line {{line}}: base: ", text, ("base",))
+        validate_part(base := sweep.base, f"{file}, line {{line}}: base: ", text, place=("base",))
     given = {key for assignment in assignments for key, _ in flatten(assigned(assignment))}
     given |= {"data"} if data is not None else set()
     try:

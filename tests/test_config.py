@@ -2,9 +2,10 @@ import re
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
-from qm7cli.config import Experiment, differing_keys, read_experiment, resolve, settings
-from qm7cli.errors import QM7Error
+from qm7cli.config import Baseline, Experiment, Split, Training, differing_keys, read_experiment, resolve, settings
+from qm7cli.errors import QM7Error, UsageError
 from qm7cli.files import format_yaml
 
 
@@ -54,6 +55,24 @@ def test_numbers_that_yaml_leaves_strings_are_read():
     assert experiment.training.schedule == [(1, 0.001)]
 
 
+def test_a_number_is_the_same_in_a_file_an_assignment_and_a_flag(tmp_path):
+    file = tmp_path / "x.yaml"
+    for text, number in (("010", 10), ("1_000", 1000), ("1e3", 1000), ("+5", 5), ("08", 8)):
+        file.write_text(f"seed: {text}")
+        for seed in (read_experiment(file).seed, resolve(None, [f"seed={text}"], {}).seed, Experiment(seed=text).seed):
+            assert seed == number
+        assert resolve(None, [], {"seed": text}).seed == number
+    for text in ("1:30", "0x10", "0o10", "0b1", "1__0", "1_", "ten"):
+        file.write_text(f"seed: {text}")
+        for origin, assignments, flags in (
+            (file, [], {}),
+            (None, [f"seed={text}"], {}),
+            (None, [], {"seed": text}),
+        ):
+            with pytest.raises(QM7Error, match=f'seed is "{text}", but should be a valid integer'):
+                resolve(origin, assignments, flags)
+
+
 def test_the_resolved_experiment_reads_back_the_same(tmp_path):
     experiment = resolve(None, ["split.folds=[3, 1]", "data=a b.mat", "encoding.noise=0.1"], {"variant": "no-prebias"})
     (tmp_path / "x.yaml").write_text(format_yaml(experiment.model_dump(mode="json")))
@@ -97,6 +116,8 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("seed: &a [*a]", "seed is [[...]], but should be a valid integer"),
         ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
         ("function: 3", "unknown key function"),
+        ("training: {seed: 3}", 'unknown key training.seed; did you mean "seed"?'),
+        ("training: {lr: 0.01}", 'unknown key training.lr; did you mean "training.schedule"?'),
         ("network: {hidden: [1000000]}", "network.hidden.0 is 1000000, but should be less than or equal to 100000"),
         ("- a", "an experiment file holds keys and values, not a list"),
     ],
@@ -142,10 +163,10 @@ def test_only_settings_that_change_the_numbers_make_another_configuration():
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [
-        (["baseline={model: mean, kernel: gaussian}"], "baseline.kernel is given, but mean takes none"),
-        (["baseline={model: knn, ridge: 1}"], "baseline.ridge is given, but knn takes none"),
-        (["baseline={model: krr, draws: 2}"], "baseline.draws is given, but krr takes none"),
-        (["baseline.representation=sorted"], "baseline.representation is given, but the network takes none"),
+        (["baseline={model: mean, kernel: gaussian}"], 'baseline.kernel is "gaussian", but mean takes none'),
+        (["baseline={model: knn, ridge: 1}"], "baseline.ridge is 1.0, but knn takes none"),
+        (["baseline={model: krr, draws: 2}"], "baseline.draws is 2, but krr takes none"),
+        (["baseline.representation=sorted"], 'baseline.representation is "sorted", but the network takes none'),
         (["baseline={model: forest}"], "not one of mean, knn, linear, krr"),
         (["baseline={model: krr, scale: -1}"], "baseline.scale is -1"),
     ],
@@ -172,3 +193,62 @@ def test_a_baseline_has_the_defaults_of_what_it_takes():
     drawn = resolve(None, [], {"baseline.model": "linear", "baseline.representation": "random"})
     assert (drawn.baseline.kernel, drawn.baseline.draws) == (None, 4)
     assert krr.iterations == 0 < resolve(None, [], {}).iterations
+
+
+def test_every_way_to_a_baseline_gives_the_same_settings(tmp_path):
+    given = {"model": "krr", "kernel": "laplacian", "scale": 100, "ridge": 1e-3}
+    (tmp_path / "x.yaml").write_text(format_yaml({"baseline": given}))
+    (tmp_path / "part.yaml").write_text("baseline: {kernel: laplacian, scale: 100}")
+    whole = resolve(None, [], {f"baseline.{key}": value for key, value in given.items()})
+    (tmp_path / "saved.yaml").write_text(format_yaml(whole.model_dump(mode="json")))
+    assert whole.baseline.representation == "sorted"
+    for experiment in (
+        Experiment(baseline=Baseline(**given)),
+        Experiment(baseline=given),
+        Experiment().model_copy(update={"baseline": Baseline(**given)}),
+        Experiment(baseline=Baseline(model="knn").model_copy(update=given)),
+        Experiment.model_validate({"baseline": given}),
+        Experiment.model_validate(whole.model_dump()),
+        Experiment.model_validate_json(whole.model_dump_json()),
+        read_experiment(tmp_path / "x.yaml"),
+        read_experiment(tmp_path / "saved.yaml"),
+        resolve(None, [f"baseline.{key}={value}" for key, value in given.items()], {}),
+        resolve(tmp_path / "part.yaml", ["baseline.ridge=1e-3"], {"baseline.model": "krr"}),
+    ):
+        assert experiment == whole
+
+
+def test_what_a_baseline_does_not_take_is_refused_in_python_too():
+    with pytest.raises(ValidationError, match="mean takes none"):
+        Baseline(model="mean", kernel="gaussian")
+    with pytest.raises(ValidationError, match="mean takes none"):
+        Baseline(model="krr").model_copy(update={"model": "mean"})
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Experiment().training.model_copy(update={"schedule": [(1, -1.0)]})
+
+
+def test_what_does_not_go_together_is_named_with_the_place_of_what_was_given_last(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("seed: 1\nbaseline:\n  model: mean\n  kernel: gaussian\n")
+    with pytest.raises(QM7Error) as error:
+        read_experiment(file)
+    assert str(error.value).startswith(f'{file}, line 4: baseline.kernel is "gaussian", but mean takes none')
+    assert not isinstance(error.value, UsageError)
+    file.write_text("baseline: {model: mean}")
+    with pytest.raises(UsageError, match=r"^--set baseline.ridge: baseline.ridge is 1.0, but mean takes none"):
+        resolve(file, ["seed=3", "baseline.ridge=1"], {"seed": 4})
+    with pytest.raises(UsageError, match=r"^baseline.ridge is 1.0, but mean takes none"):
+        resolve(file, ["seed=3"], {"baseline.ridge": 1})
+
+
+def test_no_sentence_begins_as_pydantic_s():
+    for make in (
+        lambda: Split(folds=[0, 0]),
+        lambda: Split(scheme="none"),
+        lambda: Training(schedule=[(2, 0.1)]),
+        lambda: Experiment(seed=True),
+        lambda: Baseline(kernel="gaussian"),
+    ):
+        with pytest.raises(ValidationError) as error:
+            make()
+        assert "Value error" not in str(error.value)

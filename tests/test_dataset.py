@@ -124,6 +124,8 @@ def test_the_description_counts_what_is_there(tmp_path):
     assert description["mean energy of each fold"] == "-100.00, -200.00"
     assert description["X against Z and R"] == "largest difference 0.25 hartree, in molecule 0"
     assert description["this SHA-256 is"] == "not the published file's"
+    bundled = dataset.load(dataset.locate("gfn7"))
+    assert dataset.describe(bundled)["this SHA-256 is"] == "that of gfn7, which comes with qm7"
 
 
 @pytest.mark.realdata

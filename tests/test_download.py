@@ -7,7 +7,7 @@ from scipy.io import savemat
 
 import molecules
 from qm7cli import dataset, download
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,19 @@ def test_each_failure_has_its_sentence_and_what_was_there_stays(
     assert list(dest.parent.iterdir()) == [dest]
 
 
+def test_places_that_cannot_be_reached_are_told_once_for_all(dest, sha256):
+    urls = [f"http://{name}.invalid/x" for name in ("one", "two", "three")]
+    notices = []
+    with pytest.raises(QM7Error) as error:
+        download.download(dest, urls, sha256, notice=notices.append)
+    assert notices == []
+    assert str(error.value).startswith(f"{', '.join(urls)}: no connection (")
+
+
+def test_places_with_encryption_are_tried_before_those_without():
+    assert sorted(download.MIRRORS, key=lambda url: url.startswith("http:")) == list(download.MIRRORS)
+
+
 def test_a_refused_connection_and_a_name_that_nobody_has(dest, sha256):
     with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
@@ -89,11 +102,10 @@ def test_a_refused_connection_and_a_name_that_nobody_has(dest, sha256):
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "qm7.mat", "http://", "http:///x"])
-def test_an_address_that_is_none_is_refused_without_another_try(dest, sha256, url):
-    notices = []
-    with pytest.raises(QM7Error, match="this is no http:// or https:// address"):
-        download.download(dest, [url], sha256, notice=notices.append)
-    assert notices == []
+def test_an_address_that_is_none_is_refused_without_a_request(server, dest, sha256, url):
+    with pytest.raises(UsageError, match="is not an http:// or https:// address"):
+        download.download(dest, [server.url("good"), url], sha256)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("url", ["http://a..b/x", "http://[::1/x", f"http://{'a' * 64}/x"])

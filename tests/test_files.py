@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from qm7cli import files
 from qm7cli.errors import QM7Error
@@ -113,3 +114,66 @@ def test_a_link_and_a_device_keep_their_place(tmp_path):
     assert Path("/dev/null").is_char_device()
     with pytest.raises(QM7Error, match=r"cannot write .*: Is a directory"):
         files.write_text(tmp_path, "text")
+
+
+@pytest.fixture(params=["libyaml", "PyYAML"])
+def _parser(request, monkeypatch):
+    """Either of the two parsers."""
+    if request.param == "PyYAML":
+        monkeypatch.setattr(files, "_FastLoader", files._Loader)
+    elif not yaml.__with_libyaml__:
+        pytest.skip("PyYAML has no libyaml here")
+
+
+@pytest.mark.usefixtures("_parser")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("[010, 08, -3, +5, 0, 1_000]", [10, 8, -3, 5, 0, 1000]),
+        ("[1e6, 1E-3, 1.5, 1., .5, -0.5e+3, 1_0.2_5]", [1e6, 1e-3, 1.5, 1.0, 0.5, -500.0, 10.25]),
+        ("[.inf, -.INF, 1e400]", [float("inf"), -float("inf"), float("inf")]),
+        ("[1:30, 1:30.5, 0x1F, 0o17, 0b11]", ["1:30", "1:30.5", "0x1F", "0o17", "0b11"]),
+        ("[1_, _1, 1__0, 1e, e5, ., +, 1.2.3, --1, inf, nan]",
+         ["1_", "_1", "1__0", "1e", "e5", ".", "+", "1.2.3", "--1", "inf", "nan"]),
+        ("['010', \"1e6\", !!str 10, !!int 010, !!float 3]", ["010", "1e6", "10", 10, 3.0]),
+        ("[null, ~, true, false, yes, no, on]", [None, None, True, False, True, False, True]),
+        ("a: 1\nb: {c: [2, &x d], e: *x}\n", {"a": 1, "b": {"c": [2, "d"], "e": "d"}}),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_numbers_are_decimal_and_all_else_is_yaml_s(text, value):
+    read = files.parse_yaml(text, "x")
+    assert read == value
+    assert repr(read) == repr(value)  # 1 is not 1.0
+
+
+@pytest.mark.usefixtures("_parser")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: [", "x, line 2: this is not YAML: expected the node content, but found '<stream end>'"),
+        ("a: 1\na: 2", "x, line 2: this is not YAML: the key a is there twice"),
+        ("!!int 1:30", "x: this is not YAML: invalid literal for int"),
+        ("!!python/object:os.system {}", "x, line 1: this is not YAML: could not determine a constructor for the tag"),
+        ("[" * 100_000, "x, line 1: this is not YAML: more than 100 collections are in one another"),
+        ("- " * 100_000, "x, line 1: this is not YAML: more than 100 collections are in one another"),
+        ("a: \udc80", "x: this is not YAML: unacceptable character"),
+    ],
+)
+def test_what_is_not_yaml_has_the_same_sentence_whatever_parses_it(text, message):
+    with pytest.raises(QM7Error) as error:
+        files.parse_yaml(text, "x")
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e6", "010", "1:30", "0x1F", "1_000", "yes", "null", ".5", "1.", "2020-01-01", "a b"]
+)
+def test_a_text_that_looks_like_a_number_is_written_so_that_every_reader_takes_it_for_a_text(text):
+    written = files.format_yaml({"name": text, "number": 1e-6, "whole": 10})
+    for read in (files.parse_yaml(written, "x"), yaml.safe_load(written)):
+        assert read == {"name": text, "number": 1e-6, "whole": 10}
+
+
+def test_the_parser_in_use_is_libyaml_s_where_pyyaml_has_it():
+    assert issubclass(files._FastLoader, yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
+from qm7cli import splits
 from qm7cli.config import Split
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml
+from qm7cli.files import format_yaml, parse_yaml
 from qm7cli.splits import chosen_folds, describe_folds, make_folds, pinned, write_split
 
 
@@ -91,7 +92,8 @@ def test_a_split_file_gives_its_folds_again(small, written):
         ({"folds": [[0, 1, 2], []]}, "a split has two folds or more, each with molecules"),
         ({"folds": [[0, 1], [1, 2]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
         ({"folds": [[0, 1], [60]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
-        ({"folds": [[0, -1], [2]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
+        ({"folds": [[0, -1], [2]]}, "is no split file: folds.0.1: Input should be greater than or equal to 0"),
+        ({"folds": [[0, 1], [10**30]]}, "is no split file: folds.1.0: Input should be less than 2147483648"),
     ],
 )
 def test_a_split_file_that_cannot_be_is_refused_with_the_reason(small, written, change, message):
@@ -114,6 +116,22 @@ def test_a_pipe_is_no_split_file(tmp_path):
     os.mkfifo(tmp_path / "x.yaml")
     with pytest.raises(QM7Error, match=r"x.yaml is no file"):
         pinned(Split(scheme=str(tmp_path / "x.yaml")))
+
+
+def test_a_split_file_is_parsed_once_as_long_as_its_content_is_the_same(small, written, monkeypatch):
+    path, folds = written
+    parsed = []
+    monkeypatch.setattr(splits, "parse_yaml", lambda *args: parsed.append(args) or parse_yaml(*args))
+    for number in range(4):
+        split = pinned(Split(scheme=str(path), folds=[number]))
+        (fold,) = chosen_folds(small, split)
+        assert np.array_equal(fold.test, folds[number])
+        with pytest.raises(ValueError, match="read-only"):  # it is another's too
+            fold.test[0] = 1
+    assert len(parsed) == 1
+    path.write_text(path.read_text() + "# changed\n")
+    make_folds(small, Split(scheme=str(path)))
+    assert len(parsed) == 2
 
 
 def test_the_fingerprint_of_a_split_file_is_that_of_its_bytes(written):

@@ -3,10 +3,10 @@ import re
 import pytest
 import yaml
 
-from qm7cli.config import Experiment
+from qm7cli.config import SWEEP_KEYS, Experiment
 from qm7cli.errors import QM7Error
 from qm7cli.splits import make_folds, write_split
-from qm7cli.sweep import log, log_file, plan, read_sweep, standing
+from qm7cli.sweep import SweepFile, log, log_file, plan, read_sweep, standing
 
 
 @pytest.fixture
@@ -84,6 +84,8 @@ def test_what_is_given_goes_before_the_base(written):
     ("text", "message"),
     [
         ("- a", "a sweep file holds base, grid and points"),
+        ("seed: 1\ntraining: {iterations: 5}", "sweep.yaml is an experiment, not a sweep file: qm7 train --config "),
+        ("scheme: random\nseed: 1", "line 1: unknown key scheme; there are base, grid, points"),
         ("gird: {seed: [1]}", 'line 1: unknown key gird; did you mean "grid"?'),
         ("grid:\n  seed: 1", "line 2: grid.seed is 1, but should be a valid list"),
         ("grid: {seed: []}", "grid.seed is empty, so there is no point"),
@@ -91,6 +93,11 @@ def test_what_is_given_goes_before_the_base(written):
         ("points: [seed]", 'line 1: points.0 is "seed", but should be a valid dictionary'),
         ("base:\n  seed: 1\n  sede: 2", "line 3: base: unknown key sede"),
         ("base: none.yaml", "cannot read"),
+        ("base: sweep.yaml", "sweep.yaml is a sweep file, not an experiment: qm7 sweep "),
+        (
+            "base: {baseline: {model: mean}}\ngrid: {baseline.kernel: [gaussian]}",
+            "the point baseline.kernel=gaussian: baseline.kernel is",
+        ),
         ("grid: {seed: [0, -1]}", "the point seed=-1: seed is -1, but should be greater than or equal to 0"),
         ("grid: {sed: [0]}", "the point sed=0: unknown key sed"),
         ("grid: {variant.x: [0]}", "the point variant.x=0: variant is"),
@@ -115,6 +122,17 @@ def test_a_mistake_in_a_sweep_file_is_named_with_its_place(written, text, messag
     with pytest.raises(QM7Error, match=re.escape(message)) as error:
         read_sweep(file)
     assert str(file.parent) in str(error.value)
+
+
+def test_the_keys_of_a_sweep_file_are_none_of_an_experiment():
+    assert SweepFile.model_fields.keys() == SWEEP_KEYS
+    assert not SWEEP_KEYS & Experiment.model_fields.keys()
+
+
+def test_a_base_may_leave_to_the_points_what_its_settings_are_of(written):
+    file = written("base: {baseline: {kernel: laplacian}}\ngrid: {baseline.model: [krr]}")
+    (swept,) = read_sweep(file)
+    assert (swept.baseline.kernel, swept.baseline.representation) == ("laplacian", "sorted")
 
 
 def test_a_swept_setting_cannot_be_given_as_well(written):

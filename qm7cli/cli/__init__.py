@@ -27,7 +27,7 @@ from qm7cli.cli.report import report
 from qm7cli.cli.split import split
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, UsageError
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,6 +69,8 @@ def _qm7(
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, typer.TyperException):
+        return error.message if hasattr(error, "possibilities") else error.format_message()
     if isinstance(error, MemoryError):
         return "not enough memory for these settings"
     if isinstance(error, OSError):
@@ -91,14 +93,33 @@ def _set_up() -> None:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
+def _wrong_usage(error: Exception) -> str:
+    """Return the sentence of an error in the command line, with the help that tells how it should be."""
+    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    called = "".join(f" {name}" for name in sys.argv[1:2] if name in commands)
+    return f"{_sentence(error)}{_suggestion(error)} (see qm7{called} --help)"
+
+
+def _suggestion(error: Exception) -> str:
+    """Ask whether another option was meant than one that there is not."""
+    context, unknown = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    if not context or not hasattr(error, "possibilities"):  # those of Typer are close in their dashes
+        return ""
+    from qm7cli.config import Experiment
+    from qm7cli.mistakes import option_suggestion
+
+    options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
+    return option_suggestion(str(unknown), options, Experiment)
+
+
 def main() -> None:
     """Run the command line: errors that a user can cause are one line and exit status 1, or 2 for wrong usage."""
     _set_up()
     try:
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
-    except typer.TyperException as error:
-        complain(f"{error.format_message()} (qm7 --help shows what there is)")
+    except (typer.TyperException, UsageError) as error:
+        complain(_wrong_usage(error))
         status = 2
     except (QM7Error, MemoryError, OSError) as error:
         if "--debug" in sys.argv:

@@ -41,11 +41,11 @@ def augment(
     from qm7cli.cli.progress import byte_progress
     from qm7cli.config import resolve
     from qm7cli.dataset import locate
-    from qm7cli.errors import QM7Error
+    from qm7cli.errors import UsageError
     from qm7cli.files import refuse_same
 
     if fold is None and (part or split):
-        raise QM7Error(f"{'--part' if part else '--split'} is of use with --fold only")
+        raise UsageError(f"{'--part' if part else '--split'} is of use with --fold only")
     refuse_same(output, locate(data))
     folds = None if fold is None else [fold]
     settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split

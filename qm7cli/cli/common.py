@@ -12,6 +12,17 @@ import typer
 if TYPE_CHECKING:
     from qm7cli.dataset import Dataset
 
+
+def whole_number(text: str) -> int:
+    """Read a whole number as an experiment file has it, 1e6 too; raises BadParameter if it is none."""
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        if (number := float(text)).is_integer():
+            return int(number)
+    raise typer.BadParameter(f"{text} is not a whole number")
+
+
 Data = Annotated[
     str | None,
     typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Without: $QM7_DATA, then data/qm7.mat."),

@@ -24,11 +24,11 @@ def convert(
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
     """
     from qm7cli.convert import convert as make
-    from qm7cli.errors import QM7Error
+    from qm7cli.errors import UsageError
     from qm7cli.molecule_files import describe_left_out
 
     if output.suffix != ".npz":
-        raise QM7Error(f"--output {output}: the file of a data set ends in .npz")
+        raise UsageError(f"--output {output}: the file of a data set ends in .npz")
     molecules, atoms, left_out = make(files, energy_key, units, count, output)
     if left_out and not quiet:
         note(describe_left_out(left_out))

@@ -5,15 +5,19 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, load_dataset, number, print_table
+from qm7cli.cli.common import Data, Debug, load_dataset, number, print_table, whole_number
 
 
 def split(
     scheme: Annotated[
         str, typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds.")
     ] = "published",
-    count: Annotated[int | None, typer.Option(metavar="N", help="How many folds to make. Without: 5.")] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of the drawn folds. Without: 0.")] = None,
+    count: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="How many folds to make. Without: 5.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the drawn folds. Without: 0.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
     ] = None,
@@ -29,15 +33,15 @@ def split(
     """
     from qm7cli import splits
     from qm7cli.config import DRAWN, SPLIT_FILE, resolve
-    from qm7cli.errors import QM7Error
+    from qm7cli.errors import UsageError
     from qm7cli.files import refuse_same
 
     given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
     settings = resolve(None, [], {"split.scheme": scheme, "split.count": count, "split.seed": seed}).split
     if given and scheme not in DRAWN:
-        raise QM7Error(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
+        raise UsageError(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
     if output and not output.name.endswith(SPLIT_FILE):
-        raise QM7Error(f"--output {output}: the file of a split ends in .yaml")
+        raise UsageError(f"--output {output}: the file of a split ends in .yaml")
     if output:
         refuse_same(output, Path(scheme))
     dataset = load_dataset(data)

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, Split, complain, load_dataset, mean_and_std, number, print_table
+from qm7cli.cli.common import (
+    Data,
+    Debug,
+    Quiet,
+    Split,
+    complain,
+    load_dataset,
+    mean_and_std,
+    number,
+    print_table,
+    whole_number,
+)
 from qm7cli.errors import QM7Error
 from qm7cli.signals import StopRequest, stop_on_signals
 
@@ -20,7 +31,7 @@ Folds = Annotated[
     list[int] | None,
     typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be given again. Without: all."),
 ]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of the random numbers.")]
+Seed = Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the random numbers.")]
 Jobs = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores.")
 ]
@@ -42,7 +53,9 @@ def train(
         str | None, typer.Option(metavar="original|corrected|no-prebias", help="What moves A and B.")
     ] = None,
     fold: Folds = None,
-    iterations: Annotated[int | None, typer.Option(metavar="N", help="Iterations to train in all.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Iterations to train in all.")
+    ] = None,
     seed: Seed = None,
     split: Split = None,
     data: Data = None,

@@ -43,8 +43,6 @@ def test_the_training_molecules_are_the_default_part(command, small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--split", "random"], "--split is of use with --fold only"),
-        (["--part", "test"], "--part is of use with --fold only"),
         (["--fold", "5"], "there is no fold 5: this split has the folds 0 to 4"),
         (["--fold", "0", "--split", "none.yaml"], "cannot read none.yaml: No such file or directory"),
         (["--data", "none.mat"], "no data set: looked at none.mat, which does not exist"),
@@ -63,6 +61,13 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "x.npz").read_text() == "before"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("arguments", [["--split", "random"], ["--part", "test"]])
+def test_options_of_a_fold_without_one_are_wrong_usage(command, tmp_path, arguments):
+    done = command("augment", "--output", "x.npz", *arguments, status=2)
+    assert done.stderr == f"qm7: {arguments[0]} is of use with --fold only (see qm7 augment --help)\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_more_draws_than_any_disk_holds_are_wrong_usage(command):

@@ -45,10 +45,7 @@ def test_the_memory_is_told_and_too_much_refused_before_anything_is_written(comm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "mean", "--ridge", "1"], "baseline.ridge is given, but mean takes none"),
         (["--model", "knn", "--neighbours", "99"], "fold 0 has 48 training molecules, fewer than the 99 neighbours"),
-        (["--scale", "-1"], "baseline.scale is -1"),
-        (["--scale", "1e-300"], "baseline.scale is 1e-300"),
         (["--fold", "9"], "there is no fold 9"),
     ],
 )
@@ -56,6 +53,25 @@ def test_wrong_settings_are_one_sentence_and_nothing_is_written(command, tmp_pat
     done = command("baseline", *arguments, "--quiet", status=1)
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "mean", "--ridge", "1"], "baseline.ridge is 1.0, but mean takes none"),
+        (
+            ["--neighbours", "3"],
+            "baseline.neighbours is 3, but krr takes none, only scale, ridge, representation, kernel",
+        ),
+        (["--scale", "-1"], "baseline.scale is -1"),
+        (["--scale", "1e-300"], "baseline.scale is 1e-300"),
+    ],
+)
+def test_options_that_cannot_be_are_wrong_usage(command, tmp_path, arguments, message):
+    done = command("baseline", *arguments, status=2)
+    assert message in done.stderr
+    assert done.stderr.endswith(" (see qm7 baseline --help)\n")
     assert not (tmp_path / "runs").exists()
 
 

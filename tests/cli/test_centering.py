@@ -83,8 +83,8 @@ def test_the_picture_depends_on_the_runs_alone_and_changes_nothing_that_is_print
 
 
 def test_another_ending_of_the_picture_is_refused_before_anything_is_read(command):
-    done = command("centering", "nowhere", "--picture", "x.jpg", "--data", "none.mat", status=1)
-    assert done.stderr == "qm7: x.jpg is no name of a picture: it should end in .png, .svg or .pdf\n"
+    done = command("centering", "nowhere", "--picture", "x.jpg", "--data", "none.mat", status=2)
+    assert done.stderr.startswith("qm7: x.jpg is no name of a picture: it should end in .png, .svg or .pdf (see qm7 ")
 
 
 def test_bad_input_is_one_sentence_and_what_was_there_stays(command, runs, tmp_path):

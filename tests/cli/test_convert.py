@@ -64,13 +64,19 @@ def test_charged_and_periodic_systems_are_left_out_and_counted(command, tmp_path
     assert done.stdout.startswith("mine.npz: 10 molecules")
 
 
+def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
+    done = command("convert", "none.xyz", "--energy-key", "energy", "--output", "mine.xyz", status=2)
+    message = "--output mine.xyz: the file of a data set ends in .npz (see qm7 convert --help)"
+    assert (done.stdout, done.stderr) == ("", f"qm7: {message}\n")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--energy-key", "U0"], "mine.xyz:0: there is no U0; the file has energy, label"),
         (["--energy-key", "label"], "mine.xyz:0: label is 'a', which is no number"),
         (["--energy-key", "energy", "--count", "11"], "10 molecules are too few for 11 folds"),
-        (["--energy-key", "energy", "--output", "mine.xyz"], "--output mine.xyz: the file of a data set ends in .npz"),
         (["--energy-key", "energy", "--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
     ],
 )

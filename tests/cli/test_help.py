@@ -76,6 +76,30 @@ def test_wrong_usage_is_one_line_and_status_2(command, arguments, message):
     assert done.stderr.startswith("qm7: ")
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
+    name = f"{arguments[0]} " if arguments[0] in COMMANDS else ""
+    assert done.stderr.endswith(f" (see qm7 {name}--help)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["train", "--iteration", "5"], '; did you mean "--iterations"?'),
+        (["train", "--lr", "0.1"], '; did you mean "--set training.schedule=..."?'),
+        (["sweep", "x.yaml", "--learning-rate=0.1"], '; did you mean "--set training.schedule=..."?'),
+        (["train", "--batch-size", "5"], '; did you mean "--set training.batch_size=..."?'),
+        (["train", "--rate", "5"], ""),
+        (["train", "--epochs", "5"], ""),
+        (["train", "--url", "5"], ""),
+        (["train", "-x"], ""),
+        (["eval", "--lr", "5"], ""),
+        (["--lr"], ""),
+    ],
+)
+def test_an_unknown_option_is_answered_with_what_is_close_to_it_if_anything_is(command, arguments, suggestion):
+    name = arguments[0] if arguments[0] in COMMANDS else ""
+    option = next(part.partition("=")[0] for part in arguments if part.startswith("-"))
+    done = command(*arguments, status=2)
+    assert done.stderr == f"qm7: No such option: {option}{suggestion} (see qm7 {name} --help)\n".replace("  ", " ")
 
 
 def test_help_imports_nothing_heavy():

@@ -23,7 +23,7 @@ def test_without_a_data_set_the_places_looked_at_are_named(command):
     done = command("info", status=1, QM7_DATA="")
     assert done.stderr == (
         "qm7: no data set: looked at --data, not given; $QM7_DATA, not set; data/qm7.mat, which does not exist; "
-        "qm7 download --dest data/qm7.mat fetches QM7\n"
+        "qm7 download --dest data/qm7.mat fetches QM7, or try --data gfn7\n"
     )
 
 

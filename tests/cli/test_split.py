@@ -54,15 +54,10 @@ def test_a_training_on_fewer_molecules_says_so_and_is_evaluated_on_them(command,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--scheme", "stratifed"], 'split.scheme is "stratifed", but it should be published, '),
-        (["--count", "3"], "--count is for stratified and random: the folds of published are what they are"),
-        (["--scheme", "other.yaml", "--seed", "3"], "--seed is for stratified and random"),
-        (["--scheme", "random", "--count", "1"], "split.count is 1, but should be greater than or equal to 2"),
         (["--scheme", "random", "--count", "61"], "split.count is 61, but there are only 60 molecules"),
         (["--scheme", "none.yaml"], "cannot read none.yaml: No such file or directory"),
         (["--scheme", "other.yaml"], "other.yaml splits another data set: SHA-256 "),
         (["--scheme", "other.yaml", "--output", "other.yaml"], "other.yaml is what is read here; choose another"),
-        (["--output", "folds.npz"], "--output folds.npz: the file of a split ends in .yaml"),
         (["--output", "none/folds.yaml"], "cannot write none/folds.yaml: No such file or directory"),
     ],
 )
@@ -75,6 +70,25 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(command, tmp_path, arg
     assert done.stderr.startswith(f"qm7: {message}")
     assert done.stderr.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scheme", "stratifed"], 'split.scheme is "stratifed", but it should be published, '),
+        (["--count", "3"], "--count is for stratified and random: the folds of published are what they are"),
+        (["--scheme", "other.yaml", "--seed", "3"], "--seed is for stratified and random"),
+        (["--scheme", "random", "--count", "1"], "split.count is 1, but should be greater than or equal to 2"),
+        (["--output", "folds.npz"], "--output folds.npz: the file of a split ends in .yaml"),
+        (["--count", "0x10"], "Invalid value for '--count': 0x10 is not a whole number"),
+        (["--scheme", "random", "--seed", "1:30"], "Invalid value for '--seed': 1:30 is not a whole number"),
+    ],
+)
+def test_options_that_cannot_be_are_wrong_usage(command, arguments, message):
+    done = command("split", *arguments, status=2)
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"qm7: {message}")
+    assert done.stderr.endswith(" (see qm7 split --help)\n")
 
 
 def results(run):

@@ -107,17 +107,7 @@ def test_divergence_ends_that_fold_alone_with_a_sentence(train, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            ["--variant", "corect"],
-            'variant is "corect", not one of original, corrected, no-prebias; did you',
-        ),
-        (["--split", "randon"], 'split.scheme is "randon"'),
-        (["--set", 'split.scheme="a\\0.yaml"'], "--set split.scheme: split.scheme is "),
         (["--fold", "5"], "there is no fold 5: this split has the folds 0 to 4"),
-        (["--iterations", "0"], "training.iterations is 0, but should be greater than or equal to 1"),
-        (["--set", "seed"], '--set "seed": write KEY=VALUE'),
-        (["--set", "sead=1"], '--set sead: unknown key sead; did you mean "seed"?'),
-        (["--set", "seed=["], "--set seed, line 1: this is not YAML"),
         (["--config", "none.yaml"], "cannot read none.yaml: No such file or directory"),
         (["--config", "."], "cannot read .: Is a directory"),
         (["--data", "none.mat"], "no data set: looked at none.mat, which does not exist"),
@@ -137,6 +127,43 @@ def test_bad_input_is_one_sentence_and_leaves_everything_as_it_was(command, tmp_
     assert done.stderr.startswith(f"qm7: {message}")
     assert done.stderr.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--variant", "corect"],
+            'variant is "corect", not one of original, corrected, no-prebias; did you',
+        ),
+        (["--split", "randon"], 'split.scheme is "randon"'),
+        (["--set", 'split.scheme="a\\0.yaml"'], "--set split.scheme: split.scheme is "),
+        (["--iterations", "0"], "training.iterations is 0, but should be greater than or equal to 1"),
+        (["--set", "seed"], '--set "seed": write KEY=VALUE'),
+        (["--set", "sead=1"], '--set sead: unknown key sead; did you mean "seed"?'),
+        (["--set", "seed=["], "--set seed, line 1: this is not YAML"),
+        (["--set", "baseline.kernel=gaussian"], "--set baseline.kernel: baseline.kernel is "),
+        (["--seed", "1:30"], "Invalid value for '--seed': 1:30 is not a whole number"),
+    ],
+)
+def test_options_that_cannot_be_are_wrong_usage(command, tmp_path, arguments, message):
+    done = command("train", *arguments, status=2)
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"qm7: {message}")
+    assert done.stderr.endswith(" (see qm7 train --help)\n")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_whole_numbers_may_be_written_with_an_exponent(command):
+    config = yaml.safe_load(command("train", "--iterations", "1e6", "--seed", "010", "--print-config").stdout)
+    assert (config["training"]["iterations"], config["seed"]) == (1_000_000, 10)
+
+
+def test_a_sweep_file_is_refused_with_the_command_that_takes_it(command, tmp_path):
+    (tmp_path / "grid.yaml").write_text("base: {seed: 1}\ngrid: {variant: [original, corrected]}\n")
+    done = command("train", "--config", "grid.yaml", status=1)
+    assert done.stderr == "qm7: grid.yaml is a sweep file, not an experiment: qm7 sweep grid.yaml takes it\n"
 
 
 def test_a_damaged_checkpoint_is_one_sentence_and_the_other_folds_go_on(train, tmp_path):
