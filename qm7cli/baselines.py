@@ -79,7 +79,7 @@ def fit_fold(
         result = FoldResult(
             fold=fold.number, status="partial", iterations=0, seconds=0.0, train_molecules=len(fold.train)
         )
-        write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset)
         begun = time.perf_counter()
 
         def tell(done: int, trials: int, mae: float | None = None) -> None:
@@ -100,7 +100,7 @@ def fit_fold(
             train_molecules=len(fold.train),
             hyperparameters=best or None,
         )
-        write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset)
         tell(trials, trials, evaluation.mae)
         return result
 
