@@ -18,10 +18,15 @@ def baseline(
         Literal["eigenspectrum", "sorted", "random"] | None,
         typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
     ] = None,
-    kernel: Annotated[Literal["gaussian", "laplacian"] | None, typer.Option(help="Of krr. Without: gaussian.")] = None,
+    kernel: Annotated[
+        Literal["gaussian", "laplacian"] | None,
+        typer.Option(
+            help="Of krr: exp(-d^2 / (2 sigma^2)), d the Euclidean distance, or exp(-|d|_1 / sigma). Without: gaussian."
+        ),
+    ] = None,
     neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Without: found.")] = None,
     scale: Annotated[
-        float | None, typer.Option(metavar="X", help="Scale of the kernel of krr, hartree. Without: found.")
+        float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Without: found.")
     ] = None,
     ridge: Annotated[
         float | None, typer.Option(metavar="X", help="Ridge of krr, or of linear in hartree^2. Without: found.")

@@ -1,6 +1,7 @@
 import csv
 import io
 import signal
+from pathlib import Path
 
 import pytest
 import yaml
@@ -23,6 +24,15 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert names == [".lock", "predictions.csv", "result.yaml"]
     again = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
     assert again.stdout == done.stdout  # nothing is done again
+
+
+def test_the_help_the_readme_and_the_reference_experiment_give_the_kernels_formulas(command):
+    root = Path(__file__).parents[2]
+    texts = [(root / name).read_text() for name in ("README.md", "experiments/paper.yaml")]
+    for text in (command("baseline", "--help").stdout, *texts):
+        plain = " ".join(text.split())
+        assert "exp(-d^2 / (2 sigma^2)), d the Euclidean distance, or" in plain
+        assert "exp(-|d|_1 / sigma)" in plain
 
 
 def test_folds_in_processes_give_the_same(command, tmp_path):
