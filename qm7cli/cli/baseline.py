@@ -50,7 +50,9 @@ def baseline(
     """Fit a simpler model to the same folds and report its test errors.
 
     The run's directory is as that of qm7 train, for collect, compare and plot. Hyperparameters that are not given
-    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded.
+    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded. If knn or
+    krr has several draws of each molecule and more than 8000 matrices (or than training molecules), it is done on
+    so many, of fewer molecules, spread evenly over the energies.
 
     Example: qm7 baseline --model krr --kernel laplacian --scale 2000 --ridge 1e-6
     """

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from conftest import wait_for
+from qm7cli.baselines import SEARCHED
 
 LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
 
@@ -33,6 +34,10 @@ def test_the_help_the_readme_and_the_reference_experiment_give_the_kernels_formu
         plain = " ".join(text.split())
         assert "exp(-d^2 / (2 sigma^2)), d the Euclidean distance, or" in plain
         assert "exp(-|d|_1 / sigma)" in plain
+
+
+def test_the_help_says_how_many_matrices_the_search_takes(command):
+    assert f"more than {SEARCHED} matrices" in " ".join(command("baseline", "--help").stdout.split())
 
 
 def test_folds_in_processes_give_the_same(command, tmp_path):
