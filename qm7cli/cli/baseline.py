@@ -21,7 +21,8 @@ def baseline(
     kernel: Annotated[
         Literal["gaussian", "laplacian"] | None,
         typer.Option(
-            help="Of krr: exp(-d^2 / (2 sigma^2)), d the Euclidean distance, or exp(-|d|_1 / sigma). Without: gaussian."
+            help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
+            "or laplacian, exp(-|d|_1 / sigma). Without: gaussian."
         ),
     ] = None,
     neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Without: found.")] = None,
@@ -50,9 +51,9 @@ def baseline(
     """Fit a simpler model to the same folds and report its test errors.
 
     The run's directory is as that of qm7 train, for collect, compare and plot. Hyperparameters that are not given
-    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded. If knn or
-    krr has several draws of each molecule and more than 8000 matrices (or than training molecules), it is done on
-    so many, of fewer molecules, spread evenly over the energies.
+    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded. With
+    several draws of each molecule, knn and krr search on at most 8000 matrices, or as many as there are training
+    molecules if that is more: on fewer molecules, spread evenly over the energies.
 
     Example: qm7 baseline --model krr --kernel laplacian --scale 2000 --ridge 1e-6
     """
