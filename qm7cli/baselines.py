@@ -154,7 +154,7 @@ def _searched_molecules(settings: Baseline, n: int) -> int:
 
 
 def _spread(y: Array, count: int) -> Molecules:
-    """Return the rows of `count` molecules, spread evenly over their energies y, in their order."""
+    """Return `count` rows of molecules, spread evenly over their energies y, in the order of the rows."""
     by_energy = np.argsort(y, kind="stable")
     return np.sort(by_energy[(2 * np.arange(count) + 1) * len(y) // (2 * count)])
 
