@@ -13,8 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from qm7cli import dataset
+from data import load_qm7
 from qm7cli.config import resolve
+from qm7cli.dataset import Dataset
 from qm7cli.jobs import Job
 from qm7cli.processes import ProcessExecutor
 from qm7cli.run_directory import open_run
@@ -43,9 +44,8 @@ def figure(name: str, *arguments: str) -> None:
     print(f"{name:62}{seconds:7.2f} s{megabytes:6.0f} MB")
 
 
-def job_overhead(folder: Path) -> None:
+def job_overhead(data: Dataset, folder: Path) -> None:
     """Print the seconds from giving a worker a job of one iteration to its outcome, for its first job and others."""
-    data = dataset.load(dataset.locate(None))
     seconds = []
     with ProcessExecutor(1, lambda _: None) as executor:
         for seed in range(1 + RUNS):
@@ -61,6 +61,7 @@ def job_overhead(folder: Path) -> None:
 
 def main() -> None:
     """Measure and print."""
+    data = load_qm7()
     with tempfile.TemporaryDirectory() as folder:
         trained = f"{folder}/trained"
         train = ("train", "--quiet", "--overwrite", "--fold", "0")
@@ -76,7 +77,7 @@ def main() -> None:
             trained,
         )
         figure("eval of fold 0, 10 draws", "eval", "--quiet", trained)
-        job_overhead(Path(folder))
+        job_overhead(data, Path(folder))
         two = (*train, "--fold", "1", "--iterations", "10000")
         pairs = [[run(*two, "--jobs", str(jobs), "--out", f"{folder}/two")[0] for jobs in (1, 2)] for _ in range(PAIRS)]
         alone, beside = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from data import load_qm7
 from qm7cli import dataset, splits
 from qm7cli.config import Experiment, Split
 from qm7cli.engine import FoldTraining
@@ -170,7 +171,7 @@ def timed(contestant: Any) -> Callable[[], float]:
 
 def main() -> None:
     """Time all contestants and print their figures."""
-    data = dataset.load(dataset.locate(None))
+    data = load_qm7()
     fold = splits.chosen_folds(data, Split(folds=[0]))[0]
     trainings = {v: FoldTraining(Experiment(variant=v), data, fold) for v in RULES}
     start = trainings["original"]

@@ -9,6 +9,11 @@
 X is the eigenspectrum of the Coulomb matrix, largest magnitude first (Rupp et al., PRL 108:058301, 2012), the upper
 triangle of its sorted form, or of several random-sorted forms (Montavon et al., NIPS 2012, section 3), over which the
 predictions are averaged. All is in float64; energies y (and X in `linear`) are less their training means.
+
+Hyperparameters that are not given are those of the least inner error: in three inner folds of the training molecules,
+the model is fitted to all forms of the others, and its predictions are averaged over the forms of those held out. Where
+there are several forms of a molecule, `knn` and `krr` do so with at most `SEARCHED` forms, or as many as there are
+training molecules if that is more: those of fewer molecules, spread evenly over the energies.
 """
 
 import math
@@ -43,6 +48,7 @@ Hyperparameters = dict[str, int | float]  # neighbours, scale, ridge: those that
 METRICS: Final[dict[str | None, Any]] = {None: "euclidean", "gaussian": "sqeuclidean", "laplacian": "cityblock"}
 NEAR: Final = ("knn", "krr")  # they look at distances alone
 INNER_FOLDS: Final = 3
+SEARCHED: Final = 8000  # forms of molecules whose distances are looked at in the search, if there are several of each
 SAMPLE: Final = 1000  # molecules whose mean distance is taken
 NEIGHBOURS: Final = (1, 2, 3, 5, 8, 13)
 SCALES: Final = (1.0, 4.0, 16.0, 64.0)  # in mean distances of the training molecules
@@ -84,7 +90,7 @@ def fit_fold(
             train_molecules=len(fold.train),
             test_molecules=len(fold.test),
         )
-        write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset)
         begun = time.perf_counter()
 
         def tell(done: int, trials: int, mae: float | None = None) -> None:
@@ -106,7 +112,7 @@ def fit_fold(
             test_molecules=len(fold.test),
             hyperparameters=best or None,
         )
-        write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset)
         tell(trials, trials, evaluation.mae)
         return result
 
@@ -117,10 +123,12 @@ def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float
     n, N, tests = len(fold.train), (settings.draws or 1) * len(fold.train), len(fold.test)
     search = bool(_searched(settings))
     numbers: float = 4 * dataset.Z.shape[1] ** 2 * (N + tests)  # representations, as they are made
-    if settings.model == "krr":  # distances of all pairs, and in the search those of inner folds
-        numbers += max(N * (N + 2 * tests), 2 * n**2 if search else 0)
+    # In the search, distances of all pairs, and those of inner folds.
+    found = 2 * ((settings.draws or 1) * _searched_molecules(settings, n)) ** 2 if search else 0
+    if settings.model == "krr":  # distances of all pairs
+        numbers += max(N * (N + 2 * tests), found)
     elif settings.model == "knn":  # distances and their order
-        numbers += max(2 * N * tests, 2 * n**2 if search else 0)
+        numbers += max(2 * N * tests, found)
     return numbers * 8e-9
 
 
@@ -145,6 +153,18 @@ def _searched(settings: Baseline) -> list[str]:
     return [key for key in HYPERPARAMETERS[settings.model] if getattr(settings, key) is None]
 
 
+def _searched_molecules(settings: Baseline, n: int) -> int:
+    """Return on how many of n training molecules hyperparameters are searched."""
+    draws = settings.draws or 1
+    return n if settings.model not in NEAR else min(n, max(n, SEARCHED) // draws)
+
+
+def _spread(y: Array, count: int) -> Molecules:
+    """Return `count` rows of molecules, spread evenly over their energies y, in the order of the rows."""
+    by_energy = np.argsort(y, kind="stable")
+    return np.sort(by_energy[(2 * np.arange(count) + 1) * len(y) // (2 * count)])
+
+
 def _evaluate(
     experiment: Experiment,
     dataset: Dataset,
@@ -161,9 +181,11 @@ def _evaluate(
     coarse = _coarse(settings, X[0])
     best, trials = coarse[0], len(coarse) + len(_finer(settings, coarse[0]))
     if trials > 1:
+        some = _spread(y, _searched_molecules(settings, len(y)))
         rng = stream(experiment.seed, fold.number, Purpose.INNER_FOLDS)
-        inner = stratified(dataset.T[fold.train], INNER_FOLDS, rng)
-        rows = _rows(settings, X[0], X[0])
+        inner = stratified(dataset.T[fold.train[some]], INNER_FOLDS, rng)
+        points = np.concatenate([draw[some] for draw in X])  # (draws molecules, d)
+        rows = _rows(settings, points, points)
         tried: list[tuple[float, Hyperparameters]] = []
 
         def candidates() -> Iterator[Hyperparameters]:
@@ -174,9 +196,9 @@ def _evaluate(
             if stopped():
                 return None
             tell(len(tried), trials)
-            tried.append((_inner_error(settings, candidate, rows, y, inner), candidate))
+            tried.append((_inner_error(settings, candidate, rows, y[some], inner), candidate))
         best = min(tried, key=itemgetter(0))[1]
-        del rows
+        del rows, points
     points = np.concatenate(X)  # (draws molecules, d)
     if stopped():
         return None
@@ -241,16 +263,23 @@ def _finer(settings: Baseline, best: Hyperparameters) -> list[Hyperparameters]:
 def _inner_error(
     settings: Baseline, candidate: Hyperparameters, rows: Array, y: Array, folds: Sequence[Molecules]
 ) -> float:
-    """Return the mean absolute error over inner folds, infinite if a matrix is singular."""
+    """Return the mean absolute error over inner folds, infinite if a matrix is singular.
+
+    `rows` are those of the molecules in one draw after the other; predictions are means over the draws.
+    """
+    starts = np.arange(0, len(rows), len(y))[:, None]  # of the draws, (draws, 1)
     errors = []
     for fold in folds:
         train = np.setdiff1d(np.arange(len(y)), fold)
-        ours, theirs = (rows[np.ix_(part, train)] if settings.model in NEAR else rows[part] for part in (train, fold))
+        fitted, held_out = ((starts + part).ravel() for part in (train, fold))
+        ours, theirs = (
+            rows[np.ix_(part, fitted)] if settings.model in NEAR else rows[part] for part in (fitted, held_out)
+        )
         try:
-            predict = _fit(settings, candidate, ours, y[train])
+            predict = _fit(settings, candidate, ours, np.tile(y[train], len(starts)))
         except LinAlgError:
             return math.inf
-        errors.append(abs(predict(theirs) - y[fold]))
+        errors.append(abs(predict(theirs).reshape(len(starts), -1).mean(axis=0) - y[fold]))
     return float(np.concatenate(errors).mean())
 
 

@@ -47,12 +47,18 @@ class DatasetRecord(BaseModel):
     molecules: Annotated[int, Field(ge=1)] | None = None
 
 
+class EnvironmentRecord(BaseModel):
+    """What a run's results tell of where they were made, as far as it has a form: what differs by fold."""
+
+    folds: dict[int, dict[str, Any]] = {}
+
+
 class Results(BaseModel):
     """What is used here of a ``results.yaml``, beside the configuration."""
 
     dataset: DatasetRecord
     folds: Annotated[list[FoldResult], Field(min_length=1)]
-    environment: dict[str, Any]
+    environment: EnvironmentRecord
 
 
 def find_runs(paths: Iterable[Path]) -> list[Run]:

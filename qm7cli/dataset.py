@@ -30,6 +30,9 @@ PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a7
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
 MATLAB: Final = b"MATLAB 5.0 MAT-file"  # how such a file begins
 LARGEST: Final = 1e9  # of any number in a data set
+BINDING: Final = (-250.0, -10.0)  # kcal/mol an atom, of any molecule; the strongest bound metal, tungsten, has -205
+WEAKEST: Final = -40.0  # kcal/mol an atom, of the molecules of a set on average; chlorine has -29, water -73
+TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 _ELEMENTS: Final = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
@@ -241,17 +244,65 @@ def save(
     QM7Error
         If the file cannot be written.
     """
-    n = max(len(charges) for charges, _ in molecules)
-    Z = np.zeros((len(molecules), n), dtype=np.uint8)
-    R = np.zeros((len(molecules), n, 3), dtype=np.float32)
-    for k, (charges, coordinates) in enumerate(molecules):
-        Z[k, : len(charges)] = charges
-        R[k, : len(charges)] = coordinates
+    Z = pad([charges for charges, _ in molecules]).astype(np.uint8)
+    R = pad([coordinates for _, coordinates in molecules])
     P = np.full((len(folds), max(map(len, folds))), -1, dtype=np.int32)
     for fold, members in enumerate(folds):
         P[fold, : len(members)] = members
     arrays: dict[str, NDArray[Any]] = {"Z": Z, "R": R, "T": T, "P": P, **more}
     write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
+
+
+def pad(atoms: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    """Return what each molecule has for its atoms, (atoms, ...), filled up with 0 to n atoms: (molecules, n, ...)."""
+    padded = np.zeros((len(atoms), max(map(len, atoms)), *atoms[0].shape[1:]), dtype=np.float32)
+    for row, own in zip(padded, atoms, strict=True):
+        row[: len(own)] = own
+    return padded
+
+
+def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
+    """Say why energies cannot be atomization energies of molecules; None if they can.
+
+    A molecule's is within `BINDING` an atom, and on average at most `WEAKEST`; a lone atom has none. Total energies in
+    hartree may look so, taken for kcal/mol, but give themselves away together (`are_total`).
+
+    Parameters
+    ----------
+    T : (molecules,)
+        Energies, kcal/mol.
+    Z : (molecules, n)
+        Nuclear charges, 0 for padding; each molecule has an atom.
+    names : sequence of str, optional
+        What each molecule is called; without it, by its row.
+    """
+    atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
+    an_atom = T / atoms  # (molecules,)
+    lowest, highest = BINDING
+    possible = np.where(atoms == 1, np.abs(T) < 0.01, (lowest < an_atom) & (an_atom < highest))
+    if are_total(T, Z):
+        return "the energies of all molecules are about the total energies of their atoms in hartree"
+    if not possible.all():
+        k, others = int(possible.argmin()), int((~possible).sum()) - 1
+        name = names[k] if names else f"molecule {k}"
+        more = f" (and {others} more {'are' if others > 1 else 'is'} out of range)" if others else ""
+        return (
+            f"{name} has {T[k]:.1f} kcal/mol, {an_atom[k]:.1f} an atom, where a molecule has {lowest:g} to "
+            f"{highest:g} an atom and a lone atom 0{more}"
+        )
+    mean = float(T.sum(dtype=np.float64) / atoms.sum())
+    if mean > WEAKEST:
+        return f"the energies are {mean:.4g} kcal/mol an atom on average, where molecules have {WEAKEST:g} or less"
+    return None
+
+
+def are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
+    """Say whether energies T (molecules,), hartree, are all what molecules of the charges Z (molecules, n) have in all.
+
+    The diagonal of a Coulomb matrix, 0.5 Z^2.4, is a fit to the total energies of free atoms (Rupp et al.).
+    """
+    ratios = -T / (0.5 * Z.astype(np.float64) ** 2.4).sum(axis=1)  # (molecules,)
+    return bool(((TOTAL[0] < ratios) & (ratios < TOTAL[1])).all())
 
 
 def check_units(dataset: Dataset) -> None:
@@ -260,8 +311,8 @@ def check_units(dataset: Dataset) -> None:
     Raises
     ------
     QM7Error
-        If X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, or the energies are no
-        atomization energies in kcal/mol: negative, some tens to hundreds an atom.
+        If X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, or the energies cannot
+        be atomization energies in kcal/mol (`not_atomization`).
     """
     differences = _coulomb_differences(dataset)
     worst = int(differences.argmax())
@@ -273,12 +324,9 @@ def check_units(dataset: Dataset) -> None:
     atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
     if not atoms.all():
         raise QM7Error(f"Z has no atoms for molecule {atoms.argmin()}")
-    per_atom = dataset.T.sum(dtype=np.float64) / atoms.sum()
-    if dataset.T.max() >= 0 or not -1000 < per_atom < -10:
-        raise QM7Error(
-            f"T holds no atomization energies in kcal/mol: {dataset.T.min():.6g} to {dataset.T.max():.6g}, "
-            f"{per_atom:.3g} an atom"
-        )
+    reason = not_atomization(dataset.T, dataset.Z)
+    if reason:
+        raise QM7Error(f"T holds no atomization energies in kcal/mol: {reason}")
 
 
 def _coulomb_differences(dataset: Dataset) -> NDArray[np.float64]:
@@ -296,8 +344,6 @@ def describe(dataset: Dataset) -> dict[str, str]:
         If two atoms of a molecule are in the same place.
     """
     atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
-    charges, counts = np.unique(dataset.Z[dataset.Z > 0], return_counts=True)
-    elements = [f"{SYMBOLS[int(Z)]} {count}" for Z, count in zip(charges, counts, strict=True)]
     T = dataset.T.astype(np.float64)
     sizes = sorted(map(len, dataset.P))
     means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
@@ -305,7 +351,7 @@ def describe(dataset: Dataset) -> dict[str, str]:
     return {
         "molecules": str(len(dataset)),
         "atoms per molecule": f"{atoms.min()} to {atoms.max()}, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
-        "atoms of each element": ", ".join(elements),
+        "atoms of each element": count_elements(dataset.Z),
         "energy, kcal/mol": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f}",
         "folds": f"{len(dataset.P)} of {sizes[0]}{f' to {sizes[-1]}' if sizes[-1] > sizes[0] else ''} molecules",
         "mean energy of each fold": means,
@@ -321,3 +367,9 @@ def _owner(sha256: str) -> str:
         if sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
             return f"that of {name}, which comes with qm7"
     return f"{'' if sha256 == PUBLISHED_SHA256 else 'not '}the published file's"
+
+
+def count_elements(Z: NDArray[np.floating]) -> str:
+    """Return how many atoms of each element there are among nuclear charges, in words; 0 is padding."""
+    charges, counts = np.unique(Z[Z > 0].astype(int), return_counts=True)
+    return ", ".join(f"{SYMBOLS[charge]} {count}" for charge, count in zip(charges, counts, strict=True))

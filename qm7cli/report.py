@@ -10,8 +10,8 @@ from qm7cli.collect import Run
 from qm7cli.compare import Comparison
 from qm7cli.errors import QM7Error
 from qm7cli.plots import KINDS, as_svg, load_matplotlib
+from qm7cli.results import TIMES, environment_of_folds
 
-TIMES: Final = ("started", "finished")  # of a run's environment; they stand with the run
 CAPTIONS: Final = {
     "curves": "Test MAE against training iterations: mean over folds +- population standard deviation over folds.",
     "folds": "Test MAE of each fold; the short lines are the means over folds.",
@@ -135,15 +135,25 @@ def _figure(kind: str, caption: str, comparison: Comparison) -> str:
 
 
 def _environment(runs: Sequence[Run]) -> str:
-    """Return a table of the environments: what all share in a line, what differs with the runs that have it."""
-    environments = [run.results["environment"] for run in runs]
-    common, differing = _sorted_out([{key: own[key] for key in own if key not in TIMES} for own in environments])
+    """Return a table of the environments: what all share in a line, what differs with the runs or folds that have it.
+
+    The times stand with the runs.
+    """
+    own = {name: environment for run in runs for name, environment in _places(run).items()}
+    common, differing = _sorted_out([{key: of[key] for key in of if key not in TIMES} for of in own.values()])
     rows = list(common.items())
     for key, values in differing.items():
         for value in dict.fromkeys(map(_text, values)):
-            having = [str(run.path) for run, own in zip(runs, values, strict=True) if _text(own) == value]
+            having = [name for name, each in zip(own, values, strict=True) if _text(each) == value]
             rows.append((key, f"{value} ({', '.join(having)})"))
     return _table(("environment", "value"), rows)
+
+
+def _places(run: Run) -> dict[str, dict[str, Any]]:
+    """Return a run's environment by its name; where its folds differ, that of each by the fold's."""
+    if "folds" not in run.results["environment"]:
+        return {str(run.path): run.results["environment"]}
+    return {f"{run.path} fold {fold}": own for fold, own in environment_of_folds(run.results).items()}
 
 
 def _sorted_out(records: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, list[Any]]]:

@@ -1,7 +1,7 @@
 """Result files, and evaluating a run again.
 
-    runs/NAME/results.yaml         all folds so far and their summary
-    runs/NAME/fold-0/result.yaml   this fold's result
+    runs/NAME/results.yaml         all folds so far, their summary, and where they were made
+    runs/NAME/fold-0/result.yaml   this fold's result, and where it was made
 
 Processes may train different folds of one run at once: ``results.yaml`` is made anew from all the folds' own files,
 under the run's lock.
@@ -9,6 +9,7 @@ under the run's lock.
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -27,11 +28,16 @@ from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
 OPTIONAL: Final = ("test_molecules", "hyperparameters", "reason")
+TIMES: Final = ("started", "finished")  # of an environment: when a fold or a run was
 Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class FoldResult(BaseModel):
-    """What became of a fold: errors in kcal/mol over the run's draws, and the training's length."""
+    """What became of a fold: errors in kcal/mol over the run's draws, and the training's length.
+
+    `environment` is that of the process that trained it last, with the times when it was first ``started`` and when it
+    was ``finished``; folds of older runs have none.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,6 +53,7 @@ class FoldResult(BaseModel):
     test_molecules: Annotated[int, Field(ge=1)] | None = None
     hyperparameters: dict[str, int | float] | None = None
     reason: str | None = None
+    environment: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _measured(self) -> Self:
@@ -55,8 +62,8 @@ class FoldResult(BaseModel):
         return self
 
     def record(self) -> dict[str, Any]:
-        """Return the fields as plain values; those of `OPTIONAL` only where there are any."""
-        record = self.model_dump()
+        """Return the fields but the environment as plain values; those of `OPTIONAL` only where there are any."""
+        record = self.model_dump(exclude={"environment"})
         return {key: record[key] for key in record if record[key] is not None or key not in OPTIONAL}
 
 
@@ -94,11 +101,18 @@ def read_fold(run: Path, fold: int) -> FoldResult | None:
     return result
 
 
-def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
-    """Write a fold's result, and ``results.yaml`` with it."""
-    write_text(fold_directory(run, result.fold) / "result.yaml", format_yaml(result.record()))
+def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> FoldResult:
+    """Write a fold's result, with this process's environment, and ``results.yaml`` with it; return what was written."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    before = read_fold(run, result.fold)
+    started = _environments(run, [before])[0].get("started") if before else None
+    times = {"started": started or now, "finished": None if result.status == "partial" else now}
+    result = result.model_copy(update={"environment": environment() | times})
+    text = format_yaml(result.record() | {"environment": result.environment})
+    write_text(fold_directory(run, result.fold) / "result.yaml", text)
     with lock(run / ".lock"):
         write_results(run, dataset)
+    return result
 
 
 def write_results(run: Path, dataset: Dataset) -> None:
@@ -113,7 +127,8 @@ def record_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
     except (QM7Error, TypeError):
         known = False
     if not known:
-        write_fold(run, result, dataset)
+        with lock(run / ".lock"):
+            write_results(run, dataset)
 
 
 def read_results(run: Path) -> dict[str, Any]:
@@ -160,8 +175,6 @@ def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
     statuses = {result.status for result in folds}
     status = next((s for s in ("diverged", "partial") if s in statuses), "complete")
     records = [result.record() for result in folds]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    started = recorded(run, "environment", "started", now)
     return {
         "format": 1,
         "variant": None if experiment.baseline.model else experiment.variant,
@@ -177,11 +190,42 @@ def _results(run: Path, dataset: Dataset) -> dict[str, Any]:
         "folds": records,
         **summary(records),
         "config": experiment.model_dump(mode="json"),
-        "environment": {
-            **environment(),
-            "started": started,
-            "finished": None if status == "partial" else now,
-        },
+        "environment": _common_environment(folds, _environments(run, folds)),
+    }
+
+
+def environment_of_folds(results: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Return the environment of each fold of a ``results.yaml``, where it stands once for what they have in common."""
+    common = {key: value for key, value in results["environment"].items() if key != "folds"}
+    own = results["environment"].get("folds", {})
+    return {record["fold"]: common | own.get(record["fold"], {}) for record in results["folds"]}
+
+
+def _environments(run: Path, folds: Sequence[FoldResult]) -> list[dict[str, Any]]:
+    """Return the environment of each fold; of an older run, which has none in its folds, as ``results.yaml`` has it."""
+    known: dict[int, dict[str, Any]] = {}
+    if not all(result.environment for result in folds):
+        with suppress(QM7Error, AttributeError, KeyError, TypeError):  # there is none yet, or it is damaged
+            known = environment_of_folds(read_results(run))
+    return [result.environment or known.get(result.fold, {}) for result in folds]
+
+
+def _common_environment(folds: Sequence[FoldResult], environments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the folds' environments have in common, when the run began and ended, and what differs by fold."""
+    stays = [{key: own[key] for key in own if key not in TIMES} for own in environments]
+    keys = dict.fromkeys(key for own in stays for key in own)
+    common = {key: stays[0][key] for key in keys if all(key in own and own[key] == stays[0][key] for own in stays)}
+    differing = {
+        result.fold: {key: own[key] for key in own if key not in common}
+        for result, own in zip(folds, stays, strict=True)
+    }
+    started, finished = ([str(own[time]) for own in environments if own.get(time)] for time in TIMES)
+    partial = any(result.status == "partial" for result in folds)
+    return {
+        **common,
+        "started": min(started, default=None),
+        "finished": None if partial else max(finished, default=None),
+        **({"folds": differing} if any(differing.values()) else {}),
     }
 
 

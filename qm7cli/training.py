@@ -116,7 +116,7 @@ def train_fold(
                 result = _partial(training)
         except DivergenceError as divergence:
             result = _partial(training).model_copy(update={"status": "diverged", "reason": str(divergence)})
-        write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset)
         report(Progress(run, fold.number, result.iterations, wanted, result.mae))
         return result
 

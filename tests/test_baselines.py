@@ -136,6 +136,67 @@ def test_the_hyperparameters_found_err_least_in_the_inner_folds(fit, model, monk
     assert tuple(result.hyperparameters.items()) == min(tried, key=tried.get)
 
 
+@pytest.fixture
+def heard(monkeypatch):
+    """What is looked at in the search: a candidate, the rows, the energies and the inner folds of each trial."""
+    trials = []
+    right = baselines._inner_error
+
+    def hear(_, *what):
+        trials.append((*what, right(_, *what)))
+        return trials[-1][-1]
+
+    monkeypatch.setattr(baselines, "_inner_error", hear)
+    return trials
+
+
+def test_what_is_searched_is_what_is_fitted(fit, small, parts, heard):
+    """All draws of the inner training molecules, with predictions averaged over the draws of the held-out ones."""
+    train, _ = parts
+    draws, ridge, n = 3, 1e-4, len(parts[0])
+    fit(model="krr", representation="random", kernel="laplacian", draws=draws, ridge=ridge)
+    rng = stream(0, 0, Purpose.BASELINE)
+    noise = [rng.standard_normal((n, small.Z.shape[1]), np.float32) for _ in range(draws)]
+    X = np.array([[reference.random_sorted(small.X[k], e) for k, e in zip(train, es, strict=True)] for es in noise])
+    y = small.T[train].astype(float)
+    for candidate, _, _, folds, error in heard:
+        errors = []
+        for held_out in folds:
+            rest = [k for k in range(n) if k not in held_out]
+            ours, theirs = (X[:, part].reshape(-1, X.shape[2]).astype(float) for part in (rest, held_out))
+            K, L = (np.exp(-abs(A[:, None] - ours).sum(axis=2) / candidate["scale"]) for A in (ours, theirs))
+            z = np.tile(y[rest], draws)
+            a = np.linalg.solve(K + ridge * np.eye(len(K)), z - z.mean())
+            errors.append(abs((L @ a + z.mean()).reshape(draws, -1).mean(axis=0) - y[held_out]))
+        assert error == pytest.approx(np.concatenate(errors).mean(), rel=1e-5)
+    assert len(heard) == 6
+
+
+@pytest.mark.parametrize("model", ["knn", "krr"])
+def test_where_all_draws_are_too_many_fewer_molecules_spread_over_the_energies_are_searched(
+    fit, small, parts, heard, monkeypatch, model
+):
+    """As many as have so many draws, and no fewer draws than there are molecules."""
+    by_energy = np.sort(small.T[parts[0]])
+    for searched, count in ((10, 12), (100, 25), (200, 48)):
+        monkeypatch.setattr(baselines, "SEARCHED", searched)
+        heard.clear()
+        fit(model=model, representation="random", memory=searched)
+        _, rows, y, folds, _ = heard[0]
+        assert rows.shape == (4 * count, 4 * count)
+        assert np.array_equal(np.sort(np.concatenate(folds)), np.arange(count))
+        places = np.searchsorted(by_energy, np.sort(y))
+        assert np.diff([-1, *places, 48]).max() <= math.ceil(48 / count)
+        assert {*y} <= {*by_energy}
+
+
+@pytest.mark.parametrize("representation", ["sorted", "random"])
+def test_one_form_of_each_molecule_is_never_too_many(fit, heard, monkeypatch, representation):
+    monkeypatch.setattr(baselines, "SEARCHED", 10)
+    fit(model="krr", representation=representation, **({"draws": 1} if representation == "random" else {}))
+    assert {rows.shape for _, rows, *_ in heard} == {(48, 48)}
+
+
 def test_a_hyperparameter_that_is_given_is_kept(fit):
     assert fit(model="krr", scale=77.0)[0].hyperparameters["scale"] == 77.0
     assert fit(model="linear", ridge=3.0)[0].hyperparameters == {"ridge": 3.0}
@@ -153,6 +214,7 @@ def test_a_finished_fold_is_not_fitted_again(fit, monkeypatch):
         {"model": "krr", "scale": 100.0, "ridge": 1e-6},
         {"model": "krr", "representation": "random", "draws": 3, "scale": 100.0, "ridge": 1e-6},
         {"model": "krr"},
+        {"model": "krr", "representation": "random", "draws": 3, "scale": 100.0},
         {"model": "knn", "representation": "eigenspectrum"},
         {"model": "linear"},
     ],

@@ -60,6 +60,7 @@ def test_damaged_results_are_named(runs):
         {"folds": [{"fold": 0, "status": "complete", "iterations": 5, "seconds": 1}]},
         {"folds": [results["folds"][0] | {"mae": "good"}]},
         {"environment": None},
+        {"environment": {"folds": [1]}},
     ):
         path.write_text(yaml.safe_dump(results | damage))
         with pytest.raises(QM7Error, match=r"many/a/results.yaml"):

@@ -132,6 +132,16 @@ def test_what_differs_in_the_environment_is_told_of_each_run(runs):
     assert not {"started", "finished"} & set(keys)
 
 
+def test_what_differs_between_the_folds_of_a_run_is_told_of_each_fold(runs):
+    file = runs / "original/results.yaml"
+    file.write_text(
+        re.sub("python: [^,]*, (.*)}", r"\1, folds: {0: {python: '4.0'}, 1: {python: '5.0'}}}", file.read_text())
+    )
+    rows = [value for key, value in Page(html(runs)).tables[3] if key == "python"]
+    assert len(rows) == 3
+    assert {f"4.0 ({runs / 'original'} fold 0)", f"5.0 ({runs / 'original'} fold 1)"} < {*rows}
+
+
 def test_everything_is_escaped(runs):
     file = runs / "original/results.yaml"
     file.write_text(file.read_text().replace("name: small", 'name: "<i>&amp; $title"'))

@@ -1,11 +1,14 @@
+import re
 from dataclasses import replace
 
 import pytest
 import yaml
 
+from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.results import (
     FoldResult,
+    environment_of_folds,
     evaluate_run,
     fold_directory,
     fold_numbers,
@@ -13,6 +16,7 @@ from qm7cli.results import (
     read_results,
     summary,
     write_fold,
+    write_results,
 )
 from qm7cli.runner import train_run
 
@@ -65,6 +69,59 @@ def test_the_results_of_a_baseline_tell_it_and_its_hyperparameters(run, small):
     results = read_results(run)
     assert (results["variant"], results["baseline"]) == (None, "knn")
     assert results["folds"][0]["hyperparameters"] == {"neighbours": 3}
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """Moves to a machine with another processor."""
+    return lambda cpu: monkeypatch.setattr("qm7cli.results.environment", lambda: {"python": "3.11", "cpu": cpu})
+
+
+def test_each_fold_says_where_and_when_it_was_trained_and_the_run_says_once_what_they_share(run, small):
+    write_fold(run, FoldResult(fold=0, status="partial", iterations=4, seconds=0.5), small)
+    (run / "fold-0/result.yaml").write_text(
+        re.sub("started: '2", "started: '1", (run / "fold-0/result.yaml").read_text())  # a thousand years ago
+    )
+    for fold in (0, 2):
+        write_fold(run, COMPLETE.model_copy(update={"fold": fold}), small)
+    first, second = (yaml.safe_load((run / f"fold-{fold}/result.yaml").read_text())["environment"] for fold in (0, 2))
+    whole = read_results(run)["environment"]
+    assert {key: first[key] for key in environment()} == environment()
+    assert [*first] == [*second] == [*whole] == [*environment(), "started", "finished"]
+    assert whole["started"] == first["started"] < "2"  # it was taken up again, not started again
+    assert whole["finished"] == max(first["finished"], second["finished"]) > second["started"][:10]
+    assert "environment" not in read_results(run)["folds"][0]
+
+
+def test_what_folds_do_not_share_stands_by_fold_whoever_writes_last(run, small, on):
+    on("old")
+    write_fold(run, COMPLETE, small)
+    on("new")
+    write_fold(run, COMPLETE.model_copy(update={"fold": 2}), small)
+    on("newest")
+    write_results(run, small)
+    results = read_results(run)
+    assert results["environment"]["folds"] == {0: {"cpu": "old"}, 2: {"cpu": "new"}}
+    assert results["environment"]["python"] == "3.11"
+    assert "cpu" not in results["environment"]
+    assert {fold: own["cpu"] for fold, own in environment_of_folds(results).items()} == {0: "old", 2: "new"}
+
+
+def test_folds_of_an_older_run_were_made_where_its_results_say(run, small, on):
+    """They have no environment of their own; the other fold is trained on, twice."""
+    on("old")
+    for fold, status in ((0, "complete"), (2, "partial")):
+        write_fold(run, COMPLETE.model_copy(update={"fold": fold, "status": status}), small)
+        text = (run / f"fold-{fold}/result.yaml").read_text()
+        (run / f"fold-{fold}/result.yaml").write_text(text.partition("environment:")[0])
+    started = read_results(run)["environment"]["started"]
+    on("new")
+    for _ in range(2):
+        write_fold(run, COMPLETE.model_copy(update={"fold": 2}), small)
+        environments = environment_of_folds(read_results(run))
+        assert {fold: own["cpu"] for fold, own in environments.items()} == {0: "old", 2: "new"}
+    assert read_fold(run, 2).environment["started"] == started
+    assert read_results(run)["environment"]["finished"] == read_fold(run, 2).environment["finished"]
 
 
 @pytest.mark.parametrize("text", ["", "fold: [", "fold: 0\nstatus: lost\niterations: 1\nseconds: 1\n", "[1]"])

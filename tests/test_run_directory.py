@@ -53,7 +53,7 @@ def test_nothing_is_overwritten_while_a_fold_of_the_run_is_in_training(run, quic
     write_fold(run, COMPLETE, small)
     with lock_fold(run, 2), pytest.raises(QM7Error, match=r"fold 2 of .* is being trained by another process"):
         open_run(run, quick(seed=1), [0], small, overwrite=True)
-    assert read_fold(run, 0) == COMPLETE
+    assert read_fold(run, 0).record() == COMPLETE.record()
     assert read_results(run)["folds"] == [COMPLETE.record()]
 
 

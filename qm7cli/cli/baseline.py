@@ -18,10 +18,16 @@ def baseline(
         Literal["eigenspectrum", "sorted", "random"] | None,
         typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
     ] = None,
-    kernel: Annotated[Literal["gaussian", "laplacian"] | None, typer.Option(help="Of krr. Without: gaussian.")] = None,
+    kernel: Annotated[
+        Literal["gaussian", "laplacian"] | None,
+        typer.Option(
+            help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
+            "or laplacian, exp(-|d|_1 / sigma). Without: gaussian."
+        ),
+    ] = None,
     neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Without: found.")] = None,
     scale: Annotated[
-        float | None, typer.Option(metavar="X", help="Scale of the kernel of krr, hartree. Without: found.")
+        float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Without: found.")
     ] = None,
     ridge: Annotated[
         float | None, typer.Option(metavar="X", help="Ridge of krr, or of linear in hartree^2. Without: found.")
@@ -45,7 +51,9 @@ def baseline(
     """Fit a simpler model to the same folds and report its test errors.
 
     The run's directory is as that of qm7 train, for collect, compare and plot. Hyperparameters that are not given
-    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded.
+    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded. With
+    several draws of each molecule, knn and krr search on at most 8000 matrices, or as many as there are training
+    molecules if that is more: on fewer molecules, spread evenly over the energies.
 
     Example: qm7 baseline --model krr --kernel laplacian --scale 2000 --ridge 1e-6
     """

@@ -12,14 +12,22 @@ def convert(
     files: MoleculeFiles,
     energy_key: Annotated[str, typer.Option(metavar="KEY", help="Name of the atomization energy in the files.")],
     output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
-    units: Annotated[Literal["kcal/mol", "eV", "hartree"], typer.Option(help="Of the energies.")] = "kcal/mol",
+    units: Annotated[
+        Literal["kcal/mol", "kJ/mol", "eV", "hartree"], typer.Option(help="Of the energies.")
+    ] = "kcal/mol",
     count: Annotated[int, typer.Option(metavar="N", min=2, help="Folds to make, stratified by energy.")] = 5,
+    any_energies: Annotated[
+        bool, typer.Option("--any-energies", help="Take energies that cannot be atomization energies.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Make a data set of molecules with known atomization energies, which all other commands take.
 
-    Charged and periodic systems are left out and counted. Needs ASE: pip install ase
+    Charged and periodic systems are left out and counted. Energies are refused if a molecule cannot have them: they are
+    negative, from -250 to -10 kcal/mol an atom, and neither total energies nor in another unit than --units says.
+    Needs ASE: pip install ase
 
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
     """
@@ -29,7 +37,11 @@ def convert(
 
     if output.suffix != ".npz":
         raise UsageError(f"--output {output}: the file of a data set ends in .npz")
-    molecules, atoms, left_out = make(files, energy_key, units, count, output)
-    if left_out and not quiet:
-        note(describe_left_out(left_out))
-    print(f"{output}: {molecules} molecules of up to {atoms} atoms, {count} folds")
+    made = make(files, energy_key, units, count, output, any_energies=any_energies, force=force)
+    if made.left_out and not quiet:
+        note(describe_left_out(made.left_out))
+    print(f"{output}: {made.molecules} molecules of up to {made.atoms} atoms, {count} folds")
+    print(f"atoms: {made.elements}")
+    print(
+        "energies, kcal/mol: {:.2f} to {:.2f}; an atom: {:.2f} to {:.2f}".format(*made.energies, *made.energies_an_atom)
+    )

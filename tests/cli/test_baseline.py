@@ -1,11 +1,14 @@
 import csv
 import io
+import re
 import signal
+from pathlib import Path
 
 import pytest
 import yaml
 
 from conftest import wait_for
+from qm7cli.baselines import SEARCHED
 
 LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
 
@@ -23,6 +26,21 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert names == [".lock", "predictions.csv", "result.yaml"]
     again = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
     assert again.stdout == done.stdout  # nothing is done again
+
+
+def test_the_help_the_readme_and_the_reference_experiment_give_the_kernels_formulas(command):
+    root = Path(__file__).parents[2]
+    texts = [(root / name).read_text() for name in ("README.md", "experiments/paper.yaml")]
+    for text in (command("baseline", "--help").stdout, *texts):
+        plain = " ".join(text.split())
+        assert re.search(
+            r"gaussian( kernel)?, exp\(-d\^2 / \(2 sigma\^2\)\), d the Euclidean distance, or laplacian, ", plain
+        )
+        assert "laplacian, exp(-|d|_1 / sigma)" in plain
+
+
+def test_the_help_says_how_many_matrices_the_search_takes(command):
+    assert f"at most {SEARCHED} matrices" in " ".join(command("baseline", "--help").stdout.split())
 
 
 def test_folds_in_processes_give_the_same(command, tmp_path):

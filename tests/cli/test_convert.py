@@ -28,7 +28,7 @@ def frames(count, atoms, comment="energy={energy}"):
 def test_other_sizes_work_through_the_whole_program(command, quick_flags, tmp_path, atoms):
     (tmp_path / "mine.xyz").write_text(frames(41, atoms))
     done = command("convert", "mine.xyz", "--energy-key", "energy", "--count", "4", "--output", "mine.npz")
-    assert done.stdout == f"mine.npz: 41 molecules of up to {atoms} atoms, 4 folds\n"
+    assert done.stdout.startswith(f"mine.npz: 41 molecules of up to {atoms} atoms, 4 folds\n")
     data = ["--data", "mine.npz"]
     shown = command("info", *data).stdout
     assert f"room for {atoms}" in shown
@@ -46,10 +46,12 @@ def test_other_sizes_work_through_the_whole_program(command, quick_flags, tmp_pa
 def test_energies_are_turned_into_kcal_mol_and_coordinates_into_bohr(command, tmp_path):
     (tmp_path / "mine.xyz").write_text(frames(10, 9))
     sets = []
-    for units in ("kcal/mol", "eV", "hartree"):
-        command("convert", "mine.xyz", "--energy-key", "energy", "--units", units, "--output", "mine.npz")
-        sets.append(dataset.load(tmp_path / "mine.npz"))
-    in_kcal, in_ev, in_hartree = (made.T for made in sets)
+    for units in ("kcal/mol", "kJ/mol", "eV", "hartree"):
+        flags = ("--units", units, "--any-energies", "--output", f"{units[:2]}.npz")
+        command("convert", "mine.xyz", "--energy-key", "energy", *flags)
+        sets.append(dataset.load(tmp_path / f"{units[:2]}.npz"))
+    in_kcal, in_kj, in_ev, in_hartree = (made.T for made in sets)
+    np.testing.assert_allclose(in_kcal / in_kj, 4.184, rtol=1e-6)
     np.testing.assert_allclose(in_ev / in_kcal, 23.0605, rtol=1e-5)
     np.testing.assert_allclose(in_hartree / in_kcal, 627.5095, rtol=1e-5)
     first = [float(x) for x in (tmp_path / "mine.xyz").read_text().splitlines()[2].split()[1:]]
@@ -83,9 +85,54 @@ def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
 def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, arguments, message):
     (tmp_path / "mine.xyz").write_text(frames(10, 9, "energy={energy} label=a"))
     (tmp_path / "mine.npz").write_text("before")
-    done = command("convert", "mine.xyz", "--output", "mine.npz", *arguments, status=1)
+    done = command("convert", "mine.xyz", "--output", "mine.npz", "--force", *arguments, status=1)
     assert done.stdout == ""
     assert done.stderr.startswith(f"qm7: {message}")
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "mine.npz").read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npz", "mine.xyz"]
+
+
+def test_what_was_read_is_printed_elements_energies_and_energies_an_atom(command, tmp_path):
+    water, methane = (
+        "O 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n",
+        "C 0 0 0\n"
+        + "".join(
+            f"H {x} {y} {z}\n" for x, y, z in ((0.6, 0.6, 0.6), (0.6, -0.6, -0.6), (-0.6, 0.6, -0.6), (-0.6, -0.6, 0.6))
+        ),
+    )
+    (tmp_path / "mine.xyz").write_text(
+        f"3\nenergy=-219.5\n{water}5\nenergy=-397.5\n{methane}2\nenergy=-36\nF 0 0 0\nF 0 0 1.4\n"
+    )
+    done = command("convert", "mine.xyz", "--energy-key", "energy", "--count", "2", "--output", "mine.npz")
+    assert done.stdout.splitlines() == [
+        "mine.npz: 3 molecules of up to 5 atoms, 2 folds",
+        "atoms: H 6, C 1, O 1, F 2",
+        "energies, kcal/mol: -397.50 to -36.00; an atom: -79.50 to -18.00",
+    ]
+    assert "H 6, C 1, O 1, F 2" in command("info", "--data", "mine.npz").stdout
+
+
+def test_a_file_that_is_there_is_replaced_only_if_forced(command, tmp_path):
+    (tmp_path / "mine.xyz").write_text(frames(10, 9))
+    (tmp_path / "mine.npz").write_text("before")
+    arguments = ("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz")
+    done = command(*arguments, status=1)
+    assert done.stderr == "qm7: mine.npz is there already; --force replaces it\n"
+    assert (tmp_path / "mine.npz").read_text() == "before"
+    command(*arguments, "--force")
+    assert len(dataset.load(tmp_path / "mine.npz")) == 10
+
+
+def test_energies_that_no_molecule_can_have_are_refused_unless_insisted_on(command, tmp_path):
+    (tmp_path / "mine.xyz").write_text(frames(10, 9) + "2\nenergy=3.5\nH 0 0 0\nH 0 0 0.74\n")
+    arguments = ("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz")
+    done = command(*arguments, status=1)
+    assert done.stdout == ""
+    assert done.stderr == (
+        "qm7: mine.xyz:10 has 3.5 kcal/mol, 1.8 an atom, where a molecule has -250 to -10 an atom and a lone atom 0: "
+        "is it another unit (--units), another sign, a total energy?; --any-energies takes them as they are\n"
+    )
+    assert not (tmp_path / "mine.npz").exists()
+    command(*arguments, "--any-energies")
+    assert dataset.load(tmp_path / "mine.npz").T.max() == 3.5

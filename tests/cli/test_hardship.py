@@ -37,6 +37,7 @@ WRITTEN = {
 READERS = {"eval", "predict", "collect", "compare", "centering", "plot", "report"}  # of trained runs
 PRINTERS = {"gradcheck", *READERS} - {"plot", "report"}  # print what they are not told to write
 TRAINERS = {"train", "train-2", "baseline", "sweep"}
+KEEPERS = {"download", "convert"}  # replace a file only with --force
 TALKERS = {"download", "augment", "eval", "predict", "convert", *TRAINERS}  # have something to be quiet about
 SWEEP = "base: {split: {folds: [0, 1]}}\ngrid: {variant: [original, corrected]}"
 MOLECULES = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
@@ -100,7 +101,7 @@ def assert_one_sentence(done, start):
 @pytest.mark.parametrize("name", [name for name in WRITTEN if name not in TRAINERS])
 def test_a_full_disk_is_one_sentence_and_what_was_there_stays(command, arguments, tmp_path, name):
     args = arguments(name)
-    force = ["--force"] if name == "download" else ["--quiet"] * (name in TALKERS)
+    force = ["--force"] if name in KEEPERS else ["--quiet"] * (name in TALKERS)
     (tmp_path / WRITTEN[name]).write_text("before")
     before = tree(tmp_path)
     done = command(*args, *force, limit=(resource.RLIMIT_FSIZE, 50), status=1)
@@ -151,7 +152,7 @@ def test_a_reader_that_has_had_enough_is_no_error_to_tell_and_the_work_is_done(c
     assert done.stderr == ""
     assert name in {"info", *PRINTERS} or (tmp_path / WRITTEN[name]).exists()
     again = subprocess.run(
-        [qm7_path(), *args, *["--force"] * (name == "download")],
+        [qm7_path(), *args, *["--force"] * (name in KEEPERS)],
         cwd=tmp_path,
         env={**os.environ, "QM7_DATA": str(mat)},
         preexec_fn=lambda: (os.close(1), os.close(2)),
