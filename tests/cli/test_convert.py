@@ -55,7 +55,8 @@ def test_energies_are_turned_into_kcal_mol_and_coordinates_into_bohr(command, tm
     np.testing.assert_allclose(in_ev / in_kcal, 23.0605, rtol=1e-5)
     np.testing.assert_allclose(in_hartree / in_kcal, 627.5095, rtol=1e-5)
     first = [float(x) for x in (tmp_path / "mine.xyz").read_text().splitlines()[2].split()[1:]]
-    np.testing.assert_allclose(sets[0].R[0, 0], np.array(first) / 0.529177210903, rtol=1e-6)
+    atom = sets[0].order[0].tolist().index(0)
+    np.testing.assert_allclose(sets[0].R[0, atom], np.array(first) / 0.529177210903, rtol=1e-6)
     dataset.check_units(sets[0])
 
 
