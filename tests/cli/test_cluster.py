@@ -98,6 +98,16 @@ def test_threads_of_one_worker_give_the_same_bits(cluster, start, undisturbed, t
     assert bits(tmp_path / "dask") == undisturbed
 
 
+def test_the_progress_of_a_baseline_keeps_its_unit(cluster, start, tmp_path):
+    address, _, _ = cluster(workers=1)
+    (tmp_path / "sweep.yaml").write_text("base: {baseline: {model: knn}, split: {folds: [0]}}")
+    process = start(address)
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 0, stderr
+    log = next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
+    assert re.search(r" trial (\d+) of \1, test MAE ", log)
+
+
 def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path):
     address, _, _ = cluster()
     process = start(address, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
