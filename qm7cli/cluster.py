@@ -7,6 +7,7 @@ checkpoint and ends; in the former case another worker goes on.
 
 import ctypes
 import functools
+import os
 import threading
 import time
 from concurrent.futures import Future
@@ -26,7 +27,7 @@ from qm7cli.training import Progress
 
 REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler
 PATIENCE: Final = 30.0  # seconds that a job waits for the fold's lock, which a lost worker may hold a little longer
-STOP_WITHIN: Final = 5.0  # seconds in which jobs that are told to stop are waited for
+STOP_WITHIN: Final = 5.0  # seconds in which jobs that were cancelled are waited for
 _reading = threading.Lock()
 
 
@@ -115,17 +116,17 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     _keep_freed_memory()
     worker = get_worker()
     key = worker.get_current_task()
-    told = 0.0
+    reported = 0.0
 
     def stopped() -> bool:
         task = worker.state.tasks.get(key)
         return task is None or task.state == "cancelled" or worker.status not in {Status.running, Status.paused}
 
     def report(progress: Progress) -> None:
-        nonlocal told
-        if progress.mae is not None or time.monotonic() > told + REPORT_EVERY:
-            told = time.monotonic()
-            worker.log_event(topic, (number, progress.iteration, progress.iterations, progress.mae))
+        nonlocal reported
+        if progress.mae is not None or time.monotonic() > reported + REPORT_EVERY:
+            reported = time.monotonic()
+            worker.log_event(topic, (number, *progress[2:]))  # without run and fold: the client knows its jobs
 
     try:
         dataset = _dataset(data, sha256)
@@ -149,7 +150,7 @@ def _keep_freed_memory() -> None:
 
     It costs 50 to 100 page faults an iteration, and jobs a quarter more time.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
         mallopt(-1, 64 * 2**20)  # M_TRIM_THRESHOLD, bytes
         mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD

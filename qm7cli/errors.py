@@ -4,8 +4,10 @@
 class QM7Error(Exception):
     """What is wrong, where, and what to do, in one sentence.
 
-    A command prints it in one line on standard error and exits with status 1.
+    A command prints it in one line on standard error and exits with its `exit_status`.
     """
+
+    exit_status: int = 1
 
 
 class UsageError(QM7Error):
@@ -13,4 +15,6 @@ class UsageError(QM7Error):
 
 
 class BusyError(QM7Error):
-    """Another process holds a lock."""
+    """Another process holds a lock; it may be tried again later."""
+
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h

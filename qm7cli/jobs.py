@@ -1,4 +1,4 @@
-"""A job, which is one fold of a run, and executors, which do jobs: in processes here or on a Dask cluster."""
+"""A job, which is one fold of a run, and executors, which do jobs: in this process, in others or on a Dask cluster."""
 
 import traceback
 from collections.abc import Callable
@@ -43,6 +43,43 @@ class Executor(Protocol):
         """Have the jobs that are being done write their checkpoints and end, and cancel the others."""
 
     def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class SerialExecutor:
+    """Does each job at once, in this process; see `Executor`.
+
+    Parameters
+    ----------
+    report : callable
+        Called with the progress.
+    stopped : callable
+        Asked often; when true, the job that is being done writes its checkpoint, and no other is begun.
+    """
+
+    def __init__(self, report: Report, stopped: Callable[[], bool]) -> None:
+        self._report, self._stopped = report, stopped
+
+    def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
+        """Do a job."""
+        future: Future[Outcome] = Future()
+        if self._stopped():
+            future.cancel()
+            return future
+        try:
+            future.set_result(do_job(job, dataset, self._report, self._stopped))
+        except Exception as error:  # noqa: BLE001 - as what other executors do, it is raised by the future
+            future.set_exception(error)
+        return future
+
+    def stop(self) -> None:
+        """Do nothing: `stopped` has been asked."""
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

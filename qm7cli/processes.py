@@ -1,26 +1,32 @@
 """Jobs in worker processes on this machine.
 
-A worker is a fresh process with one BLAS thread, which is given one job after another and the data set once. It
-ignores the terminal's Ctrl-C and hang-up, and stops when its parent asks it to (SIGTERM) or is no more.
+A worker is a fresh Python with one BLAS thread. It imports this module, never the program of its parent, which
+would run once more in it. It reads one job after another from its standard input, each data set once, and
+writes what becomes of them to its standard output. It ignores the terminal's Ctrl-C and hang-up, and stops when its
+parent says so or is no more, which ends the input, or when somebody else asks it to (SIGTERM).
 """
 
-import multiprocessing
+import os
+import pickle
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, Self
+from queue import Empty, SimpleQueue
+from types import FrameType, TracebackType
+from typing import IO, Any, Self, cast
 
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.jobs import Job, LostError, Outcome, Report, do_job, failed
 from qm7cli.results import FoldResult
-from qm7cli.signals import SIGNALS
+from qm7cli.signals import StopRequest, signals_blocked, take_signals
 from qm7cli.training import Progress
+
+Work = tuple[Job, str, Dataset | None]  # the data set's SHA-256, and itself if the worker doesn't have it yet
 
 
 class ProcessExecutor:
@@ -31,8 +37,8 @@ class ProcessExecutor:
         self._report = report
         self._reporting = threading.Lock()
         self._stopping = threading.Event()
-        self._idle: list[_Worker] = []
-        self._busy: set[_Worker] = set()
+        self._workers: list[_Worker] = []
+        self._unoccupied: SimpleQueue[_Worker] = SimpleQueue()
 
     def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
         """Have a job done."""
@@ -42,6 +48,8 @@ class ProcessExecutor:
         """Have the jobs that are being done write their checkpoints and end, and cancel the others."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._stopping.set()
+        for worker in tuple(self._workers):
+            worker.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -49,31 +57,38 @@ class ProcessExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-        for worker in tuple(self._busy):  # after an exception only, a second Ctrl-C say
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._stopping.set()
+        for worker in tuple(self._workers):  # they have jobs after an exception only, a second Ctrl-C say
             worker.process.kill()
         self._threads.shutdown()
-        for worker in self._idle:
+        for worker in self._workers:
             worker.end()
 
     def _do(self, job: Job, dataset: Dataset) -> Outcome:
         try:
-            worker = self._idle.pop() if self._idle else _Worker()
+            worker = self._unoccupied_worker()
         except OSError as error:
             return QM7Error(f"fold {job.fold} of {job.run}: no process for it: {error.strerror}")
-        self._busy.add(worker)
         try:
-            outcome = worker.do(job, dataset, self._tell, self._stopping.is_set)
+            outcome = worker.do(job, dataset, self._report_one)
         except BaseException:
             worker.end()
             self._stopping.wait(0.3)  # a signal to the whole group may reach a worker before its parent
             raise
-        finally:
-            self._busy.remove(worker)
-        self._idle.append(worker)
+        self._unoccupied.put(worker)
         return outcome
 
-    def _tell(self, progress: Progress) -> None:
+    def _unoccupied_worker(self) -> "_Worker":
+        with suppress(Empty):
+            return self._unoccupied.get_nowait()
+        worker = _Worker()
+        self._workers.append(worker)
+        if self._stopping.is_set():  # `stop` may have come before the worker was in the list
+            worker.stop()
+        return worker
+
+    def _report_one(self, progress: Progress) -> None:
         with self._reporting:
             self._report(progress)
 
@@ -81,83 +96,117 @@ class ProcessExecutor:
 class _Worker:
     """The parent's end of a worker process."""
 
-    starting = threading.Lock()
-
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs,), name="qm7-worker")
-        self.known: set[str] = set()  # data sets that it has been sent, by SHA-256
-        with self.starting:
-            resource_tracker.ensure_running()  # it would unblock the signals if it had to be started below
-            # The worker inherits this mask: a signal that comes before it is ready waits until it is.
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-            try:
-                self.process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        theirs.close()
+        program = f"import sys; sys.path[:] = {list(map(str, sys.path))!a}; import qm7cli.processes as p; p.work()"
+        with signals_blocked():  # one that comes before the worker is ready waits until it is
+            self.process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-c", program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            )
+        self._input, self._output = cast("IO[bytes]", self.process.stdin), cast("IO[bytes]", self.process.stdout)
+        self._sending = threading.Lock()
+        self._known: set[str] = set()  # data sets that it has been sent, by SHA-256
+        self._asked = False  # to stop
 
-    def do(self, job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
-        """Have a job done, and ask the worker to stop when `stopped` says so."""
-        with suppress(ConnectionError):  # if it is dead already, its end will be heard of
-            self.connection.send((job, dataset.sha256, None if dataset.sha256 in self.known else dataset))
-        self.known.add(dataset.sha256)
-        asked = False
-        while True:
-            if stopped() and not asked:
-                asked = True
-                self.process.terminate()
-            message = self._receive()
-            if isinstance(message, Progress):
-                report(message)
-            elif isinstance(message, FoldResult) and message.status == "partial" and not asked:
-                raise LostError("its process was asked to stop")
-            elif message is not None:
-                return message
+    def do(self, job: Job, dataset: Dataset, report: Report) -> Outcome:
+        """Have a job done.
+
+        Raises
+        ------
+        LostError
+            If the process ends before the job.
+        """
+        self._send((job, dataset.sha256, None if dataset.sha256 in self._known else dataset))
+        self._known.add(dataset.sha256)
+        while isinstance(message := self._receive(), Progress):
+            report(message)
+        if isinstance(message, FoldResult) and message.status == "partial" and not self._asked:
+            raise LostError("its process was asked to stop")
+        return message
+
+    def stop(self) -> None:
+        """Ask the process to end its job with a checkpoint, and itself."""
+        self._asked = True
+        self._send(None)
 
     def end(self) -> None:
         """End the process, whatever it does, and wait until it is gone."""
         self.process.kill()
-        self.process.join()
+        self.process.wait()
+        with self._sending, suppress(OSError):
+            self._input.close()
+        self._output.close()
 
-    def _receive(self) -> Progress | Outcome | None:
-        """Return what the worker says next, or None if it says nothing for a while."""
+    def _send(self, message: Work | None) -> None:
+        with self._sending, suppress(OSError):  # if it is dead already, its end will be heard of
+            if not self._input.closed:
+                pickle.dump(message, self._input)
+                self._input.flush()
+
+    def _receive(self) -> Progress | Outcome:
         try:
-            if not self.connection.poll(0.1):
-                return None
-            message: Progress | Outcome = self.connection.recv()
-        except (EOFError, OSError) as error:
-            self.process.join()
-            code = self.process.exitcode or 0
+            message: Progress | Outcome = pickle.load(self._output)
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            code = self.process.wait()
             how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
             raise LostError(f"its process ended {how}") from error
         return message
 
 
-def _work(connection: Connection) -> None:
-    """Do jobs in a worker, until it is asked to stop or the parent is no more."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGHUP):  # they come to the whole group; the parent asks for the stop
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    threading.Thread(target=_outlive, args=(stop,), daemon=True).start()
+def work() -> None:
+    """Do jobs as a worker process, until it is asked to stop or its parent is no more."""
+    stop = StopRequest()
+    jobs: SimpleQueue[Work | None] = SimpleQueue()
+
+    def ask_to_stop(number: int = signal.SIGTERM, _: FrameType | None = None) -> None:
+        stop.signal = number
+        jobs.put(None)
+
+    for name in ("SIGINT", "SIGHUP"):  # they come to the whole group; the parent asks for the stop
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    take_signals()
+    source, sink = _private_streams()
+    threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
     datasets: dict[str, Dataset] = {}
 
-    def send(message: Any) -> None:
+    def send(message: Progress | Outcome) -> None:
         try:
-            connection.send(message)
-        except ConnectionError:  # the parent is no more
-            stop.set()
+            pickle.dump(message, sink)
+            sink.flush()
+        except OSError:  # the parent is no more
+            ask_to_stop()
 
-    with suppress(EOFError, ConnectionError):  # likewise
-        while True:
-            job, sha256, dataset = connection.recv()
-            datasets.setdefault(sha256, dataset)
-            send(_outcome(job, datasets[sha256], send, stop.is_set))
-            if stop.is_set():
-                break
+    for job, sha256, dataset in iter(jobs.get, None):
+        if dataset is not None:
+            datasets[sha256] = dataset
+        send(_outcome(job, datasets[sha256], send, stop))
+    with suppress(OSError):  # likewise
+        sink.close()
+
+
+def _private_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """Return standard input and output, and leave others in their place, so that nothing else reads or writes them."""
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    sys.stdout = sys.stderr
+    return source, sink
+
+
+def _listen(source: IO[bytes], take: Callable[[Any], None], ask_to_stop: Callable[[], None]) -> None:
+    """Take jobs from the parent until it asks for the stop or is no more."""
+    try:
+        with suppress(EOFError, pickle.UnpicklingError):
+            while (message := pickle.load(source)) is not None:
+                take(message)
+    finally:
+        ask_to_stop()
 
 
 def _outcome(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
@@ -166,11 +215,3 @@ def _outcome(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], b
         return do_job(job, dataset, report, stopped)
     except Exception as error:  # noqa: BLE001
         return failed(job, error)
-
-
-def _outlive(stop: threading.Event) -> None:
-    """Ask for a stop when the parent has ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    stop.set()

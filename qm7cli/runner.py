@@ -6,16 +6,34 @@ A job's outcome is a result, or the error that says why there is none; the other
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
+from operator import itemgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
-from qm7cli.errors import QM7Error
-from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, do_job, failed
+from qm7cli.errors import BusyError, QM7Error
+from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, SerialExecutor, failed
 from qm7cli.processes import ProcessExecutor
+from qm7cli.results import FoldResult
 from qm7cli.run_directory import open_run
 from qm7cli.splits import chosen_folds, pinned
+
+
+class FoldsError(QM7Error):
+    """Folds of a run have no result.
+
+    Attributes
+    ----------
+    errors : dict of int to QM7Error
+        By fold, why there is none; a traceback is a note of it (`__notes__`).
+    results : dict of int to FoldResult
+        By fold, what the others have given.
+    """
+
+    def __init__(self, errors: dict[int, QM7Error], results: dict[int, FoldResult]) -> None:
+        super().__init__("; ".join(map(str, errors.values())))
+        self.errors, self.results = errors, results
 
 
 def train_run(
@@ -27,7 +45,7 @@ def train_run(
     overwrite: bool = False,
     report: Report = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> dict[int, Outcome]:
+) -> dict[int, FoldResult]:
     """Train the folds of an experiment, each from where it stands.
 
     Parameters
@@ -49,11 +67,14 @@ def train_run(
 
     Returns
     -------
-    dict
-        For each fold that was begun its result, or the error that says why there is none.
+    dict of int to FoldResult
+        By fold, in their order, the results; if stopped, of the folds that were begun.
 
     Raises
     ------
+    FoldsError
+        If a fold has no result: another process trains it, a file of it is damaged, its process was lost twice. The
+        other folds are trained first.
     QM7Error
         If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.open_run`).
     """
@@ -68,22 +89,25 @@ def train_run(
         for fold in chosen:
             refuse(experiment, dataset, fold)
     open_run(run, experiment, folds, dataset, overwrite=overwrite)
-    work = [Job(run, experiment, fold) for fold in folds]
-    if jobs > 1 and len(folds) > 1:
-        with ProcessExecutor(min(jobs, len(folds)), report) as executor:
-            return {job.fold: outcome for job, outcome in do_jobs(((job, dataset) for job in work), executor, stopped)}
-    outcomes: dict[int, Outcome] = {}
-    for job in work:
-        if stopped():
-            break
-        outcomes[job.fold] = do_job(job, dataset, report, stopped)
-    return outcomes
+    work = [(Job(run, experiment, fold), dataset) for fold in folds]
+    at_once = min(jobs, len(folds))
+    with ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped) as executor:
+        outcomes = {job.fold: outcome for job, outcome in do_jobs(work, executor, stopped)}
+    in_order = sorted(outcomes.items(), key=itemgetter(0))
+    errors = {fold: outcome for fold, outcome in in_order if isinstance(outcome, QM7Error)}
+    results = {fold: outcome for fold, outcome in in_order if not isinstance(outcome, QM7Error)}
+    if errors:
+        raise FoldsError(errors, results) from next(iter(errors.values()))
+    return results
 
 
 def do_jobs(
     work: Iterable[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Have jobs done, and give each with its outcome as it ends; one whose worker is lost is tried once more.
+    """Have jobs done, and give each with its outcome as it ends.
+
+    One whose worker is lost is tried once more. One whose fold another process trains is come back to when all others
+    have ended: the fold may be complete then, or free; if it is still busy, the outcome is that BusyError.
 
     Parameters
     ----------
@@ -94,6 +118,21 @@ def do_jobs(
     stopped : callable
         Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun.
     """
+    busy = []
+    for job, dataset, outcome in _do_once(work, executor, stopped):
+        if isinstance(outcome, BusyError):
+            busy.append((job, dataset))
+        else:
+            yield job, outcome
+    if not stopped():
+        for job, _, outcome in _do_once(busy, executor, stopped):
+            yield job, outcome
+
+
+def _do_once(
+    work: Iterable[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
+) -> Iterator[tuple[Job, Dataset, Outcome]]:
+    """Have jobs done, each once, or twice if its worker is lost, and give them as they end."""
     pending: dict[Future[Outcome], tuple[Job, Dataset, int]] = {}
     ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
 
@@ -126,7 +165,7 @@ def do_jobs(
             outcome = QM7Error(f"fold {job.fold} of {job.run}: {reason}; the same command goes on from its checkpoint")
         except Exception as error:  # noqa: BLE001 - whatever else befalls a job, the others go on
             outcome = failed(job, error)
-        yield job, outcome
+        yield job, dataset, outcome
 
 
 def available_cores() -> int:

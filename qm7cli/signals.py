@@ -5,13 +5,19 @@ middle of an import may be lost in it.
 """
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import SimpleQueue
 from types import FrameType
 from typing import Final
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS: Final[tuple[signal.Signals, ...]] = tuple(  # Windows has no SIGHUP
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+STOPPING: Final = "stopping; Ctrl-C again ends at once, losing what came after the last checkpoint"
+ENDING: Final = "ending at once: what came after the last checkpoint is lost"
 
 
 @dataclass
@@ -26,18 +32,34 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(announce: Callable[[str], None]) -> Iterator[StopRequest]:
     """Turn the first of `SIGNALS` into a request to stop; a second SIGINT interrupts at once.
 
     A signal that is ignored, as under nohup, stays ignored.
+
+    Parameters
+    ----------
+    announce : callable
+        Called with a sentence when a SIGINT comes: what it does and what a second one would. It is called in a thread
+        of its own, for what a signal's handler prints may come in the middle of what is being printed.
     """
     request = StopRequest()
+    announcements: SimpleQueue[str | None] = SimpleQueue()  # its put may be interrupted by a handler that puts as well
 
     def handle(number: int, _: FrameType | None) -> None:
         if request.signal and number == signal.SIGINT:
+            announcements.put(ENDING)
             raise KeyboardInterrupt
+        if number == signal.SIGINT:
+            announcements.put(STOPPING)
         request.signal = number
 
+    def announce_all() -> None:
+        for sentence in iter(announcements.get, None):
+            announce(sentence)
+
+    announcer = threading.Thread(target=announce_all, daemon=True)
+    announcer.start()
     heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, handle) for number in heeded]
     try:
@@ -45,3 +67,24 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in zip(heeded, before, strict=True):
             signal.signal(number, handler)
+        announcements.put(None)
+        announcer.join()
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Have `SIGNALS` wait, where the system can do so; a process that is started here begins with them waiting."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def take_signals() -> None:
+    """Take the signals that have waited since `signals_blocked`, which this process was started in."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate_part
 from qm7cli.dataset import Dataset, load, locate
-from qm7cli.errors import QM7Error
+from qm7cli.errors import BusyError, QM7Error
 from qm7cli.files import lock, make_directory, parse_yaml, read_text
 from qm7cli.jobs import Executor, Job, Outcome
 from qm7cli.mistakes import flatten, mistake
@@ -166,13 +166,13 @@ def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
             wanted = job.experiment.iterations
             done = f"fold {job.fold} of {job.run} has been trained for {iterations} iterations"
             raise QM7Error(f"{done}, more than the {wanted} asked for; choose another --out")
-        if status != "finished":
+        if status != "complete":
             left.append((job, dataset))
-    unfinished = {job.run for job, _ in left}
+    incomplete = {job.run for job, _ in left}
     for run, jobs in runs.items():
         job, dataset = jobs[0]
         open_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False)
-        if run not in unfinished and not (run / "results.yaml").exists():
+        if run not in incomplete and not (run / "results.yaml").exists():
             with lock(run / ".lock"):
                 write_results(run, dataset)
     return left
@@ -181,7 +181,7 @@ def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
 def standing(job: Job) -> tuple[str, int]:
     """Return where a job stands, and the iterations that are done.
 
-    It is ``new``, ``partial``, ``finished``, ``diverged``, ``longer`` if it has been trained for longer than it should,
+    It is ``new``, ``partial``, ``complete``, ``diverged``, ``longer`` if it has been trained for longer than it should,
     or ``damaged`` if its result cannot be read.
     """
     wanted = job.experiment.iterations
@@ -194,16 +194,21 @@ def standing(job: Job) -> tuple[str, int]:
     if result.iterations > wanted:
         return "longer", result.iterations
     if result.status == "complete":
-        return "finished" if result.iterations == wanted else "partial", result.iterations
+        return "complete" if result.iterations == wanted else "partial", result.iterations
     return result.status, result.iterations
 
 
 def do_logged(
     work: Sequence[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Have jobs done, as `qm7cli.runner.do_jobs`, with their outcomes noted in their log files."""
+    """Have jobs done, as `qm7cli.runner.do_jobs`, with their outcomes noted in their log files.
+
+    That of a fold which another process trains is left to the other.
+    """
     for job, outcome in do_jobs(work, executor, stopped):
-        if isinstance(outcome, QM7Error):
+        if isinstance(outcome, BusyError):
+            pass
+        elif isinstance(outcome, QM7Error):
             log(job.run, job.fold, "\n".join([str(outcome), *getattr(outcome, "__notes__", [])]))
         else:
             log(job.run, job.fold, outcome.reason or f"{outcome.status} after {outcome.iterations} iterations")

@@ -4,14 +4,15 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from qm7cli import processes
 from qm7cli.dataset import Dataset
-from qm7cli.errors import QM7Error
+from qm7cli.errors import BusyError, QM7Error
 from qm7cli.jobs import Job, LostError
 from qm7cli.results import read_results
 from qm7cli.run_directory import lock_fold
-from qm7cli.runner import do_jobs, train_run
+from qm7cli.runner import FoldsError, do_jobs, train_run
 
 
 def bits(run):
@@ -25,7 +26,7 @@ def bits(run):
 def test_folds_in_processes_of_their_own_give_the_same_bits(tmp_path, quick, small):
     alone = train_run(quick(), small, tmp_path / "alone")
     beside = train_run(quick(), small, tmp_path / "beside", jobs=3)
-    assert list(alone) == sorted(beside) == [0, 1, 2, 3, 4]
+    assert list(alone) == list(beside) == [0, 1, 2, 3, 4]
     assert all(alone[fold].mae == beside[fold].mae for fold in alone)
     assert len(bits(tmp_path / "alone")) == 10
     assert bits(tmp_path / "alone") == bits(tmp_path / "beside")
@@ -42,13 +43,61 @@ def test_progress_comes_from_every_fold(tmp_path, quick, small, jobs):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_fold_that_fails_does_not_keep_the_others(tmp_path, quick, small, jobs):
+def test_a_fold_that_fails_does_not_keep_the_others_and_is_raised_with_their_results(tmp_path, quick, small, jobs):
     run = tmp_path / "run"
-    experiment = quick("split.folds=[0, 3, 4]")
-    with lock_fold(run, 3):
-        outcomes = train_run(experiment, small, run, jobs=jobs)
-    assert str(outcomes[3]) == f"fold 3 of {run} is being trained by another process"
-    assert outcomes[0].status == outcomes[4].status == "complete"
+    (run / "fold-3").mkdir(parents=True)
+    (run / "fold-3/checkpoint.npz").write_text("nonsense")
+    with pytest.raises(FoldsError, match=r"fold-3/checkpoint.npz is damaged") as failure:
+        train_run(quick("split.folds=[0, 3, 4]"), small, run, jobs=jobs)
+    assert [(fold, result.status) for fold, result in failure.value.results.items()] == [
+        (0, "complete"),
+        (4, "complete"),
+    ]
+    assert list(failure.value.errors) == [3]
+    assert str(failure.value.errors[3]) == str(failure.value)
+    assert failure.value.__cause__ is failure.value.errors[3]
+    assert "in train_fold" in failure.value.errors[3].__notes__[0]
+
+
+def test_results_and_errors_come_in_the_order_of_the_folds_whatever_ends_first(tmp_path, quick, small):
+    experiment = quick("split.folds=[4, 0, 2]", "training.iterations=400")
+    train_run(quick("split.folds=[2, 4]", "training.iterations=300"), small, tmp_path / "run")
+    results = train_run(experiment, small, tmp_path / "run", jobs=3)
+    assert list(results) == [0, 2, 4]
+    (tmp_path / "run/fold-0/result.yaml").write_text("nonsense")
+    (tmp_path / "run/fold-4/result.yaml").write_text("nonsense")
+    with pytest.raises(FoldsError, match=r"fold-0/result.yaml .*; .*fold-4/result.yaml ") as failure:
+        train_run(experiment, small, tmp_path / "run", jobs=3)
+    assert (list(failure.value.errors), list(failure.value.results)) == ([0, 4], [2])
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_fold_that_another_process_trains_is_come_back_to_and_found_complete(tmp_path, quick, small, jobs):
+    """The other holds fold 0 until the rest is done, and has completed it then."""
+    run, experiment = tmp_path / "run", quick("split.folds=[0, 3, 4]")
+    train_run(quick("split.folds=[0]"), small, run)
+    done = []
+    other = FileLock(run / "fold-0/.lock", thread_local=False)
+
+    def report(progress):
+        done.extend([progress.fold] * (progress.iteration == progress.iterations))
+        if len(done) == 2:
+            other.release()
+
+    with other:
+        results = train_run(experiment, small, run, jobs=jobs, report=report)
+    assert sorted(done) == [3, 4]
+    assert [(fold, result.status) for fold, result in results.items()] == [(k, "complete") for k in (0, 3, 4)]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_fold_that_is_still_busy_at_the_end_is_an_error_that_says_so(tmp_path, quick, small, jobs):
+    run = tmp_path / "run"
+    with lock_fold(run, 3), pytest.raises(FoldsError) as failure:
+        train_run(quick("split.folds=[3, 4]"), small, run, jobs=jobs)
+    assert isinstance(failure.value.errors[3], BusyError)
+    assert str(failure.value) == f"fold 3 of {run} is being trained by another process"
+    assert failure.value.results[4].status == "complete"
 
 
 @pytest.fixture
@@ -88,10 +137,11 @@ def test_a_fold_whose_worker_is_killed_twice_is_an_error_and_the_others_go_on(tm
 
     run = tmp_path / "run"
     experiment = quick("split.folds=[0, 1]", "training.iterations=2000")
-    outcomes = train_run(experiment, small, run, jobs=2, report=kill_the_first)
+    with pytest.raises(FoldsError) as failure:
+        train_run(experiment, small, run, jobs=2, report=kill_the_first)
     again = "the same command goes on from its checkpoint"
-    assert str(outcomes[0]) == f"fold 0 of {run}: its process ended by signal SIGKILL; {again}"
-    assert outcomes[1].status == "complete"
+    assert str(failure.value) == f"fold 0 of {run}: its process ended by signal SIGKILL; {again}"
+    assert failure.value.results[1].status == "complete"
     resumed = train_run(experiment, small, run, jobs=2)
     assert resumed[0].status == "complete"
     train_run(experiment, small, tmp_path / "alone")
@@ -129,9 +179,9 @@ def test_a_worker_that_dies_before_it_has_its_work_is_noticed(tmp_path, quick, s
 
     monkeypatch.setattr(processes._Worker, "do", kill_and_do)
     large = replace(small, Z=np.zeros((60, 50_000), dtype=np.float32))
-    outcomes = train_run(quick("split.folds=[0, 1]"), large, tmp_path / "run", jobs=2)
-    assert all("its process ended by signal SIGKILL" in str(outcome) for outcome in outcomes.values())
-    assert len(outcomes) == 2
+    with pytest.raises(FoldsError) as failure:
+        train_run(quick("split.folds=[0, 1]"), large, tmp_path / "run", jobs=2)
+    assert str(failure.value).count("its process ended by signal SIGKILL") == 2
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -144,13 +194,17 @@ def test_a_worker_that_others_ask_to_stop_is_replaced_once(tmp_path, quick, smal
             workers[0].terminate()
 
     experiment = quick("split.folds=[0, 1]", "training.iterations=3000")
-    outcomes = train_run(experiment, small, tmp_path / "run", jobs=2, report=stop_the_first)
+    errors = {}
+    try:
+        results = train_run(experiment, small, tmp_path / "run", jobs=2, report=stop_the_first)
+    except FoldsError as failure:
+        results, errors = failure.results, failure.errors
     assert len(asked) == times
     if times == 1:
-        assert outcomes[0].status == "complete"
+        assert results[0].status == "complete"
     else:
-        assert str(outcomes[0]).startswith(f"fold 0 of {tmp_path}/run: its process was asked to stop")
-    assert outcomes[1].status == "complete"
+        assert str(errors[0]).startswith(f"fold 0 of {tmp_path}/run: its process was asked to stop")
+    assert results[1].status == "complete"
 
 
 def test_a_worker_does_one_job_after_another_and_is_sent_the_data_set_once(tmp_path, quick, small, workers):
@@ -184,35 +238,33 @@ def test_an_unforeseen_error_of_an_executor_fails_its_job_alone(quick, small, tm
     assert "ZeroDivisionError" in outcomes[0].__notes__[0]
 
 
-def test_an_error_carries_its_traceback(tmp_path, quick, small):
-    with lock_fold(tmp_path / "run", 0):
-        outcomes = train_run(quick("split.folds=[0, 1]"), small, tmp_path / "run", jobs=2)
-    assert "Traceback" in outcomes[0].__notes__[0]
-    assert "in train_fold" in outcomes[0].__notes__[0]
-
-
-def test_a_worker_whose_job_ends_in_an_unforeseen_error_is_not_taken_for_lost(tmp_path, quick, small):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_unforeseen_error_of_a_job_is_raised_with_its_traceback_and_not_taken_for_a_loss(
+    tmp_path, quick, small, jobs
+):
     broken = replace(small, T=small.T[:3])  # fails where no user's mistake is looked for
-    outcomes = train_run(quick("split.folds=[0, 1]"), broken, tmp_path / "run", jobs=2)
+    with pytest.raises(FoldsError) as failure:
+        train_run(quick("split.folds=[0, 1]"), broken, tmp_path / "run", jobs=jobs)
     for fold in (0, 1):
-        assert re.fullmatch(rf"fold {fold} of {tmp_path}/run: \w+Error: .*", str(outcomes[fold]))
-        assert "Traceback" in outcomes[fold].__notes__[0]
+        assert re.fullmatch(rf"fold {fold} of {tmp_path}/run: \w+Error: .*", str(failure.value.errors[fold]))
+        assert "Traceback" in failure.value.errors[fold].__notes__[0]
 
 
 def test_an_error_of_the_report_ends_the_worker(tmp_path, quick, small, workers):
     def fail(_):
         raise ZeroDivisionError
 
-    outcomes = train_run(quick("split.folds=[0, 1]", "training.iterations=100000000"), small, tmp_path / "run",
-                         jobs=2, report=fail)  # fmt: skip
-    assert all("ZeroDivisionError" in str(outcomes[fold]) for fold in (0, 1))
-    assert not any(process.is_alive() for process in workers.values())
+    endless = quick("split.folds=[0, 1]", "training.iterations=100000000")
+    with pytest.raises(FoldsError) as failure:
+        train_run(endless, small, tmp_path / "run", jobs=2, report=fail)
+    assert str(failure.value).count("ZeroDivisionError") == 2
+    assert all(process.poll() is not None for process in workers.values())
 
 
 def test_no_worker_is_left_when_all_is_done(tmp_path, quick, small, workers):
     train_run(quick("split.folds=[0, 1]"), small, tmp_path / "run", jobs=2)
     assert len(workers) == 2
-    assert not any(process.is_alive() for process in workers.values())
+    assert all(process.poll() is not None for process in workers.values())
 
 
 def test_a_lost_job_is_not_tried_again_when_the_stop_has_come(quick, small, tmp_path):

@@ -173,11 +173,11 @@ def test_a_split_file_is_pinned_by_its_content(written, tmp_path, small):
     assert len(swept.split.sha256) == 64
 
 
-def test_a_job_is_finished_when_its_fold_has_all_iterations(written, tmp_path, mat, command, quick_flags):
+def test_a_job_is_complete_when_its_fold_has_all_iterations(written, tmp_path, mat, command, quick_flags):
     command("train", *quick_flags, "--out", "runs/small-original-seed0", "--fold", "1")
     work = plan(read_sweep(written("base: {split: {folds: [1, 3]}}"), ["training.iterations=300"], str(mat)), tmp_path)
     work = [(job._replace(run=tmp_path / "runs/small-original-seed0"), dataset) for job, dataset in work]
-    assert [standing(job) for job, _ in work] == [("finished", 300), ("new", 0)]
+    assert [standing(job) for job, _ in work] == [("complete", 300), ("new", 0)]
     longer = work[0][0].experiment.training.model_copy(update={"iterations": 301})
     job = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": longer}))
     assert standing(job) == ("partial", 300)

@@ -28,6 +28,7 @@ from qm7cli.cli.split import split
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
 from qm7cli.errors import QM7Error, UsageError
+from qm7cli.signals import SIGNALS
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,8 +89,8 @@ def _set_up() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+    for number in SIGNALS:
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
@@ -126,7 +127,7 @@ def main() -> None:
             raise
         if not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is no error to tell
             complain(_sentence(error))
-        status = 1
+        status = error.exit_status if isinstance(error, QM7Error) else 1
         if isinstance(error, OSError):  # standard output may be what failed: it must not fail again at the exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)

@@ -71,7 +71,7 @@ def baseline(
         "baseline.draws": draws,
         "baseline.memory": memory,
     }
-    with stop_on_signals() as stop:
+    with stop_on_signals(note) as stop:
         from qm7cli.baselines import needed_memory
         from qm7cli.config import resolve
         from qm7cli.splits import chosen_folds

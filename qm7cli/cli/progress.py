@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from qm7cli.cli.common import note
+from qm7cli.errors import BusyError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,15 +147,18 @@ class SweepDisplay(Protocol):
 
 
 @contextmanager
-def show_sweep(jobs: int, finished: int, *, quiet: bool) -> Iterator[SweepDisplay]:
-    """Give what shows on standard error how the jobs of a sweep get on: bars, or a line a job."""
+def show_sweep(jobs: int, complete: int, *, quiet: bool) -> Iterator[SweepDisplay]:
+    """Give what shows on standard error how the jobs of a sweep get on: a line for each that ends, bars below them."""
     if quiet:
         yield _Silence()
-    elif sys.stderr.isatty():
-        with _sweep_bars(jobs, finished) as bars:
+        return
+    if complete:
+        note(f"{complete} of {jobs} jobs are complete already")
+    if sys.stderr.isatty():
+        with _sweep_bars(jobs, complete) as bars:
             yield bars
     else:
-        yield _SweepLines(jobs, finished)
+        yield _SweepLines(jobs, complete)
 
 
 class _Silence:
@@ -164,33 +168,35 @@ class _Silence:
 
 
 class _SweepLines:
-    """A line for each job that ends."""
+    """A line for each job that ends; those that are stopped, or busy elsewhere, are not done."""
 
-    def __init__(self, jobs: int, finished: int) -> None:
-        self.jobs, self.done = jobs, finished
-        if finished:
-            note(f"{finished} of {jobs} jobs are finished already")
+    def __init__(self, jobs: int, complete: int) -> None:
+        self.jobs, self.done = jobs, complete
 
     def report(self, progress: "Progress") -> None: ...
 
     def ended(self, job: "Job", outcome: "Outcome") -> None:
         name = f"{job.run.name} fold {job.fold}"
-        if not isinstance(outcome, Exception) and outcome.status == "partial":
+        if isinstance(outcome, BusyError):
+            note(f"{name}: busy: another process trains it")
+        elif not isinstance(outcome, Exception) and outcome.status == "partial":
             note(f"{name}: stopped after {outcome.iterations} iterations")
-            return
-        self.done += 1
-        if isinstance(outcome, Exception):
-            note(f"{self.done} of {self.jobs}: {name}: failed: {outcome}")
-        elif outcome.mae is None:
-            note(f"{self.done} of {self.jobs}: {name}: {outcome.status} after {outcome.iterations} iterations")
         else:
-            trained = f"{outcome.iterations} iterations in " if outcome.iterations else ""
-            took = f"{trained}{outcome.seconds:.0f} s"
-            note(f"{self.done} of {self.jobs}: {name}: test MAE {outcome.mae:.2f} kcal/mol, {took}")
+            self.done += 1
+            note(f"{self.done} of {self.jobs}: {name}: {_ending(outcome)}")
+
+
+def _ending(outcome: "Outcome") -> str:
+    if isinstance(outcome, Exception):
+        return f"failed: {outcome}"
+    if outcome.mae is None:
+        return f"{outcome.status} after {outcome.iterations} iterations"
+    trained = f"{outcome.iterations} iterations in " if outcome.iterations else ""
+    return f"test MAE {outcome.mae:.2f} kcal/mol, {trained}{outcome.seconds:.0f} s"
 
 
 @contextmanager
-def _sweep_bars(jobs: int, finished: int) -> Iterator[SweepDisplay]:
+def _sweep_bars(jobs: int, complete: int) -> Iterator[SweepDisplay]:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -202,14 +208,15 @@ def _sweep_bars(jobs: int, finished: int) -> Iterator[SweepDisplay]:
     if terminal.width < NARROW:
         columns = [name, TextColumn("{task.percentage:.0f} %"), columns[2]]
     with Bars(*columns, console=terminal) as bars:
-        yield _SweepBars(bars, jobs, finished)
+        yield _SweepBars(bars, jobs, complete)
 
 
-class _SweepBars:
-    """One bar for the whole and one for each job that is being done."""
+class _SweepBars(_SweepLines):
+    """One bar for the whole and one for each job that is being done; the lines go above them."""
 
-    def __init__(self, bars: "Bars", jobs: int, finished: int) -> None:
-        self.bars, self.jobs, self.done, self.failed = bars, jobs, finished, 0
+    def __init__(self, bars: "Bars", jobs: int, complete: int) -> None:
+        super().__init__(jobs, complete)
+        self.bars, self.failed = bars, 0
         self.whole = bars.add_task("jobs", total=jobs, state="")
         self.tasks: dict[tuple[Path, int], TaskID] = {}
         self.over: set[tuple[Path, int]] = set()
@@ -229,8 +236,9 @@ class _SweepBars:
         self._show()
 
     def ended(self, job: "Job", outcome: "Outcome") -> None:
-        self.done += 1
-        self.failed += isinstance(outcome, Exception) or outcome.status == "diverged"
+        super().ended(job, outcome)  # the bars have standard error printed above them
+        failed = not isinstance(outcome, BusyError) if isinstance(outcome, Exception) else outcome.status == "diverged"
+        self.failed += failed
         self.over.add((job.run, job.fold))
         task = self.tasks.pop((job.run, job.fold), None)
         if task is not None:

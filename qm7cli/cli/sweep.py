@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,11 +10,13 @@ import typer
 
 from qm7cli.cli.common import Data, Debug, Quiet, complain, note, print_table
 from qm7cli.cli.compare import print_comparison
-from qm7cli.signals import stop_on_signals
+from qm7cli.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from qm7cli.cli.progress import SweepDisplay
+    from qm7cli.dataset import Dataset
     from qm7cli.jobs import Executor, Job, Outcome, Report
     from qm7cli.training import Progress
 
@@ -57,8 +58,9 @@ def sweep(
 ) -> None:
     """Train every fold of every point of a sweep file, and compare the points.
 
-    Run again, finished jobs are skipped and unfinished ones go on where they stopped. A job that fails doesn't stop
-    the others; its fold's directory has a log.txt.
+    Run again, complete jobs are skipped and others go on where they stopped. A job that fails doesn't stop the others;
+    its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is come back to
+    at the end; if it is still busy, and no job failed, the exit status is 75.
 
     Example: qm7 sweep experiments/variants.yaml --set training.iterations=20000
     """
@@ -68,37 +70,53 @@ def sweep(
         raise typer.BadParameter(
             "--jobs is for processes; a Dask cluster does as many jobs at a time as it has threads"
         )
-    with stop_on_signals() as stop:
+    with stop_on_signals(note) as stop:
         from qm7cli.cli.progress import show_sweep
-        from qm7cli.errors import QM7Error
-        from qm7cli.sweep import do_logged, log_progress, open_runs, plan, read_sweep
+        from qm7cli.sweep import open_runs, plan, read_sweep
 
-        work = plan(read_sweep(file, settings or [], data), out or Path("runs", file.stem))
+        directory = out or Path("runs", file.stem)
+        work = plan(read_sweep(file, settings or [], data), directory)
         every_job = [job for job, _ in work]
         if dry_run:
             _print_jobs(every_job)
             return
         left = open_runs(work)
-        failures: list[tuple[Job, Outcome]] = []
-        with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display, ExitStack() as stack:
-
-            def report(progress: "Progress") -> None:
-                log_progress(progress)
-                display.report(progress)
-
-            if left:
-                started = stack.enter_context(_executor(scheduler, jobs, len(left), report))
-                for job, outcome in do_logged(left, started, stop):
-                    display.ended(job, outcome)
-                    if isinstance(outcome, QM7Error) or outcome.status == "diverged":
-                        failures.append((job, outcome))
-    _print_failures(failures, debug=debug)
+        with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display:
+            failures = _do_jobs(left, scheduler, jobs, display, stop)
+    _print_failures(failures, len(work), debug=debug)
     if stop.signal:
         complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
         raise typer.Exit(128 + stop.signal)
     _print_results(every_job)
-    if failures:
-        raise typer.Exit(1)
+    if not quiet:
+        note(f"the runs are in {directory}")
+    if failures:  # busy only if all are
+        raise typer.Exit(min(getattr(outcome, "exit_status", 1) for _, outcome in failures))
+
+
+def _do_jobs(
+    work: "Sequence[tuple[Job, Dataset]]",
+    scheduler: str | None,
+    jobs: int | None,
+    display: "SweepDisplay",
+    stop: StopRequest,
+) -> "list[tuple[Job, Outcome]]":
+    """Have jobs done; return those that have failed or diverged, or are busy elsewhere."""
+    from qm7cli.errors import QM7Error
+    from qm7cli.sweep import do_logged, log_progress
+
+    def report(progress: "Progress") -> None:
+        log_progress(progress)
+        display.report(progress)
+
+    failures: list[tuple[Job, Outcome]] = []
+    if work:
+        with _executor(scheduler, jobs, len(work), report) as executor:
+            for job, outcome in do_logged(work, executor, stop):
+                display.ended(job, outcome)
+                if isinstance(outcome, QM7Error) or outcome.status == "diverged":
+                    failures.append((job, outcome))
+    return failures
 
 
 def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Report") -> "Executor":
@@ -125,15 +143,20 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
     print_table(("run", "fold", "status", "iterations"), rows)
 
 
-def _print_failures(failures: "Iterable[tuple[Job, Outcome]]", *, debug: bool) -> None:
-    from qm7cli.errors import QM7Error
+def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int, *, debug: bool) -> None:
+    """Print why jobs have failed, and how many of all are busy elsewhere, which is no failure."""
+    from qm7cli.errors import BusyError, QM7Error
     from qm7cli.sweep import log_file
 
-    for job, outcome in failures:
+    failed = [(job, outcome) for job, outcome in failures if not isinstance(outcome, BusyError)]
+    for job, outcome in failed:
         reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
         complain(f"{reason} ({log_file(job.run, job.fold)})")
         if debug:
             print(*getattr(outcome, "__notes__", ()), file=sys.stderr)
+    busy = len(failures) - len(failed)
+    if busy:
+        complain(f"{busy} of {jobs} jobs are busy: another process trains them; the same command does what it leaves")
 
 
 def _print_results(jobs: "Iterable[Job]") -> None:

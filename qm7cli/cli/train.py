@@ -15,16 +15,17 @@ from qm7cli.cli.common import (
     complain,
     load_dataset,
     mean_and_std,
+    note,
     number,
     print_table,
     whole_number,
 )
-from qm7cli.errors import QM7Error
 from qm7cli.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
     from qm7cli.config import Experiment
     from qm7cli.dataset import Dataset
+    from qm7cli.errors import QM7Error
 
 
 Folds = Annotated[
@@ -75,8 +76,8 @@ def train(
     """Train the folds of an experiment and report their test errors.
 
     Flags go before --set, --set before the file, the file before the defaults, which are those of the paper.
-    Run again on the same directory, finished folds are kept, unfinished ones go on where they stopped, and more
-    iterations go on from the last state.
+    Run again on the same directory, complete folds are kept, others go on where they stopped, and more iterations go on
+    from the last state.
 
     Example: qm7 train --variant corrected --fold 0 --iterations 20000
     """
@@ -88,7 +89,7 @@ def train(
         "split.folds": fold or None,
         "training.iterations": iterations,
     }
-    with stop_on_signals() as stop:
+    with stop_on_signals(note) as stop:
         from qm7cli.config import resolve
         from qm7cli.files import format_yaml
 
@@ -114,31 +115,37 @@ def train_and_print(
     """Train the folds of an experiment with progress, print the results, and exit as what became of them asks."""
     from qm7cli.cli.progress import show_progress
     from qm7cli.run_directory import default_name
-    from qm7cli.runner import available_cores, train_run
+    from qm7cli.runner import FoldsError, available_cores, train_run
 
     run = out or Path("runs", default_name(experiment, dataset.name))
+    errors: dict[int, QM7Error] = {}
     with show_progress(quiet=quiet) as report:
-        outcomes = train_run(
-            experiment,
-            dataset,
-            run,
-            jobs=jobs or available_cores(),
-            overwrite=overwrite,
-            report=report,
-            stopped=stop,
-        )
+        try:
+            results = train_run(
+                experiment,
+                dataset,
+                run,
+                jobs=jobs or available_cores(),
+                overwrite=overwrite,
+                report=report,
+                stopped=stop,
+            )
+        except FoldsError as failure:
+            results, errors = failure.results, failure.errors
     if (run / "results.yaml").exists():
         _print_results(run)
-    failures = [outcome for outcome in outcomes.values() if isinstance(outcome, QM7Error) or outcome.reason]
-    for failure in failures:
-        complain(str(failure) if isinstance(failure, QM7Error) else failure.reason or "")
+    diverged = [result for result in results.values() if result.reason]
+    for result in diverged:
+        complain(result.reason or "")
+    for error in errors.values():
+        complain(str(error))
         if debug:
-            print(*getattr(failure, "__notes__", ()), file=sys.stderr)
+            print(*getattr(error, "__notes__", ()), file=sys.stderr)
     if stop.signal:
         complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
         raise typer.Exit(128 + stop.signal)
-    if failures:
-        raise typer.Exit(1)
+    if errors or diverged:  # busy only if all are
+        raise typer.Exit(1 if diverged else min(error.exit_status for error in errors.values()))
 
 
 def _print_results(run: Path) -> None:

@@ -122,7 +122,7 @@ def test_a_sweep_has_baselines_beside_networks(command, quick_flags, tmp_path):
     assert "small-mean-seed0 fold 0: test MAE" in done.stderr
     assert " 0 iterations" not in done.stderr
     again = command("sweep", "both.yaml", *quick_flags)
-    assert again.stderr == "3 of 3 jobs are finished already\n"
+    assert again.stderr == "3 of 3 jobs are complete already\nthe runs are in runs/both\n"
     assert again.stdout == done.stdout
 
 

@@ -84,7 +84,7 @@ def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster,
     os.killpg(workers[1].pid, signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
-    assert [line.split(":")[0] for line in stderr.splitlines()][-1] == "8 of 8"
+    assert [line.split(":")[0] for line in stderr.splitlines()][-2:] == ["8 of 8", "the runs are in dask"]
     assert stdout == command("compare", "dask").stdout
     assert len(bits(tmp_path / "dask")) == 20
     assert bits(tmp_path / "dask") == undisturbed
@@ -96,6 +96,16 @@ def test_threads_of_one_worker_give_the_same_bits(cluster, start, undisturbed, t
     _, stderr = start(address, *SHORT).communicate(timeout=120)
     assert stderr.count("test MAE") == 8
     assert bits(tmp_path / "dask") == undisturbed
+
+
+def test_the_progress_of_a_baseline_keeps_its_unit(cluster, start, tmp_path):
+    address, _, _ = cluster(workers=1)
+    (tmp_path / "sweep.yaml").write_text("base: {baseline: {model: knn}, split: {folds: [0]}}")
+    process = start(address)
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 0, stderr
+    log = next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
+    assert re.search(r" trial (\d+) of \1, test MAE ", log)
 
 
 def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path):

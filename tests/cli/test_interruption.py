@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from conftest import wait_for
+from qm7cli.signals import STOPPING
 
 LONG = ["--set", "training.iterations=100000", "--set", "training.checkpoint_every=200"]
 
@@ -41,6 +42,7 @@ def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, 
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == status
     assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
+    assert (STOPPING in stderr.splitlines()) == (number == signal.SIGINT)
     assert stdout.splitlines()[-1] == "run/results.yaml"
     folds = read(tmp_path)["folds"]
     assert {fold["status"] for fold in folds} == {"partial"}
@@ -101,12 +103,12 @@ def test_a_second_process_on_the_same_fold_is_refused_at_once(start, tmp_path):
     wait_for(checkpoint(tmp_path).exists, process)
     second = start("--fold", "0")
     _, stderr = second.communicate(timeout=30)
-    assert second.returncode == 1
+    assert second.returncode == 75
     assert stderr == "qm7: fold 0 of run is being trained by another process\n"
     assert process.poll() is None
     third = start("--fold", "0", "--overwrite")
     _, stderr = third.communicate(timeout=30)
-    assert third.returncode == 1
+    assert third.returncode == 75
     assert stderr == "qm7: fold 0 of run is being trained by another process\n"
     assert process.poll() is None
 
