@@ -27,7 +27,7 @@ Baseline = Annotated[
 
 
 def compare(
-    runs: Runs,
+    runs: Runs = None,
     by: By = None,
     baseline: Baseline = None,
     format_: TableFormatOption = TableFormat.TABLE,
@@ -46,7 +46,8 @@ def compare(
     from qm7cli.compare import records
     from qm7cli.files import format_yaml
 
-    comparison = compared(found_runs(runs, output), by or (), baseline)
+    found, status = found_runs(runs, output)
+    comparison = compared(found, by or (), baseline)
     plain = list(records(comparison))
     table, words = comparison_table(comparison), _words(comparison)
     match format_:
@@ -62,6 +63,7 @@ def compare(
         for sentence in comparison.notes:
             note(sentence)
     deliver(table, text, output, words, _after(comparison))
+    raise typer.Exit(status)
 
 
 def print_comparison(comparison: "Comparison") -> None:
