@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, Split, complain, load_dataset, mean_and_std, number, print_table
+from qm7cli.cli.common import Data, Debug, Quiet, Split, complain, deliver, load_dataset, mean_and_std, number
+from qm7cli.cli.formats import fit
 from qm7cli.errors import QM7Error
 from qm7cli.signals import StopRequest, stop_on_signals
 
@@ -62,7 +63,7 @@ def train(
     """Train the folds of an experiment and report their test errors.
 
     Flags go before --set, --set before the file, the file before the defaults, which are those of the paper.
-    Run again on the same directory, finished folds are kept, unfinished ones go on where they stopped, and more
+    Run again on the same directory, complete folds are kept, unfinished ones go on where they stopped, and more
     iterations go on from the last state.
 
     Example: qm7 train --variant corrected --fold 0 --iterations 20000
@@ -135,9 +136,9 @@ def _print_results(run: Path) -> None:
     folds = results["folds"]
     rows = [
         [
-            f"fold {fold['fold']}",
+            str(fold["fold"]),
             fold["status"],
-            str(fold["iterations"]),
+            str(fold["iterations"] or "-"),
             *(number(fold[metric]) for metric in METRICS),
             number(fold["seconds"] / 60, 1),
         ]
@@ -145,15 +146,9 @@ def _print_results(run: Path) -> None:
     ]
     means = summary(folds, METRICS)
     total = ["mean", "", "", *(mean_and_std(means[metric]) for metric in METRICS), ""]
-    header = (
-        "kcal/mol",
-        "status",
-        "iterations",
-        "test MAE",
-        "test RMSE",
-        "train MAE",
-        "train RMSE",
-        "minutes",
-    )
-    print_table(header, [*rows, total] if len(folds) > 1 else rows)
+    header = ("fold", "status", "iterations", "test MAE", "test RMSE", "train MAE", "train RMSE", "minutes")
+    optional = ("status", "iterations", "minutes", "train RMSE", "train MAE")
+    table = header, [*rows, total] if len(folds) > 1 else rows
+    fitted = fit(table, 1, "MAE and RMSE in kcal/mol", optional)
+    deliver(fitted.table, None, None, fitted.words, fitted.after)
     print(run / "results.yaml")
