@@ -43,11 +43,22 @@ def centering(run: Path, dataset: Dataset, folds: Sequence[int] | None = None) -
     Each has ``run``, ``variant``, ``iterations``, ``fold`` and what `layer_records` gives. Raises QM7Error if there is
     no such run or fold, a model is damaged, or it was trained on another data set.
     """
-    return [
-        {"run": str(run), "variant": model.variant, "iterations": model.iterations, "fold": model.fold, **record}
-        for model in load_models(run, folds, dataset)
-        for record in layer_records(model, dataset)
-    ]
+    return model_records(run, load_models(run, folds, dataset), dataset)
+
+
+def model_records(run: Path, models: Sequence[Model], dataset: Dataset) -> list[dict[str, Any]]:
+    """Return the records of `centering` for the models of a run, trained on `dataset`.
+
+    Raises QM7Error if a model has numbers that are not finite.
+    """
+    records = []
+    for model in models:
+        place = {"run": str(run), "variant": model.variant, "iterations": model.iterations, "fold": model.fold}
+        try:
+            records += [{**place, **record} for record in layer_records(model, dataset)]
+        except QM7Error as error:
+            raise QM7Error(f"{run}: {error}") from error
+    return records
 
 
 def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:

@@ -1,18 +1,25 @@
-"""Runs that were made, found in directories, and their folds as one table."""
+"""Runs that were made, found in directories, and their folds as one table.
+
+A run that cannot be used is no reason to give up the others::
+
+    runs, unusable = read_runs(find_directories([Path("runs")]), read_run)
+    records = collect(runs)
+"""
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from qm7cli.config import Experiment, idle, validate
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten
-from qm7cli.results import FoldResult, read_results
+from qm7cli.results import FoldResult, read_results, trained_folds
 
+Read = TypeVar("Read")
 FOLD_COLUMNS: Final = (
     "fold",
     "status",
@@ -61,25 +68,88 @@ class Results(BaseModel):
     environment: EnvironmentRecord
 
 
+class Unusable(NamedTuple):
+    """Why a run is left out, and whether its path was given, rather than found below one that was."""
+
+    error: QM7Error
+    given: bool
+
+
+class Directories(NamedTuple):
+    """The directories of runs, each with whether it was given, and what was given and has no run."""
+
+    runs: dict[Path, bool]
+    unusable: list[Unusable]
+
+
+def find_directories(paths: Iterable[Path]) -> Directories:
+    """Find the runs at or below some paths, each once, in the order of the paths and of the names below.
+
+    A directory is a run if it has a ``results.yaml`` or the model of a fold; neither is read yet.
+    """
+    found: dict[str, tuple[Path, bool]] = {}
+    unusable: list[Unusable] = []
+    for path in paths:
+        runs, errors = _search(path)
+        for error in errors:
+            where = Path(error.filename)
+            unusable.append(Unusable(QM7Error(f"cannot read {where}: {error.strerror}"), given=where == path))
+        if not runs and not errors:
+            unusable.append(Unusable(QM7Error(_no_run(path)), given=True))
+        for run in runs:
+            place = os.path.realpath(run)
+            first, given = found.get(place, (run, False))
+            found[place] = first, given or runs == [path]  # a stray file above other runs makes it no run
+    return Directories(dict(found.values()), unusable)
+
+
+def _search(path: Path) -> tuple[list[Path], list[OSError]]:
+    """Return the runs at or below a path, by name, and what cannot be looked into there."""
+    runs: list[Path] = []
+    errors: list[OSError] = []
+    for directory, _, files in os.walk(path, onerror=errors.append) if path.is_dir() else ():
+        try:
+            if "results.yaml" in files or trained_folds(Path(directory)):
+                runs.append(Path(directory))
+        except OSError as error:
+            errors.append(error)
+    return sorted(runs), errors
+
+
+def _no_run(path: Path) -> str:
+    if not path.is_dir():
+        return f"{path} is not a run: it {'is a file' if path.exists() else 'does not exist'}"
+    return f"{path} is not a run, and there is none below it: there is no results.yaml and no fold-*/model.npz"
+
+
+def read_runs(directories: Directories, read: Callable[[Path], Read]) -> tuple[list[Read], list[Unusable]]:
+    """Return what `read` makes of each run, and what is left out: also the runs where it raises QM7Error."""
+    made: list[Read] = []
+    unusable = [*directories.unusable]
+    for run, given in directories.runs.items():
+        try:
+            made.append(read(run))
+        except QM7Error as error:
+            unusable.append(Unusable(error, given))
+    return made, unusable
+
+
 def find_runs(paths: Iterable[Path]) -> list[Run]:
-    """Return the runs at or below some paths, each once, in the order of the paths and of the names below.
+    """Return the runs at or below some paths, in the order of `find_directories`.
 
     Raises
     ------
     QM7Error
-        If there is none at or below a path, or a ``results.yaml`` is damaged.
+        If there is none at or below a path, or one cannot be read.
     """
-    found: dict[str, Path] = {}
-    for path in paths:
-        files = [path / "results.yaml"] if (path / "results.yaml").exists() else sorted(path.rglob("results.yaml"))
-        if not files:
-            raise QM7Error(f"{path} is no run, and there is none below it: there is no results.yaml")
-        for file in files:
-            found.setdefault(os.path.realpath(file.parent), file.parent)
-    return [_read(run) for run in found.values()]
+    runs, unusable = read_runs(find_directories(paths), read_run)
+    if unusable:
+        raise unusable[0].error
+    return runs
 
 
-def _read(run: Path) -> Run:
+def read_run(run: Path) -> Run:
+    """Read the results of the run in a directory; raises QM7Error if there are none, or they are damaged."""
     path, results = run / "results.yaml", read_results(run)
     experiment = validate(results.get("config"), f"{path}: config: ")
     try:

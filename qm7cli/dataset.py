@@ -350,14 +350,14 @@ def describe(dataset: Dataset) -> dict[str, str]:
     worst = _coulomb_differences(dataset)
     return {
         "molecules": str(len(dataset)),
-        "atoms per molecule": f"{atoms.min()} to {atoms.max()}, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
-        "atoms of each element": count_elements(dataset.Z),
-        "energy, kcal/mol": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f}",
+        "atoms": f"{atoms.min()} to {atoms.max()} a molecule, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
+        "elements": count_elements(dataset.Z),
+        "energy": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f} kcal/mol",
         "folds": f"{len(dataset.P)} of {sizes[0]}{f' to {sizes[-1]}' if sizes[-1] > sizes[0] else ''} molecules",
-        "mean energy of each fold": means,
-        "X against Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
+        "mean of a fold": f"{means} kcal/mol",
+        "X of Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
         "SHA-256": dataset.sha256,
-        "this SHA-256 is": _owner(dataset.sha256),
+        "which is": _owner(dataset.sha256),
     }
 
 

@@ -78,6 +78,11 @@ def fold_numbers(run: Path) -> list[int]:
     return sorted(int(number) for number in numbers if number.isdecimal() and number == str(int(number)))
 
 
+def trained_folds(run: Path) -> list[int]:
+    """Return the numbers of the folds whose model a run directory has, in order."""
+    return [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
+
+
 def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dataset) -> None:
     """Write a fold's ``predictions.csv``: target, prediction and sample standard deviation over draws, kcal/mol."""
     molecules, predictions = evaluation.molecules, evaluation.predictions
@@ -142,7 +147,8 @@ def read_results(run: Path) -> dict[str, Any]:
     path = run / "results.yaml"
     results = parse_yaml(read_text(path), path)
     if not isinstance(results, dict) or not {"folds", "dataset", "environment"} <= results.keys():
-        raise QM7Error(f"{path} is damaged: it holds no results; remove it, it is made anew")
+        what = "is damaged: remove it, and qm7 train makes it anew" if fold_numbers(run) else "is not a run's results"
+        raise QM7Error(f"{path} {what}")
     return results
 
 
@@ -237,25 +243,40 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     QM7Error
         If there is no such run or fold, a model is damaged, or it was trained on another data set than `dataset`.
     """
-    trained = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
+    trained = trained_folds(run)
     missing = sorted(set(folds or []) - set(trained))
     if not trained:
-        config = run / "config.yaml"
-        baseline = read_experiment(config).baseline.model if config.exists() else None
-        if baseline:
-            raise QM7Error(f"{run} is a baseline, {baseline}, which keeps no model: its errors are in its results.yaml")
-        raise QM7Error(f"{run} is no run with a finished fold: there is no fold-*/model.npz in it")
+        raise QM7Error(_no_model(run))
     if missing:
-        raise QM7Error(f"{run} has no finished fold {missing[0]}; it has {', '.join(map(str, trained))}")
+        raise QM7Error(f"{run} has no complete fold {missing[0]}; it has {', '.join(map(str, trained))}")
     wanted = sorted(set(folds)) if folds else trained
     models = [load_model(fold_directory(run, fold) / "model.npz") for fold in wanted]
+    if dataset is not None:
+        refuse_other_dataset(run, models, dataset)
+    return models
+
+
+def _no_model(run: Path) -> str:
+    """Say why there is no model in a directory."""
+    if not (run / "results.yaml").exists():
+        return f"{run} is not a run with a complete fold: there is no fold-*/model.npz in it"
+    try:
+        baseline = read_results(run).get("baseline")
+    except QM7Error:
+        baseline = None
+    if baseline is not None:
+        return f"{run} is a baseline ({baseline}), which keeps no model; its errors are in its results.yaml"
+    return f"{run} has no model: there is no fold-*/model.npz in it"
+
+
+def refuse_other_dataset(run: Path, models: Iterable[Model], dataset: Dataset) -> None:
+    """Raise QM7Error if a model of a run was trained on another data set."""
     for model in models:
-        if dataset is not None and model.sha256 != dataset.sha256:
+        if model.sha256 != dataset.sha256:
             raise QM7Error(
                 f"fold {model.fold} of {run} was trained on another data set: "
                 f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
             )
-    return models
 
 
 def evaluate_run(
@@ -265,9 +286,8 @@ def evaluate_run(
     folds: Sequence[int] | None = None,
     draws: int | None = None,
     parts: Sequence[Part] = ("test",),
-    report: Callable[[Path, int], None] = lambda _run, _fold: None,
 ) -> dict[str, Any]:
-    """Evaluate the trained folds of a run from their models.
+    """Evaluate the trained folds of a run from their models, as `evaluate_models`.
 
     Parameters
     ----------
@@ -277,6 +297,36 @@ def evaluate_run(
         What it was trained on.
     folds : sequence of int, optional
         Which folds; without it, all that are trained.
+    draws, parts
+        As of `evaluate_models`.
+
+    Raises
+    ------
+    QM7Error
+        If there is no such run or fold, a model is damaged, or it was trained on another data set.
+    """
+    return evaluate_models(run, load_models(run, folds, dataset), dataset, draws=draws, parts=parts)
+
+
+def evaluate_models(
+    run: Path,
+    models: Sequence[Model],
+    dataset: Dataset,
+    *,
+    draws: int | None = None,
+    parts: Sequence[Part] = ("test",),
+    report: Callable[[Path, int], None] = lambda _run, _fold: None,
+) -> dict[str, Any]:
+    """Evaluate models of a run.
+
+    Parameters
+    ----------
+    run : Path
+        The run's directory.
+    models : sequence of Model
+        What `load_models` has read there.
+    dataset : Dataset
+        What they were trained on.
     draws : int, optional
         Draws to average over; without it the run's own, which give the digits of its results again.
     parts : sequence of {"test", "train"}
@@ -288,15 +338,10 @@ def evaluate_run(
     -------
     dict
         ``run``, ``variant``, ``units``, ``folds`` and the summary of each metric, as in ``results.yaml``.
-
-    Raises
-    ------
-    QM7Error
-        If there is no such run or fold, a model is damaged, or it was trained on another data set.
     """
     metrics = [metric for metric in METRICS if ("train" if metric.startswith("train") else "test") in parts]
     records = []
-    for model in load_models(run, folds, dataset):
+    for model in models:
         record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": draws or model.draws}
         for part in parts:
             evaluation = model.evaluate(dataset, part, record["draws"])
@@ -306,7 +351,7 @@ def evaluate_run(
         report(run, model.fold)
     return {
         "run": str(run),
-        "variant": model.variant,
+        "variant": models[0].variant,
         "units": "kcal/mol",
         "folds": records,
         **summary(records, metrics),

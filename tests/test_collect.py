@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from qm7cli.collect import collect, differing_settings, find_runs
+from qm7cli.collect import collect, differing_settings, find_directories, find_runs, read_run, read_runs
 from qm7cli.errors import QM7Error
 from qm7cli.runner import train_run
 
@@ -21,11 +21,39 @@ def test_runs_are_found_at_and_below_directories_each_once(runs):
     assert [run.path for run in found] == [runs / "many/a", runs / "many/deep/b", runs / "c"]
 
 
-def test_a_directory_without_a_run_is_an_error(runs):
+def test_a_path_without_a_run_is_an_error_that_says_what_is_there(runs):
     (runs / "empty").mkdir()
-    for path in (runs / "empty", runs / "none"):
-        with pytest.raises(QM7Error, match="is no run, and there is none below it"):
-            find_runs([runs / "many", path])
+    (runs / "file").touch()
+    for name, reason in (
+        ("empty", "is not a run, and there is none below it"),
+        ("none", "is not a run: it does not exist"),
+        ("file", "is not a run: it is a file"),
+    ):
+        with pytest.raises(QM7Error, match=f"/{name} {reason}"):
+            find_runs([runs / "many", runs / name])
+
+
+def test_what_is_damaged_or_foreign_is_left_out_with_its_reason_and_the_others_are_read(runs):
+    (runs / "many/a/results.yaml").write_text("folds: [")
+    for stray in (runs / "results.yaml", runs / "foreign/results.yaml"):
+        stray.parent.mkdir(exist_ok=True)
+        stray.write_text("accuracy: 1")
+    read, unusable = read_runs(find_directories([runs, runs / "none", runs / "many/a"]), read_run)
+    assert [run.path for run in read] == [runs / "c", runs / "many/deep/b"]
+    assert [(str(each.error).removeprefix(f"{runs}/").split(" ")[:4], each.given) for each in unusable] == [
+        (["none", "is", "not", "a"], True),
+        (["results.yaml", "is", "not", "a"], False),
+        (["foreign/results.yaml", "is", "not", "a"], False),
+        (["many/a/results.yaml,", "line", "1:", "this"], True),
+    ]
+
+
+def test_a_run_of_which_models_alone_are_left_is_found(runs, quick, small):
+    train_run(quick(), small, runs / "models/d")
+    (runs / "models/d/results.yaml").unlink()
+    assert list(find_directories([runs / "models"]).runs) == [runs / "models/d"]
+    with pytest.raises(QM7Error, match=r"cannot read .*d/results.yaml"):
+        find_runs([runs / "models"])
 
 
 def test_the_settings_that_differ_are_found_and_neither_folds_nor_places(runs):

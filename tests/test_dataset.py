@@ -118,14 +118,14 @@ def test_the_description_counts_what_is_there(tmp_path):
     savemat(tmp_path / "two.mat", two)
     description = dataset.describe(dataset.load(tmp_path / "two.mat"))
     assert description["molecules"] == "2"
-    assert description["atoms per molecule"] == "2 to 3, mean 2.50; room for 3"
-    assert description["atoms of each element"] == "H 4, O 1"
-    assert description["energy, kcal/mol"] == "-200.00 to -100.00, mean -150.00, std 50.00"
-    assert description["mean energy of each fold"] == "-100.00, -200.00"
-    assert description["X against Z and R"] == "largest difference 0.25 hartree, in molecule 0"
-    assert description["this SHA-256 is"] == "not the published file's"
+    assert description["atoms"] == "2 to 3 a molecule, mean 2.50; room for 3"
+    assert description["elements"] == "H 4, O 1"
+    assert description["energy"] == "-200.00 to -100.00, mean -150.00, std 50.00 kcal/mol"
+    assert description["mean of a fold"] == "-100.00, -200.00 kcal/mol"
+    assert description["X of Z and R"] == "largest difference 0.25 hartree, in molecule 0"
+    assert description["which is"] == "not the published file's"
     bundled = dataset.load(dataset.locate("gfn7"))
-    assert dataset.describe(bundled)["this SHA-256 is"] == "that of gfn7, which comes with qm7"
+    assert dataset.describe(bundled)["which is"] == "that of gfn7, which comes with qm7"
 
 
 @pytest.mark.realdata

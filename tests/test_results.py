@@ -131,10 +131,23 @@ def test_a_damaged_result_is_one_sentence(run, text):
         read_fold(run, 0)
 
 
-def test_damaged_results_are_one_sentence(run):
+def test_damaged_results_are_one_sentence_and_a_foreign_file_is_not_taken_for_them(run, tmp_path):
     (run / "results.yaml").write_text("folds: []")
-    with pytest.raises(QM7Error, match=r"results.yaml is damaged"):
+    with pytest.raises(QM7Error, match=r"results.yaml is damaged: remove it, and qm7 train makes it anew"):
         read_results(run)
+    (tmp_path / "results.yaml").write_text("folds: []")
+    with pytest.raises(QM7Error, match=r"results.yaml is not a run's results"):
+        read_results(tmp_path)
+
+
+def test_a_baseline_and_a_run_without_models_say_that_they_have_none(run, small):
+    write_fold(run, COMPLETE, small)
+    with pytest.raises(QM7Error, match=r"run has no model: there is no fold-\*/model.npz in it"):
+        evaluate_run(run, small)
+    (run / "config.yaml").write_text("baseline: {model: knn}")
+    write_fold(run, COMPLETE, small)
+    with pytest.raises(QM7Error, match=r"run is a baseline \(knn\), which keeps no model"):
+        evaluate_run(run, small)
 
 
 def test_evaluating_a_run_gives_the_digits_of_its_results(run, quick, small):
@@ -149,14 +162,14 @@ def test_evaluating_a_run_gives_the_digits_of_its_results(run, quick, small):
 
 
 def test_a_run_without_the_fold_or_of_another_data_set_is_not_evaluated(run, quick, small):
-    with pytest.raises(QM7Error, match="is no run with a finished fold"):
+    with pytest.raises(QM7Error, match="is not a run with a complete fold"):
         evaluate_run(run, small)
     (run / "config.yaml").write_text("baseline: {model: knn}")
     with pytest.raises(QM7Error, match=r"is a baseline, knn, which keeps no model: its errors are in its results.yaml"):
         evaluate_run(run, small)
     (run / "config.yaml").unlink()
     train_run(quick("split.folds=[2]"), small, run)
-    with pytest.raises(QM7Error, match="has no finished fold 1; it has 2"):
+    with pytest.raises(QM7Error, match="has no complete fold 1; it has 2"):
         evaluate_run(run, small, folds=[1])
     with pytest.raises(QM7Error, match=r"fold 2 of .* was trained on another data set"):
         evaluate_run(run, replace(small, sha256="0" * 64))

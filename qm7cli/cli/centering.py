@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Output, Table, TrainedFolds, deliver, load_dataset, refuse_within
-from qm7cli.cli.formats import TableFormat, TableFormatOption, format_records
+from qm7cli.cli.collect import Runs, found_directories, usable_runs
+from qm7cli.cli.common import Debug, Output, RunData, Table, TrainedFolds, deliver, refuse_data
+from qm7cli.cli.formats import TableFormat, TableFormatOption, fit, format_records
 
 
 def centering(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    runs: Runs = None,
     fold: TrainedFolds = None,
     format_: TableFormatOption = TableFormat.TABLE,
     output: Output = None,
@@ -18,49 +19,53 @@ def centering(
         Path | None,
         typer.Option(metavar="FILE.png|FILE.svg|FILE.pdf", help="Also draw the distances against the iterations."),
     ] = None,
-    data: Data = None,
+    data: RunData = None,
     debug: Debug = False,
 ) -> None:
     """Print how well the pre-bias A of each layer centres its inputs, on the molecules that the model was trained on.
 
-    m is the number of inputs, spread their standard deviation, mean the size of the mean input and A to mean its
-    distance from A, all as root mean square over the inputs. The condition numbers (cond.) are those of the inputs'
+    m is the number of inputs, spread their standard deviation, mean the size of the mean input and to A its distance
+    from A, all as root mean square over the inputs. At 0, at A and at mean are the condition numbers of the inputs'
     second moments about 0, about A, which is what the layer works with, and about the mean; a dash for the first layer
-    and where the matrix is singular. The picture is for runs of several lengths; it needs matplotlib:
-    pip install 'qm7cli[plots]'
+    and where the matrix is singular. The table fits 80 columns; the other formats have all. The picture is for runs
+    of several lengths; it needs matplotlib: pip install 'qm7cli[plots]'
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
     from qm7cli import centering as measured
-    from qm7cli.files import refuse_same
+    from qm7cli.collect import read_runs
     from qm7cli.plots import ending, save
+    from qm7cli.results import load_models
+    from qm7cli.run_datasets import RunDatasets
 
     if picture is not None:
         ending(picture)
-    dataset = load_dataset(data)
+    directories = found_directories(runs, output, picture)
+    datasets = RunDatasets(data)
+
+    def measure(run: Path) -> list[dict[str, Any]]:
+        models = load_models(run, fold)
+        return measured.model_records(run, models, datasets.of(run, models))
+
+    of_runs, status = usable_runs(*read_runs(directories, measure))
+    records = [record for own in of_runs for record in own]
     for file in (output, picture):
-        refuse_within(file, runs)
-        if file and dataset.path:
-            refuse_same(file, dataset.path)
-    records = [record for run in runs for record in measured.centering(run, dataset, fold)]
+        refuse_data(datasets.paths, file)
     if picture is not None:
         save(measured.picture(records), picture)
-    table = _table(records)
-    words = table[0].index("iterations")
-    deliver(table, format_records(records, table, format_, words), output, words)
+    table, words = _table(records)
+    optional = ("iterations", "m", "mean", "fold", "spread", "variant")
+    said = "at 0, at A, at mean: condition numbers"
+    fitted = fit(table, words, said, optional, ("variant", "iterations", "fold", "layer"))
+    deliver(fitted.table, format_records(records, table, format_, words), output, fitted.words, fitted.after)
+    raise typer.Exit(status)
 
 
-def _table(records: list[dict[str, Any]]) -> Table:
-    """Return header and rows; the run stands there only if nothing else tells two of them apart."""
-    places = {(record["variant"], record["iterations"], record["fold"], record["run"]) for record in records}
-    several = len({place[:-1] for place in places}) < len(places)
-    header = ["variant", "iterations", "fold", "layer", "m", "spread", "mean", "A to mean"]
-    header += ["cond. at 0", "at A", "at mean"]
-    rows = [[_short(value) for value in list(record.values())[1:]] for record in records]
-    if several:
-        header.insert(0, "run")
-        rows = [[record["run"], *row] for record, row in zip(records, rows, strict=True)]
-    return header, rows
+def _table(records: list[dict[str, Any]]) -> tuple[Table, int]:
+    """Return header and rows, and how many columns are of words."""
+    header = ["run", "variant", "iterations", "fold", "layer", "m", "spread", "mean", "to A"]
+    header += ["at 0", "at A", "at mean"]
+    return (header, [[_short(value) for value in record.values()] for record in records]), 2
 
 
 def _short(value: Any) -> str:

@@ -1,11 +1,12 @@
 """What the commands share: options, the data set, numbers and tables."""
 
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -27,6 +28,10 @@ Data = Annotated[
     str | None,
     typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Without: $QM7_DATA, then data/qm7.mat."),
 ]
+RunData = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|gfn7", help="Data set. Without: that of each run, which its SHA-256 tells."),
+]
 Split = Annotated[
     str | None,
     typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds."),
@@ -45,7 +50,8 @@ Draws = Annotated[
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # header and rows
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # header and rows; a row of one cell is a heading of those below
+WIDTH: Final = 80  # columns of a terminal that tables and sentences under them fit
 
 
 class Format(StrEnum):
@@ -86,6 +92,15 @@ def refuse_within(output: Path | None, runs: Iterable[Path]) -> None:
         raise QM7Error(f"{output} lies in the run {within}; choose another output")
 
 
+def refuse_data(paths: Iterable[Path], output: Path | None) -> None:
+    """Raise QM7Error if an output would replace one of some data sets."""
+    from qm7cli.files import refuse_same
+
+    for path in paths:
+        if output is not None:
+            refuse_same(output, path)
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number for a table; a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
@@ -97,23 +112,28 @@ def mean_and_std(summary: dict[str, float | None]) -> str:
     return number(summary["mean"]) + spread
 
 
+def paragraph(text: str) -> str:
+    """Return a text in lines of at most `WIDTH` columns; words are not broken, as paths are words."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False) + "\n" if text else ""
+
+
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
     """Return a table as lines of aligned columns, the first `words` to the left and the others to the right."""
     lines = [header, *rows]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    widths = [max(len(line[k]) for line in lines if len(line) == len(header)) for k in range(len(header))]
     text = ""
     for line in lines:
         cells = [
             cell.ljust(width) if k < words else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+            for k, (cell, width) in enumerate(zip(line, widths, strict=False))  # a heading is one cell
         ]
         text += "  ".join(cells).rstrip() + "\n"
     return text
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
-    """Print a table, with lines on a terminal that is wide enough, as `plain_table` elsewhere."""
-    if not sys.stdout.isatty():
+    """Print a table, with a line under its header on a terminal that is wide enough, as `plain_table` elsewhere."""
+    if not sys.stdout.isatty() or any(len(row) < len(header) for row in rows):
         print(plain_table(header, rows, words), end="")
         return
     from rich.box import SIMPLE_HEAD
@@ -121,11 +141,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for k, name in enumerate(header):
         table.add_column(name, justify="left" if k < words else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row), style="bold" if row[0].startswith("mean") else None)
+        table.add_row(*map(Text, row), style="bold" if "mean" in row[:words] else None)
     console = Console(highlight=False)
     needed = console.measure(table, options=console.options.update(width=10_000)).maximum
     if needed <= console.width:

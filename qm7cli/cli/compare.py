@@ -29,7 +29,7 @@ Baseline = Annotated[
 
 
 def compare(
-    runs: Runs,
+    runs: Runs = None,
     by: By = None,
     baseline: Baseline = None,
     format_: TableFormatOption = TableFormat.TABLE,
@@ -53,7 +53,8 @@ def compare(
     from qm7cli.compare import records
     from qm7cli.files import format_yaml
 
-    comparison = compared(found_runs(runs, output), by or (), baseline)
+    found, status = found_runs(runs, output)
+    comparison = compared(found, by or (), baseline)
     plain = list(records(comparison))
     table = comparison_table(comparison, wide=format_ is not TableFormat.TABLE)
     match format_:
@@ -69,6 +70,7 @@ def compare(
         for sentence in comparison.notes:
             note(sentence)
     deliver(table, text, output, after=_after(comparison))
+    raise typer.Exit(status)
 
 
 def print_comparison(comparison: "Comparison") -> None:

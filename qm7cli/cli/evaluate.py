@@ -9,27 +9,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from qm7cli.cli.collect import Runs, found_directories, usable_runs
 from qm7cli.cli.common import (
-    Data,
     Debug,
     Draws,
     Format,
     Output,
     Quiet,
-    Table,
+    RunData,
     TrainedFolds,
     deliver,
-    load_dataset,
     mean_and_std,
     number,
+    refuse_data,
 )
+from qm7cli.cli.formats import Fitted, fit
 
 if TYPE_CHECKING:
     from qm7cli.splits import Part
 
 
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    runs: Runs = None,
     fold: TrainedFolds = None,
     draws: Draws = None,
     part: Annotated[
@@ -39,23 +40,36 @@ def evaluate(
         Format, typer.Option("--format", help="One document a run in yaml, one line a run in json.")
     ] = Format.TABLE,
     output: Output = None,
-    data: Data = None,
+    data: RunData = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Evaluate the trained folds of runs, from their models and the data set alone.
+    """Evaluate the trained folds of runs, from their models and the data sets alone.
 
-    With the run's own number of draws, which is the default, these are the digits of its results.yaml.
+    With the run's own number of draws, which is the default, these are the digits of its results.yaml. Baselines keep
+    no models and are left out. The table fits 80 columns.
 
     Example: qm7 eval runs/qm7-corrected-seed0 --part both --format csv
     """
-    from qm7cli.results import evaluate_run
+    from qm7cli.collect import read_runs
+    from qm7cli.results import evaluate_models, load_models
+    from qm7cli.run_datasets import RunDatasets
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
-    dataset = load_dataset(data)
+    directories = found_directories(runs, output)
+    datasets = RunDatasets(data)
+
+    def evaluated(run: Path) -> dict[str, Any]:
+        models = load_models(run, fold)
+        return evaluate_models(run, models, datasets.of(run, models), draws=draws, parts=parts, report=report)
+
     with _spinner(quiet=quiet) as report:
-        results = [evaluate_run(run, dataset, folds=fold, draws=draws, parts=parts, report=report) for run in runs]
-    deliver(_table(results), _formatted(results, format_), output)
+        read = read_runs(directories, evaluated)
+    results, status = usable_runs(*read)
+    refuse_data(datasets.paths, output)
+    fitted = _fitted(results)
+    deliver(fitted.table, _formatted(results, format_), output, fitted.words, fitted.after)
+    raise typer.Exit(status)
 
 
 @contextmanager
@@ -88,8 +102,8 @@ def _formatted(results: list[dict[str, Any]], format_: Format) -> str | None:
     return None
 
 
-def _table(results: list[dict[str, Any]]) -> Table:
-    """Return header and rows: the folds of each run and, where there are several, their mean."""
+def _fitted(results: list[dict[str, Any]]) -> Fitted:
+    """Return the table to look at: the folds of each run and, where there are several, their mean."""
     metrics = [key for key in results[0]["folds"][0] if key not in ("fold", "iterations", "draws")]
     names = [f"{'train' if key.startswith('train') else 'test'} {key[-4:].strip('_').upper()}" for key in metrics]
     rows = []
@@ -98,5 +112,6 @@ def _table(results: list[dict[str, Any]]) -> Table:
             place = [result["run"], str(record["fold"]), str(record["iterations"]), str(record["draws"])]
             rows.append([*place, *(number(record[key]) for key in metrics)])
         if len(result["folds"]) > 1:
-            rows.append([f"mean of {result['run']}", "", "", "", *(mean_and_std(result[key]) for key in metrics)])
-    return ["kcal/mol", "fold", "iterations", "draws", *names], rows
+            rows.append([result["run"], "mean", "", "", *(mean_and_std(result[key]) for key in metrics)])
+    header = ["run", "fold", "iterations", "draws", *names]
+    return fit((header, rows), 2, "MAE and RMSE in kcal/mol", ("draws", "iterations"))

@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Output, Table, complain, deliver, load_dataset, number, plain_table
+from qm7cli.cli.common import (
+    Data,
+    Debug,
+    Output,
+    Table,
+    complain,
+    deliver,
+    load_dataset,
+    number,
+    paragraph,
+    plain_table,
+)
 
 if TYPE_CHECKING:
     from qm7cli.gradcheck import GradCheck
@@ -69,7 +80,7 @@ def _directions(found: "GradCheck") -> Table:
 
 
 def _motions(found: "GradCheck") -> Table:
-    header = ["variant", "A to mean input", "A without error", "A steps alone", "B makes up", "exponent"]
+    header = ["variant", "A to mean", "A without error", "A steps alone", "B makes up", "exponent"]
     rows = [
         [
             each.variant,
@@ -87,9 +98,10 @@ def _motions(found: "GradCheck") -> Table:
 def _after(found: "GradCheck") -> str:
     """Say what the first table holds, then give the second, and what is to be made of both."""
     sizes = "-".join(map(str, found.sizes))
-    return (
-        f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64.\n\n"
-        f"{plain_table(*_motions(found))}"
-        "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01.\n"
-        + ("" if found.failures else "All of it is as expected.\n")
+    directions = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
+    motions = (
+        "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01."
+    )
+    return f"{paragraph(directions)}\n{plain_table(*_motions(found))}{paragraph(motions)}" + (
+        "" if found.failures else "All of it is as expected.\n"
     )

@@ -11,7 +11,6 @@ from qm7cli.cli.compare import By
 
 
 def plot(
-    runs: Runs,
     kind: Annotated[
         Literal["curves", "parity", "errors", "folds"],
         typer.Option(help="Test MAE on the way, predicted against true energies, errors, or folds side by side."),
@@ -19,6 +18,7 @@ def plot(
     output: Annotated[
         Path, typer.Option(metavar="FILE.png|FILE.svg|FILE.pdf", help="Where to write; the ending is the format.")
     ],
+    runs: Runs = None,
     by: By = None,
     debug: Debug = False,
 ) -> None:
@@ -32,5 +32,7 @@ def plot(
     from qm7cli.plots import KINDS, ending, save
 
     ending(output)
-    save(KINDS[kind](compare(found_runs(runs, output), by or (), paired=False)), output)
+    found, status = found_runs(runs, output)
+    save(KINDS[kind](compare(found, by or (), paired=False)), output)
     print(output)
+    raise typer.Exit(status)

@@ -11,8 +11,8 @@ from qm7cli.cli.compare import Baseline, By, comparison_table
 
 
 def report(
-    runs: Runs,
     output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
+    runs: Runs = None,
     by: By = None,
     baseline: Baseline = None,
     debug: Debug = False,
@@ -27,7 +27,8 @@ def report(
     from qm7cli.files import write_text
     from qm7cli.report import report as reported
 
-    found = found_runs(runs, output)
+    found, status = found_runs(runs, output)
     comparison = compare(found, by or (), baseline)
     write_text(output, reported(comparison, found, comparison_table(comparison, wide=True)))
     print(output)
+    raise typer.Exit(status)

@@ -49,9 +49,10 @@ def split(
     if output:
         splits.write_split(output, dataset, settings, folds)
     rows = [
-        [f"fold {k}", str(molecules), number(mean), number(std)]
+        [str(k), str(molecules), number(mean), number(std)]
         for k, (molecules, mean, std) in enumerate(splits.describe_folds(dataset, folds))
     ]
-    print_table(("kcal/mol", "molecules", "mean energy", "std"), rows)
+    print_table(("fold", "molecules", "mean energy", "std"), rows)
+    print("Energies in kcal/mol")
     if output:
         print(output)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, complain, note, print_table
+from qm7cli.cli.common import Data, Debug, Quiet, complain, deliver, note
 from qm7cli.cli.compare import print_comparison
+from qm7cli.cli.formats import fit
 from qm7cli.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
     for job in jobs:
         status, iterations = standing(job)
         rows.append([str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.iterations}"])
-    print_table(("run", "fold", "status", "iterations"), rows)
+    fitted = fit((("run", "fold", "status", "iterations"), rows), 1)
+    deliver(fitted.table, None, None, fitted.words, fitted.after)
 
 
 def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int, *, debug: bool) -> None:

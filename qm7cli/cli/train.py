@@ -13,13 +13,14 @@ from qm7cli.cli.common import (
     Quiet,
     Split,
     complain,
+    deliver,
     load_dataset,
     mean_and_std,
     note,
     number,
-    print_table,
     whole_number,
 )
+from qm7cli.cli.formats import fit
 from qm7cli.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
@@ -155,9 +156,9 @@ def _print_results(run: Path) -> None:
     folds = results["folds"]
     rows = [
         [
-            f"fold {fold['fold']}",
+            str(fold["fold"]),
             fold["status"],
-            str(fold["iterations"]),
+            str(fold["iterations"] or "-"),
             *(number(fold[metric]) for metric in METRICS),
             number(fold["seconds"] / 60, 1),
         ]
@@ -165,15 +166,9 @@ def _print_results(run: Path) -> None:
     ]
     means = summary(folds, METRICS)
     total = ["mean", "", "", *(mean_and_std(means[metric]) for metric in METRICS), ""]
-    header = (
-        "kcal/mol",
-        "status",
-        "iterations",
-        "test MAE",
-        "test RMSE",
-        "train MAE",
-        "train RMSE",
-        "minutes",
-    )
-    print_table(header, [*rows, total] if len(folds) > 1 else rows)
+    header = ("fold", "status", "iterations", "test MAE", "test RMSE", "train MAE", "train RMSE", "minutes")
+    optional = ("status", "iterations", "minutes", "train RMSE", "train MAE")
+    table = header, [*rows, total] if len(folds) > 1 else rows
+    fitted = fit(table, 1, "MAE and RMSE in kcal/mol", optional)
+    deliver(fitted.table, None, None, fitted.words, fitted.after)
     print(run / "results.yaml")

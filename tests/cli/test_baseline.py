@@ -16,7 +16,7 @@ LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "
 def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     done = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
     lines = done.stdout.splitlines()
-    assert [line.split()[:3] for line in lines[1:3]] == [["fold", "1", "complete"], ["fold", "3", "complete"]]
+    assert [line.split()[:2] for line in lines[1:3]] == [["1", "complete"], ["3", "complete"]]
     assert lines[-1] == "runs/small-knn-seed0/results.yaml"
     results = yaml.safe_load((tmp_path / "runs/small-knn-seed0/results.yaml").read_text())
     assert (results["variant"], results["baseline"], results["status"]) == (None, "knn", "complete")

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 
 import numpy as np
@@ -38,12 +39,15 @@ def test_every_format_says_the_same(command, runs):
     assert yaml.safe_load(command("centering", *runs, "--format", "yaml").stdout) == records
     rows = list(csv.DictReader(io.StringIO(command("centering", *runs, "--format", "csv").stdout)))
     assert rows == [{key: "" if value is None else str(value) for key, value in r.items()} for r in records]
-    header, *table = command("centering", *runs).stdout.splitlines()
-    assert header.split()[:7] == ["variant", "iterations", "fold", "layer", "m", "spread", "mean"]
+    header, *table, after = [re.split("  +", line) for line in command("centering", *runs).stdout.splitlines()]
+    names = ["run", "variant", "iterations", "fold", "layer", "m", "spread", "mean", "to A", "at 0", "at A", "at mean"]
+    assert [name for name in names if name in header] == header
+    assert {"variant", "fold", "layer", "to A", "at 0", "at A", "at mean"} <= {*header}
     for line, r in zip(table, records, strict=True):
-        words = [f"{value:.3g}" if isinstance(value, float) else str(value or "-") for value in [*r.values()][6:]]
-        assert line.split() == [r["variant"], "300", str(r["fold"]), str(r["layer"]), str(r["inputs"]), *words]
-        assert len(line) <= 100
+        shown = [f"{value:.3g}" if isinstance(value, float) else str(value or "-") for value in list(r.values())[4:]]
+        row = dict(zip(names, [r["run"], r["variant"], "300", str(r["fold"]), *shown], strict=True))
+        assert line == [row[name] for name in header]
+    assert after[0].startswith("at 0, at A, at mean: condition numbers; iterations: 300")
 
 
 def test_folds_can_be_chosen_and_the_output_is_a_file(command, runs, tmp_path):
@@ -61,9 +65,23 @@ def test_the_run_is_a_column_where_nothing_else_tells_two_apart(command, tmp_pat
     assert "one" not in command("centering", "one", "other").stdout
     for path in (tmp_path / "other").glob("fold-*/model.npz"):
         path.write_bytes((tmp_path / "one" / path.relative_to(tmp_path / "other")).read_bytes())
-    header, *table = command("centering", "one", "other").stdout.splitlines()
-    assert header.split()[:2] == ["run", "variant"]
-    assert [line.split()[:2] for line in table] == 6 * [["one", "original"]] + 6 * [["other", "original"]]
+    header, *table, after = command("centering", "one", "other").stdout.splitlines()
+    assert header.split()[0] == "run"
+    assert [line.split()[0] for line in table] == 6 * ["one"] + 6 * ["other"]
+    assert after.startswith("at 0, at A, at mean: condition numbers")
+
+
+def test_without_a_run_those_under_runs_are_measured_and_what_cannot_be_is_left_out(command, runs, tmp_path):
+    given = command("centering", *runs, "--format", "json").stdout
+    for name in runs:
+        (tmp_path / "runs").mkdir(exist_ok=True)
+        (tmp_path / name).rename(tmp_path / "runs" / name)
+    (tmp_path / "runs/results.yaml").touch()
+    done = command("centering", "--format", "json")
+    assert sorted(json.loads(done.stdout), key=lambda r: r["run"]) == sorted(
+        [r | {"run": f"runs/{r['run']}"} for r in json.loads(given)], key=lambda r: r["run"]
+    )
+    assert done.stderr == "qm7: left out: runs has no model: there is no fold-*/model.npz in it\n"
 
 
 def test_the_model_and_the_data_are_enough(command, runs, tmp_path):
@@ -87,7 +105,8 @@ def test_another_ending_of_the_picture_is_refused_before_anything_is_read(comman
     assert done.stderr.startswith("qm7: x.jpg is no name of a picture: it should end in .png, .svg or .pdf (see qm7 ")
 
 
-def test_bad_input_is_one_sentence_and_what_was_there_stays(command, runs, tmp_path):
+@pytest.mark.usefixtures("runs")
+def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path):
     (tmp_path / "x.csv").write_text("before")
     (tmp_path / "x.png").write_text("before")
 
@@ -98,22 +117,22 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, runs, tmp_p
         assert (tmp_path / "x.csv").read_text() == (tmp_path / "x.png").read_text() == "before"
         return done.stderr
 
-    nothing = "qm7: nowhere is no run with a finished fold: there is no fold-*/model.npz in it\n"
-    assert sentence(*runs, "nowhere") == nothing
-    assert sentence("original", "--fold", "1") == "qm7: original has no finished fold 1; it has 0, 3\n"
+    assert sentence("nowhere") == "qm7: nowhere is not a run: it does not exist\n"
+    assert sentence("original", "--fold", "1") == "qm7: original has no complete fold 1; it has 0, 3\n"
     molecules.write(tmp_path / "other.mat", seed=1)
     other = sentence("original", "--data", "other.mat")
     assert other.startswith("qm7: fold 0 of original was trained on another data set: SHA-256 ")
     model = tmp_path / "original/fold-3/model.npz"
     arrays = read_arrays(model)
     write_arrays(model, arrays | {"layer1.A": np.full_like(arrays["layer1.A"], np.nan)})
-    assert sentence(*runs) == "qm7: the model of fold 3 is damaged: layer 2 is not finite\n"
+    assert sentence("original") == "qm7: original: the model of fold 3 is damaged: layer 2 is not finite\n"
     model.write_bytes(model.read_bytes()[:-100])
-    assert sentence(*runs).startswith("qm7: original/fold-3/model.npz is damaged: ")
+    assert sentence("original").startswith("qm7: original/fold-3/model.npz is damaged: ")
 
 
-def test_what_is_read_is_not_written_over(command, runs, tmp_path):
-    data = molecules.write(tmp_path / "data.mat")
+def test_what_is_read_is_not_written_over(command, runs, tmp_path, mat):
+    data = tmp_path / "data.mat"
+    shutil.copy(mat, data)
     before = data.read_bytes()
     for option in ("--output", "--picture"):
         refused = command("centering", *runs, option, "original/fold-3/x.png", status=1).stderr

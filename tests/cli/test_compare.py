@@ -97,15 +97,57 @@ def test_numbers_are_to_the_right_and_names_escaped(command, runs, tmp_path):
     assert r"a\|b_c%/original" in markdown
     latex = command("collect", "a|b_c%", "--format", "latex").stdout
     assert r"a|b\_c\%/original" in latex
-    lines = command("collect", "a|b_c%").stdout.splitlines()
+    *lines, units = command("collect", "a|b_c%").stdout.splitlines()
     assert len({len(line) for line in lines}) == 1  # all lines end with a number
+    assert units.startswith("MAE and RMSE in kcal/mol")
 
 
 def test_a_directory_without_runs_is_one_sentence(command, tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("collect", "compare"):
         done = command(name, "empty", status=1)
-        assert done.stderr == "qm7: empty is no run, and there is none below it: there is no results.yaml\n"
+        assert done.stderr == (
+            "qm7: empty is not a run, and there is none below it: there is no results.yaml and no fold-*/model.npz\n"
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["collect", "--format", "json"],
+        ["compare", "--format", "json"],
+        ["plot", "--kind", "folds", "--output", "x.svg"],
+        ["report", "--output", "x.html"],
+    ],
+)
+def test_runs_are_those_under_runs_and_a_damaged_one_or_a_stray_file_is_left_out(command, runs, tmp_path, arguments):
+    name, *options = arguments
+    written = [command(name, *options).stdout, *(path.read_bytes() for path in tmp_path.glob("x.*"))]
+    (tmp_path / "runs/damaged").mkdir()
+    (tmp_path / "runs/damaged/results.yaml").touch()
+    (tmp_path / "runs/results.yaml").write_text("a file of another program")
+    done = command(name, *options)
+    assert [done.stdout, *(path.read_bytes() for path in tmp_path.glob("x.*"))] == written
+    assert done.stderr.splitlines() == [
+        "qm7: left out: runs/results.yaml is not a run's results",
+        "qm7: left out: runs/damaged/results.yaml is not a run's results",
+    ]
+    given = command(name, runs, "runs/damaged", *options, status=1)
+    assert [given.stdout, given.stderr] == [done.stdout, done.stderr]
+
+
+def test_the_settings_that_differ_are_columns_where_there_is_room_and_else_the_names_of_runs(
+    command, quick, small, tmp_path
+):
+    for noise in (0.5, 0.25):
+        train_run(quick("split.folds=[0]", f"encoding.noise={noise}"), small, tmp_path / f"runs/noise-{noise}")
+    assert command("collect").stdout.split()[:2] == ["noise", "fold"]
+    many = ["network.hidden=[15,14,13,12,11]", "training.history=0.125", "encoding.step=1.25", "training.batch_size=7"]
+    train_run(quick("split.folds=[0]", *many), small, tmp_path / f"runs/{'-'.join(many)}")
+    header, *lines = command("collect").stdout.splitlines()
+    assert header.split()[0] == "fold"
+    assert "-".join(many) in lines
+    assert "encoding.step" in command("collect", "--format", "csv").stdout
 
 
 def test_an_output_among_the_files_of_a_run_is_refused(command, runs, tmp_path):

@@ -35,16 +35,77 @@ def test_the_model_and_the_data_are_enough(command, trained, tmp_path):
     assert evaluated["mae"] == trained["mae"]
 
 
-def test_every_format_says_the_same(command, trained):
-    documents = list(yaml.safe_load_all(command("eval", "run", "run", "--format", "yaml").stdout))
-    lines = [json.loads(line) for line in command("eval", "run", "run", "--format", "json").stdout.splitlines()]
-    rows = list(csv.DictReader(io.StringIO(command("eval", "run", "run", "--format", "csv").stdout)))
-    table = command("eval", "run", "run").stdout.splitlines()
+def test_every_format_says_the_same(command, trained, tmp_path):
+    shutil.copytree(tmp_path / "run", tmp_path / "same")
+    documents = list(yaml.safe_load_all(command("eval", "run", "same", "--format", "yaml").stdout))
+    lines = [json.loads(line) for line in command("eval", "run", "same", "--format", "json").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(command("eval", "run", "same", "--format", "csv").stdout)))
+    table = command("eval", "run", "same").stdout.splitlines()
     assert documents == lines
     assert len(documents) == 2
     assert [float(row["mae"]) for row in rows] == 2 * [fold["mae"] for fold in trained["folds"]]
     assert [line.split()[4] for line in table[1:3]] == [f"{fold['mae']:.2f}" for fold in trained["folds"]]
+    assert table[3].split()[:2] == ["run", "mean"]
     assert f"{trained['mae']['mean']:.2f} +- {trained['mae']['std']:.2f}" in table[3]
+
+
+def test_without_a_run_those_under_runs_are_evaluated_and_each_finds_its_own_data(command, trained, quick_flags, mat):
+    assert command("eval", status=1).stderr == (
+        "qm7: there is no directory runs here, where qm7 train puts its runs: name a run\n"
+    )
+    command("train", "--data", "gfn7", "--fold", "1", *quick_flags, "--out", "runs/many/bundled")
+    command("train", "--data", mat, "--fold", "0", "--fold", "3", *quick_flags, "--out", "runs/own")
+    done = command("eval", "--format", "json", QM7_DATA=None)
+    bundled, own = map(json.loads, done.stdout.splitlines())
+    assert (bundled["run"], own["run"]) == ("runs/many/bundled", "runs/own")
+    assert [fold["mae"] for fold in own["folds"]] == [fold["mae"] for fold in trained["folds"]]
+    assert done.stderr == ""
+
+
+def test_runs_that_cannot_be_evaluated_are_left_out_in_a_line_each(command, quick_flags, tmp_path):
+    command("train", "--out", "runs/a", "--fold", "0", *quick_flags)
+    alone = command("eval").stdout
+    command("baseline", "--model", "mean", "--fold", "0", "--out", "runs/b")
+    shutil.copytree(tmp_path / "runs/a", tmp_path / "runs/c")
+    (tmp_path / "runs/c/fold-0/model.npz").write_text("")
+    (tmp_path / "runs/notes").mkdir()
+    (tmp_path / "runs/notes/results.yaml").touch()
+    (tmp_path / "runs/todo.txt").touch()
+    done = command("eval")
+    assert done.stdout == alone
+    assert done.stderr.splitlines() == [
+        "qm7: left out: runs/b is a baseline (mean), which keeps no model; its errors are in its results.yaml",
+        "qm7: left out: runs/c/fold-0/model.npz is damaged: it cannot be read as an .npz file",
+        "qm7: left out: runs/notes has no model: there is no fold-*/model.npz in it",
+    ]
+
+
+def test_a_run_that_was_given_and_left_out_is_status_1_after_the_others_are_shown(command, trained):
+    done = command("eval", "nowhere", "run", status=1)
+    assert done.stdout == command("eval", "run").stdout
+    assert done.stderr == "qm7: left out: nowhere is not a run: it does not exist\n"
+    assert trained["folds"]
+
+
+def test_what_is_wrong_with_the_run_is_said_before_what_is_wrong_with_the_data(command, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    for name, reason in (("nowhere", "it does not exist"), ("thesis", "and there is none below it")):
+        done = command("eval", name, "--data", "none.mat", status=1, QM7_DATA=None)
+        assert done.stderr.startswith(f"qm7: {name} is not a run")
+        assert reason in done.stderr
+
+
+def test_where_no_run_can_be_used_each_says_why(command, tmp_path):
+    (tmp_path / "runs").mkdir()
+    assert command("eval", status=1).stderr.startswith("qm7: runs is not a run, and there is none below it: ")
+    for name in "ab":
+        (tmp_path / "runs" / name).mkdir()
+        (tmp_path / "runs" / name / "results.yaml").touch()
+    done = command("eval", status=1)
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f"qm7: runs/{name} has no model: there is no fold-*/model.npz in it" for name in "ab"
+    ]
 
 
 def test_folds_parts_and_draws_can_be_chosen(command, trained):
@@ -77,8 +138,8 @@ def test_bad_input_is_one_sentence(command, tmp_path):
         assert done.stderr.count("\n") == 1
         return done.stderr
 
-    assert sentence("nowhere") == "qm7: nowhere is no run with a finished fold: there is no fold-*/model.npz in it\n"
-    assert sentence("run", "--fold", "1") == "qm7: run has no finished fold 1; it has 0, 3\n"
+    assert sentence("nowhere") == "qm7: nowhere is not a run: it does not exist\n"
+    assert sentence("run", "--fold", "1") == "qm7: run has no complete fold 1; it has 0, 3\n"
     model = tmp_path / "run/fold-0/model.npz"
     whole = model.read_bytes()
     model.write_bytes(whole[:-100])
@@ -92,6 +153,21 @@ def test_another_data_set_is_refused(command, trained, tmp_path):
     done = command("eval", "run", "--data", "other.mat", status=1)
     assert done.stderr.startswith("qm7: fold 0 of run was trained on another data set: SHA-256 ")
     assert trained["dataset"]["sha256"][:12] in done.stderr
+    done = command("eval", "run", status=1, QM7_DATA="other.mat")
+    assert done.stderr.startswith("qm7: run was trained on small, SHA-256 ")
+    assert done.stderr.endswith(
+        "looked at other.mat (another data set), data/qm7.mat (not there); --data names its file\n"
+    )
+
+
+def test_neither_the_data_nor_a_run_is_written_over(command, trained, mat, tmp_path):
+    shutil.copy(mat, tmp_path / "data.mat")
+    done = command("eval", "run", "--output", "data.mat", status=1, QM7_DATA="data.mat")
+    assert done.stderr == "qm7: data.mat is what is read here; choose another output\n"
+    done = command("eval", "run", "--output", "run/results.yaml", status=1)
+    assert done.stderr == "qm7: run/results.yaml lies in the run run; choose another output\n"
+    assert (tmp_path / "data.mat").read_bytes() == mat.read_bytes()
+    assert yaml.safe_load((tmp_path / "run/results.yaml").read_text()) == trained
 
 
 @pytest.mark.usefixtures("trained")

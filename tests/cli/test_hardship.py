@@ -215,6 +215,16 @@ def test_a_read_only_run_can_be_evaluated_and_is_not_trained(command, arguments,
     (tmp_path / "run/fold-0").chmod(0o755)
 
 
+@pytest.mark.parametrize("name", ["eval", "collect"])
+def test_a_directory_that_cannot_be_read_is_left_out(command, arguments, tmp_path, name):
+    before = without_a_root_s_rights()
+    arguments(name)
+    (tmp_path / "secret").mkdir(mode=0)
+    done = command(name, ".", "--format", "json", before=before)
+    assert done.stderr == "qm7: left out: cannot read secret: Permission denied\n"
+    assert done.stdout == command(name, "trained", "--format", "json").stdout
+
+
 @pytest.mark.parametrize("name", ["info", "download", "eval", *sorted(TRAINERS)])
 def test_few_file_descriptors_are_enough_or_one_sentence_a_fold(command, arguments, tmp_path, name):
     args = arguments(name)

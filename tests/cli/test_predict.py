@@ -83,8 +83,8 @@ def test_what_is_outside_is_one_line_a_molecule_and_one_that_is_too_large_exit_1
         (["run", "none.xyz"], "cannot read none.xyz: it is no file"),
         (["run", "empty.xyz"], "empty.xyz "),
         (["run", "run/config.yaml"], "run/config.yaml cannot be read as a file of molecules"),
-        (["other", "two.xyz"], "other is no run with a finished fold"),
-        (["run", "two.xyz", "--fold", "3"], "run has no finished fold 3; it has 0, 1"),
+        (["other", "two.xyz"], "other is not a run with a complete fold"),
+        (["run", "two.xyz", "--fold", "3"], "run has no complete fold 3; it has 0, 1"),
         (["run", "two.xyz", "--quiet", "--output", "none/x"], "cannot write none/x: No such file or directory"),
     ],
 )

@@ -82,7 +82,9 @@ def test_what_was_there_stays_when_it_fails(command, page, three_variants, tmp_p
     arguments = ("report", three_variants, "--output", "report.html")
     done = command(*arguments, PYTHONPATH=str(tmp_path / "path"), status=1)
     assert done.stderr == "qm7: pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'\n"
-    assert command("report", "nowhere", "--output", "report.html", status=1).stderr.startswith("qm7: nowhere is no run")
+    assert command("report", "nowhere", "--output", "report.html", status=1).stderr.startswith(
+        "qm7: nowhere is not a run"
+    )
     assert page.read_bytes() == before
     assert "'--output'" in command("report", "nowhere", status=2).stderr
 

@@ -7,10 +7,11 @@ import molecules
 
 
 def test_folds_are_shown_with_size_mean_and_deviation(command, small):
-    lines = command("split", "--scheme", "random", "--count", "3").stdout.splitlines()
-    assert re.split("  +", lines[0]) == ["kcal/mol", "molecules", "mean energy", "std"]
-    assert [line.split()[:3] for line in lines[1:]] == [["fold", str(k), "20"] for k in range(3)]
-    means = [float(line.split()[3]) for line in lines[1:]]
+    header, *lines, units = command("split", "--scheme", "random", "--count", "3").stdout.splitlines()
+    assert re.split("  +", header) == ["fold", "molecules", "mean energy", "std"]
+    assert [line.split()[:2] for line in lines] == [[str(k), "20"] for k in range(3)]
+    assert units == "Energies in kcal/mol"
+    means = [float(line.split()[2]) for line in lines]
     assert sum(means) / 3 == pytest.approx(small.T.mean(), abs=0.02)
 
 

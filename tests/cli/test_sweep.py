@@ -73,10 +73,11 @@ def test_a_dry_run_prints_the_jobs_and_where_they_stand(command, tmp_path):
     flags = [part for assignment in QUICK for part in ("--set", assignment)]
     command("train", *flags, "--variant", "corrected", "--seed", 1, "--fold", 3, "--out", f"runs/sweep/{name}")
     before = sorted(tmp_path.rglob("*"))
-    lines = command("sweep", "sweep.yaml", *SHORT, "--dry-run").stdout.splitlines()
+    *lines, names = command("sweep", "sweep.yaml", *SHORT, "--dry-run").stdout.splitlines()
+    assert names == "run: runs/sweep/small-*-network.hidden=20,10-evaluation.draws=3"
     assert len(lines) == 9
-    assert lines[8].split() == [f"runs/sweep/{name}", "3", "complete", "300", "of", "300"]
-    assert lines[7].split() == [f"runs/sweep/{name}", "0", "new", "0", "of", "300"]
+    assert lines[8].split() == ["corrected-seed1", "3", "complete", "300", "of", "300"]
+    assert lines[7].split() == ["corrected-seed1", "0", "new", "0", "of", "300"]
     assert sorted(tmp_path.rglob("*")) == before
 
 

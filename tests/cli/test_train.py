@@ -32,13 +32,14 @@ def test_all_folds_are_trained_and_the_tree_of_files_is_as_documented(train, tmp
     assert results(run)["status"] == "complete"
     assert results(run)["variant"] == "corrected"
     lines = done.stdout.splitlines()
-    header = ["kcal/mol", "status", "iterations", "test MAE", "test RMSE", "train MAE", "train RMSE", "minutes"]
-    assert re.split(r"  +", lines[0]) == header
-    assert [line.split()[:4] for line in lines[1:6]] == [["fold", str(k), "complete", "300"] for k in range(5)]
+    assert re.split(r"  +", lines[0]) == ["fold", "test MAE", "test RMSE", "train MAE", "train RMSE", "minutes"]
     mae = results(run)["mae"]
+    assert [line.split()[:2] for line in lines[1:6]] == [
+        [str(fold["fold"]), f"{fold['mae']:.2f}"] for fold in results(run)["folds"]
+    ]
     assert lines[6].startswith("mean")
     assert f"{mae['mean']:.2f} +- {mae['std']:.2f}" in lines[6]
-    assert lines[7] == "run/results.yaml"
+    assert lines[7:] == ["MAE and RMSE in kcal/mol; status: complete; iterations: 300", "run/results.yaml"]
 
 
 def test_progress_goes_to_standard_error_as_plain_lines_and_quiet_leaves_it_out(train):
