@@ -140,7 +140,7 @@ class _Columns:
 
     def leave_out_empty(self, names: Iterable[str]) -> None:
         for name in names:
-            if not self._values(name):
+            if not self._values(name) - {"-"}:
                 del self.columns[name]
 
     def cut_down_runs(self, keys: Iterable[str]) -> None:
@@ -178,8 +178,8 @@ class _Columns:
             self.said.append(f"not shown: {', '.join(absent)}")
 
     def _values(self, name: str) -> set[str]:
-        """Return what the cells of a column say, if there is one, without those that are empty."""
-        return set(self.columns.get(name, ())) - {"", "-"}
+        """Return what the cells of a column say, if there is one, without the empty ones of a mean."""
+        return set(self.columns.get(name, ())) - {""}
 
 
 def shorten(names: Sequence[str]) -> tuple[dict[str, str], str]:
