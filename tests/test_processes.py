@@ -72,7 +72,7 @@ def test_what_a_worker_prints_does_not_disturb_what_it_says_to_its_parent(comman
     two = ("--fold", 0, "--fold", 1, "--jobs", 2)
     done = command("train", *quick_flags, *two, "--quiet", PYTHONPATH=str(tmp_path / "site"))
     assert done.stderr == "from Python\n" * 2
-    assert done.stdout.count("complete") == 2
+    assert "status: complete" in done.stdout
 
 
 @pytest.fixture

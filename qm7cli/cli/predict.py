@@ -46,7 +46,8 @@ def predict(
         if left_out:
             note(describe_left_out(left_out))
     records = [prediction.record() for prediction in predictions]
-    deliver(_table(records), _formatted(records, format_), output)
+    units = "energy and spreads in kcal/mol, distance in hartree\n"
+    deliver(_table(records), _formatted(records, format_), output, after=units)
     if any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
 

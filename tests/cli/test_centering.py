@@ -65,10 +65,10 @@ def test_the_run_is_a_column_where_nothing_else_tells_two_apart(command, tmp_pat
     assert "one" not in command("centering", "one", "other").stdout
     for path in (tmp_path / "other").glob("fold-*/model.npz"):
         path.write_bytes((tmp_path / "one" / path.relative_to(tmp_path / "other")).read_bytes())
-    header, *table, after = command("centering", "one", "other").stdout.splitlines()
+    header, *lines = command("centering", "one", "other").stdout.splitlines()
     assert header.split()[0] == "run"
-    assert [line.split()[0] for line in table] == 6 * ["one"] + 6 * ["other"]
-    assert after.startswith("at 0, at A, at mean: condition numbers")
+    assert [line.split()[0] for line in lines[:12]] == 6 * ["one"] + 6 * ["other"]
+    assert lines[12].startswith("at 0, at A, at mean: condition numbers")
 
 
 def test_without_a_run_those_under_runs_are_measured_and_what_cannot_be_is_left_out(command, runs, tmp_path):

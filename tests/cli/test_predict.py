@@ -69,6 +69,7 @@ def test_what_is_outside_is_one_line_a_molecule_and_one_that_is_too_large_exit_1
     assert lines[1] == "odd.xyz:2: 8 atoms, more than the 7 that the model has room for"
     assert lines[2] == "1 charged left out"
     assert done.stdout.splitlines()[2].split() == ["odd.xyz:2", "-", "-", "-", "-", "yes"]
+    assert done.stdout.splitlines()[-1] == "energy and spreads in kcal/mol, distance in hartree"
     assert command("predict", "run", "odd.xyz", "--quiet", status=1).stderr == ""
     (tmp_path / "large.xyz").write_text(xyz(np.ones(8), np.arange(24).reshape(8, 3)))
     assert "more than the 7" in command("predict", "run", "large.xyz", status=1).stderr
