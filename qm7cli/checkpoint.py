@@ -16,7 +16,7 @@ from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
 from qm7cli.files import read_arrays, write_arrays
-from qm7cli.network import Layer
+from qm7cli.network import Layer, count_parameters
 from qm7cli.variants import Array, Variant
 
 Count = Annotated[int, Field(ge=0)]
@@ -126,13 +126,20 @@ def _domain(path: Path, arrays: dict[str, NDArray[Any]], entries: int) -> Domain
     )
 
 
-def save_checkpoint(path: Path, about: CheckpointAbout, P: Array, Q: Array) -> None:
-    """Write the state of a training: plain values, the parameters and their average; raises QM7Error if it cannot."""
-    _save(path, about, {"P": P, "Q": Q})
+def save_checkpoint(path: Path, about: CheckpointAbout, P: Array, Q: Array, basis: Array) -> None:
+    """Write the state of a training; raises QM7Error if it cannot.
+
+    It is plain values, the parameters, their average and the basis that they are in (`qm7cli.reduced`).
+    """
+    _save(path, about, {"P": P, "Q": Q, "basis": basis})
 
 
-def load_checkpoint(path: Path, identity: dict[str, Any], parameters: int) -> tuple[CheckpointAbout, Array, Array]:
-    """Read what `save_checkpoint` has written for a configuration and a network of so many parameters.
+def load_checkpoint(
+    path: Path, identity: dict[str, Any], sizes: list[int], turned: int
+) -> tuple[CheckpointAbout, Array, Array, Array | None]:
+    """Read what `save_checkpoint` has written for a configuration, layers between `sizes` and a basis of `turned` rows.
+
+    Older versions wrote the parameters of all features and no basis, which is then None.
 
     Raises
     ------
@@ -142,8 +149,10 @@ def load_checkpoint(path: Path, identity: dict[str, Any], parameters: int) -> tu
     about, arrays = _load(path, CheckpointAbout)
     if about.identity != identity:
         raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
-    P, Q = (_array(path, arrays, name, np.float32, parameters) for name in "PQ")
-    return about, P, Q
+    basis = _array(path, arrays, "basis", np.float32, turned, None) if "basis" in arrays else None
+    rows = sizes[0] if basis is None else sizes[0] - turned + basis.shape[1]
+    P, Q = (_array(path, arrays, name, np.float32, count_parameters([rows, *sizes[1:]])) for name in "PQ")
+    return about, P, Q, basis
 
 
 def _fields(about: type[_About]) -> list[str]:

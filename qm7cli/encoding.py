@@ -4,7 +4,7 @@ Entry j of a drawn matrix becomes the features ``tanh((x_j - threshold) / step)`
 ``0, step, 2 step, ... < max_j + step``. The features are centred one by one, and all are divided by one scalar.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -98,3 +98,7 @@ class Encoder:
         F -= self.mean
         F *= np.float32(1 / self.scale)
         return F
+
+    def of_entries(self, chosen: NDArray[np.bool_]) -> "Encoder":
+        """Return what encodes the entries `chosen`, (n(n+1)/2,) bool, alone."""
+        return replace(self, counts=self.counts[chosen], mean=self.mean[chosen.repeat(self.counts)])

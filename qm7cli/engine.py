@@ -17,10 +17,11 @@ from qm7cli.dataset import Dataset
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
-from qm7cli.network import Network
+from qm7cli.network import Layer, Network, as_layers, as_vector
+from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold
-from qm7cli.variants import RULES
+from qm7cli.variants import RULES, Array
 
 BLOCK: Final = 1250  # molecules drawn and encoded at once: 50 minibatches of 25, 10 MB of features
 EXPLODING: Final = 1000.0  # largest root mean square error of a minibatch, in standard deviations of the energies
@@ -43,6 +44,12 @@ class FoldTraining:
         Of the training energies, kcal/mol.
     targets : (molecules of the data set,) float32
         Energies, in standard deviations from the mean.
+    sizes : list of int
+        Features m, hidden units of each layer, 1.
+    features : ReducedFeatures
+        What the network is given.
+    basis : (d, r + p) float32
+        The directions of the features of the diagonal that the network has rows for.
     network : Network
     iteration : int
         Iterations done.
@@ -61,8 +68,12 @@ class FoldTraining:
         self.targets = ((dataset.T - self.energy_mean) / self.energy_std).astype(np.float32)
         noise, step = experiment.encoding.noise, experiment.encoding.step
         self.encoder = Encoder.fit(dataset, fold.train, noise, step, self._stream(Purpose.ENCODER))
-        sizes = [len(self.encoder.mean), *experiment.network.hidden, 1]
-        self.network = Network.initial(sizes, RULES[experiment.variant], self._stream(Purpose.WEIGHTS))
+        self.sizes = [len(self.encoder.mean), *experiment.network.hidden, 1]
+        layers = Network.initial(self.sizes, RULES[experiment.variant], self._stream(Purpose.WEIGHTS)).averaged()
+        self.features = ReducedFeatures.of(self.encoder, dataset)
+        self.basis = self.features.basis(layers[0].W)
+        P = as_vector(self._reduced(layers))
+        self.network = self._network(P, P.copy(), 1.0)
         self.iteration = 0
         self.seconds = 0.0
         self.history: list[HistoryRow] = []
@@ -78,9 +89,11 @@ class FoldTraining:
             If it is damaged or belongs to another configuration.
         """
         training = cls(experiment, dataset, fold)
-        network = training.network
-        about, P, Q = load_checkpoint(path, _identity(experiment, dataset, fold), len(network.P))
-        training.network = Network(network.sizes, network.rule, P, Q, about.s)
+        identity = _identity(experiment, dataset, fold)
+        about, P, Q, basis = load_checkpoint(path, identity, training.sizes, len(training.basis))
+        if basis is None or not np.array_equal(basis, training.basis):  # of an older version, or another machine
+            P, Q = (training._in_own_basis(vector, basis) for vector in (P, Q))
+        training.network = training._network(P, Q, about.s)
         training.iteration, training.seconds, training.history = about.iteration, about.seconds, about.history
         return training
 
@@ -93,7 +106,7 @@ class FoldTraining:
             history=self.history,
             s=self.network.s,
         )
-        save_checkpoint(path, about, self.network.P, self.network.Q)
+        save_checkpoint(path, about, self.network.P, self.network.Q, self.basis)
 
     def iterate(self) -> None:
         """Do one iteration.
@@ -142,7 +155,7 @@ class FoldTraining:
             train=self.fold.train,
             test=self.fold.test,
             encoder=self.encoder,
-            layers=self.network.averaged(),
+            layers=self.layers(self.network.averaged()),
             energy_mean=self.energy_mean,
             energy_std=self.energy_std,
         )
@@ -164,10 +177,30 @@ class FoldTraining:
         """Return a row of ``history.csv``."""
         return self.iteration, round(self.seconds, 1), test.mae, test.rmse, train.mae, train.rmse
 
+    def layers(self, reduced: list[Layer]) -> list[Layer]:
+        """Return layers of the network in training as layers on all m features."""
+        return [self.features.expand(reduced[0], self.basis), *reduced[1:]]
+
+    def _reduced(self, layers: list[Layer]) -> list[Layer]:
+        return [self.features.reduce(layers[0], self.basis), *layers[1:]]
+
+    def _in_own_basis(self, P: Array, basis: Array | None) -> Array:
+        """Return parameters in `self.basis` that were in another one, or none."""
+        m, *others = self.sizes
+        if basis is None:
+            return as_vector(self._reduced(as_layers(P, [m, *others])))
+        first, *rest = as_layers(P, [m - len(basis) + basis.shape[1], *others])
+        return as_vector(self._reduced([self.features.expand(first, basis), *rest]))
+
+    def _network(self, P: Array, Q: Array, s: float) -> Network:
+        m, *others = self.sizes
+        rows = m - len(self.basis) + self.basis.shape[1]
+        return Network([rows, *others], RULES[self.experiment.variant], P, Q, s, m)
+
     def _draw_block(self, block: int, count: int) -> None:
         choice = self._stream(Purpose.MINIBATCHES, block).integers(0, len(self.fold.train), count)
         molecules = self.fold.train[choice]
-        self._features = self.encoder.draw(self.dataset, molecules, self._stream(Purpose.PERMUTATIONS, block))
+        self._features = self.features.draw(self.dataset, molecules, self._stream(Purpose.PERMUTATIONS, block))
         self._block_targets = self.targets[molecules]
         self._block = block
 

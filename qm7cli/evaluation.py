@@ -13,6 +13,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.domain import Domain
 from qm7cli.encoding import CHUNK, Encoder
 from qm7cli.network import Layer, feed_forward
+from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Part
 
@@ -87,11 +88,13 @@ class Model:
         """Return the energies of `molecules` for each of `draws` draws, (draws, len(molecules)), kcal/mol."""
         outputs = np.empty((draws, len(molecules)))
         with threadpool_limits(1):  # more threads would give other digits
+            features = ReducedFeatures.of(self.encoder, dataset)
+            layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
             for draw in range(draws):
                 triangles = random_sorted(dataset.X, dataset.norms, molecules, self.encoder.noise, rng)
                 for start in range(0, len(molecules), CHUNK):
                     chunk = slice(start, start + CHUNK)
-                    outputs[draw, chunk] = feed_forward(self.layers, self.encoder.encode(triangles[chunk]))
+                    outputs[draw, chunk] = feed_forward(layers, features.encode(triangles[chunk]))
         return outputs * self.energy_std + self.energy_mean
 
     def evaluate(self, dataset: Dataset, part: Part, draws: int) -> Evaluation:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from qm7cli.config import Architecture, Encoding, Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.engine import FoldTraining
-from qm7cli.network import Layer, Network, activation, as_layers, feed_forward
+from qm7cli.network import Layer, Network, activation, as_layers, count_parameters, feed_forward
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold
 from qm7cli.variants import RULES, Array, Variant
@@ -127,8 +127,8 @@ class _Case:
         features = training.encoder.draw(dataset, minibatch, stream(seed, 0, Purpose.PERMUTATIONS))
         self.X, self.targets = features.astype(np.float64), training.targets[minibatch].astype(np.float64)
         self.unit = training.energy_std  # kcal/mol
-        self.sizes = training.network.sizes
-        self.P = stream(seed, 0, Purpose.WEIGHTS).standard_normal(len(training.network.P))
+        self.sizes = training.sizes
+        self.P = stream(seed, 0, Purpose.WEIGHTS).standard_normal(count_parameters(self.sizes))
         for layer in self.layers(self.P):
             layer.W[:] /= len(layer.A) ** 0.5
             layer.A[:] *= 0.3

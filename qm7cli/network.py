@@ -56,6 +56,16 @@ def feed_forward(layers: list[Layer], X: Array) -> Array:
     return Z[:, 0]
 
 
+def count_parameters(sizes: list[int]) -> int:
+    """Return the number of parameters of layers between the `sizes` m, ..., 1."""
+    return sum(m * n + m + n for m, n in pairwise(sizes))
+
+
+def as_vector(layers: list[Layer]) -> Array:
+    """Return the parameters of layers in one vector, in new memory."""
+    return np.concatenate([parameters.reshape(-1) for layer in layers for parameters in layer])
+
+
 def as_layers(P: Array, sizes: list[int]) -> list[Layer]:
     """Return views of the vector `P` as the parameters of layers between the `sizes` m, ..., 1."""
     layers, start = [], 0
@@ -69,6 +79,9 @@ def as_layers(P: Array, sizes: list[int]) -> list[Layer]:
 class PreBiasLinear:
     """A linear layer in training.
 
+    Its input may have fewer columns than W has rows: the others are then 0 (`qm7cli.reduced`) and cost nothing, or
+    next to nothing where A is not 0 in them.
+
     Attributes
     ----------
     W : (m, n)
@@ -81,19 +94,24 @@ class PreBiasLinear:
         (X - A) W of the last forward pass.
     factor : float
         What the signal for the layer below is multiplied by, ``sqrt(m / n)``; 1 would make it the loss gradient.
+    slowness : float
+        What the learning rate is divided by, ``sqrt(m)``.
     """
 
-    def __init__(self, parameters: Layer) -> None:
+    def __init__(self, parameters: Layer, m: int) -> None:
         self.W, self.A, self.B = parameters
         self.C = self.CW = np.empty((0, 0), dtype=self.W.dtype)
-        m, n = self.W.shape
-        self.factor = (m / n) ** 0.5
-        self._gemm = get_blas_funcs("gemm", dtype=self.W.dtype)
+        n = self.W.shape[1]
+        self.factor, self.slowness = (m / n) ** 0.5, m**0.5
+        self._gemm, self._ger = get_blas_funcs(("gemm", "ger"), dtype=self.W.dtype)
 
     def forward(self, X: Array) -> Array:
         """Return Z (b, n) for the input X (b, m)."""
-        self.C = X - self.A  # (b, m)
-        self.CW = self.C @ self.W  # (b, n)
+        k = X.shape[1]
+        self.C = X - self.A[:k]  # (b, k)
+        self.CW = self.C @ self.W[:k]  # (b, n)
+        if self.A[k:].any():
+            self.CW -= self.A[k:] @ self.W[k:]
         return self.CW + self.B
 
     def backward(self, dZ: Array) -> Array:
@@ -105,10 +123,13 @@ class PreBiasLinear:
     def step(self, dZ: Array, rule: Rule, rate: float) -> None:
         """Move the parameters by the signal dZ (b, n) at the rate ``rate / sqrt(m)``."""
         dA, dB = rule(self.C, self.CW, dZ, self.W)
-        r = rate / self.W.shape[0] ** 0.5
+        r = rate / self.slowness
+        k = self.C.shape[1]
         # W -= r C^T dZ in place; BLAS knows columns first, so it is given the transposes of all three.
-        self._gemm(-r, dZ.T, self.C.T, beta=1.0, c=self.W.T, trans_b=1, overwrite_c=1)
-        self.A -= r * dA
+        self._gemm(-r, dZ.T, self.C.T, beta=1.0, c=self.W[:k].T, trans_b=1, overwrite_c=1)
+        if self.A[k:].any():  # there, C is -A for all molecules
+            self._ger(r, dZ.sum(axis=0), self.A[k:], a=self.W[k:].T, overwrite_a=1)
+        self.A[: len(dA)] -= r * dA
         self.B -= r * dB
 
 
@@ -118,25 +139,28 @@ class Network:
     Parameters
     ----------
     sizes : list of int
-        Features, hidden units of each layer, 1.
+        Rows of the first W, hidden units of each layer, 1.
     rule : Rule
         What moves A and B (`qm7cli.variants`).
     P, Q : (parameters,)
         All parameters, layer by layer, and the scaled average.
     s : float
         The average is s Q.
+    features : int, optional
+        The first layer's m, where its W has other rows (`qm7cli.reduced`). Default: as many.
     """
 
-    def __init__(self, sizes: list[int], rule: Rule, P: Array, Q: Array, s: float) -> None:
+    def __init__(self, sizes: list[int], rule: Rule, P: Array, Q: Array, s: float, features: int | None = None) -> None:
         self.sizes, self.rule = sizes, rule
         self.P, self.Q, self.s = P, Q, s
-        self.layers = [PreBiasLinear(parameters) for parameters in as_layers(P, sizes)]
+        widths = [features or sizes[0], *sizes[1:-1]]
+        self.layers = [PreBiasLinear(layer, m) for layer, m in zip(as_layers(P, sizes), widths, strict=True)]
         self._axpy = get_blas_funcs("axpy", dtype=P.dtype)
 
     @classmethod
     def initial(cls, sizes: list[int], rule: Rule, rng: np.random.Generator) -> "Network":
         """Draw W from the normal distribution of standard deviation ``1/sqrt(m)``; all else is 0, the last W too."""
-        P = np.zeros(sum(m * n + m + n for m, n in pairwise(sizes)), dtype=np.float32)
+        P = np.zeros(count_parameters(sizes), dtype=np.float32)
         for layer in as_layers(P, sizes)[:-1]:
             layer.W[:] = rng.standard_normal(layer.W.shape, dtype=np.float32) / np.float32(len(layer.A) ** 0.5)
         return cls(sizes, rule, P, P.copy(), 1.0)

@@ -38,8 +38,12 @@ def test_a_model_of_an_older_version_is_read_without_what_it_was_trained_on(tmp_
 def test_a_checkpoint_reads_back_to_the_last_bit(tmp_path, training):
     P, Q = training.network.P, training.network.Q
     about = CheckpointAbout(identity={"x": [1, 0.1]}, iteration=5, seconds=1.5, history=[], s=1 / 3)
-    save_checkpoint(tmp_path / "c.npz", about, P, Q)
-    again, P_again, Q_again = load_checkpoint(tmp_path / "c.npz", about.identity, len(P))
+    basis = training.basis
+    save_checkpoint(tmp_path / "c.npz", about, P, Q, basis)
+    again, P_again, Q_again, basis_again = load_checkpoint(
+        tmp_path / "c.npz", about.identity, training.sizes, len(basis)
+    )
+    np.testing.assert_array_equal(basis, basis_again)
     assert again == about
     np.testing.assert_array_equal(P, P_again)
     np.testing.assert_array_equal(Q, Q_again)
@@ -48,7 +52,7 @@ def test_a_checkpoint_reads_back_to_the_last_bit(tmp_path, training):
 def test_a_file_of_another_kind_or_format_is_refused(tmp_path, training):
     save_model(tmp_path / "model.npz", training.model())
     with pytest.raises(QM7Error, match="is no checkpoint that this version of qm7 reads: "):
-        load_checkpoint(tmp_path / "model.npz", {}, 1)
+        load_checkpoint(tmp_path / "model.npz", {}, [1, 1], 1)
     np.savez(tmp_path / "other.npz", x=np.arange(3))
     with pytest.raises(QM7Error, match="is no model that this version of qm7 reads: variant: Field required"):
         load_model(tmp_path / "other.npz")
@@ -102,6 +106,6 @@ def test_a_model_with_a_wrong_array_is_damaged(tmp_path, training, name, change)
 @pytest.mark.parametrize("change", [lambda P: P.astype(float), lambda P: P.astype(">f4"), lambda P: P[:-1]])
 def test_a_checkpoint_with_wrong_arrays_is_damaged(tmp_path, training, change):
     about = CheckpointAbout(identity={}, iteration=5, seconds=1.5, history=[], s=1.0)
-    save_checkpoint(tmp_path / "c.npz", about, change(training.network.P), training.network.Q)
+    save_checkpoint(tmp_path / "c.npz", about, change(training.network.P), training.network.Q, training.basis)
     with pytest.raises(QM7Error, match="is damaged: P is"):
-        load_checkpoint(tmp_path / "c.npz", {}, len(training.network.P))
+        load_checkpoint(tmp_path / "c.npz", {}, training.sizes, len(training.basis))

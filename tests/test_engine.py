@@ -12,6 +12,7 @@ from qm7cli.config import Split
 from qm7cli.encoding import FIT_DRAWS
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
+from qm7cli.network import Layer
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import chosen_folds
 from qm7cli.variants import RULES
@@ -38,7 +39,7 @@ def reference_steps(fold_training, dtype, steps):
     energies = dataset.T[fold.train].astype(float)
     targets = ((dataset.T - energies.mean()) / energies.std()).astype(dtype)
 
-    weights = [layer.W.astype(dtype) for layer in fold_training.network.layers]
+    weights = [layer.W.astype(dtype) for layer in fold_training.model().layers]
     network = reference.Network(weights, experiment.variant)
     per_block = engine.BLOCK // b
     for block in itertools.count():
@@ -66,9 +67,10 @@ def assert_follows(fold_training, dtype, steps):
     for slow in reference_steps(fold_training, dtype, steps):
         fold_training.iterate()
         if fold_training.iteration % 20 == 0:
-            layers = fold_training.network.layers
+            network = fold_training.network
+            layers = fold_training.layers([Layer(layer.W, layer.A, layer.B) for layer in network.layers])
             for layer, average, other, other_average in zip(
-                layers, fold_training.network.averaged(), slow.layers, slow.average, strict=True
+                layers, fold_training.model().layers, slow.layers, slow.average, strict=True
             ):
                 for symbol in "WAB":
                     assert_close(getattr(layer, symbol), getattr(other, symbol))

@@ -115,7 +115,7 @@ def test_the_model_is_the_average_after_the_last_iteration(train, small, quick):
         for _ in range(300):
             fold_training.iterate()
     arrays = read_arrays(run / "fold-1/model.npz")
-    for k, layer in enumerate(fold_training.network.averaged()):
+    for k, layer in enumerate(fold_training.model().layers):
         np.testing.assert_array_equal(arrays[f"layer{k}.W"], layer.W)
 
 
