@@ -1,18 +1,24 @@
 """Data sets and the installed command."""
 
+import contextlib
+import functools
+import io
 import os
 import resource
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from itertools import product
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command has it
 
 import pytest
 
 import molecules
-from qm7cli import dataset
+from qm7cli import cli, dataset
 from qm7cli.config import resolve
 from qm7cli.results import fold_directory
 from qm7cli.run_directory import default_name, join_run, open_run
@@ -95,25 +101,18 @@ def run(tmp_path, quick, small):
 
 @pytest.fixture
 def command(tmp_path, mat):
-    """Runs the installed qm7 in an empty directory, with the small data set as $QM7_DATA."""
+    """Runs qm7 in an empty directory, with the small data set as $QM7_DATA."""
 
-    def run(*args, status=0, before=(), limit=None, stdout=subprocess.PIPE, **environment):
-        """`before` goes before the command, `limit` is a resource and its limit, None leaves a variable out.
+    def run(*args, status=0, own=False, before=(), limit=None, stdout=None, **environment):
+        """Run in this process or, if `own` or what else is asked for needs it, in one of its own.
 
-        `status` is what the command must exit with, None if it may be any.
+        `before` goes before the command, `limit` is a resource and its limit, `stdout` a file, and None leaves a
+        variable out. `status` is what the command must exit with, None if it may be any.
         """
-        changed = {**os.environ, "QM7_DATA": str(mat), **environment}
-        done = subprocess.run(
-            [*before, qm7_path(), *map(str, args)],
-            cwd=tmp_path,
-            env={name: value for name, value in changed.items() if value is not None},
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-            check=False,
-            preexec_fn=limit and (lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))),
-        )
+        own = own or before or "--debug" in args or "PYTHONPATH" in environment
+        own = own or (limit and limit[0] != resource.RLIMIT_FSIZE)
+        start = functools.partial(run_alone, before=before) if own else run_here
+        done = start(args, tmp_path, limit=limit, stdout=stdout, **{"QM7_DATA": str(mat), **environment})
         assert status in {None, done.returncode}, done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -164,6 +163,62 @@ def pytest_terminal_summary(terminalreporter):
         for name, line in getattr(report, "user_properties", []):
             if name == "said" and report.when == "call":
                 terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {line}")
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def run_here(args, directory, *, limit=None, stdout=None, **environment):
+    """Run a command in this process, in a directory, as `run_alone` does in one of its own."""
+    stdout, stderr = stdout or io.StringIO(), Terminal() if isinstance(stdout, Terminal) else io.StringIO()
+    argv = list(map(str, args))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.chdir(directory),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+        warnings.catch_warnings(action="ignore"),
+        limited(*limit) if limit else contextlib.nullcontext(),
+    ):
+        for name, value in environment.items():
+            if value is None:
+                patch.delenv(name, raising=False)
+            else:
+                patch.setenv(name, value)
+        status = cli.run(argv)
+    printed = [stream.getvalue() if isinstance(stream, io.StringIO) else None for stream in (stdout, stderr)]
+    return subprocess.CompletedProcess(argv, status, *printed)
+
+
+@contextlib.contextmanager
+def limited(kind, number):
+    """Limit what this process may have of a resource for a while."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (number, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+def run_alone(args, directory, *, before=(), limit=None, stdout=None, **environment):
+    """Run the installed command in a process of its own."""
+    changed = {**os.environ, **environment}
+    return subprocess.run(
+        [*before, qm7_path(), *map(str, args)],
+        cwd=directory,
+        env={name: value for name, value in changed.items() if value is not None},
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+        preexec_fn=limit and (lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))),
+    )
 
 
 def wait_for(condition, process=None):

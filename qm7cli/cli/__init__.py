@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -94,10 +95,10 @@ def _set_up() -> None:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
-def _wrong_usage(error: Exception) -> str:
+def _wrong_usage(error: Exception, argv: Sequence[str]) -> str:
     """Return the sentence of an error in the command line, with the help that tells how it should be."""
     commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    called = "".join(f" {name}" for name in sys.argv[1:2] if name in commands)
+    called = "".join(f" {name}" for name in argv[:1] if name in commands)
     return f"{_sentence(error)}{_suggestion(error)} (see qm7{called} --help)"
 
 
@@ -113,21 +114,33 @@ def _suggestion(error: Exception) -> str:
     return option_suggestion(str(unknown), options, Experiment)
 
 
-def main() -> None:
-    """Run the command line: errors that a user can cause are one line and exit status 1, or 2 for wrong usage."""
-    _set_up()
+def run(argv: Sequence[str]) -> int:
+    """Run the command line, without the name of the program, and return its exit status.
+
+    An error that a user can cause is one line on standard error; the status is then its own, 2 for wrong usage. With
+    --debug it is raised.
+    """
     try:
-        status = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        status = app(list(argv) or ["--help"], prog_name="qm7", standalone_mode=False)
         sys.stdout.flush()
     except (typer.TyperException, UsageError) as error:
-        complain(_wrong_usage(error))
-        status = 2
+        complain(_wrong_usage(error, argv))
+        return 2
     except (QM7Error, MemoryError, OSError) as error:
-        if "--debug" in sys.argv:
+        if "--debug" in argv:
             raise
-        if not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is no error to tell
+        if not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is not told
             complain(_sentence(error))
-        status = error.exit_status if isinstance(error, QM7Error) else 1
-        if isinstance(error, OSError):  # standard output may be what failed: it must not fail again at the exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return error.exit_status if isinstance(error, QM7Error) else 1
+    return int(status or 0)
+
+
+def main() -> None:
+    """Run the command line in a process of its own."""
+    _set_up()
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # it must not fail again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
