@@ -21,8 +21,7 @@ from threadpoolctl import threadpool_limits
 from qm7cli.config import SCHEMES
 from qm7cli.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.errors import BusyError, QM7Error
-from qm7cli.jobs import Job, Outcome, Report, do_job
-from qm7cli.results import FoldResult
+from qm7cli.jobs import Job, Outcome, Report, do_job, is_stopped
 from qm7cli.training import Progress
 
 REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler
@@ -140,7 +139,7 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
         return error
     finally:
         worker.log_event(topic, (number,))
-    if isinstance(outcome, FoldResult) and outcome.status == "partial":
+    if is_stopped(outcome):
         raise Reschedule  # to a worker that is not about to end
     return outcome
 
