@@ -21,10 +21,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from qm7cli.errors import BusyError, QM7Error, StoppedError
-from qm7cli.notices import notice
+from qm7cli.notices import SAY_AFTER, notice
 
-SAY_AFTER: Final = 1.0  # seconds of waiting for a lock, after which it is said
-GIVE_UP_AFTER: Final = 2.0  # the same, after which a stop ends the wait: locks that are waited for are held for less
+GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+SAY_AFTER: Final = 1.0  # seconds of waiting, after which it is said what for
 _LOGGER: Final = logging.getLogger("qm7cli")
 
 
@@ -21,7 +22,7 @@ def notice(sentence: str) -> None:
 
 @contextmanager
 def notices_to(take: Callable[[str], None]) -> Iterator[None]:
-    """Have `take` called with each sentence once, in whatever thread it is said."""
+    """Have `take` called with each sentence, in whatever thread it is said; once if it comes again and again."""
     handler = _Handler(take)
     _LOGGER.addHandler(handler)
     try:
@@ -34,10 +35,10 @@ class _Handler(logging.Handler):
     def __init__(self, take: Callable[[str], None]) -> None:
         super().__init__()
         self._take = take
-        self._said: set[str] = set()
+        self._last: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         sentence = record.getMessage()
-        if sentence not in self._said:  # several jobs may wait for one thing
-            self._said.add(sentence)
+        if sentence != self._last:  # several jobs may wait for one thing
+            self._last = sentence
             self._take(sentence)

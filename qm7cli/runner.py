@@ -17,13 +17,12 @@ from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.errors import BusyError, QM7Error, StoppedError
 from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, SerialExecutor, failed
-from qm7cli.notices import notice
+from qm7cli.notices import SAY_AFTER, notice
 from qm7cli.processes import ProcessExecutor
 from qm7cli.results import FoldResult
 from qm7cli.run_directory import open_run
 from qm7cli.splits import chosen_folds, pinned
 
-SAY_AFTER: Final = 1.0  # seconds, after which it is said that a stop waits for jobs
 STOP_WITHIN: Final = 10.0  # seconds that jobs have for their checkpoints; those that don't answer are given up
 
 

@@ -132,10 +132,7 @@ def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Repor
         return ProcessExecutor(min(jobs or available_cores(), left), report)
     from qm7cli.cluster import DaskExecutor
 
-    executor = DaskExecutor(scheduler, report)
-    if not executor.workers:
-        note(f"no worker has come to {scheduler} yet: waiting")
-    return executor
+    return DaskExecutor(scheduler, report)
 
 
 def _print_jobs(jobs: "Iterable[Job]") -> None:
