@@ -78,10 +78,10 @@ def fit_fold(
         remove_stale(fold_directory(run, fold.number))
         before = read_fold(run, fold.number)
         if before is not None and before.status == "complete":
-            record_fold(run, before, dataset)
+            record_fold(run, before, dataset, stopped)
             return before
         refuse(experiment, dataset, fold)
-        join_run(run, experiment, fold.number, dataset)
+        join_run(run, experiment, fold.number, dataset, stopped)
         result = FoldResult(
             fold=fold.number,
             status="partial",
@@ -90,7 +90,7 @@ def fit_fold(
             train_molecules=len(fold.train),
             test_molecules=len(fold.test),
         )
-        result = write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset, stopped)
         begun = time.perf_counter()
 
         def tell(done: int, trials: int, mae: float | None = None) -> None:
@@ -112,7 +112,7 @@ def fit_fold(
             test_molecules=len(fold.test),
             hyperparameters=best or None,
         )
-        result = write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset, stopped)
         tell(trials, trials, evaluation.mae)
         return result
 

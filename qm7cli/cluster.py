@@ -21,8 +21,8 @@ from threadpoolctl import threadpool_limits
 from qm7cli.config import SCHEMES
 from qm7cli.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.errors import BusyError, QM7Error
-from qm7cli.jobs import Job, Outcome, Report, do_job
-from qm7cli.results import FoldResult
+from qm7cli.jobs import Job, Outcome, Report, do_job, is_stopped
+from qm7cli.notices import SAY_AFTER, notice
 from qm7cli.training import Progress
 
 REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler
@@ -59,11 +59,12 @@ class DaskExecutor:
         self._running: set[int] = set()
         self._changed = threading.Condition()
         self._client.subscribe_topic(self._topic, self._hear)
-
-    @property
-    def workers(self) -> int:
-        """Number of the cluster's workers."""
-        return len(self._client.nthreads())
+        self._scheduler = scheduler
+        self._workers: set[str] = set()
+        self._client.subscribe_topic("all", self._hear_of_workers)
+        self._workers |= self._client.nthreads().keys()
+        if not self._workers:
+            notice(f"no worker has come to {scheduler} yet: waiting")
 
     def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
         """Have a job done; its paths and the data set's must be the same on the workers."""
@@ -85,7 +86,9 @@ class DaskExecutor:
         for future in self._submitted:
             future.cancel()
         with self._changed:
-            self._changed.wait_for(lambda: not self._running, timeout=STOP_WITHIN)
+            if not self._changed.wait_for(lambda: not self._running, timeout=SAY_AFTER):
+                notice(f"waiting up to {STOP_WITHIN:g} s for jobs to write their checkpoints")
+                self._changed.wait_for(lambda: not self._running, timeout=STOP_WITHIN - SAY_AFTER)
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +109,21 @@ class DaskExecutor:
             else:
                 self._running.discard(number)
                 self._changed.notify()
+
+    def _hear_of_workers(self, event: tuple[float, Any]) -> None:
+        """Take from the scheduler who comes and leaves, and say when nobody is left and when one comes again."""
+        match event[1]:
+            case {"action": "add-worker", "worker": worker}:
+                if not self._workers:
+                    notice(f"a worker has come to {self._scheduler}")
+                self._workers.add(worker)
+            case {"action": "remove-worker", "worker": worker} if worker in self._workers:
+                self._workers.remove(worker)
+                if not self._workers:
+                    notice(f"all workers have left {self._scheduler}: waiting for others")
+                    with self._changed:
+                        self._running.clear()
+                        self._changed.notify()
 
 
 def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
@@ -140,7 +158,7 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
         return error
     finally:
         worker.log_event(topic, (number,))
-    if isinstance(outcome, FoldResult) and outcome.status == "partial":
+    if is_stopped(outcome):
         raise Reschedule  # to a worker that is not about to end
     return outcome
 

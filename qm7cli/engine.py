@@ -6,6 +6,7 @@ goes on with the same bits.
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -160,16 +161,18 @@ class FoldTraining:
             energy_std=self.energy_std,
         )
 
-    def evaluate(self) -> tuple[Evaluation, Evaluation]:
+    def evaluate(self, stopped: Callable[[], bool] = lambda: False) -> tuple[Evaluation, Evaluation]:
         """Evaluate the averaged network as it is now, on the test and on the training molecules.
 
         Raises
         ------
+        StoppedError
+            If `stopped`, which is asked often.
         DivergenceError
             If the errors are no numbers or beyond all measure.
         """
         model = self.model()
-        test, train = (model.evaluate(self.dataset, part, model.draws) for part in ("test", "train"))
+        test, train = (model.evaluate(self.dataset, part, model.draws, stopped) for part in ("test", "train"))
         self._check(max(test.rmse, train.rmse) / self.energy_std, self.iteration)
         return test, train
 

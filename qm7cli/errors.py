@@ -18,3 +18,7 @@ class BusyError(QM7Error):
     """Another process holds a lock; it may be tried again later."""
 
     exit_status = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class StoppedError(QM7Error):
+    """A stop was asked for in the middle of something; the same command goes on from what is there."""

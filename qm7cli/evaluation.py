@@ -1,6 +1,7 @@
 """Trained models: predictions averaged over draws, and their errors."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.domain import Domain
 from qm7cli.encoding import CHUNK, Encoder
+from qm7cli.errors import StoppedError
 from qm7cli.network import Layer, feed_forward
 from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream
@@ -83,9 +85,17 @@ class Model:
         return math.isqrt(2 * len(self.encoder.counts))  # of n(n+1)/2 entries
 
     def predict(
-        self, dataset: Dataset, molecules: NDArray[np.intp], draws: int, rng: np.random.Generator
+        self,
+        dataset: Dataset,
+        molecules: NDArray[np.intp],
+        draws: int,
+        rng: np.random.Generator,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
-        """Return the energies of `molecules` for each of `draws` draws, (draws, len(molecules)), kcal/mol."""
+        """Return the energies of `molecules` for each of `draws` draws, (draws, len(molecules)), kcal/mol.
+
+        `stopped` is asked often; when true, StoppedError is raised.
+        """
         outputs = np.empty((draws, len(molecules)))
         with threadpool_limits(1):  # more threads would give other digits
             features = ReducedFeatures.of(self.encoder, dataset)
@@ -93,13 +103,20 @@ class Model:
             for draw in range(draws):
                 triangles = random_sorted(dataset.X, dataset.norms, molecules, self.encoder.noise, rng)
                 for start in range(0, len(molecules), CHUNK):
+                    if stopped():
+                        raise StoppedError(f"fold {self.fold}: stopped in the middle of an evaluation")
                     chunk = slice(start, start + CHUNK)
                     outputs[draw, chunk] = feed_forward(layers, features.encode(triangles[chunk]))
         return outputs * self.energy_std + self.energy_mean
 
-    def evaluate(self, dataset: Dataset, part: Part, draws: int) -> Evaluation:
-        """Predict the molecules of a part, always with the same draws, and compare with their energies."""
+    def evaluate(
+        self, dataset: Dataset, part: Part, draws: int, stopped: Callable[[], bool] = lambda: False
+    ) -> Evaluation:
+        """Predict the molecules of a part, always with the same draws, and compare with their energies.
+
+        `stopped` is asked often; when true, StoppedError is raised.
+        """
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
-        predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose))
+        predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
         return evaluated(dataset, molecules, predictions)

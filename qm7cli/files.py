@@ -9,6 +9,7 @@ import csv
 import io
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,10 @@ import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from qm7cli.errors import BusyError, QM7Error
+from qm7cli.errors import BusyError, QM7Error, StoppedError
+from qm7cli.notices import SAY_AFTER, notice
+
+GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -222,7 +226,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 @contextmanager
-def lock(path: Path, busy: str | None = None) -> Iterator[None]:
+def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Hold the lock file `path`.
 
     Parameters
@@ -231,18 +235,35 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
         Made if absent, and left in place.
     busy : str, optional
         Raise BusyError with this sentence if another process holds the lock; without it, wait.
+    stopped : callable
+        Asked while waiting; when true, raise StoppedError if another process has held the lock for some seconds.
     """
-    held = FileLock(path, timeout=-1 if busy is None else 0)
+    held = FileLock(path)
+    begun, said = time.monotonic(), False
     try:
-        held.acquire()
-    except Timeout as error:
-        raise BusyError(busy or str(error)) from error
+        while not _acquired(held, 0 if busy else 0.1):
+            waited = time.monotonic() - begun
+            if busy:
+                raise BusyError(busy)
+            if waited > GIVE_UP_AFTER and stopped():
+                raise StoppedError(f"stopped while another process held the lock {path}")
+            if waited > SAY_AFTER and not said:
+                notice(f"waiting for the lock {path}, which another process holds")
+                said = True
     except OSError as error:
         raise QM7Error(f"cannot lock {path}: {error.strerror or error}") from error
     try:
         yield
     finally:
         held.release()
+
+
+def _acquired(held: FileLock, timeout: float) -> bool:
+    try:
+        held.acquire(timeout)
+    except Timeout:
+        return False
+    return True
 
 
 def make_directory(path: Path) -> None:

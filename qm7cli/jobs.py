@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, Self
 
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, StoppedError
 from qm7cli.results import FoldResult
 from qm7cli.splits import chosen_folds
 from qm7cli.training import Progress, train_fold
@@ -100,6 +100,11 @@ def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], boo
         return error
     except MemoryError:
         return QM7Error(f"fold {job.fold} of {job.run}: not enough memory for these settings")
+
+
+def is_stopped(outcome: Outcome) -> bool:
+    """Say whether a job was stopped before its end."""
+    return isinstance(outcome, StoppedError) or (isinstance(outcome, FoldResult) and outcome.status == "partial")
 
 
 def failed(job: Job, error: Exception) -> QM7Error:

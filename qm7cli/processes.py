@@ -21,12 +21,13 @@ from typing import IO, Any, Self, cast
 
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.jobs import Job, LostError, Outcome, Report, do_job, failed
-from qm7cli.results import FoldResult
+from qm7cli.jobs import Job, LostError, Outcome, Report, do_job, failed, is_stopped
+from qm7cli.notices import notice, notices_to
 from qm7cli.signals import StopRequest, signals_blocked, take_signals
 from qm7cli.training import Progress
 
 Work = tuple[Job, str, Dataset | None]  # the data set's SHA-256, and itself if the worker doesn't have it yet
+Message = Progress | str | Outcome  # where a job stands, a notice, or what has become of the job
 
 
 class ProcessExecutor:
@@ -120,16 +121,19 @@ class _Worker:
         """
         self._send((job, dataset.sha256, None if dataset.sha256 in self._known else dataset))
         self._known.add(dataset.sha256)
-        while isinstance(message := self._receive(), Progress):
-            report(message)
-        if isinstance(message, FoldResult) and message.status == "partial" and not self._asked:
+        while isinstance(message := self._receive(), Progress | str):
+            if isinstance(message, str):
+                notice(message)
+            else:
+                report(message)
+        if is_stopped(message) and not self._asked:
             raise LostError("its process was asked to stop")
         return message
 
     def stop(self) -> None:
-        """Ask the process to end its job with a checkpoint, and itself."""
+        """Ask the process to end its job with a checkpoint, and itself; it may be stopped and not hear of it."""
         self._asked = True
-        self._send(None)
+        threading.Thread(target=self._send, args=(None,), daemon=True).start()
 
     def end(self) -> None:
         """End the process, whatever it does, and wait until it is gone."""
@@ -145,9 +149,9 @@ class _Worker:
                 pickle.dump(message, self._input)
                 self._input.flush()
 
-    def _receive(self) -> Progress | Outcome:
+    def _receive(self) -> Message:
         try:
-            message: Progress | Outcome = pickle.load(self._output)
+            message: Message = pickle.load(self._output)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             code = self.process.wait()
             how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
@@ -173,17 +177,18 @@ def work() -> None:
     threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
     datasets: dict[str, Dataset] = {}
 
-    def send(message: Progress | Outcome) -> None:
+    def send(message: Message) -> None:
         try:
             pickle.dump(message, sink)
             sink.flush()
         except OSError:  # the parent is no more
             ask_to_stop()
 
-    for job, sha256, dataset in iter(jobs.get, None):
-        if dataset is not None:
-            datasets[sha256] = dataset
-        send(_outcome(job, datasets[sha256], send, stop))
+    with notices_to(send):
+        for job, sha256, dataset in iter(jobs.get, None):
+            if dataset is not None:
+                datasets[sha256] = dataset
+            send(_outcome(job, datasets[sha256], send, stop))
     with suppress(OSError):  # likewise
         sink.close()
 

@@ -106,8 +106,13 @@ def read_fold(run: Path, fold: int) -> FoldResult | None:
     return result
 
 
-def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> FoldResult:
-    """Write a fold's result, with this process's environment, and ``results.yaml`` with it; return what was written."""
+def write_fold(
+    run: Path, result: FoldResult, dataset: Dataset, stopped: Callable[[], bool] = lambda: False
+) -> FoldResult:
+    """Write a fold's result, with this process's environment, and ``results.yaml`` with it; return what was written.
+
+    Raises StoppedError if stopped while waiting for the run's lock: the fold's result is written then.
+    """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     before = read_fold(run, result.fold)
     started = _environments(run, [before])[0].get("started") if before else None
@@ -115,7 +120,7 @@ def write_fold(run: Path, result: FoldResult, dataset: Dataset) -> FoldResult:
     result = result.model_copy(update={"environment": environment() | times})
     text = format_yaml(result.record() | {"environment": result.environment})
     write_text(fold_directory(run, result.fold) / "result.yaml", text)
-    with lock(run / ".lock"):
+    with lock(run / ".lock", stopped=stopped):
         write_results(run, dataset)
     return result
 
@@ -125,14 +130,14 @@ def write_results(run: Path, dataset: Dataset) -> None:
     write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
 
 
-def record_fold(run: Path, result: FoldResult, dataset: Dataset) -> None:
-    """Mend ``results.yaml`` if it lacks a finished fold, as a process leaves it that is killed at its end."""
+def record_fold(run: Path, result: FoldResult, dataset: Dataset, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Mend ``results.yaml`` if it lacks a complete fold, as a process leaves it that is killed at its end."""
     try:
         known = result.record() in read_results(run)["folds"]
     except (QM7Error, TypeError):
         known = False
     if not known:
-        with lock(run / ".lock"):
+        with lock(run / ".lock", stopped=stopped):
             write_results(run, dataset)
 
 

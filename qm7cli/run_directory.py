@@ -11,7 +11,7 @@ refused changes nothing.
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Final
@@ -57,7 +57,15 @@ def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
     return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
 
 
-def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Dataset, *, overwrite: bool) -> None:
+def open_run(
+    run: Path,
+    experiment: Experiment,
+    folds: list[int],
+    dataset: Dataset,
+    *,
+    overwrite: bool,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
     """Make a run directory, or check that folds of an experiment may be trained in the one that is there.
 
     Parameters
@@ -72,16 +80,20 @@ def open_run(run: Path, experiment: Experiment, folds: list[int], dataset: Datas
         What they are trained on.
     overwrite : bool
         Remove these folds first, and the whole run if its configuration is another one.
+    stopped : callable
+        Asked while another process holds the run's lock.
 
     Raises
     ------
+    StoppedError
+        If stopped while waiting for the run's lock.
     QM7Error
         If the directory is no run, is a run of another configuration, or a fold to remove is in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
     make_directory(run)
-    with lock(run / ".lock"):
+    with lock(run / ".lock", stopped=stopped):
         remove_stale(run)
         if overwrite:
             differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
@@ -101,15 +113,19 @@ def _is_bare(path: Path) -> bool:
     return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
 
 
-def join_run(run: Path, experiment: Experiment, fold: int, dataset: Dataset) -> None:
+def join_run(
+    run: Path, experiment: Experiment, fold: int, dataset: Dataset, stopped: Callable[[], bool] = lambda: False
+) -> None:
     """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
 
     Raises
     ------
+    StoppedError
+        If stopped while waiting for the run's lock.
     QM7Error
         If the run has become one of another configuration since it was opened.
     """
-    with lock(run / ".lock"):
+    with lock(run / ".lock", stopped=stopped):
         _refuse_differences(run, experiment, dataset)
         path = run / "config.yaml"
         entered = (read_experiment(path).split.folds or []) if path.exists() else []

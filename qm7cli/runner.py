@@ -3,21 +3,27 @@
 A job's outcome is a result, or the error that says why there is none; the others go on.
 """
 
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from operator import itemgetter
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Final
 
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
-from qm7cli.errors import BusyError, QM7Error
+from qm7cli.errors import BusyError, QM7Error, StoppedError
 from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, SerialExecutor, failed
+from qm7cli.notices import SAY_AFTER, notice
 from qm7cli.processes import ProcessExecutor
 from qm7cli.results import FoldResult
 from qm7cli.run_directory import open_run
 from qm7cli.splits import chosen_folds, pinned
+
+STOP_WITHIN: Final = 10.0  # seconds that jobs have for their checkpoints; those that don't answer are given up
 
 
 class FoldsError(QM7Error):
@@ -63,7 +69,8 @@ def train_run(
     report : callable
         Called with the progress of any fold, in this process.
     stopped : callable
-        Asked often; when true, folds in training write their checkpoints and no further fold is begun.
+        Asked often; when true, folds in training write their checkpoints and no further fold is begun. A process that
+        doesn't answer within `STOP_WITHIN` is killed.
 
     Returns
     -------
@@ -88,7 +95,10 @@ def train_run(
 
         for fold in chosen:
             refuse(experiment, dataset, fold)
-    open_run(run, experiment, folds, dataset, overwrite=overwrite)
+    try:
+        open_run(run, experiment, folds, dataset, overwrite=overwrite, stopped=stopped)
+    except StoppedError:
+        return {}
     work = [(Job(run, experiment, fold), dataset) for fold in folds]
     at_once = min(jobs, len(folds))
     with ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped) as executor:
@@ -116,7 +126,8 @@ def do_jobs(
     executor : Executor
         What does them.
     stopped : callable
-        Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun.
+        Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun. Those
+        that have not ended after `STOP_WITHIN` seconds are left to the executor, whose context ends them.
     """
     busy = []
     for job, dataset, outcome in _do_once(work, executor, stopped):
@@ -143,20 +154,12 @@ def _do_once(
 
     for job, dataset in work:
         submit(job, dataset, 1)
-    stopping = False
-    while pending:
-        if stopped() and not stopping:
-            stopping = True
-            executor.stop()
-        try:
-            future = ended.get(timeout=0.1)
-        except Empty:
-            continue
+    for future in _as_they_end(pending, ended, executor, stopped):
         job, dataset, attempt = pending.pop(future)
         try:
             outcome = future.result()
         except (LostError, CancelledError) as error:
-            if stopping or stopped():
+            if stopped():
                 continue
             if attempt == 1:
                 submit(job, dataset, 2)
@@ -165,7 +168,38 @@ def _do_once(
             outcome = QM7Error(f"fold {job.fold} of {job.run}: {reason}; the same command goes on from its checkpoint")
         except Exception as error:  # noqa: BLE001 - whatever else befalls a job, the others go on
             outcome = failed(job, error)
-        yield job, dataset, outcome
+        if not isinstance(outcome, StoppedError):
+            yield job, dataset, outcome
+
+
+def _as_they_end(
+    pending: Mapping[Future[Outcome], tuple[Job, Dataset, int]],
+    ended: SimpleQueue[Future[Outcome]],
+    executor: Executor,
+    stopped: Callable[[], bool],
+) -> Iterator[Future[Outcome]]:
+    """Give futures as they end, until none is pending, or those that are have not ended `STOP_WITHIN` a stop."""
+    stopping, said = math.inf, False  # since when
+    while pending:
+        if stopping == math.inf and stopped():
+            stopping = time.monotonic()
+            executor.stop()
+        try:
+            yield ended.get(timeout=0.1)
+        except Empty:
+            waited = time.monotonic() - stopping
+            if waited > STOP_WITHIN:
+                notice(f"{_folds(pending.values())}: no answer; what came after the last checkpoint is lost")
+                return
+            if waited > SAY_AFTER and not said:
+                notice(f"waiting up to {STOP_WITHIN:g} s for a checkpoint of {_folds(pending.values())}")
+                said = True
+
+
+def _folds(work: Iterable[tuple[Job, Dataset, int]]) -> str:
+    """Name the folds of some jobs, if they are few."""
+    names = [f"fold {job.fold} of {job.run}" for job, _, _ in work]
+    return " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} others"
 
 
 def available_cores() -> int:

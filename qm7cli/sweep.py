@@ -149,11 +149,15 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     return work
 
 
-def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
+def open_runs(
+    work: Sequence[tuple[Job, Dataset]], stopped: Callable[[], bool] = lambda: False
+) -> list[tuple[Job, Dataset]]:
     """Make the run directories of a sweep, or check that they are runs of its points; return the jobs left to do.
 
     Raises
     ------
+    StoppedError
+        If stopped while waiting for the lock of a run.
     QM7Error
         If one cannot be used (`qm7cli.run_directory.open_run`), or a fold has been trained for longer than it should.
     """
@@ -171,9 +175,9 @@ def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
     incomplete = {job.run for job, _ in left}
     for run, jobs in runs.items():
         job, dataset = jobs[0]
-        open_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False)
+        open_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False, stopped=stopped)
         if run not in incomplete and not (run / "results.yaml").exists():
-            with lock(run / ".lock"):
+            with lock(run / ".lock", stopped=stopped):
                 write_results(run, dataset)
     return left
 

@@ -22,7 +22,7 @@ from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, StoppedError
 from qm7cli.files import format_csv, remove_stale, write_text
 from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold, write_predictions
 from qm7cli.run_directory import join_run, lock_fold
@@ -73,7 +73,8 @@ def train_fold(
     report : callable
         Called with the progress about every tenth of a second, and after each evaluation.
     stopped : callable
-        Asked after each iteration; when true, the checkpoint is written and the result is ``partial``.
+        Asked after each iteration and often in an evaluation; when true, the checkpoint is written and the result is
+        ``partial``. An evaluation that this ends is done when the training goes on.
 
     Returns
     -------
@@ -82,6 +83,8 @@ def train_fold(
 
     Raises
     ------
+    StoppedError
+        If stopped while waiting for the run's lock: the same call goes on from what is there.
     QM7Error
         If another process trains this fold, a file of it is damaged or cannot be written, or it has been trained
         for longer than `experiment` asks.
@@ -95,7 +98,7 @@ def train_fold(
             if before.iterations > wanted:
                 raise _too_long(run, before.fold, before.iterations, wanted)
             if before.status == "diverged" or (before.status == "complete" and before.iterations == wanted):
-                record_fold(run, before, dataset)
+                record_fold(run, before, dataset, stopped)
                 return before
             if before.iterations and not (directory / "checkpoint.npz").exists():
                 raise QM7Error(f"{directory}/checkpoint.npz is missing; --overwrite trains this fold from the start")
@@ -105,18 +108,17 @@ def train_fold(
             training = FoldTraining(experiment, dataset, fold)
         if training.iteration > wanted:
             raise _too_long(run, fold.number, training.iteration, wanted)
-        join_run(run, experiment, fold.number, dataset)
-        write_fold(run, _partial(training), dataset)
+        join_run(run, experiment, fold.number, dataset, stopped)
+        write_fold(run, _partial(training), dataset, stopped)
         try:
             _advance(training, run, report, stopped)
-            if training.iteration == wanted:
-                result = _finish(training, run)
-            else:
-                training.save(directory / "checkpoint.npz")
-                result = _partial(training)
+            result = _finish(training, run, stopped)
+        except StoppedError:
+            training.save(directory / "checkpoint.npz")
+            result = _partial(training)
         except DivergenceError as divergence:
             result = _partial(training).model_copy(update={"status": "diverged", "reason": str(divergence)})
-        result = write_fold(run, result, dataset)
+        result = write_fold(run, result, dataset, stopped)
         report(Progress(run, fold.number, result.iterations, wanted, result.mae))
         return result
 
@@ -142,37 +144,50 @@ def _partial(training: FoldTraining) -> FoldResult:
 def _advance(
     training: FoldTraining, run: Path, report: Callable[[Progress], None], stopped: Callable[[], bool]
 ) -> None:
-    """Train to the end, or until stopped, with evaluations and checkpoints on the way."""
+    """Train to the end, with evaluations and checkpoints on the way; raises StoppedError if stopped."""
     experiment, directory = training.experiment, fold_directory(run, training.fold.number)
     wanted = experiment.training.iterations
     begun = time.perf_counter() - training.seconds
     reported = training.seconds
-    while training.iteration < wanted and not stopped():
+    if training.iteration < wanted:
+        _evaluate_if_due(training, run, report, stopped)  # a stop may have kept it from being done
+    while training.iteration < wanted:
+        if stopped():
+            raise StoppedError(f"fold {training.fold.number}: stopped after iteration {training.iteration}")
         training.iterate()
         training.seconds = time.perf_counter() - begun
         if training.iteration == wanted:
             break
-        mae = None
-        if evaluation_due(training.iteration, experiment.evaluation.every):
-            test, train = training.evaluate()
-            mae = test.mae
-            training.history.append(training.history_row(test, train))
-            write_text(directory / "history.csv", format_csv(HISTORY_HEADER, training.history))
+        _evaluate_if_due(training, run, report, stopped)
         if training.iteration % experiment.training.checkpoint_every == 0:
             training.save(directory / "checkpoint.npz")
-            write_fold(run, _partial(training), training.dataset)
-        if mae is not None or training.seconds > reported + 0.1:
+            write_fold(run, _partial(training), training.dataset, stopped)
+        if training.seconds > reported + 0.1:
             reported = training.seconds
-            report(Progress(run, training.fold.number, training.iteration, wanted, mae))
+            report(Progress(run, training.fold.number, training.iteration, wanted))
 
 
-def _finish(training: FoldTraining, run: Path) -> FoldResult:
+def _evaluate_if_due(
+    training: FoldTraining, run: Path, report: Callable[[Progress], None], stopped: Callable[[], bool]
+) -> None:
+    """Evaluate the network as it is now, if that is due and not done yet, and add it to the history."""
+    experiment, fold = training.experiment, training.fold.number
+    done = training.history[-1][0] if training.history else 0
+    if training.iteration == done or not evaluation_due(training.iteration, experiment.evaluation.every):
+        return
+    test, train = training.evaluate(stopped)
+    training.history.append(training.history_row(test, train))
+    write_text(fold_directory(run, fold) / "history.csv", format_csv(HISTORY_HEADER, training.history))
+    report(Progress(run, fold, training.iteration, experiment.training.iterations, test.mae))
+
+
+def _finish(training: FoldTraining, run: Path, stopped: Callable[[], bool]) -> FoldResult:
     """Evaluate the trained network and write all files of the fold but its result, the checkpoint first.
 
-    If one cannot be written, those of a shorter training stay.
+    If one cannot be written, those of a shorter training stay. Raises StoppedError, before any is written, if stopped.
     """
     directory = fold_directory(run, training.fold.number)
-    test, train = training.evaluate()
+    test, train = training.evaluate(stopped)
     row = training.history_row(test, train)
     earlier = [old for old in training.history if old[0] < training.iteration]
     # A longer training must find the rows that it would have had without this end.

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from qm7cli import files
-from qm7cli.errors import QM7Error
+from qm7cli.errors import BusyError, QM7Error, StoppedError
+from qm7cli.notices import notices_to
 
 
 def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path):
@@ -177,3 +178,23 @@ def test_a_text_that_looks_like_a_number_is_written_so_that_every_reader_takes_i
 
 def test_the_parser_in_use_is_libyaml_s_where_pyyaml_has_it():
     assert issubclass(files._FastLoader, yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+
+
+def test_a_stop_ends_the_wait_for_a_lock_and_it_is_said_what_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SAY_AFTER", 0)
+    monkeypatch.setattr(files, "GIVE_UP_AFTER", 0.2)
+    said = []
+    with (
+        files.lock(tmp_path / "x"),
+        notices_to(said.append),
+        pytest.raises(StoppedError, match=f"stopped while another process held the lock {tmp_path}/x"),
+        files.lock(tmp_path / "x", stopped=lambda: bool(said)),
+    ):
+        pass
+    assert said == [f"waiting for the lock {tmp_path}/x, which another process holds"]
+
+
+def test_a_lock_that_is_free_is_had_after_a_stop_too_and_one_that_must_not_be_waited_for_is_busy_at_once(tmp_path):
+    with files.lock(tmp_path / "x", stopped=lambda: True), pytest.raises(BusyError, match="in use"):  # noqa: SIM117
+        with files.lock(tmp_path / "x", busy="in use", stopped=lambda: False):
+            pass

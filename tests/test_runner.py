@@ -1,4 +1,5 @@
 import re
+import signal
 from concurrent.futures import Future
 from dataclasses import fields, replace
 
@@ -6,10 +7,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from qm7cli import processes
+from qm7cli import processes, runner
 from qm7cli.dataset import Dataset
 from qm7cli.errors import BusyError, QM7Error
 from qm7cli.jobs import Job, LostError
+from qm7cli.notices import notices_to
 from qm7cli.results import read_results
 from qm7cli.run_directory import lock_fold
 from qm7cli.runner import FoldsError, do_jobs, train_run
@@ -156,6 +158,71 @@ def test_a_stop_leaves_the_folds_begun_partial_and_begins_no_other(tmp_path, qui
     assert {outcome.status for outcome in outcomes.values()} == {"partial"}
     assert len(outcomes) == jobs
     assert read_results(tmp_path / "run")["status"] == "partial"
+
+
+@pytest.mark.parametrize("moment", ["begun", "sent"])
+def test_a_worker_that_does_not_answer_is_ended_some_seconds_after_a_stop(
+    tmp_path, quick, small, workers, monkeypatch, moment
+):
+    monkeypatch.setattr(runner, "SAY_AFTER", 0)
+    monkeypatch.setattr(runner, "STOP_WITHIN", 0.5)
+    run, stopped, said = tmp_path / "run", [], []
+
+    def stop_worker(fold):
+        if fold == 0 and not stopped:
+            workers[0].send_signal(signal.SIGSTOP)
+            stopped.append(fold)
+
+    if moment == "sent":  # it doesn't even read its job, and the data set is more than a pipe holds
+        small = replace(small, Z=np.zeros((60, 50_000), dtype=np.float32))
+        do = processes._Worker.do
+
+        def stop_and_do(worker, job, *args):
+            workers[job.fold] = worker.process
+            stop_worker(job.fold)
+            return do(worker, job, *args)
+
+        monkeypatch.setattr(processes._Worker, "do", stop_and_do)
+    experiment = quick("split.folds=[0, 1]", "training.iterations=1000000")
+    with notices_to(said.append):
+        results = train_run(
+            experiment,
+            small,
+            run,
+            jobs=2,
+            report=lambda progress: stop_worker(progress.fold),
+            stopped=lambda: bool(stopped),
+        )
+    assert {result.status for result in results.values()} <= {"partial"}
+    assert 0 not in results
+    assert said[0].startswith("waiting up to 0.5 s for a checkpoint of fold 0 of ")
+    assert re.fullmatch(f"fold 0 of {run}.*: no answer; what came after the last checkpoint is lost", said[-1])
+    assert all(process.poll() is not None for process in workers.values())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_stop_ends_the_wait_for_the_run_s_lock_and_nothing_is_lost(tmp_path, quick, small, jobs):
+    """Another process holds it from the first progress on, stopped itself perhaps."""
+    run, said = tmp_path / "run", []
+    experiment = quick("split.folds=[0, 1]")
+    other = FileLock(run / ".lock", thread_local=False)
+    with notices_to(said.append):
+        results = train_run(
+            experiment,
+            small,
+            run,
+            jobs=jobs,
+            report=lambda _: other.is_locked or other.acquire(),
+            stopped=lambda: bool(said),
+        )
+        assert results == {}
+        assert said[0] == f"waiting for the lock {run}/.lock, which another process holds"
+        assert train_run(experiment, small, run, stopped=lambda: bool(said)) == {}
+    other.release()
+    resumed = train_run(experiment, small, run)
+    assert [result.status for result in resumed.values()] == ["complete", "complete"]
+    train_run(experiment, small, tmp_path / "alone")
+    assert bits(tmp_path / "alone") == bits(run)
 
 
 def test_nothing_is_touched_when_the_stop_comes_first(tmp_path, quick, small):

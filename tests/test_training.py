@@ -28,9 +28,10 @@ def train(small, tmp_path):
     return run
 
 
-def stop_after(iterations):
+def stop_after(asked):
+    """Give what says stop after it has been asked so often: once an iteration, and a draw of an evaluation's part."""
     calls = itertools.count()
-    return lambda: next(calls) >= iterations
+    return lambda: next(calls) >= asked
 
 
 def same_files(one, other):
@@ -52,6 +53,20 @@ def test_stopped_and_resumed_gives_the_same_bits(train, quick, variant):
         assert result.mae is None
     result, run = train(quick(variant=variant))
     assert result.status == "complete"
+    assert (result.mae, result.train_rmse) == (undisturbed.mae, undisturbed.train_rmse)
+    assert same_files(whole, run)
+    assert without_seconds(whole) == without_seconds(run)
+
+
+@pytest.mark.parametrize(("asked", "reached"), [(100, 100), (103, 100), (105, 100), (206, 200), (312, 300), (317, 300)])
+def test_an_evaluation_that_a_stop_ends_is_done_when_the_training_goes_on(train, quick, asked, reached):
+    """On 3 draws of 2 parts after 100 and 200 iterations, 6 times asked each, and at the end."""
+    undisturbed, whole = train(quick(), "whole")
+    seen = []
+    result, run = train(quick(), stopped=stop_after(asked), report=seen.append)
+    assert (result.status, result.iterations) == ("partial", reached)
+    result, run = train(quick(), report=seen.append)
+    assert [progress.iteration for progress in seen if progress.mae] == [100, 200, 300]
     assert (result.mae, result.train_rmse) == (undisturbed.mae, undisturbed.train_rmse)
     assert same_files(whole, run)
     assert without_seconds(whole) == without_seconds(run)
@@ -96,7 +111,7 @@ def test_fewer_iterations_than_done_are_refused(train, quick):
     train(quick())
     with pytest.raises(QM7Error, match="trained for 300 iterations, more than the 200 asked for"):
         train(quick("training.iterations=200"))
-    train(quick("training.iterations=250"), "stopped", stopped=stop_after(240))
+    train(quick("training.iterations=250", "evaluation.every=1000"), "stopped", stopped=stop_after(240))
     with pytest.raises(QM7Error, match="trained for 240 iterations, more than the 200 asked for"):
         train(quick("training.iterations=200"), "stopped")
 

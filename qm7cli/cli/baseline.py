@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note
+from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note, stoppable
 from qm7cli.cli.train import Folds, Jobs, Out, Overwrite, Seed, train_and_print
-from qm7cli.signals import stop_on_signals
 
 
 def baseline(
@@ -71,7 +70,7 @@ def baseline(
         "baseline.draws": draws,
         "baseline.memory": memory,
     }
-    with stop_on_signals(note) as stop:
+    with stoppable() as stop:
         from qm7cli.baselines import needed_memory
         from qm7cli.config import resolve
         from qm7cli.splits import chosen_folds

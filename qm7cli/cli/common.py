@@ -2,13 +2,15 @@
 
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from qm7cli.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
     from qm7cli.dataset import Dataset
@@ -73,6 +75,16 @@ def note(message: str) -> None:
 def complain(message: str) -> None:
     """Print an error in one line on standard error."""
     note(f"qm7: {message}")
+
+
+@contextmanager
+def stoppable() -> Iterator[StopRequest]:
+    """Give what a command asks whether a signal wants it to stop; what this does, or is waited for, is printed."""
+    with stop_on_signals(note) as stop:
+        from qm7cli.notices import notices_to
+
+        with notices_to(note):
+            yield stop
 
 
 def load_dataset(data: str | None) -> "Dataset":

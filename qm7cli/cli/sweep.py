@@ -2,16 +2,18 @@
 
 import signal
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, complain, deliver, note
+from qm7cli.cli.common import Data, Debug, Quiet, complain, deliver, note, stoppable
 from qm7cli.cli.compare import print_comparison
 from qm7cli.cli.formats import fit
-from qm7cli.signals import StopRequest, stop_on_signals
+from qm7cli.errors import StoppedError
+from qm7cli.signals import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +73,7 @@ def sweep(
         raise typer.BadParameter(
             "--jobs is for processes; a Dask cluster does as many jobs at a time as it has threads"
         )
-    with stop_on_signals(note) as stop:
+    with stoppable() as stop:
         from qm7cli.cli.progress import show_sweep
         from qm7cli.sweep import open_runs, plan, read_sweep
 
@@ -81,9 +83,11 @@ def sweep(
         if dry_run:
             _print_jobs(every_job)
             return
-        left = open_runs(work)
-        with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display:
-            failures = _do_jobs(left, scheduler, jobs, display, stop)
+        failures: list[tuple[Job, Outcome]] = []
+        with suppress(StoppedError):
+            left = open_runs(work, stop)
+            with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display:
+                failures = _do_jobs(left, scheduler, jobs, display, stop)
     _print_failures(failures, len(work), debug=debug)
     if stop.signal:
         complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
@@ -128,10 +132,7 @@ def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Repor
         return ProcessExecutor(min(jobs or available_cores(), left), report)
     from qm7cli.cluster import DaskExecutor
 
-    executor = DaskExecutor(scheduler, report)
-    if not executor.workers:
-        note(f"no worker has come to {scheduler} yet: waiting")
-    return executor
+    return DaskExecutor(scheduler, report)
 
 
 def _print_jobs(jobs: "Iterable[Job]") -> None:

@@ -16,12 +16,12 @@ from qm7cli.cli.common import (
     deliver,
     load_dataset,
     mean_and_std,
-    note,
     number,
+    stoppable,
     whole_number,
 )
 from qm7cli.cli.formats import fit
-from qm7cli.signals import StopRequest, stop_on_signals
+from qm7cli.signals import StopRequest
 
 if TYPE_CHECKING:
     from qm7cli.config import Experiment
@@ -90,7 +90,7 @@ def train(
         "split.folds": fold or None,
         "training.iterations": iterations,
     }
-    with stop_on_signals(note) as stop:
+    with stoppable() as stop:
         from qm7cli.config import resolve
         from qm7cli.files import format_yaml
 

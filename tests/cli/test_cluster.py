@@ -140,6 +140,22 @@ def test_jobs_of_a_killed_client_end_and_the_next_goes_on(cluster, start, tmp_pa
     assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 1000}
 
 
+def test_a_sweep_whose_workers_have_all_left_says_so_and_still_heeds_a_signal(cluster, start, tmp_path):
+    address, _, workers = cluster(workers=1)
+    process = start(address, *ENDLESS)
+    wait_for(lambda: list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz")), process)
+    os.killpg(workers[0].pid, signal.SIGKILL)
+    assert process.stderr.readline() == f"all workers have left {address}: waiting for others\n"
+    (other,) = cluster(workers=1, address=address)[2]
+    assert process.stderr.readline() == f"a worker has come to {address}\n"
+    os.killpg(other.pid, signal.SIGTERM)
+    assert process.stderr.readline() == f"all workers have left {address}: waiting for others\n"
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert stderr == "qm7: stopped by SIGTERM; the same command goes on from here\n"
+
+
 def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start, tmp_path, mat):
     address, _, _ = cluster(workers=0)
     data = tmp_path / "data.mat"

@@ -1,6 +1,7 @@
 """Signals, kills and several processes in one run."""
 
 import os
+import re
 import signal
 import time
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from conftest import wait_for
+from qm7cli.files import lock
 from qm7cli.signals import STOPPING
 
 LONG = ["--set", "training.iterations=100000", "--set", "training.checkpoint_every=200"]
@@ -52,9 +54,8 @@ def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, 
 
     # The same command, made short, goes on from there and gives the bits of an undisturbed run.
     more = [*LONG[2:], "--fold", "0", "--iterations", str(reached + 50)]
-    assert (
-        f"iteration {reached} of" not in command("train", "--config", "run/config.yaml", "--out", "run", *more).stderr
-    )
+    resumed = command("train", "--config", "run/config.yaml", "--out", "run", *more).stderr
+    assert all(int(iteration) >= reached for iteration in re.findall(r"iteration (\d+) of", resumed))
     command("train", "--config", "run/config.yaml", "--out", "whole", *more)
     assert models(tmp_path / "run") == models(tmp_path / "whole")
 
@@ -122,3 +123,35 @@ def test_a_signal_while_starting_is_no_traceback_and_no_hang(start, moment):
     assert process.returncode in {130, -signal.SIGINT}  # before Python has come to our code, it is its own
     if process.returncode == 130:
         assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize("name", ["train", "sweep"])
+def test_a_signal_ends_the_wait_for_a_run_that_another_process_holds(background, start, tmp_path, name):
+    run = tmp_path / "run"
+    (tmp_path / "sweep.yaml").write_text("{}")
+    if name == "sweep":
+        run = tmp_path / "runs/sweep/small-original-seed0"
+    run.mkdir(parents=True)
+    with lock(run / ".lock"):  # as a process has it that was stopped with Ctrl-Z at the wrong moment
+        process = start("--fold", "0") if name == "train" else background("sweep", "sweep.yaml")
+        held = run.relative_to(tmp_path) / ".lock"
+        assert process.stderr.readline() == f"waiting for the lock {held}, which another process holds\n"
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert stderr == "qm7: stopped by SIGTERM; the same command goes on from here\n"
+    assert stdout == ""
+    assert [path.name for path in run.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_signal_ends_a_long_evaluation(start, tmp_path, jobs):
+    two = ("--fold", "0", "--fold", "1", "--jobs", jobs)
+    process = start(*two, "--iterations", "5", "--set", "evaluation.draws=1000000")
+    wait_for((tmp_path / "run/results.yaml").exists, process)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=30)
+    assert process.returncode == 129
+    assert read(tmp_path)["folds"][0].items() >= {"status": "partial", "iterations": 5, "mae": None}.items()
+    assert not models(tmp_path / "run")
