@@ -24,7 +24,53 @@ from numpy.typing import NDArray
 
 from qm7cli.errors import BusyError, QM7Error
 
+RUN_MARKS: Final = ("config.yaml", "results.yaml", ".lock", "fold-[0-9]*/model.npz")  # one of them, beside a fold-*
 POLL: Final = 0.05  # seconds between two looks at a lock that another process holds
+
+
+def write_output(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file that a user asked for, as `write_file`, but no file in a run (`refuse_output`)."""
+    refuse_output(path)
+    write_file(path, write)
+
+
+def write_output_text(path: Path, text: str) -> None:
+    """Write a text that a user asked for, as `write_text`, but to no file in a run (`refuse_output`)."""
+    refuse_output(path)
+    write_text(path, text)
+
+
+def refuse_output(path: Path | None, inputs: Iterable[Path | None] = ()) -> None:
+    """Raise QM7Error if an output would lie among the files of a run or replace what it is made from.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The output, if there is one.
+    inputs : iterable of Path
+        What is read: files, and directories with all that is in them.
+    """
+    if path is None:
+        return
+    read = [each for each in inputs if each is not None]
+    places = {os.path.realpath(each) for each in read}
+    try:
+        above = path.resolve().parents
+        run = next((directory for directory in above if str(directory) in places or _is_run(directory)), None)
+        shown = next((parent for parent in path.parents if parent.name and parent.resolve() == run), run)
+    except (OSError, RuntimeError) as error:
+        raise _unwritable(path, error) from error
+    if run is not None:
+        raise QM7Error(f"{path} lies in the run {shown}; choose another output")
+    for each in read:
+        with suppress(OSError):  # one of them does not exist
+            if path.samefile(each):
+                raise QM7Error(f"{path} is what is read here; choose another output")
+
+
+def _is_run(directory: Path) -> bool:
+    """Say whether a directory is a run, or what is left of one."""
+    return any(directory.glob("fold-[0-9]*/")) and any(any(directory.glob(mark)) for mark in RUN_MARKS)
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -151,12 +197,6 @@ def format_yaml(value: Any) -> str:
     layout: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 1000, "allow_unicode": True}
     text: str = yaml.dump(value, Dumper=_Dumper, **layout)
     return text
-
-
-def refuse_same(output: Path, source: Path) -> None:
-    """Raise QM7Error if `output` would replace the file that it is made from."""
-    if output.exists() and source.exists() and output.samefile(source):
-        raise QM7Error(f"{output} is what is read here; choose another output")
 
 
 def read_text(path: Path) -> str:
