@@ -28,7 +28,7 @@ from qm7cli.coulomb import draw_permutations, permuted_triangles
 from qm7cli.dataset import Dataset
 from qm7cli.encoding import CHUNK, Encoder
 from qm7cli.errors import QM7Error
-from qm7cli.files import is_no_file, write_file
+from qm7cli.files import is_no_file, remove_stale, write_output
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Part, chosen_folds
 
@@ -89,7 +89,9 @@ class AugmentedSet:
         if is_no_file(path):
             raise QM7Error(f"cannot write {path}: it is no file")
         try:
-            free = shutil.disk_usage(path.resolve().parent).free
+            directory = path.resolve().parent
+            remove_stale(directory)  # what killed augmentations have left may take all that is free
+            free = shutil.disk_usage(directory).free
         except (OSError, RuntimeError) as error:
             raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         if self.size() > free:
@@ -126,7 +128,7 @@ class AugmentedSet:
                             written += piece.size * dtype.itemsize
                             report(written, size)
 
-        write_file(path, write)
+        write_output(path, write)
 
     def _pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Make an array piece by piece; every array that is drawn draws the same again."""

@@ -35,8 +35,7 @@ from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, evaluated
-from qm7cli.files import remove_stale
-from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold, write_predictions
+from qm7cli.results import FoldResult, read_fold, record_fold, write_fold, write_predictions
 from qm7cli.run_directory import join_run, lock_fold
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Molecules, Part, stratified
@@ -75,7 +74,6 @@ def fit_fold(
         If another process works on this fold, the fit is refused (`refuse`), or a matrix is singular.
     """
     with lock_fold(run, fold.number), threadpool_limits(1):
-        remove_stale(fold_directory(run, fold.number))
         before = read_fold(run, fold.number)
         if before is not None and before.status == "complete":
             record_fold(run, before, dataset, stopped)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qm7cli.dataset import LARGEST, are_total, count_elements, not_atomization, pad, save
 from qm7cli.errors import QM7Error
+from qm7cli.files import refuse_output
 from qm7cli.molecule_files import Molecule, read_molecules
 from qm7cli.splits import stratified
 
@@ -78,11 +79,13 @@ def convert(
     Raises
     ------
     QM7Error
-        If `output` is there already, a file cannot be read, an energy is missing or not a number, the energies
-        cannot be atomization energies, there are fewer molecules than folds, or the file cannot be written.
+        If `output` is there already, is one of the files or lies in a run, a file cannot be read, an energy is missing
+        or not a number, the energies cannot be atomization energies, there are fewer molecules than folds, or the file
+        cannot be written.
     """
     if output.is_file() and not force:
         raise QM7Error(f"{output} is there already; --force replaces it")
+    refuse_output(output, files)
     molecules, left_out = read_molecules(files)
     T = np.array([_energy(molecule, key, UNITS[units]) for molecule in molecules])  # (molecules,)
     Z = pad([molecule.Z for molecule in molecules])  # (molecules, n)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from qm7cli.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
 from qm7cli.errors import QM7Error
-from qm7cli.files import write_file
+from qm7cli.files import write_output
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
@@ -250,7 +250,7 @@ def save(
     for fold, members in enumerate(folds):
         P[fold, : len(members)] = members
     arrays: dict[str, NDArray[Any]] = {"Z": Z, "R": R, "T": T, "P": P, **more}
-    write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
+    write_output(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
 
 
 def pad(atoms: Sequence[NDArray[Any]]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ import requests
 
 from qm7cli.dataset import MATLAB, PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
 from qm7cli.errors import QM7Error, UsageError
-from qm7cli.files import is_no_file, make_directory, write_file
+from qm7cli.files import is_no_file, make_directory, refuse_output, write_output
 
 MIRRORS: Final = (
     "https://quantum-machine.org/data/qm7.mat",
@@ -105,11 +105,12 @@ def download(
     Raises
     ------
     QM7Error
-        If no place gives the right file, or it cannot be written; what was at `dest` is then untouched.
+        If no place gives the right file, it lies in a run or cannot be written; what was at `dest` is then untouched.
     """
     for url in urls:
         if not re.match("https?://[^/]", url):
             raise UsageError(f"{url} is not an http:// or https:// address")
+    refuse_output(dest)
     waiting = list(dict.fromkeys(urls))
     failures: dict[str, str] = {}
     news: str | None = None
@@ -129,7 +130,7 @@ def download(
                     waiting.remove(url)
             else:
                 make_directory(dest.parent)
-                write_file(dest, lambda file, content=content: file.write(content))  # type: ignore[misc]
+                write_output(dest, lambda file, content=content: file.write(content))  # type: ignore[misc]
                 return dataset
     reasons = {reason: [url for url in failures if failures[url] == reason] for reason in failures.values()}
     raise QM7Error("; ".join(f"{', '.join(places)}: {reason}" for reason, places in reasons.items()))

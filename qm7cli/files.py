@@ -2,22 +2,24 @@
 
 A file is written beside its place, flushed to the disk and renamed over what was there: a reader, or a process
 that is killed, finds the old file or the new one and never a part. A lock is the operating system's (flock), so it
-ends with the process that holds it, however that ends.
+ends with the process that holds it, however that ends; where its file has been removed, as with ``rm -rf`` of a run,
+it protects nothing any more, and its holder writes nothing more.
 """
 
 import csv
 import io
 import os
 import re
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Final
 
 import numpy as np
 import yaml
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from qm7cli.errors import BusyError, QM7Error, StoppedError
@@ -25,34 +27,151 @@ from qm7cli.notices import SAY_AFTER, notice
 
 GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
 
+RUN_MARKS: Final = ("config.yaml", "results.yaml", ".lock", "fold-[0-9]*/model.npz")  # one of them, beside a fold-*
+POLL: Final = 0.05  # seconds between two looks at a lock that another process holds
+
+
+def write_output(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file that a user asked for, as `write_file`, but no file in a run (`refuse_output`)."""
+    refuse_output(path)
+    write_file(path, write)
+
+
+def write_output_text(path: Path, text: str) -> None:
+    """Write a text that a user asked for, as `write_text`, but to no file in a run (`refuse_output`)."""
+    refuse_output(path)
+    write_text(path, text)
+
+
+def refuse_output(path: Path | None, inputs: Iterable[Path | None] = ()) -> None:
+    """Raise QM7Error if an output would lie among the files of a run or replace what it is made from.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The output, if there is one.
+    inputs : iterable of Path
+        What is read: files, and directories with all that is in them.
+    """
+    if path is None:
+        return
+    read = [each for each in inputs if each is not None]
+    places = {os.path.realpath(each) for each in read}
+    try:
+        above = path.resolve().parents
+        run = next((directory for directory in above if str(directory) in places or _is_run(directory)), None)
+        shown = next((parent for parent in path.parents if parent.name and parent.resolve() == run), run)
+    except (OSError, RuntimeError) as error:
+        raise _unwritable(path, error) from error
+    if run is not None:
+        raise QM7Error(f"{path} lies in the run {shown}; choose another output")
+    for each in read:
+        with suppress(OSError):  # one of them does not exist
+            if path.samefile(each):
+                raise QM7Error(f"{path} is what is read here; choose another output")
+
+
+def _is_run(directory: Path) -> bool:
+    """Say whether a directory is a run, or what is left of one."""
+    return any(directory.glob("fold-[0-9]*/")) and any(any(directory.glob(mark)) for mark in RUN_MARKS)
+
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Replace `path` by what `write` puts into the binary file it is given.
 
-    A symbolic link keeps its place, and so does a device, which is written to directly.
+    A symbolic link keeps its place, and so does a device, which is written to directly. A file that was there leaves
+    its mode to the new one. Temporary files that killed processes have left there are removed.
 
     Raises
     ------
     QM7Error
-        If the file cannot be written; what was there before is then untouched.
+        If the file cannot be written, or a lock that this thread holds is lost (`lock`); what was there before is then
+        untouched.
     """
     try:
         if is_no_file(path):  # a device or a pipe
             with path.open("wb") as device:
                 write(device)
             return
+        _refuse_lost_locks()
         target = path.resolve()
-        beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with beside.open("wb") as file:
+        remove_stale(target.parent)
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
+        beside, file = _open_temporary(target.parent, 0o666 if mode is None else 0o600)
+        with file:
+            try:
                 write(file)
                 file.flush()
+                if mode is not None:
+                    beside.chmod(mode)
                 os.fsync(file.fileno())
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: symbolic links in a circle
-        raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+                _refuse_lost_locks()
+                if sys.platform == "win32":
+                    file.close()  # an open file cannot be renamed there
+                beside.replace(target)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+    except (OSError, RuntimeError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError | RuntimeError) -> QM7Error:
+    """Say why a file cannot be written; a RuntimeError is that of symbolic links in a circle."""
+    return QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}")
+
+
+# The name of a temporary file cannot be foreseen, and it is made with O_EXCL: it is nobody else's, whatever process,
+# container or host writes there too, and not what a link leads to that somebody has planted. It is locked while it is
+# written, so one whose lock can be had is a dead process's. The lock is on the temporary file itself, as a lock file
+# beside it would stay in a user's directory. NFS passes it on to other hosts, if the file is open for writing; where a
+# file system has no locks, none can be had, and nothing is removed.
+_TEMPORARY: Final = ".qm7-{}.tmp"
+_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor does a pipe keep us; POSIX
+
+
+def _open_temporary(directory: Path, mode: int) -> tuple[Path, BinaryIO]:
+    """Make a temporary file in a directory, and lock it until it is closed."""
+    while True:
+        path = directory / _TEMPORARY.format(os.urandom(8).hex())
+        try:
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "wb")
+        except FileExistsError:
+            continue
+        try:
+            locked = _try_lock(file.fileno())
+        except OSError:  # no locks here
+            locked = True
+        if locked and _is_at(path, file.fileno()):
+            return path, file
+        file.close()  # somebody has taken it for a dead process's before it was locked, and removes it
+
+
+def remove_stale(directory: Path) -> None:
+    """Remove the temporary files that killed processes have left in a directory; those of living ones are locked."""
+    for path in directory.glob(_TEMPORARY.format(16 * "[0-9a-f]")):
+        with suppress(OSError):  # it is gone meanwhile, or another user's, or a link
+            descriptor = os.open(path, os.O_RDWR | _NO_LINK)
+            try:
+                if _try_lock(descriptor):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises
+    ------
+    QM7Error
+        If it cannot be removed, or a lock that this thread holds is lost (`lock`).
+    """
+    try:
+        _refuse_lost_locks()
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise QM7Error(f"cannot remove {path}: {error.strerror or error}") from error
 
 
 def is_no_file(path: Path) -> bool:
@@ -84,12 +203,6 @@ def format_yaml(value: Any) -> str:
     layout: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 1000, "allow_unicode": True}
     text: str = yaml.dump(value, Dumper=_Dumper, **layout)
     return text
-
-
-def refuse_same(output: Path, source: Path) -> None:
-    """Raise QM7Error if `output` would replace the file that it is made from."""
-    if output.exists() and source.exists() and output.samefile(source):
-        raise QM7Error(f"{output} is what is read here; choose another output")
 
 
 def read_text(path: Path) -> str:
@@ -225,9 +338,22 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise QM7Error(f"{path} is damaged: it cannot be read as an .npz file") from error
 
 
+class _Held(threading.local):
+    """The locks that a thread holds: the path and the open file of each."""
+
+    def __init__(self) -> None:
+        self.locks: list[tuple[Path, int]] = []
+
+
+_held: Final = _Held()
+
+
 @contextmanager
 def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Hold the lock file `path`.
+
+    If the file is removed or replaced meanwhile, the lock is lost: what this thread would still write or remove is then
+    refused, wherever it is, since others may hold the lock of that name now.
 
     Parameters
     ----------
@@ -238,32 +364,73 @@ def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lamb
     stopped : callable
         Asked while waiting; when true, raise StoppedError if another process has held the lock for some seconds.
     """
-    held = FileLock(path)
     begun, said = time.monotonic(), False
     try:
-        while not _acquired(held, 0 if busy else 0.1):
+        while (descriptor := _open_locked(path)) is None:
             waited = time.monotonic() - begun
-            if busy:
+            if busy is not None:
                 raise BusyError(busy)
             if waited > GIVE_UP_AFTER and stopped():
                 raise StoppedError(f"stopped while another process held the lock {path}")
             if waited > SAY_AFTER and not said:
                 notice(f"waiting for the lock {path}, which another process holds")
                 said = True
+            time.sleep(POLL)
     except OSError as error:
         raise QM7Error(f"cannot lock {path}: {error.strerror or error}") from error
+    _held.locks.append((path, descriptor))
     try:
         yield
     finally:
-        held.release()
+        _held.locks.remove((path, descriptor))
+        os.close(descriptor)
 
 
-def _acquired(held: FileLock, timeout: float) -> bool:
+def _open_locked(path: Path) -> int | None:
+    """Return the open and locked file, or None if it is another's now."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_LINK, 0o666)
     try:
-        held.acquire(timeout)
-    except Timeout:
+        if _try_lock(descriptor) and _is_at(path, descriptor):
+            return descriptor
+    except OSError:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed, if nobody has locked it; raises OSError where there are no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
         return False
     return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Say whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(path.stat(follow_symlinks=False), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _refuse_lost_locks() -> None:
+    """Raise QM7Error if the file of a lock that this thread holds is no longer in its place."""
+    for path, descriptor in _held.locks:
+        if not _is_at(path, descriptor):
+            raise QM7Error(
+                f"{path.parent} was removed or replaced while this process worked there, so it writes nothing more; "
+                "start it again"
+            )
 
 
 def make_directory(path: Path) -> None:
@@ -280,9 +447,3 @@ def make_directory(path: Path) -> None:
         raise QM7Error(f"{path} is a file, not a directory") from error
     except OSError as error:
         raise QM7Error(f"cannot make the directory {path}: {error.strerror or error}") from error
-
-
-def remove_stale(directory: Path) -> None:
-    """Remove what a killed process has left half-written; to be called by the holder of the directory's lock."""
-    for stale in directory.glob(".*.tmp"):
-        stale.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from qm7cli.compare import Comparison, Group
 from qm7cli.errors import QM7Error, UsageError
-from qm7cli.files import write_file
+from qm7cli.files import write_output
 from qm7cli.pairs import read_history, read_predictions
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def save(figure: "Figure", path: Path) -> None:
     The same picture gives the same bytes.
     """
     content = _rendered(figure, ending(path))
-    write_file(path, lambda file: file.write(content))
+    write_output(path, lambda file: file.write(content))
 
 
 def as_svg(figure: "Figure", prefix: str) -> str:

@@ -246,7 +246,8 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     Raises
     ------
     QM7Error
-        If there is no such run or fold, a model is damaged, or it was trained on another data set than `dataset`.
+        If there is no such run or fold, a model is damaged or not of this run, or it was trained on another data set
+        than `dataset`.
     """
     trained = trained_folds(run)
     missing = sorted(set(folds or []) - set(trained))
@@ -255,10 +256,28 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     if missing:
         raise QM7Error(f"{run} has no complete fold {missing[0]}; it has {', '.join(map(str, trained))}")
     wanted = sorted(set(folds)) if folds else trained
-    models = [load_model(fold_directory(run, fold) / "model.npz") for fold in wanted]
+    models = [_own_model(run, fold) for fold in wanted]
     if dataset is not None:
         refuse_other_dataset(run, models, dataset)
     return models
+
+
+def _own_model(run: Path, fold: int) -> Model:
+    """Read the model of a fold; raises QM7Error if it is damaged, or is another fold's or another run's."""
+    path = fold_directory(run, fold) / "model.npz"
+    model = load_model(path)
+    experiment = None
+    with suppress(QM7Error):  # without a configuration, the model is enough
+        experiment = read_experiment(run / "config.yaml")
+    for what, own, expected in (
+        ("the model of fold", model.fold, fold),
+        ("a model with the seed", model.seed, experiment and experiment.seed),
+        ("a model of the variant", model.variant, experiment and experiment.variant),
+        ("a model of the data set with the SHA-256", model.sha256, recorded(run, "dataset", "sha256", model.sha256)),
+    ):
+        if expected not in {None, own}:
+            raise QM7Error(f"{path} is {what} {own}, and not {expected} as its run; --overwrite trains the fold again")
+    return model
 
 
 def _no_model(run: Path) -> str:

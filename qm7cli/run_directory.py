@@ -19,7 +19,7 @@ from typing import Final
 from qm7cli.config import SCHEMES, Experiment, differing_keys, read_experiment, resolve, settings
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml, lock, make_directory, remove_stale, write_text
+from qm7cli.files import format_yaml, lock, make_directory, remove_file, remove_stale, write_text
 from qm7cli.mistakes import flatten
 from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, write_results
 
@@ -94,22 +94,29 @@ def open_run(
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
     make_directory(run)
     with lock(run / ".lock", stopped=stopped):
-        remove_stale(run)
         if overwrite:
+            # Killed anywhere in here, the same command must find the same differences again. What tells them goes last:
+            # config.yaml after the folds, results.yaml, which alone tells the data set, after config.yaml.
             differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
             _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
             if differing:
-                (run / "config.yaml").unlink(missing_ok=True)
-            if any(read_fold(run, number) for number in fold_numbers(run)):
-                write_results(run, dataset)
-            else:
-                (run / "results.yaml").unlink(missing_ok=True)
+                remove_file(run / "config.yaml")
         else:
             _refuse_differences(run, experiment, dataset)
+        if not (run / "config.yaml").exists() or (overwrite and not any(read_fold(run, k) for k in fold_numbers(run))):
+            remove_file(run / "results.yaml")
+        elif overwrite:
+            write_results(run, dataset)
 
 
 def _is_bare(path: Path) -> bool:
-    """Say whether a file is what a run has before its first fold is entered: locks, and folds with nothing else."""
+    """Say whether a file is what a run without ``config.yaml`` may have.
+
+    Before its first fold is entered it has locks, and folds with nothing else; ``results.yaml``, too, where the folds
+    have been removed, but not yet the file that tells their errors.
+    """
+    if path.name == "results.yaml":
+        return path.with_name(".lock").exists()
     return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
 
 
@@ -164,4 +171,5 @@ def _remove_folds(run: Path, folds: Iterable[int]) -> None:
             locks.enter_context(lock_fold(run, fold))
         for fold in folds:
             for name in FOLD_FILES:
-                (fold_directory(run, fold) / name).unlink(missing_ok=True)
+                remove_file(fold_directory(run, fold) / name)
+            remove_stale(fold_directory(run, fold))

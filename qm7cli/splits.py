@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qm7cli.config import DRAWN, SCHEMES, Split
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml, is_no_file, parse_yaml, read_text, write_text
+from qm7cli.files import format_yaml, is_no_file, parse_yaml, read_text, write_output_text
 
 Molecules = NDArray[np.intp]
 Part = Literal["test", "train"]  # of a fold's molecules
@@ -149,7 +149,7 @@ def write_split(path: Path, dataset: Dataset, split: Split, folds: Sequence[Mole
         dataset_sha256=dataset.sha256,
         folds=[fold.tolist() for fold in folds],
     )
-    write_text(path, format_yaml(file.model_dump()))
+    write_output_text(path, format_yaml(file.model_dump()))
 
 
 def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[int, float, float]]:

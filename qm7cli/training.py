@@ -23,7 +23,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error, StoppedError
-from qm7cli.files import format_csv, remove_stale, write_text
+from qm7cli.files import format_csv, write_text
 from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold, write_predictions
 from qm7cli.run_directory import join_run, lock_fold
 from qm7cli.splits import Fold
@@ -92,7 +92,6 @@ def train_fold(
     directory = fold_directory(run, fold.number)
     wanted = experiment.training.iterations
     with lock_fold(run, fold.number), threadpool_limits(1), np.errstate(all="ignore"):
-        remove_stale(directory)
         before = read_fold(run, fold.number)
         if before is not None:
             if before.iterations > wanted:

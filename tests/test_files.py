@@ -1,4 +1,7 @@
+import errno
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from kills import deaths
 from qm7cli import files
 from qm7cli.errors import BusyError, QM7Error, StoppedError
 from qm7cli.notices import notices_to
@@ -89,11 +93,148 @@ def test_a_directory_where_a_file_is_is_one_sentence(tmp_path):
         files.make_directory(tmp_path / "x" / "y")
 
 
-def test_only_what_is_half_written_is_stale(tmp_path):
-    (tmp_path / f".model.npz.{os.getpid()}.tmp").write_text("half")
-    (tmp_path / "model.npz").write_text("whole")
-    files.remove_stale(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_write_killed_before_any_change_leaves_the_old_or_the_new_and_the_next_one_there_clears_up(tmp_path):
+    (tmp_path / ".x.1.tmp").write_text("another program's")
+    files.write_text(tmp_path / "x", "old")
+    left = set()
+    for _ in deaths(lambda: files.write_text(tmp_path / "x", "new")):
+        assert (tmp_path / "x").read_text() in {"old", "new"}
+        left.add(len(names(tmp_path)))
+        files.write_text(tmp_path / "y", "another")
+        assert names(tmp_path) == [".x.1.tmp", "x", "y"]
+    assert 3 in left
+    assert (tmp_path / "x").read_text() == "new"
+    assert names(tmp_path) == [".x.1.tmp", "x", "y"]
+
+
+def test_two_who_write_a_file_at_once_each_write_it_whole_even_with_the_same_process_id(tmp_path):
+    path = tmp_path / "x"
+
+    def write(file):
+        file.write(b"a" * 100_000)
+        file.flush()
+        half = [name for name in names(tmp_path) if name != "x"]
+        files.write_text(path, "b")
+        assert path.read_text() == "b"
+        assert names(tmp_path) == [*half, "x"]  # a living process's file is left alone
+        file.write(b"a")
+
+    files.write_file(path, write)
+    assert path.read_text() == 100_001 * "a"
+    assert names(tmp_path) == ["x"]
+
+
+def test_what_a_planted_link_leads_to_is_not_written_over(tmp_path, monkeypatch):
+    (tmp_path / "precious").write_text("precious")
+    drawn = [bytes([k]) * 8 for k in range(3)]
+    planted, hard, _ = (tmp_path / f".qm7-{token.hex()}.tmp" for token in drawn)
+    monkeypatch.setattr(os, "urandom", lambda _: drawn.pop(0))
+    monkeypatch.setattr(files, "remove_stale", lambda _: None)  # they are planted after it
+    for name in (planted, tmp_path / f".x.{os.getpid()}.tmp"):
+        name.symlink_to("precious")
+    hard.hardlink_to(tmp_path / "precious")
+    files.write_text(tmp_path / "x", "text")
+    assert (tmp_path / "x").read_text() == "text"
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert not drawn
+
+
+def test_a_temporary_file_that_is_taken_for_a_dead_process_s_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    try_lock = files._try_lock
+
+    def too_late(descriptor):
+        monkeypatch.undo()
+        files.remove_stale(tmp_path)
+        return try_lock(descriptor)
+
+    monkeypatch.setattr(files, "_try_lock", too_late)
+    files.write_text(tmp_path / "x", "text")
+    assert names(tmp_path) == ["x"]
+
+
+def test_where_there_are_no_locks_files_are_written_and_none_is_taken_for_a_dead_process_s(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    maybe_living = tmp_path / f".qm7-{bytes(8).hex()}.tmp"
+    maybe_living.write_text("half")
+    files.write_text(tmp_path / "x", "text")
+    assert names(tmp_path) == [maybe_living.name, "x"]
+    with (
+        pytest.raises(QM7Error, match=r"cannot lock .*\.lock: Function not implemented"),
+        files.lock(tmp_path / ".lock"),
+    ):
+        pass
+
+
+def test_a_file_keeps_its_mode_and_a_new_one_has_that_of_any_new_file(tmp_path):
+    for name in ("plain", "new"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "new").unlink()
+    (tmp_path / "private").touch(mode=0o600)
+    (tmp_path / "shared").touch()
+    (tmp_path / "shared").chmod(0o664)
+    modes = {}
+    for name in ("new", "plain", "private", "shared"):
+        files.write_text(tmp_path / name, "text")
+        modes[name] = stat.S_IMODE((tmp_path / name).stat().st_mode)
+    assert modes == {"new": modes["plain"], "plain": modes["plain"], "private": 0o600, "shared": 0o664}
+    assert modes["new"] & 0o400
+
+
+@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("change", [
+    lambda path: files.write_text(path / "x", "text"),
+    lambda path: files.write_text(path.parent / "elsewhere", "text"),
+    lambda path: files.remove_file(path / "x"),
+])  # fmt: skip
+def test_who_has_lost_a_lock_writes_and_removes_nothing_more(tmp_path, anew, change):
+    path = tmp_path / "run"
+    path.mkdir()
+    with files.lock(path / ".lock"):
+        files.write_text(path / "x", "ours")
+        shutil.rmtree(path)
+        if anew:
+            path.mkdir()
+            (path / ".lock").touch()
+            (path / "x").write_text("theirs")
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(QM7Error, match="run was removed or replaced while this process worked there"):
+            change(path)
+        assert sorted(tmp_path.rglob("*")) == before
+        assert not anew or (path / "x").read_text() == "theirs"
+    files.write_text(tmp_path / "x", "text")  # it is no matter of others
+
+
+def test_who_loses_a_lock_while_writing_does_not_put_the_file_in_place(tmp_path):
+    def write(file):
+        (tmp_path / ".lock").unlink()
+        (tmp_path / ".lock").touch()
+        file.write(b"ours")
+
+    with files.lock(tmp_path / ".lock"), pytest.raises(QM7Error, match="was removed or replaced"):
+        files.write_file(tmp_path / "x", write)
+    assert names(tmp_path) == [".lock"]
+
+
+def test_a_lock_is_that_of_the_file_that_bears_its_name_when_it_is_held(tmp_path, monkeypatch):
+    path, try_lock = tmp_path / ".lock", files._try_lock
+
+    def too_late(descriptor):
+        monkeypatch.undo()
+        path.unlink()
+        return try_lock(descriptor)
+
+    monkeypatch.setattr(files, "_try_lock", too_late)
+    with files.lock(path):
+        files.write_text(tmp_path / "x", "text")
+        with pytest.raises(QM7Error, match="it is busy"), files.lock(path, busy="it is busy"):
+            pass
 
 
 def test_a_link_and_a_device_keep_their_place(tmp_path):

@@ -1,9 +1,11 @@
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 import yaml
 
+from qm7cli.checkpoint import load_model, save_model
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.results import (
@@ -12,6 +14,7 @@ from qm7cli.results import (
     evaluate_run,
     fold_directory,
     fold_numbers,
+    load_models,
     read_fold,
     read_results,
     summary,
@@ -170,3 +173,30 @@ def test_a_run_without_the_fold_or_of_another_data_set_is_not_evaluated(run, qui
         evaluate_run(run, small, folds=[1])
     with pytest.raises(QM7Error, match=r"fold 2 of .* was trained on another data set"):
         evaluate_run(run, replace(small, sha256="0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"fold": 1}, "is the model of fold 1, and not 0 as its run"),
+        ({"variant": "corrected"}, "is a model of the variant corrected, and not original as its run"),
+        ({"seed": 1}, "is a model with the seed 1, and not 0 as its run"),
+        ({"sha256": 64 * "0"}, f"is a model of the data set with the SHA-256 {64 * '0'}, and not "),
+    ],
+)
+def test_a_model_of_another_fold_or_run_is_not_taken_for_the_run_s(three_variants, tmp_path, change, sentence):
+    run = tmp_path / "run"
+    shutil.copytree(three_variants / "original", run)
+    path = run / "fold-0/model.npz"
+    own = load_model(path)
+    assert load_models(run)[0].fold == 0
+    save_model(path, replace(own, **change))
+    with pytest.raises(QM7Error) as error:
+        load_models(run)
+    assert str(error.value).startswith(f"{path} {sentence}")
+    assert str(error.value).endswith("; --overwrite trains the fold again")
+    assert load_models(run, [1])[0].fold == 1
+    for name in ("config.yaml", "results.yaml"):
+        (run / name).unlink()
+    if "fold" not in change:
+        assert load_models(run)[0].seed == change.get("seed", 0)  # the models are enough

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from threading import Thread
 
@@ -9,6 +10,7 @@ from qm7cli.errors import QM7Error
 from qm7cli.files import lock
 from qm7cli.results import FoldResult, read_fold, read_results, write_fold
 from qm7cli.run_directory import default_name, join_run, lock_fold, open_run
+from qm7cli.runner import train_run
 
 COMPLETE = FoldResult(
     fold=0, status="complete", mae=3.0, rmse=5.0, train_mae=1.0, train_rmse=2.0, iterations=9, seconds=1.0
@@ -72,10 +74,36 @@ def test_a_damaged_configuration_is_one_sentence_and_can_be_overwritten(run, qui
 
 def test_what_a_killed_process_has_left_of_a_new_run_does_not_keep_it_closed(tmp_path, quick, small):
     (tmp_path / "run/fold-0").mkdir(parents=True)
-    for name in (".lock", ".config.yaml.123.tmp", "fold-0/.lock"):
+    for name in (".lock", ".qm7-0123456789abcdef.tmp", "fold-0/.lock", "results.yaml"):
         (tmp_path / "run" / name).write_text("")
     open_run(tmp_path / "run", quick(), [0], small, overwrite=False)
-    assert not (tmp_path / "run/.config.yaml.123.tmp").exists()
+    assert not (tmp_path / "run/results.yaml").exists()
+    join_run(tmp_path / "run", quick(), 0, small)
+    assert not (tmp_path / "run/.qm7-0123456789abcdef.tmp").exists()
+
+
+@pytest.mark.parametrize("name", ["results.yaml", "fold-0/result.yaml", "config.yml"])
+def test_what_no_overwriting_leaves_is_not_taken_for_a_run(tmp_path, quick, small, name):
+    path = tmp_path / "run" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("another program's")
+    for overwrite in (False, True):
+        with pytest.raises(QM7Error, match="is a directory with other files, not a run"):
+            open_run(tmp_path / "run", quick(), [0], small, overwrite=overwrite)
+    assert path.read_text() == "another program's"
+
+
+def test_a_fold_whose_run_was_made_anew_is_not_entered_there(run, quick, small):
+    with lock_fold(run, 4):
+        shutil.rmtree(run)
+        other = Thread(target=train_run, args=(quick("split.folds=[0]", seed=1), small, run))
+        other.start()
+        other.join()
+        before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        for experiment in (quick(), quick(seed=1)):
+            with pytest.raises(QM7Error):
+                join_run(run, experiment, 4, small)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_directory_with_other_files_is_left_alone(tmp_path, quick, small):

@@ -1,3 +1,4 @@
+import fcntl
 import re
 import signal
 from concurrent.futures import Future
@@ -5,7 +6,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from filelock import FileLock
 
 from qm7cli import processes, runner
 from qm7cli.dataset import Dataset
@@ -15,6 +15,28 @@ from qm7cli.notices import notices_to
 from qm7cli.results import read_results
 from qm7cli.run_directory import lock_fold
 from qm7cli.runner import FoldsError, do_jobs, train_run
+
+
+class Holder:
+    """Holds a lock file as another process does, from any thread."""
+
+    def __init__(self, path):
+        self.path, self.file = path, None
+
+    def acquire(self):
+        self.file = self.path.open("a")
+        fcntl.flock(self.file, fcntl.LOCK_EX)
+        return True
+
+    def release(self):
+        self.file.close()
+
+    def __enter__(self):
+        self.acquire()
+        return self
+
+    def __exit__(self, *_):
+        self.release()
 
 
 def bits(run):
@@ -79,7 +101,7 @@ def test_a_fold_that_another_process_trains_is_come_back_to_and_found_complete(t
     run, experiment = tmp_path / "run", quick("split.folds=[0, 3, 4]")
     train_run(quick("split.folds=[0]"), small, run)
     done = []
-    other = FileLock(run / "fold-0/.lock", thread_local=False)
+    other = Holder(run / "fold-0/.lock")
 
     def report(progress):
         done.extend([progress.fold] * (progress.iteration == progress.iterations))
@@ -205,14 +227,14 @@ def test_a_stop_ends_the_wait_for_the_run_s_lock_and_nothing_is_lost(tmp_path, q
     """Another process holds it from the first progress on, stopped itself perhaps."""
     run, said = tmp_path / "run", []
     experiment = quick("split.folds=[0, 1]")
-    other = FileLock(run / ".lock", thread_local=False)
+    other = Holder(run / ".lock")
     with notices_to(said.append):
         results = train_run(
             experiment,
             small,
             run,
             jobs=jobs,
-            report=lambda _: other.is_locked or other.acquire(),
+            report=lambda _: other.file or other.acquire(),
             stopped=lambda: bool(said),
         )
         assert results == {}

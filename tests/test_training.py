@@ -1,16 +1,20 @@
 """Stopping and going on changes no bit, and every way to end leaves what it should."""
 
 import itertools
+import shutil
+from threading import Thread
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from qm7cli.baselines import fit_fold
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import read_arrays
 from qm7cli.results import fold_directory, read_fold, read_results
 from qm7cli.run_directory import open_run
+from qm7cli.runner import train_run
 from qm7cli.splits import chosen_folds
 from qm7cli.training import evaluation_due, train_fold
 from qm7cli.variants import RULES
@@ -188,9 +192,38 @@ def test_evaluations_come_at_1_2_5_times_powers_of_ten_and_every_so_many():
 
 def test_what_a_killed_process_has_left_is_removed(train, quick):
     directory = fold_directory(train(quick(), stopped=stop_after(5))[1], 1)
-    (directory / ".model.npz.123.tmp").write_text("half")
+    (directory / ".qm7-0123456789abcdef.tmp").write_text("half")
     train(quick())
-    assert not (directory / ".model.npz.123.tmp").exists()
+    assert not (directory / ".qm7-0123456789abcdef.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("work", "flags", "call"),
+    [
+        (train_fold, {}, 0),  # before anything is written but the fold's beginning
+        (train_fold, {}, 150),  # before a checkpoint
+        (train_fold, {}, 299),  # before the model
+        (fit_fold, {"baseline.model": "linear"}, 3),
+    ],
+)
+def test_a_run_that_was_made_anew_under_the_same_name_is_not_written_to(small, quick, tmp_path, work, flags, call):
+    run, calls, before = tmp_path / "run", itertools.count(), {}
+
+    def replaced():
+        if next(calls) == call:
+            shutil.rmtree(run)
+            other = Thread(target=train_run, args=(quick("split.folds=[1]", seed=1), small, run))
+            other.start()
+            other.join()
+            before.update((path, path.read_bytes()) for path in run.rglob("*") if path.is_file())
+        return False
+
+    experiment = quick(**flags)
+    open_run(run, experiment, [1], small, overwrite=False)
+    with pytest.raises(QM7Error, match="fold-1 was removed or replaced while this process worked there"):
+        work(experiment, small, chosen_folds(small, experiment.split)[1], run, stopped=replaced)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert read_results(run)["config"]["seed"] == 1
 
 
 def test_a_refused_training_leaves_the_configuration_as_it_was(train, quick):

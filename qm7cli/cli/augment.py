@@ -42,11 +42,11 @@ def augment(
     from qm7cli.config import resolve
     from qm7cli.dataset import locate
     from qm7cli.errors import UsageError
-    from qm7cli.files import refuse_same
+    from qm7cli.files import refuse_output
 
     if fold is None and (part or split):
         raise UsageError(f"{'--part' if part else '--split'} is of use with --fold only")
-    refuse_same(output, locate(data))
+    refuse_output(output, [locate(data), Path(split) if split else None])
     folds = None if fold is None else [fold]
     settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split
     augmented = augmented_set(load_dataset(data), settings, part or "train", draws, noise, seed, encode=encode)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from qm7cli.cli.collect import Runs, found_directories, usable_runs
-from qm7cli.cli.common import Debug, Output, RunData, Table, TrainedFolds, deliver, refuse_data
+from qm7cli.cli.common import Debug, Output, RunData, Table, TrainedFolds, deliver
 from qm7cli.cli.formats import TableFormat, TableFormatOption, fit, format_records
 
 
@@ -34,6 +34,7 @@ def centering(
     """
     from qm7cli import centering as measured
     from qm7cli.collect import read_runs
+    from qm7cli.files import refuse_output
     from qm7cli.plots import ending, save
     from qm7cli.results import load_models
     from qm7cli.run_datasets import RunDatasets
@@ -50,7 +51,7 @@ def centering(
     of_runs, status = usable_runs(*read_runs(directories, measure))
     records = [record for own in of_runs for record in own]
     for file in (output, picture):
-        refuse_data(datasets.paths, file)
+        refuse_output(file, datasets.paths)
     if picture is not None:
         save(measured.picture(records), picture)
     table, words = _table(records)

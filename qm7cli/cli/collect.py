@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from qm7cli.cli.common import Debug, Output, Table, complain, deliver, number, refuse_within
+from qm7cli.cli.common import Debug, Output, Table, complain, deliver, number
 from qm7cli.cli.formats import Fitted, TableFormat, TableFormatOption, cell, fit, format_records
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def found_directories(paths: list[Path] | None, *outputs: Path | None) -> "Direc
     """
     from qm7cli.collect import find_directories
     from qm7cli.errors import QM7Error
+    from qm7cli.files import refuse_output
 
     if not paths and not RUNS.exists():
         raise QM7Error(f"there is no directory {RUNS} here, where qm7 train puts its runs: name a run")
@@ -34,7 +35,7 @@ def found_directories(paths: list[Path] | None, *outputs: Path | None) -> "Direc
     if not directories.runs:
         _exit_without_runs(directories.unusable)
     for output in outputs:
-        refuse_within(output, directories.runs)
+        refuse_output(output, directories.runs)
     return directories
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -94,25 +94,6 @@ def load_dataset(data: str | None) -> "Dataset":
     return dataset.load(dataset.locate(data))
 
 
-def refuse_within(output: Path | None, runs: Iterable[Path]) -> None:
-    """Raise QM7Error if an output would lie among the files of a run."""
-    from qm7cli.errors import QM7Error
-
-    above = output.resolve().parents if output else ()
-    within = next((run for run in runs if run.resolve() in above), None)
-    if within is not None:
-        raise QM7Error(f"{output} lies in the run {within}; choose another output")
-
-
-def refuse_data(paths: Iterable[Path], output: Path | None) -> None:
-    """Raise QM7Error if an output would replace one of some data sets."""
-    from qm7cli.files import refuse_same
-
-    for path in paths:
-        if output is not None:
-            refuse_same(output, path)
-
-
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number for a table; a dash where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"
@@ -169,9 +150,9 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 def deliver(table: Table, text: str | None, output: Path | None, words: int = 1, after: str = "") -> None:
     """Write a result to `output`, or print it: as `text`, or as a table with a text `after` it where there is none."""
     if output is not None:
-        from qm7cli.files import write_text
+        from qm7cli.files import write_output_text
 
-        write_text(output, plain_table(*table, words) + after if text is None else text)
+        write_output_text(output, plain_table(*table, words) + after if text is None else text)
     elif text is None:
         print_table(*table, words)
         print(after, end="")

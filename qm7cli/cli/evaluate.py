@@ -21,7 +21,6 @@ from qm7cli.cli.common import (
     deliver,
     mean_and_std,
     number,
-    refuse_data,
 )
 from qm7cli.cli.formats import Fitted, fit
 
@@ -52,6 +51,7 @@ def evaluate(
     Example: qm7 eval runs/qm7-corrected-seed0 --part both --format csv
     """
     from qm7cli.collect import read_runs
+    from qm7cli.files import refuse_output
     from qm7cli.results import evaluate_models, load_models
     from qm7cli.run_datasets import RunDatasets
 
@@ -66,7 +66,7 @@ def evaluate(
     with _spinner(quiet=quiet) as report:
         read = read_runs(directories, evaluated)
     results, status = usable_runs(*read)
-    refuse_data(datasets.paths, output)
+    refuse_output(output, datasets.paths)
     fitted = _fitted(results)
     deliver(fitted.table, _formatted(results, format_), output, fitted.words, fitted.after)
     raise typer.Exit(status)

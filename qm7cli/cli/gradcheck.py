@@ -46,13 +46,12 @@ def gradcheck(
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
-    from qm7cli.files import format_yaml, refuse_same
+    from qm7cli.files import format_yaml, refuse_output
     from qm7cli.gradcheck import gradcheck as checked
     from qm7cli.variants import RULES
 
     dataset = load_dataset(data)
-    if output and dataset.path:
-        refuse_same(output, dataset.path)
+    refuse_output(output, [dataset.path])
     found = checked(dataset, [variant] if variant else list(RULES), seed, step)
     record = {
         "sizes": found.sizes,

@@ -24,11 +24,11 @@ def report(
     Example: qm7 report runs/variants --output report.html
     """
     from qm7cli.compare import compare
-    from qm7cli.files import write_text
+    from qm7cli.files import write_output_text
     from qm7cli.report import report as reported
 
     found, status = found_runs(runs, output)
     comparison = compare(found, by or (), baseline)
-    write_text(output, reported(comparison, found, comparison_table(comparison, wide=True)))
+    write_output_text(output, reported(comparison, found, comparison_table(comparison, wide=True)))
     print(output)
     raise typer.Exit(status)

@@ -34,7 +34,7 @@ def split(
     from qm7cli import splits
     from qm7cli.config import DRAWN, SPLIT_FILE, resolve
     from qm7cli.errors import UsageError
-    from qm7cli.files import refuse_same
+    from qm7cli.files import refuse_output
 
     given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
     settings = resolve(None, [], {"split.scheme": scheme, "split.count": count, "split.seed": seed}).split
@@ -42,9 +42,8 @@ def split(
         raise UsageError(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
     if output and not output.name.endswith(SPLIT_FILE):
         raise UsageError(f"--output {output}: the file of a split ends in .yaml")
-    if output:
-        refuse_same(output, Path(scheme))
     dataset = load_dataset(data)
+    refuse_output(output, [dataset.path, Path(scheme)])
     folds = splits.make_folds(dataset, settings)
     if output:
         splits.write_split(output, dataset, settings, folds)

@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -11,10 +12,16 @@ import numpy as np
 import pytest
 import yaml
 
+import molecules
 from conftest import QUICK, qm7_path
+from kills import deaths
+from qm7cli import dataset
+from qm7cli.config import resolve
 from qm7cli.files import read_arrays
+from qm7cli.run_directory import open_run
+from qm7cli.runner import train_run
 
-KILLS = 20
+KILLS = 12
 ENDLESS = 10**8  # iterations
 FOLDS = ((0, 3), (0,), (3,))  # both at once, in processes of their own, or one alone: by turns
 OFTEN = ("training.checkpoint_every=150", "evaluation.every=400")
@@ -68,7 +75,8 @@ def state(run):
         for path in sorted(run.glob("*/history.csv"))
     ]
     parameters = [read_arrays(path)[name].tobytes() for path in sorted(run.glob("*/checkpoint.npz")) for name in "PQ"]
-    return [results["status"], folds, results["mae"], results["config"], files, histories, parameters]
+    names = sorted(path.relative_to(run) for path in run.rglob("*"))
+    return [names, results["status"], folds, results["mae"], results["config"], files, histories, parameters]
 
 
 def wait_for_writes(path, count, process):
@@ -85,7 +93,7 @@ def wait_for_writes(path, count, process):
         time.sleep(0.001)
 
 
-def test_a_run_killed_at_20_random_instants_ends_with_the_bytes_of_an_undisturbed_one(start, tmp_path, say):
+def test_a_run_killed_at_random_instants_ends_with_the_bytes_of_an_undisturbed_one(start, tmp_path, say):
     seed = int(os.environ.get("QM7_CRASH_SEED") or np.random.SeedSequence().entropy % 10**9)
     say(f"QM7_CRASH_SEED={seed} draws these instants again")
     rng = random.Random(seed)  # noqa: S311 - instants, not secrets
@@ -115,3 +123,64 @@ def test_a_run_killed_at_20_random_instants_ends_with_the_bytes_of_an_undisturbe
     assert start("killed", iterations).wait(120) == 0
     assert state(tmp_path / "killed") == state(tmp_path / "whole")
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+TINY = (  # a run of some milliseconds
+    "network.hidden=[3]",
+    "training.iterations=3",
+    "training.checkpoint_every=2",
+    "evaluation.every=2",
+    "evaluation.draws=1",
+)
+LINEAR = {"baseline.model": "linear", "baseline.ridge": 1.0}
+
+
+def tiny(*assignments, **flags):
+    return resolve(None, [*TINY, *assignments], flags)
+
+
+ONE, BOTH = tiny("split.folds=[1]"), tiny("split.folds=[0,1]")
+WORK = {  # what is done, after what
+    "a training": (None, ONE),
+    "a longer training": (ONE, tiny("split.folds=[1]", "training.iterations=5")),
+    "a baseline": (None, tiny("split.folds=[1]", **LINEAR)),
+    "overwriting a fold": (BOTH, ONE),
+    "overwriting another seed": (BOTH, tiny("split.folds=[1]", seed=1)),
+    "overwriting another data set": (BOTH, ONE),
+    "overwriting a network by a baseline": (BOTH, tiny("split.folds=[1]", **LINEAR)),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_killed_before_any_change_of_a_file_the_same_command_ends_with_the_bytes_of_an_undisturbed_one(
+    tmp_path, small, monkeypatch, name
+):
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # it is the process that dies, not the machine
+    (earlier, experiment), overwrite = WORK[name], name.startswith("overwriting")
+    run, before = tmp_path / "run", tmp_path / "before"
+    before.mkdir()
+    if earlier:
+        other = dataset.load(molecules.write(tmp_path / "small.mat", seed=1)) if name.endswith("data set") else small
+        train_run(earlier, other, before)
+
+    def restore():
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(before, run)
+
+    def train():
+        outcomes = train_run(experiment, small, run, overwrite=overwrite)
+        assert {outcome.status for outcome in outcomes.values()} == {"complete"}
+
+    def empty():  # what follows is a training as any other
+        open_run(run, experiment, [1], small, overwrite=True)
+
+    restore()
+    train()
+    whole = state(run)
+    restore()
+    kills = 0
+    for kills in deaths(empty if overwrite else train):
+        train()
+        assert state(run) == whole, f"killed before change {kills}"
+        restore()
+    assert kills > 5
