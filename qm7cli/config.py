@@ -45,6 +45,7 @@ def _number(value: Any) -> Any:
 
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+MOST_DRAWS: Final = 1_000_000
 SCHEMES: Final = ("published", "stratified", "random")
 DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
 SPLIT_FILE: Final = (".yaml", ".yml")
@@ -57,6 +58,7 @@ HYPERPARAMETERS: Final[dict[str | None, tuple[str, ...]]] = {  # of each baselin
 }
 SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
 PART: Final = "part"  # the context in which settings are validated that others will be laid over
+RECORDED: Final = "recorded"  # that of a run's settings, whose version may have ignored what is refused now
 
 
 class _Section(BaseModel):
@@ -95,6 +97,16 @@ class Split(_Section):
             raise refusal("folds are a list of different numbers, at least one")
         return folds
 
+    @model_validator(mode="after")
+    def _count_is_of_use(self, info: ValidationInfo) -> Self:
+        """Refuse a count where no folds are made; the default says nothing, and stands in every run."""
+        default = type(self).model_fields["count"].default
+        if info.context not in {PART, RECORDED} and self.scheme not in DRAWN and self.count != default:
+            reason = refusal(f"it is for {' and '.join(DRAWN)}: the folds of {self.scheme} are what they are")
+            refused = InitErrorDetails(type=reason, loc=("count",), input=self.count)
+            raise ValidationError.from_exception_data("Split", [refused])
+        return self
+
 
 class Encoding(_Section):
     """The random-sorted Coulomb matrix and its tanh expansion."""
@@ -112,8 +124,8 @@ class Architecture(_Section):
 class Training(_Section):
     """Stochastic gradient descent and the average of the parameters."""
 
-    iterations: Annotated[Whole, Field(ge=1)] = 1_000_000
-    batch_size: Annotated[Whole, Field(ge=1)] = 25
+    iterations: Annotated[Whole, Field(ge=1, le=10**12)] = 1_000_000
+    batch_size: Annotated[Whole, Field(ge=1, le=100_000)] = 25
     schedule: list[tuple[Whole, Annotated[Real, Field(gt=0)]]] = [
         (1, 0.001),
         (501, 0.0025),
@@ -135,7 +147,7 @@ class Training(_Section):
 class Evaluation(_Section):
     """How predictions are averaged, and how often a training network is looked at."""
 
-    draws: Annotated[Whole, Field(ge=1)] = 10
+    draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] = 10
     every: Annotated[Whole, Field(ge=1)] = 25_000
 
 
@@ -149,7 +161,7 @@ class Baseline(_Section):
     model: Literal["mean", "knn", "linear", "krr"] | None = None
     representation: Literal["eigenspectrum", "sorted", "random"] | None = None
     kernel: Literal["gaussian", "laplacian"] | None = None
-    draws: Annotated[Whole, Field(ge=1)] | None = None
+    draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] | None = None
     neighbours: Annotated[Whole, Field(ge=1)] | None = None
     scale: Annotated[Real, Field(ge=1e-6, le=1e9)] | None = None
     ridge: Annotated[Real, Field(ge=0, le=1e9)] | None = None
@@ -253,11 +265,16 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
         *map(_assigned, assignments),
         _Source(overlay({}, given), error=UsageError),
     ]
+    return _laid_over(sources)
+
+
+def _laid_over(sources: Sequence["_Source"], context: str | None = None) -> Experiment:
+    """Lay settings over those before them, and over the defaults; an error is that of the last that gives its place."""
     merged: dict[str, Any] = {}
     for source in sources:
         _override(merged, copy.deepcopy(source.tree))
     try:
-        return Experiment.model_validate(merged)
+        return Experiment.model_validate(merged, context=context)
     except ValidationError as error:
         location = error.errors()[0]["loc"]
         last = next((source for source in reversed(sources) if _gives(source.tree, location)), sources[0])
@@ -311,8 +328,8 @@ def _assigned(assignment: str) -> _Source:
 
 
 def read_experiment(file: Path) -> Experiment:
-    """Read an experiment file; raises QM7Error like `resolve`."""
-    return resolve(file, [], {})
+    """Read the settings of a run, or an experiment file; raises QM7Error like `resolve`."""
+    return _laid_over([_read(file)], RECORDED)
 
 
 def read_tree(file: Path) -> dict[str, Any]:
@@ -335,9 +352,9 @@ def _read(file: Path) -> _Source:
 
 
 def validate(tree: Any, origin: str = "") -> Experiment:
-    """Make an Experiment of all its settings; raises QM7Error with a sentence that begins with `origin`."""
+    """Make an Experiment of all settings of a run; raises QM7Error with a sentence that begins with `origin`."""
     try:
-        return Experiment.model_validate(tree)
+        return Experiment.model_validate(tree, context=RECORDED)
     except ValidationError as error:
         raise QM7Error(mistake(error, Experiment, origin)) from error
 

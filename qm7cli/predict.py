@@ -6,13 +6,14 @@ on the order of its atoms.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from qm7cli.coulomb import canonical_order, draw_permutations, permuted_triangles, reorder_atoms, row_norms
+from qm7cli.encoding import CHUNK
 from qm7cli.evaluation import Model
 from qm7cli.molecule_files import Molecule
 from qm7cli.network import feed_forward
@@ -55,6 +56,22 @@ class Prediction:
         return asdict(self)
 
 
+class _Drawn(NamedTuple):
+    """What a model gives for the draws of a molecule.
+
+    Attributes
+    ----------
+    energies : (draws,) float64
+        kcal/mol.
+    smallest, largest : (n(n+1)/2,) float32
+        Each entry's, over the draws, hartree.
+    """
+
+    energies: NDArray[np.float64]
+    smallest: NDArray[np.float32]
+    largest: NDArray[np.float32]
+
+
 def predict(models: Sequence[Model], molecules: Sequence[Molecule], draws: int | None = None) -> list[Prediction]:
     """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number."""
     with threadpool_limits(1):  # more threads would give other digits
@@ -71,15 +88,13 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
     means, spreads, distances = [], [], []
     outside: dict[str, str] = {}
     for model in models:
-        triangles = _draw(model, X, draws or model.draws)  # (draws, n(n+1)/2)
-        outputs = feed_forward(model.layers, model.encoder.encode(triangles)).astype(np.float64)  # (draws,)
-        energies = outputs * model.energy_std + model.energy_mean
-        means.append(float(energies.mean()))
-        if len(energies) > 1:
-            spreads.append(float(energies.std(ddof=1)))
+        drawn = _draw(model, X, draws or model.draws)
+        means.append(float(drawn.energies.mean()))
+        if len(drawn.energies) > 1:
+            spreads.append(float(drawn.energies.std(ddof=1)))
         if model.domain:
             distances.append(model.domain.distance(X[0]))
-        outside = _outside(model, molecule, X[0], triangles, means[-1]) | outside
+        outside = _outside(model, molecule, X[0], drawn) | outside
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
@@ -90,27 +105,34 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
     )
 
 
-def _outside(
-    model: Model, molecule: Molecule, X: NDArray[np.float32], triangles: NDArray[np.float32], energy: float
-) -> dict[str, str]:
+def _outside(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Drawn) -> dict[str, str]:
     """Return in what a molecule is outside of what a model was trained on, as `qm7cli.domain.Domain.outside`."""
     reasons = {}
-    excess = float((triangles.max(axis=0) - (model.encoder.counts - 1) * model.encoder.step).max())
+    excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
     if excess > 0:
         reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
-    if model.encoder.noise and len(triangles) > 1 and np.ptp(triangles, axis=0).max() < SAME:
+    if model.encoder.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
         reasons["draws"] = "all draws are the same, so that their spread says nothing"
     if model.domain is None:
         return reasons | {"unknown": "the model is of an older version, which did not keep what it was trained on"}
     least, most = model.domain.energies
-    if not least <= energy <= most:
+    if not least <= drawn.energies.mean() <= most:
         reasons["energy"] = f"its energy is beyond those trained on, {least:.1f} to {most:.1f} kcal/mol"
     return model.domain.outside(molecule.Z, molecule.R, X) | reasons
 
 
-def _draw(model: Model, X: NDArray[np.float32], draws: int) -> NDArray[np.float32]:
-    """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise; (draws, n(n+1)/2)."""
+def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Drawn:
+    """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise, a chunk at a time."""
     rng = stream(model.seed, model.fold, Purpose.PREDICTION)
-    norms = row_norms(X).repeat(draws, axis=0)  # (draws, n)
-    permutations = draw_permutations(norms, model.encoder.noise, rng)
-    return permuted_triangles(X, np.zeros(draws, dtype=np.intp), permutations)
+    norms = row_norms(X)  # (1, n)
+    energies = np.empty(draws)
+    smallest = np.full(len(model.encoder.counts), np.inf, dtype=np.float32)
+    largest = -smallest
+    for start in range(0, draws, CHUNK):
+        count = min(CHUNK, draws - start)
+        permutations = draw_permutations(norms.repeat(count, axis=0), model.encoder.noise, rng)  # (count, n)
+        triangles = permuted_triangles(X, np.zeros(count, dtype=np.intp), permutations)  # (count, n(n+1)/2)
+        energies[start : start + count] = feed_forward(model.layers, model.encoder.encode(triangles))
+        np.minimum(smallest, triangles.min(axis=0), out=smallest)
+        np.maximum(largest, triangles.max(axis=0), out=largest)
+    return _Drawn(energies * model.energy_std + model.energy_mean, smallest, largest)

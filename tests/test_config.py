@@ -4,7 +4,17 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from qm7cli.config import Baseline, Experiment, Split, Training, differing_keys, read_experiment, resolve, settings
+from qm7cli.config import (
+    Baseline,
+    Experiment,
+    Split,
+    Training,
+    differing_keys,
+    read_experiment,
+    resolve,
+    settings,
+    validate,
+)
 from qm7cli.errors import QM7Error, UsageError
 from qm7cli.files import format_yaml
 
@@ -113,12 +123,24 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("seed: 1\nvariant: [", "line 2: this is not YAML"),
         ("seed: 1\nvariant: original\nseed: 2", "line 3: this is not YAML: the key seed is there twice"),
         ("seed: 2020-13-45", "this is not YAML: month must be in 1..12"),
-        ("seed: &a [*a]", "seed is [[...]], but should be a valid integer"),
+        ("seed: &a [*a]", "line 1: this is not YAML: an alias stands in what it is the alias of"),
         ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
         ("function: 3", "unknown key function"),
         ("training: {seed: 3}", 'unknown key training.seed; did you mean "seed"?'),
         ("training: {lr: 0.01}", 'unknown key training.lr; did you mean "training.schedule"?'),
         ("network: {hidden: [1000000]}", "network.hidden.0 is 1000000, but should be less than or equal to 100000"),
+        (
+            "training: {batch_size: 9223372036854775807}",
+            "training.batch_size is 9223372036854775807, but should be less",
+        ),
+        ("training: {iterations: 1" + 400 * "0" + "}", "training.iterations is 10000"),
+        ("evaluation: {draws: 1e18}", "evaluation.draws is 1e+18, but should be less than or equal to 1000000"),
+        ("baseline: {model: knn, representation: random, draws: 1000001}", "baseline.draws is 1000001, but should be"),
+        (
+            "split:\n  count: 10",
+            "line 2: split.count is 10, but it is for stratified and random: the folds of published are what they are",
+        ),
+        ("split: {scheme: a.yaml, count: 10}", "but it is for stratified and random: the folds of a.yaml are what"),
         ("- a", "an experiment file holds keys and values, not a list"),
     ],
 )
@@ -193,6 +215,29 @@ def test_a_baseline_has_the_defaults_of_what_it_takes():
     drawn = resolve(None, [], {"baseline.model": "linear", "baseline.representation": "random"})
     assert (drawn.baseline.kernel, drawn.baseline.draws) == (None, 4)
     assert krr.iterations == 0 < resolve(None, [], {}).iterations
+
+
+def test_a_count_of_folds_is_refused_where_no_folds_are_made_and_the_default_is_not(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("split: {scheme: stratified, count: 10}")
+    assert resolve(file, ["split.scheme=random"], {}).split.count == 10
+    with pytest.raises(QM7Error, match=r"x.yaml, line 1: split.count is 10, but it is for stratified and random: "):
+        resolve(file, [], {"split.scheme": "published"})
+    with pytest.raises(UsageError, match=r"^--set split.count: split.count is 10, but it is for stratified"):
+        resolve(None, ["split.count=10"], {})
+    assert resolve(None, ["split.count=10"], {"split.scheme": "random"}).split.count == 10
+    assert resolve(None, ["split.count=5"], {}) == Experiment()
+    with pytest.raises(ValidationError, match="it is for stratified and random"):
+        Split(count=10)
+
+
+def test_the_settings_of_a_run_are_read_whose_count_an_older_version_ignored(tmp_path):
+    file = tmp_path / "config.yaml"
+    older = Experiment().model_dump(mode="json")
+    older["split"]["count"] = 10
+    file.write_text(format_yaml(older))
+    assert read_experiment(file) == validate(older)
+    assert read_experiment(file).split.count == 10
 
 
 def test_every_way_to_a_baseline_gives_the_same_settings(tmp_path):

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,26 @@ def test_every_molecule_has_the_same_noise_on_its_sorted_rows(models, small):
         one = predict([model], [molecule(small, k)])[0]
         assert one.energy == pytest.approx(energies.mean(), abs=0.01)
         assert one.spread == pytest.approx(energies.std(ddof=1), abs=0.01)
+
+
+def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, monkeypatch):
+    whole = predict(models, [molecule(small, 3)], draws=20)[0]
+    sizes = []
+
+    def counted(layers, X):
+        sizes.append(len(X))
+        return feed_forward(layers, X)
+
+    module = sys.modules["qm7cli.predict"]
+    monkeypatch.setattr(module, "feed_forward", counted)
+    monkeypatch.setattr(module, "CHUNK", 7)
+    parts = predict(models, [molecule(small, 3)], draws=20)[0]
+    assert sizes == [7, 7, 6] * 2
+    assert (parts.energy, parts.spread) == (
+        pytest.approx(whole.energy, abs=1e-3),
+        pytest.approx(whole.spread, abs=1e-3),
+    )
+    assert replace(parts, energy=whole.energy, spread=whole.spread, fold_spread=whole.fold_spread) == whole
 
 
 def test_several_models_are_averaged_with_their_spread(models, small):

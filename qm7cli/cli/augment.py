@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note, print_table
+from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note, print_table, say
 
 
 def augment(
@@ -61,4 +61,4 @@ def augment(
         [[name, " x ".join(map(str, shape)), str(dtype)] for name, (shape, dtype) in arrays.items()],
         words=3,
     )
-    print(output)
+    say(str(output))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from qm7cli.escaping import printable
 from qm7cli.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ Split = Annotated[
     typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds."),
 ]
 MoleculeFiles = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="Molecules: XYZ, extended XYZ, SDF, PDB, ...; angstrom.")
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories; also .gz, .bz2, .xz; angstrom.",
+    ),
 ]
 TrainedFolds = Annotated[
     list[int] | None,
@@ -47,7 +52,9 @@ TrainedFolds = Annotated[
 ]
 Draws = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Draws that predictions are averaged over. Without: the run's own."),
+    typer.Option(
+        metavar="N", min=1, max=10**6, help="Draws that predictions are averaged over. Without: the run's own."
+    ),
 ]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -65,11 +72,21 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+def say(line: str) -> None:
+    """Print a line on standard output."""
+    print(printable(line))
+
+
 def note(message: str) -> None:
     """Print a message in one line on standard error; if nobody listens, the work goes on."""
-    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(printable(" ".join(message.split())), file=sys.stderr, flush=True)
+
+
+def show_traceback(text: str) -> None:
+    """Print a traceback on standard error."""
+    with suppress(OSError):
+        print(printable(text.rstrip(), keep="\n"), file=sys.stderr, flush=True)
 
 
 def complain(message: str) -> None:
@@ -79,12 +96,9 @@ def complain(message: str) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[StopRequest]:
-    """Give what a command asks whether a signal wants it to stop; what this does, or is waited for, is printed."""
+    """Give what a command asks whether a signal wants it to stop; what this does is printed."""
     with stop_on_signals(note) as stop:
-        from qm7cli.notices import notices_to
-
-        with notices_to(note):
-            yield stop
+        yield stop
 
 
 def load_dataset(data: str | None) -> "Dataset":
@@ -112,7 +126,7 @@ def paragraph(text: str) -> str:
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
     """Return a table as lines of aligned columns, the first `words` to the left and the others to the right."""
-    lines = [header, *rows]
+    lines = [[printable(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[k]) for line in lines if len(line) == len(header)) for k in range(len(header))]
     text = ""
     for line in lines:
@@ -136,9 +150,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 
     table = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for k, name in enumerate(header):
-        table.add_column(name, justify="left" if k < words else "right", no_wrap=True)
+        table.add_column(Text(printable(name)), justify="left" if k < words else "right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(Text, row), style="bold" if "mean" in row[:words] else None)
+        cells = [Text(printable(cell)) for cell in row]
+        table.add_row(*cells, style="bold" if "mean" in row[:words] else None)
     console = Console(highlight=False)
     needed = console.measure(table, options=console.options.update(width=10_000)).maximum
     if needed <= console.width:
@@ -148,7 +163,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int
 
 
 def deliver(table: Table, text: str | None, output: Path | None, words: int = 1, after: str = "") -> None:
-    """Write a result to `output`, or print it: as `text`, or as a table with a text `after` it where there is none."""
+    """Write a result to `output`, or print it: as `text`, or as a table with a text `after` it where there is none.
+
+    A text is for programs, which get it as it is; a terminal does not.
+    """
+    after = printable(after, keep="\n")
     if output is not None:
         from qm7cli.files import write_output_text
 
@@ -157,4 +176,4 @@ def deliver(table: Table, text: str | None, output: Path | None, words: int = 1,
         print_table(*table, words)
         print(after, end="")
     else:
-        print(text, end="")
+        print(printable(text, keep="\n") if sys.stdout.isatty() else text, end="")

@@ -9,6 +9,7 @@ import typer
 from qm7cli.cli.collect import Runs, found_runs
 from qm7cli.cli.common import Debug, Output, Table, deliver, note, number
 from qm7cli.cli.formats import TableFormat, TableFormatOption, format_records
+from qm7cli.escaping import printable
 
 if TYPE_CHECKING:
     from qm7cli.compare import Comparison, Group
@@ -65,7 +66,7 @@ def compare(
         case _:
             text = format_records(plain, table, format_, words=1)
     if format_ is TableFormat.MARKDOWN:
-        text = f"{text}\n" + "".join(f"- {sentence}\n" for sentence in _sentences(comparison))
+        text = f"{text}\n" + "".join(f"- {printable(sentence)}\n" for sentence in _sentences(comparison))
     if format_ in {TableFormat.CSV, TableFormat.LATEX}:
         for sentence in comparison.notes:
             note(sentence)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Debug, MoleculeFiles, Quiet, note
+from qm7cli.cli.common import Debug, MoleculeFiles, Quiet, note, say
 
 
 def convert(
@@ -40,8 +40,8 @@ def convert(
     made = make(files, energy_key, units, count, output, any_energies=any_energies, force=force)
     if made.left_out and not quiet:
         note(describe_left_out(made.left_out))
-    print(f"{output}: {made.molecules} molecules of up to {made.atoms} atoms, {count} folds")
-    print(f"atoms: {made.elements}")
-    print(
+    say(f"{output}: {made.molecules} molecules of up to {made.atoms} atoms, {count} folds")
+    say(f"atoms: {made.elements}")
+    say(
         "energies, kcal/mol: {:.2f} to {:.2f}; an atom: {:.2f} to {:.2f}".format(*made.energies, *made.energies_an_atom)
     )

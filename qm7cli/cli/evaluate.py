@@ -23,6 +23,7 @@ from qm7cli.cli.common import (
     number,
 )
 from qm7cli.cli.formats import Fitted, fit
+from qm7cli.escaping import printable
 
 if TYPE_CHECKING:
     from qm7cli.splits import Part
@@ -79,10 +80,10 @@ def _spinner(*, quiet: bool) -> Iterator[Callable[[Path, int], None]]:
         yield lambda _, __: None
         return
     from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
     with Console(stderr=True, highlight=False).status("evaluating") as status:
-        yield lambda run, fold: status.update(escape(f"evaluated fold {fold} of {run}"))
+        yield lambda run, fold: status.update(Text(printable(f"evaluated fold {fold} of {run}")))
 
 
 def _formatted(results: list[dict[str, Any]], format_: Format) -> str | None:

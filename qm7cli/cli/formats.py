@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from qm7cli.cli.common import WIDTH, Table, paragraph, plain_table
+from qm7cli.escaping import printable
 
 
 class TableFormat(StrEnum):
@@ -58,8 +59,12 @@ def _plain(value: Any) -> Any:
 
 def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:
     rule = ["---" if k < words else "---:" for k in range(len(header))]
-    lines = [[html.escape(text, quote=False).replace("|", "\\|") for text in line] for line in (header, rule, *rows)]
+    lines = [[_md(text) for text in line] for line in (header, rule, *rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _md(text: str) -> str:
+    return html.escape(printable(text), quote=False).replace("|", "\\|")
 
 
 def _latex(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> str:
@@ -71,7 +76,7 @@ def _latex(header: Sequence[str], rows: Iterable[Sequence[str]], words: int) -> 
 
 def _tex(text: str) -> str:
     special = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
-    escaped = "".join(special.get(sign, sign) for sign in text)
+    escaped = "".join(special.get(sign, sign) for sign in printable(text))
     return escaped.replace("^", r"\textasciicircum{}").replace("+-", r"$\pm$")
 
 

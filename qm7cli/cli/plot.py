@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from qm7cli.cli.collect import Runs, found_runs
-from qm7cli.cli.common import Debug
+from qm7cli.cli.common import Debug, say
 from qm7cli.cli.compare import By
 
 
@@ -34,5 +34,5 @@ def plot(
     ending(output)
     found, status = found_runs(runs, output)
     save(KINDS[kind](compare(found, by or (), paired=False)), output)
-    print(output)
+    say(str(output))
     raise typer.Exit(status)

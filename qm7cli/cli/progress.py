@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from qm7cli.cli.common import note
 from qm7cli.errors import BusyError
+from qm7cli.escaping import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +133,7 @@ def _byte_bar(name: str) -> Iterator[Callable[[int, int], None]]:
     else:
         del columns[:2]
     with Bars(*columns, console=terminal) as bars:
-        task = bars.add_task(name, total=None)
+        task = bars.add_task(printable(name), total=None)
         yield lambda done, size: bars.update(task, completed=done, total=size or None)
 
 
@@ -228,7 +229,7 @@ class _SweepBars(_SweepLines):
             return
         if key not in self.tasks:
             description = f"{progress.run.name} fold {progress.fold}"
-            self.tasks[key] = self.bars.add_task(description, total=progress.iterations, state="")
+            self.tasks[key] = self.bars.add_task(printable(description), total=progress.iterations, state="")
         task = self.tasks[key]
         self.bars.update(task, completed=progress.iteration)
         if progress.mae is not None:

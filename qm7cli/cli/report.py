@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.collect import Runs, found_runs
-from qm7cli.cli.common import Debug
+from qm7cli.cli.common import Debug, say
 from qm7cli.cli.compare import Baseline, By, comparison_table
 
 
@@ -30,5 +30,5 @@ def report(
     found, status = found_runs(runs, output)
     comparison = compare(found, by or (), baseline)
     write_output_text(output, reported(comparison, found, comparison_table(comparison, wide=True)))
-    print(output)
+    say(str(output))
     raise typer.Exit(status)

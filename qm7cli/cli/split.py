@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, load_dataset, number, print_table, whole_number
+from qm7cli.cli.common import Data, Debug, load_dataset, number, print_table, say, whole_number
 
 
 def split(
@@ -37,8 +37,9 @@ def split(
     from qm7cli.files import refuse_output
 
     given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
-    settings = resolve(None, [], {"split.scheme": scheme, "split.count": count, "split.seed": seed}).split
-    if given and scheme not in DRAWN:
+    drawn = {"split.count": count, "split.seed": seed} if scheme in DRAWN else {}
+    settings = resolve(None, [], {"split.scheme": scheme, **drawn}).split
+    if given and not drawn:
         raise UsageError(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
     if output and not output.name.endswith(SPLIT_FILE):
         raise UsageError(f"--output {output}: the file of a split ends in .yaml")
@@ -52,6 +53,6 @@ def split(
         for k, (molecules, mean, std) in enumerate(splits.describe_folds(dataset, folds))
     ]
     print_table(("fold", "molecules", "mean energy", "std"), rows)
-    print("Energies in kcal/mol")
+    say("Energies in kcal/mol")
     if output:
-        print(output)
+        say(str(output))

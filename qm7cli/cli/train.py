@@ -1,7 +1,6 @@
 """`qm7 train`: train the folds of an experiment."""
 
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +16,8 @@ from qm7cli.cli.common import (
     load_dataset,
     mean_and_std,
     number,
+    say,
+    show_traceback,
     stoppable,
     whole_number,
 )
@@ -141,7 +142,7 @@ def train_and_print(
     for error in errors.values():
         complain(str(error))
         if debug:
-            print(*getattr(error, "__notes__", ()), file=sys.stderr)
+            show_traceback("".join(getattr(error, "__notes__", ())))
     if stop.signal:
         complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
         raise typer.Exit(128 + stop.signal)
@@ -171,4 +172,4 @@ def _print_results(run: Path) -> None:
     table = header, [*rows, total] if len(folds) > 1 else rows
     fitted = fit(table, 1, "MAE and RMSE in kcal/mol", optional)
     deliver(fitted.table, None, None, fitted.words, fitted.after)
-    print(run / "results.yaml")
+    say(str(run / "results.yaml"))

@@ -81,7 +81,7 @@ def test_what_is_outside_is_one_line_a_molecule_and_one_that_is_too_large_exit_1
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "none.xyz"], "cannot read none.xyz: it is no file"),
+        (["run", "none.xyz"], "cannot read none.xyz: it is not a file"),
         (["run", "empty.xyz"], "empty.xyz "),
         (["run", "run/config.yaml"], "run/config.yaml cannot be read as a file of molecules"),
         (["other", "two.xyz"], "other is not a run with a complete fold"),
