@@ -1,9 +1,10 @@
 """Files of a fold that hold arrays: finished models and the state for an exact resume.
 
 Both are ``.npz`` files with one JSON record, ``about``, beside the arrays. Nothing is pickled, and what is read is
-checked before it is used: kind, format, types, dtypes and shapes.
+checked before it is used: kind, format, types, dtypes, shapes, and that all numbers are ones that a training may give.
 """
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -11,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qm7cli.dataset import LARGEST, SYMBOLS
 from qm7cli.domain import Domain
-from qm7cli.encoding import Encoder
+from qm7cli.encoding import MOST_FEATURES, Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
 from qm7cli.files import read_arrays, write_arrays
-from qm7cli.network import Layer, count_parameters
+from qm7cli.network import SMALLEST_S, Layer, count_parameters
 from qm7cli.variants import Array, Variant
 
-Count = Annotated[int, Field(ge=0)]
-HistoryRow = tuple[int, float, float, float, float, float]  # iteration, seconds, test and train MAE and RMSE
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Size = Annotated[float, Field(ge=0, lt=LARGEST)]
+HistoryRow = tuple[Count, Size, Size, Size, Size, Size]  # iteration, seconds, test and train MAE and RMSE
 
 
 class _About(BaseModel):
@@ -39,13 +41,13 @@ class ModelAbout(_About):
     seed: Count
     fold: Count
     iterations: Count
-    draws: Annotated[int, Field(ge=1)]
+    draws: Annotated[int, Field(ge=1, lt=2**63)]
     sha256: str
-    energy_mean: Annotated[float, Field(allow_inf_nan=False)]
-    energy_std: Positive
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    step: Positive
-    scale: Positive
+    energy_mean: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
+    energy_std: Annotated[float, Field(gt=0, lt=LARGEST)]
+    noise: Size
+    step: Annotated[float, Field(gt=1 / LARGEST, lt=LARGEST)]
+    scale: Annotated[float, Field(gt=1e-20, lt=LARGEST)]
 
 
 class CheckpointAbout(_About):
@@ -54,7 +56,7 @@ class CheckpointAbout(_About):
     kind: Literal["checkpoint"] = "checkpoint"
     identity: dict[str, Any]
     iteration: Count
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    seconds: Size
     history: list[HistoryRow]
     s: Annotated[float, Field(gt=0, le=1)]
 
@@ -91,8 +93,12 @@ def load_model(path: Path) -> Model:
     """
     about, arrays = _load(path, ModelAbout)
     counts = _array(path, arrays, "counts", np.intp)
-    m = int(counts.sum())
+    n = math.isqrt(2 * len(counts))  # atoms
+    sound = n * (n + 1) == 2 * len(counts) and counts.min() > 0 and counts.max() <= MOST_FEATURES
+    m = int(counts.sum()) if sound else 0
+    _require(path, "counts", sound=0 < m <= MOST_FEATURES)
     encoder = Encoder(about.noise, about.step, counts, _array(path, arrays, "mean", np.float32, m), about.scale)
+    _require(path, "mean", sound=np.abs(encoder.mean).max() <= 1)  # of tanh
     layers = []
     for k in range(sum(name.endswith(".W") for name in arrays)):
         W = _array(path, arrays, f"layer{k}.W", np.float32, m, None)
@@ -102,9 +108,12 @@ def load_model(path: Path) -> Model:
         m = n
     if m != 1:
         raise QM7Error(f"{path} is damaged: its last layer gives {m} numbers, not 1")
+    train, test = (_array(path, arrays, part, np.intp) for part in ("train", "test"))
+    molecules = np.concatenate([train, test])
+    _require(path, "train or test", sound=molecules.min() >= 0 and len(np.unique(molecules)) == len(molecules))
     return Model(
-        train=_array(path, arrays, "train", np.intp),
-        test=_array(path, arrays, "test", np.intp),
+        train=train,
+        test=test,
         encoder=encoder,
         layers=layers,
         domain=_domain(path, arrays, len(counts)) if "domain.reach" in arrays else None,
@@ -115,7 +124,7 @@ def load_model(path: Path) -> Model:
 def _domain(path: Path, arrays: dict[str, NDArray[Any]], entries: int) -> Domain:
     charges = _array(path, arrays, "domain.charges", np.intp)
     elements = len(charges)
-    return Domain(
+    domain = Domain(
         charges=charges,
         atoms=_array(path, arrays, "domain.atoms", np.intp, 2),
         counts=_array(path, arrays, "domain.counts", np.intp, 2, elements),
@@ -124,6 +133,12 @@ def _domain(path: Path, arrays: dict[str, NDArray[Any]], entries: int) -> Domain
         matrices=_array(path, arrays, "domain.matrices", np.float16, None, entries),
         reach=float(_array(path, arrays, "domain.reach", np.float64, 1)[0]),
     )
+    _require(path, "domain.charges", sound=(np.diff(charges, prepend=0, append=len(SYMBOLS)) > 0).all())
+    for name in ("atoms", "counts", "distances", "energies"):
+        lower, upper = getattr(domain, name)
+        _require(path, f"domain.{name}", sound=(lower <= upper).all() and (name == "energies" or lower.min() >= 0))
+    _require(path, "domain.reach", sound=domain.reach >= 0)
+    return domain
 
 
 def save_checkpoint(path: Path, about: CheckpointAbout, P: Array, Q: Array, basis: Array) -> None:
@@ -151,7 +166,9 @@ def load_checkpoint(
         raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
     basis = _array(path, arrays, "basis", np.float32, turned, None) if "basis" in arrays else None
     rows = sizes[0] if basis is None else sizes[0] - turned + basis.shape[1]
-    P, Q = (_array(path, arrays, name, np.float32, count_parameters([rows, *sizes[1:]])) for name in "PQ")
+    parameters = count_parameters([rows, *sizes[1:]])
+    P = _array(path, arrays, "P", np.float32, parameters)
+    Q = _array(path, arrays, "Q", np.float32, parameters, largest=LARGEST / SMALLEST_S)
     return about, P, Q, basis
 
 
@@ -168,18 +185,37 @@ def _load(path: Path, kind: type[About]) -> tuple[About, dict[str, NDArray[Any]]
     try:
         return kind.model_validate_json(str(arrays.pop("about", "{}"))), arrays
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        wanted = kind.model_fields["kind"].default
-        raise QM7Error(f"{path} is no {wanted} that this version of qm7 reads: {place}: {first['msg']}") from error
+        first = error.errors(include_url=False)[0]
+        place, reason = ".".join(map(str, first["loc"])), first["msg"]
+    except ValueError as error:  # signs that there are not
+        place, reason = "", str(error)
+    wanted = kind.model_fields["kind"].default
+    raise QM7Error(f"{path} is no {wanted} that this version of qm7 reads: {place or 'about'}: {reason}")
 
 
-def _array(path: Path, arrays: dict[str, NDArray[Any]], name: str, dtype: type, *shape: int | None) -> NDArray[Any]:
-    """Return an array if it has the dtype and the shape, where None is any size; (None,) where none is given."""
+def _require(path: Path, name: str, *, sound: bool | np.bool) -> None:
+    """Raise QM7Error if the array of a name is not sound."""
+    if not sound:
+        raise QM7Error(f"{path} is damaged: {name} has numbers that no training gives")
+
+
+def _array(
+    path: Path,
+    arrays: dict[str, NDArray[Any]],
+    name: str,
+    dtype: type,
+    *shape: int | None,
+    largest: float = LARGEST,
+) -> NDArray[Any]:
+    """Return an array if it has the dtype, the shape, where None is any size, and no number of `largest` or more.
+
+    The shape is (None,) where none is given.
+    """
     array = arrays.get(name, np.empty(0, dtype=bool))
     sizes = shape or (None,)
     fits = array.ndim == len(sizes) and all(size in {None, n} for size, n in zip(sizes, array.shape, strict=True))
     if array.dtype != dtype or not fits or not array.size or not array.flags.c_contiguous:
         needed = f"{np.dtype(dtype)} {tuple('any' if size is None else size for size in sizes)}"
         raise QM7Error(f"{path} is damaged: {name} is {array.dtype} {array.shape}, not {needed}")
+    _require(path, name, sound=-largest < float(array.min()) and float(array.max()) < largest)  # false for nan
     return array

@@ -2,7 +2,7 @@
 
 Rupp et al. (PRL 108:058301, 2012), Blum & Reymond (JACS 131:8732, 2009): 7165 molecules of up to 23 atoms with their
 Coulomb matrices X, atomization energies T, nuclear charges Z, coordinates R and the published five folds P. Any number
-of atoms and folds is read.
+of folds is read, and of atoms up to `MOST_ATOMS`, as far as `MEMORY` goes.
 
 Our own format is an ``.npz`` file, without X, which is computed::
 
@@ -13,6 +13,8 @@ Our own format is an ``.npz`` file, without X, which is computed::
 import hashlib
 import io
 import os
+import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,13 +25,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
-from qm7cli.errors import QM7Error
-from qm7cli.files import write_output
+from qm7cli.errors import DamagedError, QM7Error
+from qm7cli.files import brief, parse_arrays, read_bytes, write_output
+from qm7cli.notices import notice
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
 MATLAB: Final = b"MATLAB 5.0 MAT-file"  # how such a file begins
+MATLAB_NUMBERS: Final = frozenset(
+    {"double", "single", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
+)
 LARGEST: Final = 1e9  # of any number in a data set
+MATLAB_MATRIX, MATLAB_COMPRESSED = 14, 15  # types of a variable in the file
+UNPACKED: Final = 1_500_000_000  # bytes that the content of a file may have without compression
+MEMORY: Final = 4e9  # bytes that a data set may take while it is read
+BYTES: Final = 27  # that an entry of its Coulomb matrices takes
+MOST_ATOMS: Final = 1000  # in a molecule
 BINDING: Final = (-250.0, -10.0)  # kcal/mol an atom, of any molecule; the strongest bound metal, tungsten, has -205
 WEAKEST: Final = -40.0  # kcal/mol an atom, of the molecules of a set on average; chlorine has -29, water -73
 TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
@@ -41,10 +52,6 @@ Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn 
 """
 SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
-
-
-class DamagedError(QM7Error):
-    """A file that begins as a data set does and cannot be read to its end."""
 
 
 @dataclass(frozen=True)
@@ -113,21 +120,25 @@ def locate(data: str | None) -> Path:
 
 
 def load(path: Path) -> Dataset:
-    """Read and check a data set.
+    """Read and check a data set; a notice says if it seems to be the published file, but for some bytes.
 
     Raises
     ------
     QM7Error
-        If the file cannot be read, is neither a MATLAB nor an .npz file, or does not hold what a data set holds.
+        If the file cannot be read, is neither a MATLAB nor an .npz file, does not hold what a data set holds, or takes
+        more memory than it may.
     """
+    content = read_bytes(path)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
-    try:
-        return replace(parse(path.stem, content), path=path)
+        dataset = replace(parse(path.stem, content), path=path)
     except QM7Error as error:
         raise QM7Error(f"{path}: {error}") from error
+    if len(content) == PUBLISHED_SIZE and dataset.sha256 != PUBLISHED_SHA256:
+        notice(
+            f"{path} has the published file's size but not its SHA-256 ({dataset.sha256[:12]}..., not "
+            f"{PUBLISHED_SHA256[:12]}...), so it may be damaged: qm7 download --force fetches it anew"
+        )
+    return dataset
 
 
 def parse(name: str, content: bytes) -> Dataset:
@@ -137,30 +148,72 @@ def parse(name: str, content: bytes) -> Dataset:
 
 
 def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
-    from scipy.io import loadmat  # noqa: PLC0415 - slow to import, and only needed here
+    from scipy.io import loadmat, whosmat  # noqa: PLC0415 - slow to import, and only needed here
 
     if not content:
         raise QM7Error("the file is empty")
+    if content.startswith(b"MATLAB 7.3"):
+        raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier")
+    wanted = ["X", "T", "Z", "R", "P"]
     try:
-        return dict(loadmat(io.BytesIO(content), variable_names=["X", "T", "Z", "R", "P"]))
-    except NotImplementedError as error:
-        raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier") from error
+        plain = io.BytesIO(_decompress(content))
+        there = [(name, kind) for name, _, kind in whosmat(plain) if name in wanted]
+        strange = [each for each in there if each[1] not in MATLAB_NUMBERS]  # a cell may hold cells without end
+        if not strange and len(dict(there)) == len(there):
+            return dict(loadmat(plain, variable_names=wanted))
     except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
         if content.startswith(MATLAB):
-            raise DamagedError(f"the file is damaged or cut off ({error})") from error
+            raise DamagedError(f"the file is damaged or cut off ({brief(error)})") from error
         raise QM7Error("this is neither a MATLAB nor an .npz file") from error
+    raise QM7Error("{} holds {}, not real numbers".format(*strange[0]) if strange else "a variable is there twice")
+
+
+def _decompress(content: bytes) -> bytes:
+    """Return a MATLAB file with its compressed variables as they are without compression.
+
+    After 128 bytes, whose last two tell the order of bytes, come the variables: type, number of bytes, content. So what
+    there is of a variable is known to be no more than `UNPACKED`, whatever it tells of itself.
+    """
+    order = ">" if content[126:128] == b"MI" else "<"
+    parts, place, left = [content[:128]], 128, UNPACKED
+    while place < len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, place)
+        end = place + 8 + size
+        if kind == MATLAB_COMPRESSED:
+            unpacker = zlib.decompressobj()
+            parts.append(unpacker.decompress(content[place + 8 : end], max(left, 1)))  # 0 is no limit
+            if not unpacker.eof:
+                raise ValueError(f"a variable is cut off, or there are more than {UNPACKED} bytes")
+        elif kind == MATLAB_MATRIX:
+            parts.append(content[place:end])
+        else:
+            raise ValueError(f"there is something that is not a variable at byte {place}")
+        left -= len(parts[-1])
+        place = end
+    return b"".join(parts)
 
 
 def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            variables = {name: archive[name] for name in ("T", "Z", "R", "P") if name in archive}
-    except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
+        variables = parse_arrays(content, ("T", "Z", "R", "P"), UNPACKED)
+    except DamagedError as error:
         raise DamagedError(f"the file is damaged or cut off ({error})") from error
-    Z, R = _real(variables, "Z", 2), _real(variables, "R", 3)
+    Z, R = _charges(variables), _real(variables, "R", 3)
     if R.shape != (*Z.shape, 3):
         raise QM7Error(f"R has the shape {R.shape}; with Z as it is, it should be {(*Z.shape, 3)}")
+    molecules, n = Z.shape
+    _check_size(molecules, n)
     return {**variables, "X": coulomb_matrices(Z, R), "T": np.atleast_2d(_real(variables, "T", 1))}
+
+
+def _check_size(molecules: int, n: int) -> None:
+    """Raise QM7Error if molecules of up to n atoms are too large, or take more than `MEMORY`."""
+    if n > MOST_ATOMS:
+        raise QM7Error(f"molecules of up to {n} atoms are larger than any that are read here ({MOST_ATOMS})")
+    needed = BYTES * molecules * n * n
+    if needed > MEMORY:
+        size = f"{molecules} molecules of up to {n} atoms"
+        raise QM7Error(f"reading {size} would take {needed / 1e9:.3g} GB, more than {MEMORY / 1e9:g} GB")
 
 
 def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
@@ -169,9 +222,10 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     molecules, n = X.shape[:2]
     if not molecules or not n or X.shape[2] != n:
         raise QM7Error(f"X has the shape {X.shape}; it should be (molecules, n, n)")
+    _check_size(molecules, n)
     T = _real(variables, "T", 2)
     T = T[0] if len(T) == 1 else T[:, 0] if T.shape[1] == 1 else T
-    Z, R = _real(variables, "Z", 2), _real(variables, "R", 3)
+    Z, R = _charges(variables), _real(variables, "R", 3)
     for variable, shape, needed in (
         ("T", T.shape, (molecules,)),
         ("Z", Z.shape, (molecules, n)),
@@ -179,8 +233,6 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     ):
         if shape != needed:
             raise QM7Error(f"{variable} has the shape {shape}; with X as it is, it should be {needed}")
-    if not np.isin(Z, np.arange(len(SYMBOLS))).all():
-        raise QM7Error(f"Z holds numbers that are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
     asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
     worst = int(asymmetry.argmax())
     if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
@@ -201,6 +253,17 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     )
 
 
+def _charges(variables: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Return the nuclear charges, if every molecule has some."""
+    Z = _real(variables, "Z", 2)
+    if not np.isin(Z, np.arange(len(SYMBOLS))).all():
+        raise QM7Error(f"Z holds numbers that are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
+    atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
+    if not atoms.all():
+        raise QM7Error(f"Z has no atoms for molecule {atoms.argmin()}")
+    return Z
+
+
 def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDArray[np.float32]:
     """Return a variable as float32, if it is there and holds finite real numbers."""
     if name not in variables:
@@ -210,6 +273,7 @@ def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDA
         raise QM7Error(f"{name} holds {values.dtype}, not real numbers")
     if values.ndim != dimensions:
         raise QM7Error(f"{name} has the shape {values.shape}; it should have {dimensions} dimensions")
+    values = values.astype(np.promote_types(values.dtype, np.float32), copy=False)  # halves end before LARGEST
     sound = np.abs(values) < LARGEST  # false for nan too
     if not sound.all():
         place = tuple(int(index) for index in np.argwhere(~sound)[0])
@@ -242,8 +306,9 @@ def save(
     Raises
     ------
     QM7Error
-        If the file cannot be written.
+        If the molecules are too many or too large to be read again, or the file cannot be written.
     """
+    _check_size(len(molecules), max(len(charges) for charges, _ in molecules))
     Z = pad([charges for charges, _ in molecules]).astype(np.uint8)
     R = pad([coordinates for _, coordinates in molecules])
     P = np.full((len(folds), max(map(len, folds))), -1, dtype=np.int32)
@@ -321,9 +386,6 @@ def check_units(dataset: Dataset) -> None:
             f"X is not the Coulomb matrix of Z and R in bohr: "
             f"molecule {worst} is off by {differences[worst]:.3g} hartree"
         )
-    atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
-    if not atoms.all():
-        raise QM7Error(f"Z has no atoms for molecule {atoms.argmin()}")
     reason = not_atomization(dataset.T, dataset.Z)
     if reason:
         raise QM7Error(f"T holds no atomization energies in kcal/mol: {reason}")

@@ -7,12 +7,16 @@ it protects nothing any more, and its holder writes nothing more.
 """
 
 import csv
+import hashlib
 import io
+import math
 import os
 import re
+import stat
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +26,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from qm7cli.errors import BusyError, QM7Error, StoppedError
+from qm7cli.errors import BusyError, DamagedError, QM7Error, StoppedError
+from qm7cli.escaping import printable, spreadsheet_cell
 from qm7cli.notices import SAY_AFTER, notice
 
 GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
@@ -190,37 +195,62 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a CSV table with a header line; floats in the shortest form that reads back the same."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+    """Return a CSV table with a header line; floats in the shortest form that reads back the same.
+
+    No text of the rows is a formula to a spreadsheet (`qm7cli.escaping.spreadsheet_cell`).
+    """
+    return "".join(map(_csv_line, [header, *(map(spreadsheet_cell, row) for row in rows)]))
+
+
+def _csv_line(cells: Iterable[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)  # it quotes a carriage return only because it ends its lines with one
+    return f"{line.getvalue()[:-2]}\n"
 
 
 def format_yaml(value: Any) -> str:
-    """Return a YAML document: keys in their order, innermost collections on one line."""
-    layout: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 1000, "allow_unicode": True}
-    text: str = yaml.dump(value, Dumper=_Dumper, **layout)
-    return text
+    """Return a YAML document: keys in their order, innermost collections on one line, what is unprintable escaped."""
+    layout: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 1000}
+    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **layout)
+    if text == printable(text, keep="\n"):
+        return text
+    escaped: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=False, **layout)
+    return escaped
 
 
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file.
+LARGEST_TEXT: Final = 32_000_000  # bytes of YAML; a sweep of 100,000 points has 20 million
+LARGEST_FILE: Final = 2_000_000_000  # bytes of any file
+
+
+def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """Read a file.
 
     Raises
     ------
     QM7Error
-        If there is none, it cannot be read or is no text.
+        If there is none, it cannot be read, has more than `largest` bytes, or is a pipe or a device: what comes from
+        there may never end, and cannot be read twice.
     """
     try:
-        return path.read_bytes().decode()
+        status = path.stat()
+        size = status.st_size
+        if size <= largest and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            return path.read_bytes()  # or say that it is a directory
     except OSError as error:
         raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise QM7Error(f"{path} is not a text file: byte {error.start} is not UTF-8") from error
     except ValueError as error:  # a zero byte in the name
         raise QM7Error(f"cannot read {str(path)!r}: {error}") from error
+    if size > largest:
+        raise QM7Error(f"cannot read {path}: it has {size} bytes, more than {largest}")
+    raise QM7Error(f"cannot read {path}: it is a pipe or a device; put its content into a file and name that")
+
+
+def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
+    """Read a UTF-8 file; raises QM7Error like `read_bytes`, and if it is no text."""
+    try:
+        return read_bytes(path, largest).decode()
+    except UnicodeDecodeError as error:
+        raise QM7Error(f"{path} is not a text file: byte {error.start} is not UTF-8") from error
 
 
 # PyYAML's numbers are those of YAML 1.1, where 010 is 8, 1:30 is 90, and 1e6 is a word. Ours are Python's decimal ones.
@@ -233,6 +263,8 @@ _FLOAT: Final = re.compile(
 _NUMBERS: Final = {"tag:yaml.org,2002:int": _INT, "tag:yaml.org,2002:float": _FLOAT}
 _YAML_1_1: Final = yaml.SafeLoader.yaml_implicit_resolvers  # what a word without quotes is, by its first sign
 _DEEPEST: Final = 100  # collections in collections; libyaml's parser crashes at some ten thousands
+_MOST: Final = 1_000_000  # values in a text, with those that an alias stands for counted as often as it is used
+_SHORT: Final = 100_000  # signs of a text that PyYAML's own, slow parser parses in a second or two
 
 
 def _resolvers(*, only_ours: bool) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -246,7 +278,7 @@ def _resolvers(*, only_ours: bool) -> dict[str, list[tuple[str, re.Pattern[str]]
 class _Rules:
     """Plain types only, a key at most once in a mapping, and the same for both parsers."""
 
-    depth = 0
+    depth = values = 0
     yaml_implicit_resolvers = _resolvers(only_ours=True)
     yaml_constructors: ClassVar[dict[str | None, Any]] = {
         **yaml.SafeLoader.yaml_constructors,
@@ -255,23 +287,57 @@ class _Rules:
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        for place, (key, _) in enumerate(node.value):
-            if key.value in keys[:place]:
+        keys = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in keys:
                 problem = f"the key {key.value} is there twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)  # type: ignore[misc] # a loader's
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Make plain values of a document, if they are not too many for whoever follows each alias."""
+        values, deepest = _measure(node, {})
+        if values == math.inf:
+            problem = "an alias stands in what it is the alias of"
+        elif values > _MOST:
+            problem = f"it has {values} values, more than {_MOST}, when each alias is followed"
+        elif deepest > _DEEPEST:
+            problem = f"more than {_DEEPEST} collections are in one another when each alias is followed"
+        else:
+            return super().construct_document(node)  # type: ignore[misc] # likewise
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
     def descend_resolver(self, parent: yaml.Node | None, _: Any) -> None:
         """Follow the parser into a node."""
         self.depth += 1
+        self.values += 1
         if self.depth > _DEEPEST:
             problem = f"more than {_DEEPEST} collections are in one another"
-            raise yaml.composer.ComposerError(None, None, problem, parent.start_mark if parent else None)
+        elif self.values > _MOST:
+            problem = f"it has more than {_MOST} values"
+        else:
+            return
+        raise yaml.composer.ComposerError(None, None, problem, parent.start_mark if parent else None)
 
     def ascend_resolver(self) -> None:
         """Follow the parser out of a node."""
         self.depth -= 1
+
+
+def _measure(node: yaml.Node, measured: dict[int, tuple[float, float]]) -> tuple[float, float]:
+    """Return how many values a node has, itself included, and how deep they are, when each alias is followed.
+
+    Both are infinite if that never ends. `measured` has what is known of nodes, by identity.
+    """
+    if id(node) not in measured:
+        measured[id(node)] = math.inf, math.inf  # until it is known: an alias in it is of itself
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        known = [_measure(part, measured) for part in parts]
+        measured[id(node)] = 1 + sum(values for values, _ in known), 1 + max((deep for _, deep in known), default=0)
+    return measured[id(node)]
 
 
 class _Loader(_Rules, yaml.SafeLoader):
@@ -303,9 +369,17 @@ def parse_yaml(text: str, origin: object) -> Any:
         return _parsed(text, yaml.load)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise QM7Error(f"{origin}{line}: this is not YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise QM7Error(f"{origin}: this is not YAML: {' '.join(str(error).split())[:200]}") from error
+        raise QM7Error(f"{origin}{line}: this is not YAML: {brief(error.problem or error.context)}") from error
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise QM7Error(f"{origin}: this is not YAML: {brief(error)}") from error
 
 
 def compose_yaml(text: str) -> yaml.Node | None:
@@ -317,25 +391,96 @@ def compose_yaml(text: str) -> yaml.Node | None:
 def _parsed(text: str, parse: Callable[..., Any]) -> Any:
     try:
         return parse(text, Loader=_FastLoader)
-    except (yaml.YAMLError, UnicodeEncodeError):  # PyYAML's own parser says better what is wrong, and where
-        return parse(text, Loader=_Loader)
+    except (yaml.YAMLError, UnicodeEncodeError):
+        if len(text) > _SHORT:
+            raise
+        return parse(text, Loader=_Loader)  # PyYAML's own parser says better what is wrong, and where
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read all arrays of an ``.npz`` file; nothing is unpickled.
+def brief(text: object) -> str:
+    """Return what a library says is wrong in a line of at most 200 signs: some show the file's bytes."""
+    return " ".join(str(text).split())[:200]
+
+
+def checksum(values: Any) -> str:
+    """Return 16 hexadecimal digits (of SHA-256) that tell plain values, as YAML reads them back, from others."""
+    return hashlib.sha256(ascii(values).encode()).hexdigest()[:16]
+
+
+def format_record(record: dict[str, Any]) -> str:
+    """Return a YAML document with a checksum of what it holds."""
+    return format_yaml(record | {"checksum": checksum(record)})
+
+
+def parse_record(text: str, origin: object, remedy: str) -> Any:
+    """Read what `format_record` has made, or a YAML document without a checksum, as older versions have made.
 
     Raises
     ------
     QM7Error
-        If there is none, it cannot be read or is damaged.
+        If the text is not YAML or has another checksum than it tells; the sentence ends in what to do, the `remedy`.
+    """
+    record = parse_yaml(text, origin)
+    if isinstance(record, dict) and "checksum" in record:
+        told, found = record.pop("checksum"), checksum(record)
+        if told != found:
+            raise QM7Error(f"{origin} is damaged or was changed: its checksum is {found}, not {told!r:.40}; {remedy}")
+    return record
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read all arrays of a file that `write_arrays` has written; raises QM7Error if it cannot be read or is damaged."""
+    content = read_bytes(path)
+    try:
+        return parse_arrays(content)
+    except QM7Error as error:
+        raise QM7Error(f"{path} is damaged: it cannot be read as an .npz file ({error})") from error
+
+
+def parse_arrays(
+    content: bytes, names: Iterable[str] | None = None, largest: int | None = None
+) -> dict[str, NDArray[Any]]:
+    """Read arrays of the content of an ``.npz`` file; nothing is unpickled.
+
+    Parameters
+    ----------
+    content : bytes
+        The file's.
+    names : iterable of str, optional
+        Arrays that are read if they are there; without it, all.
+    largest : int, optional
+        Bytes that they may have together, and they may be compressed; without it they may not.
+
+    Raises
+    ------
+    DamagedError
+        If the content is no ``.npz`` file's, or an array's bytes are not those of its checksum or its shape.
+    QM7Error
+        If the arrays are compressed and may not be, or have more bytes than they may.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return dict(archive)
-    except OSError as error:
-        raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            chosen = members if names is None else {name: members[name] for name in names if name in members}
+            size = sum(info.file_size for info in chosen.values())
+            kinds = {zipfile.ZIP_STORED} if largest is None else {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+            compressed = [name for name, info in chosen.items() if info.compress_type not in kinds]
+            if not compressed and size <= (len(content) if largest is None else largest):
+                return {name: _parse_array(archive.read(info)) for name, info in chosen.items()}
     except Exception as error:  # zipfile, zlib and numpy each have their own for a damaged file
-        raise QM7Error(f"{path} is damaged: it cannot be read as an .npz file") from error
+        raise DamagedError(brief(error) or type(error).__name__) from error
+    if compressed:
+        raise QM7Error(f"{compressed[0]} is compressed as this file's arrays are not")
+    raise QM7Error(f"its arrays have {size} bytes, more than {len(content) if largest is None else largest}")
+
+
+def _parse_array(content: bytes) -> NDArray[Any]:
+    """Return the array that an ``.npy`` file holds, which may have no bytes beside those of its shape."""
+    file = io.BytesIO(content)
+    versions = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, by_columns, dtype = versions[np.lib.format.read_magic(file)](file)
+    flat = np.frombuffer(content, dtype, offset=file.tell())
+    return flat.reshape(shape, order="F" if by_columns else "C").copy()
 
 
 class _Held(threading.local):

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from qm7cli.files import compose_yaml
 
+_BRIEF: Final = reprlib.Repr()
+_BRIEF.maxdict = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxstring = _BRIEF.maxother = 80
 OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
 
 
@@ -37,15 +40,16 @@ def mistake(
     place : tuple of str
         The keys in `text` under which the model stands.
     """
-    first = error.errors()[0]
+    first = error.errors(include_url=False)[0]
     location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
     return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
 
 
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
     """Say what is wrong with the value at `location`."""
-    key = ".".join(str(part) for part in location)
-    value = repr(error["input"]) if isinstance(error["input"], dict | list) else json.dumps(error["input"], default=str)
+    key = ".".join(str(part) for part in location)[:200]
+    collection = isinstance(error["input"], dict | list | tuple | set)
+    value = _BRIEF.repr(error["input"]) if collection else json.dumps(error["input"], default=str)
     value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
         word, known_here = str(location[-1]), _keys(location[:-1], model)
@@ -54,14 +58,15 @@ def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel
         return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
     if error["type"] == "literal_error":
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{key} is {value}, not one of {', '.join(choices)}{suggestion(str(error['input']), choices)}"
+        meant = suggestion(value.strip('"'), choices)
+        return f"{key} is {value}, not one of {', '.join(choices)}{meant}"
     reason = error["msg"].removeprefix("Input ")
     return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
 
 
 def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) -> str:
     """Ask whether the user meant what is closest to a word, if anything is."""
-    close = [*better, *difflib.get_close_matches(word, list(choices), n=1)]
+    close = [*better, *difflib.get_close_matches(word[:100], list(choices), n=1)]
     return f'; did you mean "{close[0]}"?' if close else ""
 
 

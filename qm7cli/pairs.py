@@ -30,8 +30,7 @@ from qm7cli.collect import Run
 from qm7cli.config import DRAWN, SCHEMES
 from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
-from qm7cli.files import read_text
-from qm7cli.results import fold_directory
+from qm7cli.results import REMEDY, fold_directory, read_checked
 
 LEVEL: Final = 0.95
 POWER: Final = 0.8  # four of five
@@ -170,30 +169,39 @@ def read_predictions(fold: FoldOf) -> NDArray[np.float64]:
     Raises
     ------
     QM7Error
-        If ``predictions.csv`` is missing or damaged.
+        If ``predictions.csv`` is missing or damaged, or its errors are not those of the fold's record.
     """
-    path = predictions_file(fold)
+    path, text = predictions_file(fold), read_checked(fold.run.path, fold.record, "predictions_checksum")
+    lines = [line for line in text.splitlines()[1:] if line.strip()]
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines()[1:] if line.strip()]
         table = np.loadtxt(lines, delimiter=",", usecols=(0, 1, 2), ndmin=2) if lines else np.empty((0, 3))
-    except FileNotFoundError as error:
-        raise QM7Error(f"{path} is missing") from error
-    except (OSError, ValueError, IndexError) as error:
-        raise QM7Error(f"{path} is damaged: {getattr(error, 'strerror', None) or error}") from error
+    except (ValueError, IndexError) as error:
+        raise QM7Error(f"{path} is damaged: {error}") from error
     if not len(table) or not (np.abs(table) < LARGEST).all():
         raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are no energies")
+    molecules, targets, predictions = table.T  # (molecules,) each
+    if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
+        raise QM7Error(f"{path} is damaged: its molecules are no different rows of a data set")
+    errors = predictions - targets.astype(np.float32)  # as data sets have them
+    for name, found in (("mae", np.abs(errors).mean()), ("rmse", np.sqrt(np.square(errors).mean()))):
+        if not math.isclose(found, fold.record[name], rel_tol=1e-6, abs_tol=1e-6):
+            raise QM7Error(
+                f"{path} does not belong to the fold's result: its {name.upper()} is {found:.6g} kcal/mol, "
+                f"in the result it is {fold.record[name]:.6g}; {REMEDY}"
+            )
     return table.T  # (3, molecules)
 
 
 def read_history(fold: FoldOf) -> dict[int, float]:
     """Return the test MAE (kcal/mol) of a fold by iteration; raises QM7Error if the file is missing or damaged."""
     path = fold_directory(fold.run.path, fold.record["fold"]) / "history.csv"
+    text = read_checked(fold.run.path, fold.record, "history_checksum")
     try:
-        rows = csv.DictReader(io.StringIO(read_text(path)))
+        rows = csv.DictReader(io.StringIO(text))
         history = {int(row["iteration"]): float(row["test_mae"]) for row in rows}
     except (csv.Error, KeyError, TypeError, ValueError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
-    if not history or not all(iteration > 0 and 0 < mae < LARGEST for iteration, mae in history.items()):
+    if not history or not all(0 < iteration < LARGEST and 0 < mae < LARGEST for iteration, mae in history.items()):
         raise QM7Error(f"{path} is damaged: it has no rows, or some that are no errors")
     return history
 

@@ -7,6 +7,7 @@ Processes may train different folds of one run at once: ``results.yaml`` is made
 under the run's lock.
 """
 
+import os
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -18,41 +19,47 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from qm7cli.checkpoint import load_model
 from qm7cli.config import read_experiment
-from qm7cli.dataset import Dataset
+from qm7cli.dataset import LARGEST, Dataset
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
-from qm7cli.files import format_csv, format_yaml, lock, parse_yaml, read_text, write_text
+from qm7cli.files import LARGEST_FILE, checksum, format_csv, format_record, lock, parse_record, read_text, write_text
 from qm7cli.mistakes import refusal
 from qm7cli.splits import Part
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
-OPTIONAL: Final = ("test_molecules", "hyperparameters", "reason")
+CHECKED: Final = {"history_checksum": "history.csv", "predictions_checksum": "predictions.csv"}
+OPTIONAL: Final = ("test_molecules", "hyperparameters", "reason", *CHECKED)
+REMEDY: Final = "--overwrite trains the fold from the start"
 TIMES: Final = ("started", "finished")  # of an environment: when a fold or a run was
-Measure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Measure = Annotated[float, Field(ge=0, lt=LARGEST)]
 
 
 class FoldResult(BaseModel):
     """What became of a fold: errors in kcal/mol over the run's draws, and the training's length.
 
+    A complete fold has checksums of the lines of its files, `CHECKED` (`qm7cli.files.checksum`); older ones have none.
     `environment` is that of the process that trained it last, with the times when it was first ``started`` and when it
     was ``finished``; folds of older runs have none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    fold: int
+    fold: Count
     status: Literal["complete", "partial", "diverged"]
     mae: Measure | None = None
     rmse: Measure | None = None
     train_mae: Measure | None = None
     train_rmse: Measure | None = None
-    iterations: Annotated[int, Field(ge=0)]
+    iterations: Count
     seconds: Measure
-    train_molecules: Annotated[int, Field(ge=1)] | None = None
-    test_molecules: Annotated[int, Field(ge=1)] | None = None
+    train_molecules: Annotated[Count, Field(ge=1)] | None = None
+    test_molecules: Annotated[Count, Field(ge=1)] | None = None
     hyperparameters: dict[str, int | float] | None = None
     reason: str | None = None
+    history_checksum: str | None = None
+    predictions_checksum: str | None = None
     environment: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -70,6 +77,18 @@ class FoldResult(BaseModel):
 def fold_directory(run: Path, fold: int) -> Path:
     """Return the directory of a fold."""
     return run / f"fold-{fold}"
+
+
+def refuse_links_out(run: Path, directory: Path) -> None:
+    """Raise QM7Error if a directory of a run, or a file in it, is a link that leads out of the run."""
+    inside = os.path.realpath(run)
+    try:
+        files = list(directory.iterdir()) if directory.is_dir() else []
+    except OSError as error:
+        raise QM7Error(f"cannot read {directory}: {error.strerror or error}") from error
+    for path in (directory, *files):
+        if path.is_symlink() and path != run and not Path(os.path.realpath(path)).is_relative_to(inside):
+            raise QM7Error(f"{path} is a link out of the run, which is not followed; put what it names in its place")
 
 
 def fold_numbers(run: Path) -> list[int]:
@@ -95,10 +114,11 @@ def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dat
 def read_fold(run: Path, fold: int) -> FoldResult | None:
     """Return a fold's result, or None if it was never begun; raises QM7Error if the file is damaged."""
     path = fold_directory(run, fold) / "result.yaml"
+    refuse_links_out(run, path.parent)
     if not path.exists():
         return None
     try:
-        result = FoldResult.model_validate(parse_yaml(read_text(path), path))
+        result = FoldResult.model_validate(parse_record(read_text(path), path, REMEDY))
     except ValidationError as error:
         raise QM7Error(f"{path} is no fold's result ({error.error_count()} fields are wrong)") from error
     if result.fold != fold:
@@ -117,17 +137,44 @@ def write_fold(
     before = read_fold(run, result.fold)
     started = _environments(run, [before])[0].get("started") if before else None
     times = {"started": started or now, "finished": None if result.status == "partial" else now}
-    result = result.model_copy(update={"environment": environment() | times})
-    text = format_yaml(result.record() | {"environment": result.environment})
+    directory = fold_directory(run, result.fold)
+    checksums = {key: _file_checksum(directory / name) for key, name in CHECKED.items() if result.status == "complete"}
+    result = result.model_copy(update={"environment": environment() | times, **checksums})
+    text = format_record(result.record() | {"environment": result.environment})
     write_text(fold_directory(run, result.fold) / "result.yaml", text)
     with lock(run / ".lock", stopped=stopped):
         write_results(run, dataset)
     return result
 
 
+def _file_checksum(path: Path) -> str | None:
+    return checksum(read_text(path, LARGEST_FILE).splitlines()) if path.exists() else None
+
+
+def read_checked(run: Path, record: dict[str, Any], key: str) -> str:
+    """Read the file of a fold whose checksum is under `key` in the fold's record, if that has one.
+
+    Raises
+    ------
+    QM7Error
+        If it is missing, cannot be read or has another checksum.
+    """
+    path = fold_directory(run, record["fold"]) / CHECKED[key]
+    refuse_links_out(run, path.parent)
+    if not path.exists():
+        raise QM7Error(f"{path} is missing")
+    text = read_text(path, LARGEST_FILE)
+    told, found = record.get(key), checksum(text.splitlines())
+    if told not in {None, found}:
+        raise QM7Error(
+            f"{path} is damaged or was changed: its checksum is {found}, in the fold's result it is {told}; {REMEDY}"
+        )
+    return text
+
+
 def write_results(run: Path, dataset: Dataset) -> None:
     """Make ``results.yaml`` anew from the folds' results; the run's lock is held."""
-    write_text(run / "results.yaml", format_yaml(_results(run, dataset)))
+    write_text(run / "results.yaml", format_record(_results(run, dataset)))
 
 
 def record_fold(run: Path, result: FoldResult, dataset: Dataset, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -149,8 +196,9 @@ def read_results(run: Path) -> dict[str, Any]:
     QM7Error
         If there is none or it is damaged.
     """
+    refuse_links_out(run, run)
     path = run / "results.yaml"
-    results = parse_yaml(read_text(path), path)
+    results = parse_record(read_text(path), path, "remove it, and the command that trained it makes it anew")
     if not isinstance(results, dict) or not {"folds", "dataset", "environment"} <= results.keys():
         what = "is damaged: remove it, and qm7 train makes it anew" if fold_numbers(run) else "is not a run's results"
         raise QM7Error(f"{path} {what}")
@@ -256,6 +304,8 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     if missing:
         raise QM7Error(f"{run} has no complete fold {missing[0]}; it has {', '.join(map(str, trained))}")
     wanted = sorted(set(folds)) if folds else trained
+    for directory in (run, *(fold_directory(run, fold) for fold in wanted)):
+        refuse_links_out(run, directory)
     models = [_own_model(run, fold) for fold in wanted]
     if dataset is not None:
         refuse_other_dataset(run, models, dataset)
@@ -301,6 +351,9 @@ def refuse_other_dataset(run: Path, models: Iterable[Model], dataset: Dataset) -
                 f"fold {model.fold} of {run} was trained on another data set: "
                 f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
             )
+        if not model.fits(dataset):
+            path = fold_directory(run, model.fold) / "model.npz"
+            raise QM7Error(f"{path} is damaged: it has molecules that the data set lacks")
 
 
 def evaluate_run(

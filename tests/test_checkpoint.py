@@ -6,7 +6,7 @@ import pytest
 
 from qm7cli.checkpoint import CheckpointAbout, load_checkpoint, load_model, save_checkpoint, save_model
 from qm7cli.domain import Domain
-from qm7cli.engine import FoldTraining
+from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.files import read_arrays, write_arrays
 from qm7cli.splits import chosen_folds
@@ -66,6 +66,11 @@ def test_a_file_of_another_kind_or_format_is_refused(tmp_path, training):
         ({"draws": 0}, "draws: "),
         ({"scale": "1"}, "scale: "),
         ({"energy_std": float("nan")}, "energy_std: "),
+        ({"energy_mean": 1e300}, "energy_mean: "),
+        ({"scale": 1e-300}, "scale: "),
+        ({"step": 1e-300}, "step: "),
+        ({"noise": float("inf")}, "noise: "),
+        ({"seed": 10**30}, "seed: "),
         ({"more": 1}, "more: "),
     ],
 )
@@ -91,16 +96,93 @@ def test_a_model_with_a_wrong_value_is_refused(tmp_path, training, values, messa
         ("counts", lambda counts: counts.astype(float)),
         ("test", lambda test: test[:0]),
         ("train", lambda train: train[None]),
+        ("domain.atoms", lambda atoms: atoms[:1]),
+        ("domain.matrices", lambda matrices: matrices[:, 1:]),
     ],
 )
-def test_a_model_with_a_wrong_array_is_damaged(tmp_path, training, name, change):
+def test_a_model_with_a_wrong_array_is_damaged(tmp_path, training, small, name, change):
     path = tmp_path / "model.npz"
-    save_model(path, training.model())
+    save_model(path, replace(training.model(), domain=Domain.of(small, training.fold.train)))
     arrays = read_arrays(path)
     changed = change(arrays.pop(name))
     write_arrays(path, arrays if changed is None else arrays | {name: changed})
     with pytest.raises(QM7Error, match="is damaged"):
         load_model(path)
+
+
+def changed(place, value):
+    """Change a value at a place of an array."""
+
+    def change(array):
+        array = array.copy()
+        array[place] = value
+        return array
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("layer0.W", changed((3, 2), np.nan)),
+        ("layer1.A", changed(0, np.inf)),
+        ("layer2.B", changed(0, 1e30)),
+        ("mean", changed(5, 3.0)),
+        ("counts", lambda counts: np.append(counts[:-2], counts[-2:].sum())),
+        ("counts", lambda counts: np.array([0, counts[:2].sum(), *counts[2:]])),
+        ("counts", lambda counts: counts + (np.arange(len(counts)) < 4) * 2**62),
+        ("counts", lambda counts: counts * 1_000_000),
+        ("train", changed(0, -1)),
+        ("train", lambda train: np.append(train, train[:1])),
+        ("test", lambda test: np.append(test, -(2**63))),
+        ("domain.charges", changed(0, 0)),
+        ("domain.charges", changed(-1, 119)),
+        ("domain.charges", lambda charges: charges[::-1]),
+        ("domain.atoms", lambda atoms: atoms[::-1]),
+        ("domain.counts", changed((0, 0), -1)),
+        ("domain.distances", changed((1, 0, 0), np.nan)),
+        ("domain.distances", changed((1, 0, 0), 0)),
+        ("domain.energies", lambda energies: energies[::-1]),
+        ("domain.energies", changed(0, -np.inf)),
+        ("domain.matrices", changed((0, 0), np.inf)),
+        ("domain.reach", changed(0, np.nan)),
+        ("domain.reach", changed(0, -1.0)),
+    ],
+)
+def test_a_model_with_numbers_that_no_training_gives_is_damaged(tmp_path, training, small, name, change):
+    path = tmp_path / "model.npz"
+    save_model(path, replace(training.model(), domain=Domain.of(small, training.fold.train)))
+    arrays = read_arrays(path)
+    write_arrays(path, arrays | {name: np.ascontiguousarray(change(arrays[name]))})
+    with pytest.raises(QM7Error, match=rf"model.npz is damaged: {name.replace('train', 'train or test')[:8]}.* has"):
+        load_model(path)
+
+
+def test_a_model_whose_text_has_signs_that_there_are_not_is_refused(tmp_path, training):
+    path = tmp_path / "model.npz"
+    save_model(path, training.model())
+    about = np.frombuffer(np.full(3, 0x7FFFFFFF, dtype=np.uint32).tobytes(), dtype="<U3").reshape(())
+    write_arrays(path, read_arrays(path) | {"about": about})
+    with pytest.raises(QM7Error, match="is no model that this version of qm7 reads: about: "):
+        load_model(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 2e9])
+@pytest.mark.parametrize(("name", "factor"), [("P", 1), ("Q", 1e6), ("basis", 1)])
+def test_a_checkpoint_with_numbers_beyond_all_measure_is_damaged(tmp_path, training, value, name, factor):
+    training.save(tmp_path / "c.npz")
+    arrays = read_arrays(tmp_path / "c.npz")
+    place = (3, 1) if name == "basis" else 7
+    write_arrays(tmp_path / "c.npz", arrays | {name: changed(place, value * factor)(arrays[name])})
+    with pytest.raises(QM7Error, match=f"c.npz is damaged: {name} has numbers that no training gives"):
+        FoldTraining.resume(training.experiment, training.dataset, training.fold, tmp_path / "c.npz")
+
+
+def test_a_training_whose_parameters_have_left_all_measure_writes_no_checkpoint(tmp_path, training):
+    training.network.layers[0].W[0, 0] = 1e9  # the unit saturates, and the errors are those of any network
+    with pytest.raises(DivergenceError, match=r"fold 0 diverged at iteration 5, at the learning rate 0.001$"):
+        training.save(tmp_path / "c.npz")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("change", [lambda P: P.astype(float), lambda P: P.astype(">f4"), lambda P: P[:-1]])

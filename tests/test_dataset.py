@@ -1,4 +1,8 @@
 import re
+import struct
+import tracemalloc
+import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -7,6 +11,7 @@ from scipy.io import savemat
 import molecules
 from qm7cli import dataset
 from qm7cli.errors import QM7Error
+from qm7cli.notices import notices_to
 
 GOOD = molecules.variables()
 
@@ -42,13 +47,14 @@ def test_a_file_is_read_with_its_fingerprint_and_the_places_that_its_atoms_had(m
         ({"T": GOOD["T"][:, :50]}, "T has the shape (50,); with X as it is, it should be (60,)"),
         ({"Z": GOOD["Z"][:, :6]}, "Z has the shape (60, 6); with X as it is, it should be (60, 7)"),
         ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with X as it is, it should be (60, 7, 3)"),
-        ({"T": np.array([["a"] * 60], dtype=object)}, "T holds object, not real numbers"),
+        ({"T": np.array([["a"] * 60], dtype=object)}, "T holds cell, not real numbers"),
         ({"X": GOOD["X"].astype(complex)}, "X holds complex"),
         (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is no number or beyond all measure"),
         (changed("R", (1, 2, 0), np.inf), "R is inf at (1, 2, 0), which is no number"),
         (changed("X", (4, 0, 0), 1e300), "X is 1e+300 at (4, 0, 0)"),
         (changed("Z", (2, 0), -6), "Z holds numbers that are not nuclear charges, 1 to 118, nor 0"),
         (changed("Z", (2, 0), 119), "Z holds numbers that are not nuclear charges"),
+        (changed("Z", 2, 0), "Z has no atoms for molecule 2"),
         ({"T": GOOD["T"].reshape(5, 12)}, "T has the shape (5, 12); with X as it is, it should be (60,)"),
         (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
         (changed("P", (0, 0), 60), "P is no partition of the 60 molecules"),
@@ -78,12 +84,15 @@ def test_matlab_s_doubles_are_as_good(tmp_path, small):
         (lambda good: good[: len(good) // 2], "the file is damaged or cut off"),
         (lambda good: good[:60], "the file is damaged or cut off"),
         (lambda good: good[:3000] + b"\0" * 500 + good[3500:], "the file is damaged or cut off"),
+        (lambda good: good + bytes(8), "the file is damaged or cut off (there is something that is not a variable at"),
+        (lambda good: good[:124] + good[124:128] + 2 * good[128:], "a variable is there twice"),
+        (lambda _: b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "this is a MATLAB 7.3 file; save it as"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, mat, content, message):
     path = tmp_path / "x.mat"
     path.write_bytes(content(mat.read_bytes()))
-    with pytest.raises(QM7Error, match=message):
+    with pytest.raises(QM7Error, match=re.escape(message)):
         dataset.load(path)
 
 
@@ -138,6 +147,24 @@ def test_the_folds_of_qm7_give_the_mean_predictor_s_published_error(qm7):
     assert np.std(maes) == pytest.approx(0.08, abs=0.01)
 
 
+def test_a_file_of_the_published_size_with_other_bytes_is_noted(mat, monkeypatch):
+    notes = []
+    with notices_to(notes.append):
+        dataset.load(mat)
+        assert notes == []
+        monkeypatch.setattr(dataset, "PUBLISHED_SIZE", mat.stat().st_size)
+        loaded = dataset.load(mat)
+    (note,) = notes
+    assert note == (
+        f"{mat} has the published file's size but not its SHA-256 ({loaded.sha256[:12]}..., not fd6c26c10868...), "
+        "so it may be damaged: qm7 download --force fetches it anew"
+    )
+    monkeypatch.setattr(dataset, "PUBLISHED_SHA256", loaded.sha256)
+    with notices_to(notes.append):
+        dataset.load(mat)
+    assert len(notes) == 1
+
+
 @pytest.fixture
 def npz(tmp_path):
     """Writes the small molecules in our own format, with changes."""
@@ -179,7 +206,7 @@ def test_folds_of_different_sizes_end_in_minus_one(npz):
         ({"R": np.zeros((60, 6, 3))}, "R has the shape (60, 6, 3); with Z as it is, it should be (60, 7, 3)"),
         ({"R": np.zeros((60, 7, 3))}, "molecule 0: atoms 0 and 1 are in the same place"),
         ({"P": np.array([[0, 1], [-1, -1]])}, "P is no partition of the 60 molecules"),
-        ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off (Object arrays"),
+        ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off (cannot create an OBJECT array"),
     ],
 )
 def test_a_file_of_our_own_that_cannot_be_is_refused_with_the_reason(npz, changes, message):
@@ -203,3 +230,80 @@ def test_the_bundled_set_is_found_by_its_name_and_is_what_its_card_says():
     assert set(np.unique(gfn7.Z)) == {0, 1, 6, 7, 8, 16}
     assert len(gfn7.P) == 5
     dataset.check_units(gfn7)
+
+
+@pytest.fixture
+def _little_memory():
+    """Lets no more than 50 MB be taken at a time."""
+    tracemalloc.start()
+    yield
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+@pytest.mark.usefixtures("_little_memory")
+@pytest.mark.parametrize("n", [1001, 5000])
+def test_molecules_of_thousands_of_atoms_are_refused_before_their_matrices_are_made(npz, n):
+    path = npz(
+        Z=np.ones((2, n), dtype=np.uint8), R=np.zeros((2, n, 3), np.float32), T=np.zeros(2), P=np.array([[0], [1]])
+    )
+    assert path.stat().st_size < 20_000
+    with pytest.raises(
+        QM7Error, match=rf"molecules of up to {n} atoms are larger than any that are read here \(1000\)"
+    ):
+        dataset.load(path)
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_molecules_whose_matrices_would_take_too_much_memory_are_refused_before_they_are_made(npz):
+    path = npz(Z=np.ones((200, 1000), dtype=np.uint8), R=np.zeros((200, 1000, 3), np.float32))
+    with pytest.raises(QM7Error, match=r"reading 200 molecules of up to 1000 atoms would take 5\.4 GB, more than 4 GB"):
+        dataset.load(path)
+
+
+def test_a_data_set_that_could_not_be_read_is_not_written(tmp_path):
+    large = [(np.ones(1001), np.zeros((1001, 3)))] * 2
+    with pytest.raises(QM7Error, match="molecules of up to 1001 atoms are larger than any that are read here"):
+        dataset.save(tmp_path / "x.npz", large, np.zeros(2, np.float32), [np.array([0]), np.array([1])])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_what_a_file_of_our_own_has_beside_its_variables_is_not_unpacked(npz, small):
+    path = npz(bomb=np.zeros(10**6))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("larger.npy", "w") as member:
+        for _ in range(100):
+            member.write(bytes(10**6))
+    assert len(dataset.load(path)) == len(small)
+
+
+def test_variables_that_unpack_to_more_than_there_is_room_for_are_refused(npz, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "UNPACKED", 10_000)
+    path = npz(R=np.zeros((60, 7, 300), np.float32))
+    with pytest.raises(QM7Error, match=r"its arrays have 5\d+ bytes, more than 10000"):
+        dataset.load(path)
+    path = molecules.write(tmp_path / "x.mat", {"R": np.zeros((60, 7, 300))})
+    with pytest.raises(QM7Error, match=r"a variable is cut off, or there are more than 10000 bytes"):
+        dataset.load(path)
+
+
+def element(order, kind, content):
+    """Return an element of a MATLAB 5 file."""
+    return struct.pack(f"{order}II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+
+@pytest.mark.parametrize(("order", "mark"), [("<", b"IM"), (">", b"MI")])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_matlab_file_is_read_whatever_the_order_of_its_bytes_compressed_or_not(
+    tmp_path, small, order, mark, compressed
+):
+    content = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(f"{order}H", 0x0100) + mark
+    for name, array in GOOD.items():
+        parts = [struct.pack(f"{order}II", 6, 0), struct.pack(f"{order}{array.ndim}i", *array.shape), name.encode()]
+        parts.append(array.astype(f"{order}f8").tobytes("F"))  # double
+        plain = element(order, 14, b"".join(map(element, order * 4, (6, 5, 1, 9), parts)))
+        packed = zlib.compress(plain)
+        content += struct.pack(f"{order}II", 15, len(packed)) + packed if compressed else plain
+    (tmp_path / "x.mat").write_bytes(content)
+    np.testing.assert_array_equal(dataset.load(tmp_path / "x.mat").X, small.X)

@@ -1,15 +1,21 @@
+import csv
 import errno
+import io
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
+import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from conftest import within
 from kills import deaths
 from qm7cli import files
 from qm7cli.errors import BusyError, QM7Error, StoppedError
@@ -60,10 +66,101 @@ def test_damaged_arrays_are_one_sentence(tmp_path, damage):
         files.read_arrays(path)
 
 
+@pytest.mark.parametrize(
+    ("shape", "descr", "reason"),
+    [
+        ((299,), "<f8", "cannot reshape array of size 300 into shape"),
+        ((10**15,), "<f8", "cannot reshape array of size 300 into shape"),
+        ((300, 0), "<f8", "cannot reshape array of size 300 into shape"),
+        ((300,), "<f4", "cannot reshape array of size 600 into shape"),
+        ((300,), "<U7", "buffer size must be a multiple of element size"),
+        ((300,), "<U0", "itemsize cannot be zero in type"),
+        ((300,), "|O", "cannot create an OBJECT array"),
+    ],
+)
+def test_an_array_has_the_bytes_of_its_shape_and_no_others(tmp_path, shape, descr, reason):
+    path = tmp_path / "x"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("a.npy", "w") as member:
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(member, header)
+        member.write(bytes(2400))
+    with pytest.raises(QM7Error, match=rf"x is damaged: it cannot be read as an .npz file \({reason}"):
+        files.read_arrays(path)
+
+
+def test_nothing_compressed_is_unpacked_of_an_archive_of_ours(tmp_path):
+    path = tmp_path / "x"
+    files.write_arrays(path, {"a": np.arange(3)})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("bomb.npy", "w") as member:
+        for _ in range(100):
+            member.write(bytes(10**6))
+    with pytest.raises(QM7Error, match="bomb is compressed as this file's arrays are not"):
+        files.read_arrays(path)
+    assert list(files.parse_arrays(path.read_bytes(), ["a"])) == ["a"]
+    with pytest.raises(QM7Error, match="its arrays have 100000000 bytes, more than 1000"):
+        files.parse_arrays(path.read_bytes(), ["bomb"], 1000)
+
+
+def test_two_members_in_the_same_bytes_are_not_read_twice(tmp_path):
+    path = tmp_path / "x"
+    files.write_arrays(path, {"a": np.arange(1000), "b": np.arange(1000)})
+    content = path.read_bytes()
+    start = content.index(b"PK\1\2")
+    entry = content[start : content.index(b"PK\1\2", start + 4)]
+    entries = b"".join(entry.replace(b"a.npy", b"%c.npy" % letter) for letter in b"abcdefgh")
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 8, 8, len(entries), start, 0)
+    path.write_bytes(content[:start] + entries + end)
+    with pytest.raises(QM7Error, match="its arrays have 65024 bytes, more than "):
+        files.read_arrays(path)
+
+
+def test_pipes_and_devices_are_refused_at_once_and_whatever_is_too_large(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with within(10):
+        for path in (Path("/dev/zero"), tmp_path / "fifo"):
+            with pytest.raises(QM7Error, match=rf"cannot read {path}: it is a pipe or a device; put its content into"):
+                files.read_text(path)
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(files.LARGEST_TEXT + 1)
+    with pytest.raises(QM7Error, match=r"cannot read .*large: it has 32000001 bytes, more than 32000000"):
+        files.read_text(tmp_path / "large")
+    with pytest.raises(QM7Error, match=r"cannot read .*: Is a directory"):
+        files.read_text(tmp_path)
+
+
+def test_a_record_tells_whether_it_is_what_was_written():
+    record = {"name": "x\udcff ü", "at": "2020-01-01", "id": "0123", "sizes": [1, 2.0, 1e-7, None, True], "by": {0: {}}}
+    text = files.format_record(record)
+    assert files.parse_record(text, "x", "do it again") == record
+    assert files.parse_record(text.replace("\n", "\r\n"), "x", "do it again") == record
+    assert files.parse_record("a: 1", "x", "do it again") == {"a": 1}  # of older versions
+    with pytest.raises(QM7Error, match=r"x is damaged or was changed: its checksum is \w+, not '\w+'; do it again"):
+        files.parse_record(text.replace("2.0", "2.1"), "x", "do it again")
+
+
 def test_floats_in_csv_read_back_the_same():
     numbers = [0.1 + 0.2, np.float64(1 / 3), -1e-300]
     line = files.format_csv(["a", "b", "c"], [numbers]).splitlines()[1]
     assert [float(cell) for cell in line.split(",")] == numbers
+
+
+def test_texts_that_a_spreadsheet_would_take_for_formulas_get_an_apostrophe_and_numbers_do_not():
+    texts = ["=1+2", "+1", "-1.5", "@SUM(A1)", "\t=1", "\r=1", "'=1", "'", "a=1", "runs/-1", "", "\uff1d1"]
+    numbers = [-1.5, -1, np.float64(-2.5), None, True]
+    written = files.format_csv(["x"] * 17, [[*texts, *numbers]])
+    (row,) = list(csv.reader(io.StringIO(written, newline="")))[1:]
+    assert [cell.startswith("'") for cell in row] == [cell[:1] in tuple("=+-@\t\r'\uff1d") for cell in texts] + [
+        False
+    ] * 5
+    assert [cell.removeprefix("'") for cell in row] == [*texts, "-1.5", "-1", "-2.5", "", "True"]
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\u202eb", "a\x9bb", "a\nb", "a\r", "a\u2028b", "\udcff", "ä 分子"])
+def test_yaml_holds_every_text_and_nothing_that_a_terminal_obeys(name):
+    written = files.format_yaml({"name": name, "run": [name]})
+    assert all(map(str.isprintable, written.split("\n")))
+    assert files.parse_yaml(written, "x") == {"name": name, "run": [name]}
+    assert ("ä" in written) == ("ä" in name)
 
 
 def test_a_lock_is_refused_while_another_process_has_it_and_free_when_that_is_dead(tmp_path):
@@ -306,6 +403,51 @@ def test_what_is_not_yaml_has_the_same_sentence_whatever_parses_it(text, message
     with pytest.raises(QM7Error) as error:
         files.parse_yaml(text, "x")
     assert str(error.value).startswith(message)
+
+
+LETTERS = "abcdefghijklm"
+BOMB = "a: &a [1, 2, 3]\n" + "\n".join(
+    f"{later}: &{later} [{', '.join(10 * [f'*{earlier}'])}]" for earlier, later in pairwise(LETTERS)
+)
+CHAIN = "- &a0 [1]\n" + "\n".join(f"- &a{k + 1} [*a{k}]" for k in range(200))
+MERGED = "a: &a {x: 1}\n" + "\n".join(
+    f"{later}: &{later} {{<<: [*{earlier}, *{earlier}]}}" for earlier, later in pairwise(LETTERS * 2)
+)
+
+
+@pytest.mark.usefixtures("_parser")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BOMB, "it has 4567901234580 values, more than 1000000, when each alias is followed"),
+        (f"{BOMB}\nbase: {{encoding: *m}}", "more than 1000000, when each alias is followed"),
+        (CHAIN, "more than 100 collections are in one another when each alias is followed"),
+        ("a: &a [{b: *a}]", "an alias stands in what it is the alias of"),
+        ("!!bool maybe", "'maybe'"),
+    ],
+)
+def test_aliases_that_stand_for_more_than_there_is_room_for_are_refused(text, message):
+    with within(60), pytest.raises(QM7Error, match=rf"x(, line 1)?: this is not YAML: .*{message}"):
+        files.parse_yaml(text, "x")
+
+
+def test_aliases_in_moderation_are_followed():
+    text = "a: &a [1, 2]\nb: [*a, *a]\nc: &c {x: 1}\nd: {<<: *c, y: 2}"
+    assert files.parse_yaml(text, "x") == {"a": [1, 2], "b": [[1, 2]] * 2, "c": {"x": 1}, "d": {"x": 1, "y": 2}}
+
+
+def test_many_keys_take_no_longer_than_they_must():
+    keys = "".join(f"key{k}: {k}\n" for k in range(100_000))
+    with within(30), pytest.raises(QM7Error, match="x, line 100001: this is not YAML: the key key7 is there twice"):
+        files.parse_yaml(f"{keys}key7: 7", "x")
+
+
+@pytest.mark.usefixtures("_parser")
+def test_a_text_has_so_many_values_and_no_more(monkeypatch):
+    monkeypatch.setattr(files, "_MOST", 1000)
+    assert len(files.parse_yaml("[" + "x," * 999 + "]", "x")) == 999
+    with pytest.raises(QM7Error, match="x, line 1: this is not YAML: it has more than 1000 values"):
+        files.parse_yaml("[" + "x," * 1000 + "]", "x")
 
 
 @pytest.mark.parametrize(

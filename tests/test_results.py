@@ -2,19 +2,24 @@ import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 
+from conftest import remove_checksums
 from qm7cli.checkpoint import load_model, save_model
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
+from qm7cli.files import read_arrays, write_arrays
 from qm7cli.results import (
+    CHECKED,
     FoldResult,
     environment_of_folds,
     evaluate_run,
     fold_directory,
     fold_numbers,
     load_models,
+    read_checked,
     read_fold,
     read_results,
     summary,
@@ -22,6 +27,7 @@ from qm7cli.results import (
     write_results,
 )
 from qm7cli.runner import train_run
+from qm7cli.sweep import log
 
 COMPLETE = FoldResult(
     fold=0, status="complete", mae=3.0, rmse=5.0, train_mae=1.0, train_rmse=2.0, iterations=9, seconds=1.0
@@ -41,6 +47,7 @@ def test_results_are_as_documented_and_plain_yaml(run, small):
     results = yaml.safe_load((run / "results.yaml").read_text())
     assert list(results) == [
         "format", "variant", "baseline", "units", "status", "dataset", "folds", "mae", "rmse", "config", "environment",
+        "checksum",
     ]  # fmt: skip
     assert results["status"] == "partial"
     assert results["dataset"] == {"name": "small", "sha256": small.sha256, "molecules": 60, "split": "published"}
@@ -82,6 +89,7 @@ def on(monkeypatch):
 
 def test_each_fold_says_where_and_when_it_was_trained_and_the_run_says_once_what_they_share(run, small):
     write_fold(run, FoldResult(fold=0, status="partial", iterations=4, seconds=0.5), small)
+    remove_checksums(run)
     (run / "fold-0/result.yaml").write_text(
         re.sub("started: '2", "started: '1", (run / "fold-0/result.yaml").read_text())  # a thousand years ago
     )
@@ -153,6 +161,83 @@ def test_a_baseline_and_a_run_without_models_say_that_they_have_none(run, small)
         evaluate_run(run, small)
 
 
+def trained(run, quick, small):
+    """Train a fold of a run, and return what its results say of it."""
+    train_run(quick("split.folds=[2]"), small, run)
+    return read_results(run)["folds"][0]
+
+
+@pytest.mark.parametrize("name", ["result.yaml", "history.csv", "predictions.csv", "results.yaml"])
+def test_a_result_that_was_changed_by_hand_is_refused_and_one_of_an_older_run_is_read(run, quick, small, name):
+    fold = trained(run, quick, small)
+    path = run / name if name == "results.yaml" else run / "fold-2" / name
+
+    def read():
+        read_fold(run, 2)
+        read_results(run)
+        for key in CHECKED:
+            read_checked(run, fold, key)
+
+    read()
+    text = path.read_text()
+    digits = str(fold["mae"]) if name != "predictions.csv" else text.splitlines()[-1].split(",")[-2]
+    assert digits in text
+    path.write_text(text.replace(digits, digits[:-1]))
+    with pytest.raises(QM7Error, match=rf"{name} is damaged or was changed: its checksum is \w+, .*'?\w+'?; \S+ "):
+        read()
+    remove_checksums(run)
+    fold = read_results(run)["folds"][0]
+    assert not CHECKED.keys() & fold.keys()
+    read()
+
+
+def test_a_fold_in_training_has_no_checksums_of_files_that_go_on(run, quick, small):
+    trained(run, quick, small)
+    stopped = iter([False] * 150 + [True] * 1000)
+    train_run(quick("split.folds=[2]", "training.iterations=600"), small, run, stopped=lambda: next(stopped))
+    (fold,) = read_results(run)["folds"]
+    assert fold["status"] == "partial"
+    assert not CHECKED.keys() & fold.keys()
+    train_run(quick("split.folds=[2]", "training.iterations=600"), small, run)
+    (fold,) = read_results(run)["folds"]
+    assert CHECKED.keys() < fold.keys()
+    for key in CHECKED:
+        read_checked(run, fold, key)
+
+
+@pytest.mark.parametrize("name", ["result.yaml", "model.npz", "checkpoint.npz", "log.txt", "", "../results.yaml"])
+def test_a_file_that_is_a_link_out_of_its_run_is_neither_read_nor_written(run, quick, small, tmp_path, name):
+    trained(run, quick, small)
+    path = (run / "fold-2" / name).resolve()
+    outside = tmp_path / "outside"
+    if path.exists():
+        path.rename(outside)
+    else:
+        outside.touch()
+    path.symlink_to(outside)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    for use in (
+        lambda: load_models(run),
+        lambda: train_run(quick("split.folds=[2]", "training.iterations=400"), small, run),
+        lambda: train_run(quick("split.folds=[2]"), small, run, overwrite=True),
+    ):
+        with pytest.raises(QM7Error, match=rf"^{path} is a link out of the run, which is not followed; put what it"):
+            use()
+    log(run, 2, "text")
+    if name != "log.txt":
+        (run / "fold-2/log.txt").unlink(missing_ok=True)
+    assert before.items() <= {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}.items()
+
+
+def test_links_within_a_run_and_to_a_run_are_followed(run, quick, small, tmp_path):
+    trained(run, quick, small)
+    (run / "fold-2/model.npz").rename(run / "kept.npz")
+    (run / "fold-2/model.npz").symlink_to("../kept.npz")
+    (tmp_path / "link").symlink_to(run)
+    assert len(load_models(tmp_path / "link")) == 1
+    assert train_run(quick("split.folds=[2]"), small, tmp_path / "link")[2].status == "complete"
+
+
 def test_evaluating_a_run_gives_the_digits_of_its_results(run, quick, small):
     train_run(quick(), small, run)
     results, again = read_results(run), evaluate_run(run, small, parts=("test", "train"))
@@ -162,6 +247,26 @@ def test_evaluating_a_run_gives_the_digits_of_its_results(run, quick, small):
     assert again["mae"] == results["mae"]
     assert fold_numbers(run) == [0, 1, 2, 3, 4]
     assert [fold["fold"] for fold in evaluate_run(run, small, folds=[3, 1])["folds"]] == [1, 3]
+
+
+def test_a_model_of_other_molecules_than_the_data_set_has_is_damaged(run, quick, small):
+    train_run(quick("split.folds=[2]"), small, run)
+    path = fold_directory(run, 2) / "model.npz"
+    arrays = read_arrays(path)
+    for changes in (
+        {"test": np.array([60])},
+        {"train": np.array([0, 1, 60])},
+        {
+            "counts": np.append(arrays["counts"], np.ones(8, dtype=np.intp)),  # an atom more
+            "mean": np.append(arrays["mean"], np.zeros(8, dtype=np.float32)),
+            "layer0.A": np.append(arrays["layer0.A"], np.zeros(8, dtype=np.float32)),
+            "layer0.W": np.vstack([arrays["layer0.W"], np.zeros((8, 20), dtype=np.float32)]),
+            "domain.matrices": np.zeros((1, 36), dtype=np.float16),
+        },
+    ):
+        write_arrays(path, arrays | changes)
+        with pytest.raises(QM7Error, match=r"fold-2/model.npz is damaged: it has molecules that the data set lacks"):
+            load_models(run, dataset=small)
 
 
 def test_a_run_without_the_fold_or_of_another_data_set_is_not_evaluated(run, quick, small):
