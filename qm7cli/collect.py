@@ -106,14 +106,19 @@ def find_directories(paths: Iterable[Path]) -> Directories:
 def _search(path: Path) -> tuple[list[Path], list[OSError]]:
     """Return the runs at or below a path, by name, and what cannot be looked into there."""
     runs: list[Path] = []
-    errors: list[OSError] = []
-    for directory, _, files in os.walk(path, onerror=errors.append) if path.is_dir() else ():
+    errors: dict[str, OSError] = {}  # by what they are about
+    waiting = [path] if path.is_dir() else []
+    while waiting:  # os.walk of Python 3.11 calls itself, which a thousand directories in one another are too many for
+        directory = waiting.pop()
         try:
-            if "results.yaml" in files or trained_folds(Path(directory)):
-                runs.append(Path(directory))
+            with os.scandir(directory) as entries:
+                below = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+            waiting += [directory / name for name, is_directory in below.items() if is_directory]
+            if "results.yaml" in below or trained_folds(directory):
+                runs.append(directory)
         except OSError as error:
-            errors.append(error)
-    return sorted(runs), errors
+            errors[error.filename] = error
+    return sorted(runs), list(errors.values())
 
 
 def _no_run(path: Path) -> str:

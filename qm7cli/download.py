@@ -2,11 +2,13 @@
 
 The published file has no licence, so it is downloaded from the places that publish it, one after the other, until one
 gives the right bytes. Failures that may pass (no connection, a stall, a cut-off) are tried again in further rounds.
+A server that sends a byte now and then counts as stalled.
 """
 
 import hashlib
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -15,8 +17,8 @@ from typing import Final
 
 import requests
 
-from qm7cli.dataset import MATLAB, PUBLISHED_SHA256, PUBLISHED_SIZE, DamagedError, Dataset, check_units, parse
-from qm7cli.errors import QM7Error, UsageError
+from qm7cli.dataset import MATLAB, PUBLISHED_SHA256, PUBLISHED_SIZE, Dataset, check_units, parse
+from qm7cli.errors import DamagedError, QM7Error, UsageError
 from qm7cli.files import is_no_file, make_directory, refuse_output, write_output
 
 MIRRORS: Final = (
@@ -26,9 +28,10 @@ MIRRORS: Final = (
     "http://quantum-machine.org/data/qm7.mat",
 )
 PAUSES: Final = (0, 1, 2)  # seconds before each round over the places
-TIMEOUT: Final = 30.0  # seconds without a byte
+TIMEOUT: Final = 30.0  # seconds in which something must come
+LEAST_RATE: Final = 1000.0  # bytes a second over these: at less, QM7 would take five hours
 MOST_BYTES: Final = 10**9  # of a data set file: more is not for this program, and not for the memory
-CHUNK: Final = 65_536
+CHUNK: Final = 4096  # bytes that come at the least rate in a fraction of the timeout
 
 
 def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
@@ -96,7 +99,7 @@ def download(
         Called with a sentence when a place has failed and another is tried, or the same again; of places that cannot
         be reached only the error tells, once for all.
     timeout : float
-        Seconds to wait for a server that sends nothing.
+        Seconds to wait for a server that sends nothing, or less than `LEAST_RATE` allows.
 
     Returns
     -------
@@ -170,28 +173,86 @@ class _UnreachedError(_PassingError):
     """There is no connection, as to all places at once where there is no network."""
 
 
-def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
-    """Return what a place sends."""
-    received, total = bytearray(), None
-    try:
+class _Transfer(threading.Thread):
+    """What a place sends, as it comes; a server that drips can hold a reader for ever, so this is a thread of its own.
+
+    Attributes
+    ----------
+    received : bytearray
+        What has come.
+    total : int or None
+        Bytes in all, 0 if the server doesn't tell, None before it has answered.
+    error : Exception or None
+        What has ended it.
+    given_up : bool
+        To be set when nobody waits for more.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        super().__init__(daemon=True)
+        self.received = bytearray()
+        self.total: int | None = None
+        self.error: Exception | None = None
+        self.given_up = False
+        self._url, self._timeout = url, timeout
+
+    def run(self) -> None:
+        try:
+            self._receive()
+        except Exception as error:  # noqa: BLE001 - it is raised where this is waited for
+            self.error = error
+
+    def _receive(self) -> None:
         headers = {"Accept-Encoding": "identity"}  # so that the length is the file's
-        with requests.get(url, stream=True, timeout=timeout, headers=headers) as response:
+        with requests.get(self._url, stream=True, timeout=self._timeout, headers=headers) as response:
             if response.status_code != HTTPStatus.OK:
                 kind = _PassingError if response.status_code in {429, *range(500, 600)} else QM7Error
                 raise kind(f"the server answers {response.status_code} {response.reason}")
             length = response.headers.get("Content-Length", "")
-            total = int(length) if re.fullmatch("[0-9]{1,12}", length) else 0  # None before there is an answer
+            self.total = int(length) if re.fullmatch("[0-9]{1,12}", length) else 0
             for chunk in response.iter_content(CHUNK):
-                received += chunk
-                report(len(received), total)
-                if len(received) > MOST_BYTES:
+                self.received += chunk
+                if len(self.received) > MOST_BYTES:
                     raise QM7Error(f"it sends more than {MOST_BYTES} bytes")
-    except (OSError, ValueError) as error:  # requests' own are OSErrors
-        raise _failure(error, len(received), total, timeout) from error
-    return bytes(received)
+                if self.given_up:
+                    return
 
 
-def _failure(error: Exception, received: int, total: int | None, timeout: float) -> QM7Error:
+def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
+    """Return what a place sends."""
+    transfer = _Transfer(url, timeout)
+    transfer.start()
+    try:
+        while transfer.is_alive():
+            before, deadline = len(transfer.received), time.monotonic() + timeout
+            while transfer.is_alive() and time.monotonic() < deadline:
+                transfer.join(0.1)
+                report(len(transfer.received), transfer.total or 0)
+            if transfer.is_alive() and len(transfer.received) - before < LEAST_RATE * timeout:
+                raise _stalled(transfer, timeout)
+    finally:
+        transfer.given_up = True
+    report(len(transfer.received), transfer.total or 0)
+    if isinstance(transfer.error, OSError | ValueError):  # requests' own are OSErrors
+        raise _failure(transfer.error, transfer, timeout) from transfer.error
+    if transfer.error:
+        raise transfer.error
+    return bytes(transfer.received)
+
+
+def _stalled(transfer: _Transfer, timeout: float) -> QM7Error:
+    """Say that a server sends nothing, or next to nothing."""
+    if transfer.total is None:
+        return _PassingError(f"no answer within {timeout:g} s")
+    return _PassingError(f"it sent less than {LEAST_RATE * timeout / 1e3:g} kB in {timeout:g} s{_reached(transfer)}")
+
+
+def _reached(transfer: _Transfer) -> str:
+    total = f" of {transfer.total / 1e6:.1f}" if transfer.total else ""
+    return f" after {len(transfer.received) / 1e6:.1f}{total} MB"
+
+
+def _failure(error: Exception, transfer: _Transfer, timeout: float) -> QM7Error:
     """Say in words what went wrong with a request."""
     cause: BaseException = error
     while deeper := cause.__cause__ or cause.__context__:
@@ -199,12 +260,10 @@ def _failure(error: Exception, received: int, total: int | None, timeout: float)
     reason = str(getattr(cause, "strerror", None) or cause)[:200]
     if not isinstance(error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
         return QM7Error(f"no file can be had from there ({reason})")
-    stalled = isinstance(cause, TimeoutError)
-    if total is not None:
-        what = f"sent nothing for {timeout:g} s" if stalled else "was cut off"
-        return _PassingError(f"it {what} after {received / 1e6:.1f}{f' of {total / 1e6:.1f}' if total else ''} MB")
-    if stalled:
-        return _PassingError(f"no answer within {timeout:g} s")
+    if isinstance(cause, TimeoutError):
+        return _stalled(transfer, timeout)
+    if transfer.total is not None:
+        return _PassingError(f"it was cut off{_reached(transfer)}")
     return _UnreachedError(f"no connection ({reason})")
 
 

@@ -1,5 +1,7 @@
 """The errors that a user can cause."""
 
+NO_THREAD = "can't start new thread"  # what Python's RuntimeError says then
+
 
 class QM7Error(Exception):
     """What is wrong, where, and what to do, in one sentence.
@@ -22,3 +24,16 @@ class BusyError(QM7Error):
 
 class StoppedError(QM7Error):
     """A stop was asked for in the middle of something; the same command goes on from what is there."""
+
+
+class DamagedError(QM7Error):
+    """A file that begins as it should and cannot be read to its end."""
+
+
+def shortage(error: BaseException) -> str | None:
+    """Say what there is not enough of, memory or threads, if that is what an error of Python's is about."""
+    if isinstance(error, MemoryError):
+        return "not enough memory for these settings"
+    if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
+        return "the system lets no more threads start (ulimit -u); fewer --jobs need fewer"
+    return None

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, Self
 
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
-from qm7cli.errors import QM7Error, StoppedError
+from qm7cli.errors import QM7Error, StoppedError, shortage
 from qm7cli.results import FoldResult
 from qm7cli.splits import chosen_folds
 from qm7cli.training import Progress, train_fold
@@ -98,8 +98,6 @@ def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], boo
     except QM7Error as error:
         error.add_note(traceback.format_exc())
         return error
-    except MemoryError:
-        return QM7Error(f"fold {job.fold} of {job.run}: not enough memory for these settings")
 
 
 def is_stopped(outcome: Outcome) -> bool:
@@ -108,7 +106,8 @@ def is_stopped(outcome: Outcome) -> bool:
 
 
 def failed(job: Job, error: Exception) -> QM7Error:
-    """Return an unforeseen error as the outcome of a job, with its traceback as a note."""
-    outcome = QM7Error(f"fold {job.fold} of {job.run}: {type(error).__name__}: {error}")
+    """Return an error that is none of a user's as the outcome of a job, with its traceback as a note."""
+    reason = shortage(error) or f"{type(error).__name__}: {error}"
+    outcome = QM7Error(f"fold {job.fold} of {job.run}: {reason}")
     outcome.add_note("".join(traceback.format_exception(error)))
     return outcome

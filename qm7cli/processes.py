@@ -20,7 +20,7 @@ from types import FrameType, TracebackType
 from typing import IO, Any, Self, cast
 
 from qm7cli.dataset import Dataset
-from qm7cli.errors import QM7Error
+from qm7cli.errors import QM7Error, shortage
 from qm7cli.jobs import Job, LostError, Outcome, Report, do_job, failed, is_stopped
 from qm7cli.notices import notice, notices_to
 from qm7cli.signals import StopRequest, signals_blocked, take_signals
@@ -162,7 +162,7 @@ class _Worker:
 def work() -> None:
     """Do jobs as a worker process, until it is asked to stop or its parent is no more."""
     stop = StopRequest()
-    jobs: SimpleQueue[Work | None] = SimpleQueue()
+    jobs: SimpleQueue[Work | MemoryError | None] = SimpleQueue()
 
     def ask_to_stop(number: int = signal.SIGTERM, _: FrameType | None = None) -> None:
         stop.signal = number
@@ -174,8 +174,6 @@ def work() -> None:
     signal.signal(signal.SIGTERM, ask_to_stop)
     take_signals()
     source, sink = _private_streams()
-    threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
-    datasets: dict[str, Dataset] = {}
 
     def send(message: Message) -> None:
         try:
@@ -184,8 +182,18 @@ def work() -> None:
         except OSError:  # the parent is no more
             ask_to_stop()
 
+    try:
+        threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
+    except RuntimeError as error:  # no more threads: a stop would not be heard of
+        no_thread = error
+        _listen(source, lambda work: send(failed(work[0], no_thread)), ask_to_stop)
+    datasets: dict[str, Dataset] = {}
     with notices_to(send):
-        for job, sha256, dataset in iter(jobs.get, None):
+        while (message := jobs.get()) is not None:
+            if isinstance(message, MemoryError):
+                send(QM7Error(shortage(message)))
+                continue
+            job, sha256, dataset = message
             if dataset is not None:
                 datasets[sha256] = dataset
             send(_outcome(job, datasets[sha256], send, stop))
@@ -210,6 +218,8 @@ def _listen(source: IO[bytes], take: Callable[[Any], None], ask_to_stop: Callabl
         with suppress(EOFError, pickle.UnpicklingError):
             while (message := pickle.load(source)) is not None:
                 take(message)
+    except MemoryError as error:  # for a data set
+        take(error)
     finally:
         ask_to_stop()
 

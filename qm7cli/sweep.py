@@ -27,7 +27,7 @@ from qm7cli.errors import BusyError, QM7Error
 from qm7cli.files import lock, make_directory, parse_yaml, read_text
 from qm7cli.jobs import Executor, Job, Outcome
 from qm7cli.mistakes import flatten, mistake
-from qm7cli.results import fold_directory, read_fold, write_results
+from qm7cli.results import fold_directory, read_fold, refuse_links_out, write_results
 from qm7cli.run_directory import default_name, open_run
 from qm7cli.runner import do_jobs
 from qm7cli.splits import chosen_folds, pinned
@@ -80,10 +80,7 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
         validate_part(base := sweep.base, f"{file}, line {{line}}: base: ", text, place=("base",))
     given = {key for assignment in assignments for key, _ in flatten(assigned(assignment))}
     given |= {"data"} if data is not None else set()
-    try:
-        return [_experiment(file, base, point, given, assignments, data) for point in _points(sweep, file)]
-    except RecursionError as error:
-        raise QM7Error(f"{file}: an alias stands in what it is the alias of") from error
+    return [_experiment(file, base, point, given, assignments, data) for point in _points(sweep, file)]
 
 
 def _experiment(
@@ -124,7 +121,7 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
 
 
 def _told(point: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in point.items()) or "of the base"
+    return ", ".join(f"{key}={value}" for key, value in point.items())[:200] or "of the base"
 
 
 def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, Dataset]]:
@@ -235,6 +232,7 @@ def log(run: Path, fold: int, text: str) -> None:
     """Add a text with the time to the log file of a fold; if it cannot be written, the work goes on."""
     path = log_file(run, fold)
     with suppress(OSError, QM7Error):
+        refuse_links_out(run, path.parent)
         make_directory(path.parent)
         with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")

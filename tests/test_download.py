@@ -59,7 +59,7 @@ def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, c
         ("cut", "it was cut off after 0.0 of 0.0 MB"),
         ("cut-without-length", "it has {half} bytes and the SHA-256 "),
         ("silent", "no answer within 0.2 s"),
-        ("stalling", "it sent nothing for 0.2 s after 0.0 of 0.0 MB"),
+        ("stalling", "it sent less than 0.2 kB in 0.2 s after 0.0 of 0.0 MB"),
         ("endless", "it sends more than 1000000 bytes"),
     ],
 )
@@ -127,6 +127,18 @@ def test_places_are_tried_in_order_until_one_has_the_right_file(server, dest, co
     assert server.requests == ["/none", "/other", "/good"]
     assert dest.read_bytes() == content
     assert notices[0] == f"{server.url('none')}: the server answers 404 Not Found; trying {server.url('other')}"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("drip", "it sent less than 0.3 kB in 0.3 s after 0.0 of 0.0 MB"), ("drip-before", "no answer within 0.3 s")],
+)
+def test_a_server_that_drips_is_given_up_for_the_next_place(server, dest, content, sha256, path, message):
+    notices = []
+    urls = [server.url(path), server.url("good")]
+    download.download(dest, urls, sha256, notice=notices.append, timeout=0.3)
+    assert notices == [f"{urls[0]}: {message}; trying {urls[1]}"]
+    assert dest.read_bytes() == content
 
 
 @pytest.mark.parametrize("path", ["busy-once", "cut-once"])

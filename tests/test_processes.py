@@ -40,6 +40,38 @@ if "-c" in sys.orig_argv:  # in a worker
 """
 
 
+FAILING = """
+from qm7cli.engine import FoldTraining
+def iterate(training):
+    raise {}
+FoldTraining.iterate = iterate
+"""
+
+FEW_THREADS = """
+import sys, threading
+start, left = threading.Thread.start, [{left}]
+def start_or_not(thread):
+    if not left[0]:
+        raise RuntimeError("can't start new thread")
+    left[0] -= 1
+    start(thread)
+if ("-c" in sys.orig_argv) == {in_workers}:
+    threading.Thread.start = start_or_not
+"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Has Python run some code as it starts, in workers too, where PYTHONPATH is what this gives."""
+
+    def write(code):
+        (tmp_path / "site").mkdir(exist_ok=True)
+        (tmp_path / "site/sitecustomize.py").write_text(code)
+        return str(tmp_path / "site")
+
+    return write
+
+
 @pytest.mark.parametrize("way", ["file", "standard input", "command line"])
 def test_the_program_that_trains_folds_in_processes_runs_once(tmp_path, mat, way):
     """It has no `if __name__ == "__main__"`, and overwrites: run again in a worker, it would remove the work."""
@@ -66,13 +98,49 @@ def test_a_worker_imports_what_its_parent_does_and_not_what_lies_in_the_director
     assert done.stderr == ""
 
 
-def test_what_a_worker_prints_does_not_disturb_what_it_says_to_its_parent(command, tmp_path, quick_flags):
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/sitecustomize.py").write_text(TALKATIVE)
+def test_what_a_worker_prints_does_not_disturb_what_it_says_to_its_parent(command, site, quick_flags):
     two = ("--fold", 0, "--fold", 1, "--jobs", 2)
-    done = command("train", *quick_flags, *two, "--quiet", PYTHONPATH=str(tmp_path / "site"))
+    done = command("train", *quick_flags, *two, "--quiet", PYTHONPATH=site(TALKATIVE))
     assert done.stderr == "from Python\n" * 2
     assert "status: complete" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("MemoryError('no room')", "not enough memory for these settings"),
+        ("OSError(28, 'No space left on device')", "OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_an_error_is_the_same_sentence_whether_one_fold_is_trained_at_a_time_or_two(
+    command, site, quick_flags, error, sentence
+):
+    two = ("train", *quick_flags, "--fold", 0, "--fold", 1, "--out", "run")
+    one, other = (
+        command(*two, "--jobs", jobs, status=1, PYTHONPATH=site(FAILING.format(error))).stderr for jobs in (1, 2)
+    )
+    assert one == other
+    assert one.startswith(f"qm7: fold 0 of run: {sentence}")
+    assert one.count("\n") == 2
+
+
+@pytest.mark.parametrize(("left", "in_workers"), [(0, False), (1, False), (2, False), (0, True)])
+def test_where_no_more_threads_start_it_is_a_sentence(command, site, quick_flags, left, in_workers):
+    """A training has a thread that announces signals and one for each worker, a worker has one that listens."""
+    few = site(FEW_THREADS.format(left=left, in_workers=in_workers))
+    two = ("--fold", 0, "--fold", 1, "--jobs", 2)
+    done = command("train", *quick_flags, *two, "--out", "run", "--quiet", status=1, PYTHONPATH=few)
+    sentence = "the system lets no more threads start (ulimit -u); fewer --jobs need fewer"
+    folds = [f"fold {fold} of run: " for fold in (0, 1)] if in_workers else [""]
+    assert done.stderr.splitlines() == [f"qm7: {fold}{sentence}" for fold in folds]
+
+
+def test_a_worker_that_cannot_hold_the_data_set_is_a_sentence(command, site, quick_flags):
+    fail = "import sys\nfrom qm7cli import processes\n"
+    fail += "def load(file): raise MemoryError\nif '-c' in sys.orig_argv: processes.pickle.load = load"
+    two = ("--fold", 0, "--fold", 1, "--jobs", 2)
+    done = command("train", *quick_flags, *two, "--quiet", status=1, PYTHONPATH=site(fail))
+    assert done.stderr == "qm7: not enough memory for these settings\n" * 2
 
 
 @pytest.fixture

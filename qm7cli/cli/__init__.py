@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ from qm7cli.cli.augment import augment
 from qm7cli.cli.baseline import baseline
 from qm7cli.cli.centering import centering
 from qm7cli.cli.collect import collect
-from qm7cli.cli.common import complain
+from qm7cli.cli.common import complain, note, show_traceback
 from qm7cli.cli.compare import compare
 from qm7cli.cli.convert import convert
 from qm7cli.cli.download import download
@@ -28,7 +29,8 @@ from qm7cli.cli.report import report
 from qm7cli.cli.split import split
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
-from qm7cli.errors import QM7Error, UsageError
+from qm7cli.errors import QM7Error, UsageError, shortage
+from qm7cli.notices import notices_to
 from qm7cli.signals import SIGNALS
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
@@ -73,11 +75,9 @@ def _qm7(
 def _sentence(error: Exception) -> str:
     if isinstance(error, typer.TyperException):
         return error.message if hasattr(error, "possibilities") else error.format_message()
-    if isinstance(error, MemoryError):
-        return "not enough memory for these settings"
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
-    return str(error)
+    return shortage(error) or str(error)
 
 
 def _set_up() -> None:
@@ -118,18 +118,21 @@ def run(argv: Sequence[str]) -> int:
     """Run the command line, without the name of the program, and return its exit status.
 
     An error that a user can cause is one line on standard error; the status is then its own, 2 for wrong usage. With
-    --debug it is raised.
+    --debug its traceback is printed.
     """
     try:
-        status = app(list(argv) or ["--help"], prog_name="qm7", standalone_mode=False)
+        with notices_to(note):
+            status = app(list(argv) or ["--help"], prog_name="qm7", standalone_mode=False)
         sys.stdout.flush()
     except (typer.TyperException, UsageError) as error:
         complain(_wrong_usage(error, argv))
         return 2
-    except (QM7Error, MemoryError, OSError) as error:
-        if "--debug" in argv:
+    except (QM7Error, MemoryError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not shortage(error):
             raise
-        if not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is not told
+        if "--debug" in argv:
+            show_traceback(traceback.format_exc())
+        elif not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is not told
             complain(_sentence(error))
         return error.exit_status if isinstance(error, QM7Error) else 1
     return int(status or 0)

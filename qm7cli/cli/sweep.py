@@ -1,7 +1,6 @@
 """`qm7 sweep`: every fold of every point of a sweep file."""
 
 import signal
-import sys
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, complain, deliver, note, stoppable
+from qm7cli.cli.common import Data, Debug, Quiet, complain, deliver, note, show_traceback, stoppable
 from qm7cli.cli.compare import print_comparison
 from qm7cli.cli.formats import fit
 from qm7cli.errors import StoppedError
@@ -156,7 +155,7 @@ def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int, *, deb
         reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
         complain(f"{reason} ({log_file(job.run, job.fold)})")
         if debug:
-            print(*getattr(outcome, "__notes__", ()), file=sys.stderr)
+            show_traceback("".join(getattr(outcome, "__notes__", ())))
     busy = len(failures) - len(failed)
     if busy:
         complain(f"{busy} of {jobs} jobs are busy: another process trains them; the same command does what it leaves")
