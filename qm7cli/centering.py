@@ -11,7 +11,6 @@ where c is 0 (no pre-bias), A (what the layer has) or mu (S alone, of all the on
     save(picture(records), Path("centering.pdf"))
 """
 
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,6 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from qm7cli.dataset import Dataset
-from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
 from qm7cli.network import activation
 from qm7cli.plots import LOOKS, add_legend, drawing, plain_ticks
@@ -47,18 +45,12 @@ def centering(run: Path, dataset: Dataset, folds: Sequence[int] | None = None) -
 
 
 def model_records(run: Path, models: Sequence[Model], dataset: Dataset) -> list[dict[str, Any]]:
-    """Return the records of `centering` for the models of a run, trained on `dataset`.
-
-    Raises QM7Error if a model has numbers that are not finite.
-    """
-    records = []
-    for model in models:
-        place = {"run": str(run), "variant": model.variant, "iterations": model.iterations, "fold": model.fold}
-        try:
-            records += [{**place, **record} for record in layer_records(model, dataset)]
-        except QM7Error as error:
-            raise QM7Error(f"{run}: {error}") from error
-    return records
+    """Return the records of `centering` for the models of a run, trained on `dataset`."""
+    return [
+        {"run": str(run), "variant": model.variant, "iterations": model.iterations, "fold": model.fold, **record}
+        for model in models
+        for record in layer_records(model, dataset)
+    ]
 
 
 def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
@@ -72,11 +64,6 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
         layer 1's on another draw. `CONDITIONS`: largest over smallest eigenvalue of the inputs' second moments (m, m)
         about 0, A and the mean; None for layer 1, many of whose features are constant, and for a matrix that is
         singular to float64 rounding, as that of fewer molecules than units.
-
-    Raises
-    ------
-    QM7Error
-        If the model has numbers that are not finite.
     """
     records = []
     X = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
@@ -89,8 +76,6 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
                 "mean": _rms(mean),
                 "distance": _rms(layer.A - mean),
             }
-            if not math.isfinite(record["distance"]):
-                raise QM7Error(f"the model of fold {model.fold} is damaged: layer {number} is not finite")
             record |= _conditions(X, layer.A, mean) if number > 1 else dict.fromkeys(CONDITIONS)
             records.append(record)
             X -= layer.A

@@ -62,7 +62,7 @@ def convert(
     Parameters
     ----------
     files : sequence of Path
-        Files that ASE reads.
+        Files of molecules (`qm7cli.molecule_files`).
     key : str
         Under which the file has each molecule's atomization energy.
     units : {"kcal/mol", "kJ/mol", "eV", "hartree"}
@@ -114,7 +114,7 @@ def _energy(molecule: Molecule, key: str, unit: float) -> float:
         raise QM7Error(f"{molecule.name}: there is no {key}; the file has {there}")
     try:
         energy = float(molecule.values[key]) * unit
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise QM7Error(f"{molecule.name}: {key} is {molecule.values[key]!r}, which is no number") from error
     if not abs(energy) < LARGEST:  # true for nan too
         raise QM7Error(f"{molecule.name}: {key} is {molecule.values[key]}")

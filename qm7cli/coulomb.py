@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qm7cli.errors import QM7Error
 
+ENTRIES: Final = 1_000_000  # of matrices that are worked out at once, to bound the memory
 TIE_DECIMALS: Final = 3  # of entries and norms, hartree, that count as equal: symmetric atoms agree to 1e-5 or so
 
 
@@ -38,17 +39,21 @@ def coulomb_matrices(Z: NDArray[np.floating], R: NDArray[np.floating]) -> NDArra
     QM7Error
         If two atoms of a molecule are in the same place.
     """
-    Z, R = Z.astype(np.float64), R.astype(np.float64)
-    n = Z.shape[1]
-    charges = Z[:, :, None] * Z[:, None, :]  # (molecules, n, n)
-    charges[:, np.arange(n), np.arange(n)] = 0
-    distances = np.linalg.norm(R[:, :, None] - R[:, None, :], axis=-1)  # (molecules, n, n)
-    coinciding = np.nonzero((distances == 0) & (charges > 0))
-    if len(coinciding[0]):
-        molecule, i, j = (int(index[0]) for index in coinciding)
-        raise QM7Error(f"molecule {molecule}: atoms {i} and {j} are in the same place")
-    C: NDArray[np.float64] = np.divide(charges, distances, out=np.zeros_like(charges), where=charges > 0)
-    C[:, np.arange(n), np.arange(n)] = 0.5 * Z**2.4
+    molecules, n = Z.shape
+    C = np.zeros((molecules, n, n))
+    some = 1 + ENTRIES // max(1, n * n)
+    for start in range(0, molecules, some):
+        chunk = slice(start, start + some)
+        charges, places = Z[chunk].astype(np.float64), R[chunk].astype(np.float64)
+        products = charges[:, :, None] * charges[:, None, :]  # (chunk, n, n)
+        products[:, np.arange(n), np.arange(n)] = 0
+        distances = np.linalg.norm(places[:, :, None] - places[:, None, :], axis=-1)  # (chunk, n, n)
+        coinciding = np.nonzero((distances == 0) & (products > 0))
+        if len(coinciding[0]):
+            molecule, i, j = (int(index[0]) for index in coinciding)
+            raise QM7Error(f"molecule {start + molecule}: atoms {i} and {j} are in the same place")
+        np.divide(products, distances, out=C[chunk], where=products > 0)
+        C[chunk, np.arange(n), np.arange(n)] = 0.5 * charges**2.4
     return C
 
 

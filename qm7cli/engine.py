@@ -8,13 +8,13 @@ goes on with the same bits.
 from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 import numpy as np
 
 from qm7cli.checkpoint import CheckpointAbout, HistoryRow, load_checkpoint, save_checkpoint
 from qm7cli.config import Experiment, settings
-from qm7cli.dataset import Dataset
+from qm7cli.dataset import LARGEST, Dataset
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
@@ -99,7 +99,16 @@ class FoldTraining:
         return training
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint.
+
+        Raises
+        ------
+        DivergenceError
+            If a parameter is no number or beyond all measure, though the errors are not: units saturate.
+        """
+        network = self.network
+        if not np.abs([network.P, network.s * network.Q]).max() < LARGEST:  # true for nan
+            self._diverge(self.iteration)
         about = CheckpointAbout(
             identity=_identity(self.experiment, self.dataset, self.fold),
             iteration=self.iteration,
@@ -134,10 +143,13 @@ class FoldTraining:
     def _check(self, rmse: float, iteration: int) -> None:
         """Raise DivergenceError if an error, in standard deviations, is no number or beyond all measure."""
         if not rmse < EXPLODING:  # true for nan
-            rate = self.rate(iteration)
-            raise DivergenceError(
-                f"fold {self.fold.number} diverged at iteration {iteration}, at the learning rate {rate:g}"
-            )
+            self._diverge(iteration)
+
+    def _diverge(self, iteration: int) -> NoReturn:
+        rate = self.rate(iteration)
+        raise DivergenceError(
+            f"fold {self.fold.number} diverged at iteration {iteration}, at the learning rate {rate:g}"
+        )
 
     def rate(self, iteration: int) -> float:
         """Return the learning rate of an iteration, counted from 1."""

@@ -84,6 +84,11 @@ class Model:
         """Atoms that the model has room for, n."""
         return math.isqrt(2 * len(self.encoder.counts))  # of n(n+1)/2 entries
 
+    def fits(self, dataset: Dataset) -> bool:
+        """Say whether a data set has so many atoms in a molecule, and the molecules trained on and tested."""
+        last = max(int(self.train.max()), int(self.test.max()))
+        return last < len(dataset) and self.size == dataset.X.shape[1]
+
     def predict(
         self,
         dataset: Dataset,

@@ -17,6 +17,7 @@ from qm7cli.config import read_experiment
 from qm7cli.dataset import BUNDLED, DEFAULT_PATH, PUBLISHED_SHA256, Dataset, load, locate
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
+from qm7cli.files import read_bytes
 from qm7cli.results import recorded, refuse_other_dataset
 
 
@@ -82,9 +83,8 @@ class RunDatasets:
         """Return the SHA-256 of a file, or None if it cannot be read."""
         if path not in self._fingerprints:
             self._fingerprints[path] = None
-            with suppress(OSError):
-                if path.is_file():
-                    self._fingerprints[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+            with suppress(QM7Error):
+                self._fingerprints[path] = hashlib.sha256(read_bytes(path)).hexdigest()
         return self._fingerprints[path]
 
 

@@ -21,7 +21,7 @@ from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_yaml, lock, make_directory, remove_file, remove_stale, write_text
 from qm7cli.mistakes import flatten
-from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, write_results
+from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, refuse_links_out, write_results
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
 LONGEST_NAME: Final = 200  # bytes
@@ -51,8 +51,17 @@ def default_name(experiment: Experiment, dataset: str) -> str:
 
 
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
-    """Return a context that holds a fold; it raises BusyError if another process trains it."""
+    """Return a context that holds a fold.
+
+    Raises
+    ------
+    BusyError
+        When it is entered, if another process trains the fold.
+    QM7Error
+        If a file of the fold is a link out of the run.
+    """
     directory = fold_directory(run, fold)
+    refuse_links_out(run, directory)
     make_directory(directory)
     return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
 
@@ -88,10 +97,12 @@ def open_run(
     StoppedError
         If stopped while waiting for the run's lock.
     QM7Error
-        If the directory is no run, is a run of another configuration, or a fold to remove is in training.
+        If the directory is no run, is a run of another configuration or has a link out of it, or a fold to remove is in
+        training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
+    refuse_links_out(run, run)
     make_directory(run)
     with lock(run / ".lock", stopped=stopped):
         if overwrite:

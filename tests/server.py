@@ -109,6 +109,22 @@ class Handler(BaseHTTPRequestHandler):
         self.cut(content)
         self.server.end.wait()
 
+    def drip(self, content):
+        """Send a byte before any patience is at its end, again and again."""
+        self.start(content)
+        self.drop(content)
+
+    def drip_before(self, content):
+        """The same, in the middle of the header."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        self.drop(b"x" * len(content))
+
+    def drop(self, content):
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            if self.server.end.wait(0.05):
+                break
+
     def slow(self, content):
         self.start(content)
         for start in range(0, len(content), 1000):

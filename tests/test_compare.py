@@ -3,6 +3,7 @@
 import csv
 import math
 import random
+import re
 import shutil
 import statistics
 
@@ -11,6 +12,7 @@ import pytest
 import scipy.stats
 import yaml
 
+from conftest import remove_checksums
 from qm7cli.checkpoint import load_model
 from qm7cli.collect import find_runs
 from qm7cli.compare import Group, _compared, _decimals, compare, difference_text, records
@@ -50,7 +52,7 @@ def runs(trained, tmp_path):
             copy = tmp_path / path.relative_to(trained)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(path.read_bytes())
-    return tmp_path
+    return remove_checksums(tmp_path)
 
 
 def read(path):
@@ -376,6 +378,35 @@ def test_runs_without_a_common_fold_or_with_damaged_predictions_cannot_be_paired
         (runs / "no-prebias-0/fold-3/predictions.csv").write_text(text)
         comparison = compare(find_runs([runs / "original-0", runs / "no-prebias-0"]))
         assert "no-prebias-0/fold-3/predictions.csv is damaged" in comparison.groups[1].verdict
+
+
+def test_predictions_whose_errors_are_not_those_of_the_results_are_refused(runs):
+    """Of an older run, which has no checksums."""
+    path, results = runs / "corrected-0/fold-1/predictions.csv", runs / "corrected-0/results.yaml"
+    whole, record = path.read_text(), results.read_text()
+    fold = find_runs([runs / "corrected-0"])[0].results["folds"][1]
+    *_, last = whole.splitlines()
+    molecule, target, prediction, _ = last.split(",")
+
+    def verdict():
+        (group,) = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1:]
+        return group.verdict
+
+    assert "predictions.csv" not in verdict()
+    path.write_text(whole.removesuffix(last + "\n") + f"{molecule},{target},{prediction[:2]}")
+    assert re.search(
+        rf"{path} does not belong to the fold's result: its MAE is [\d.]+ kcal/mol, in the result it is "
+        rf"{fold['mae']:.6g}; --overwrite trains the fold from the start",
+        verdict(),
+    )
+    path.write_text(whole)
+    for metric in ("mae", "rmse"):
+        results.write_text(record.replace(str(fold[metric]), "12.1"))
+        assert f"its {metric.upper()} is {fold[metric]:.6g} kcal/mol, in the result it is 12.1; " in verdict()
+    results.write_text(record)
+    for wrong in ("-1", "0.5", whole.splitlines()[1].split(",")[0]):
+        path.write_text(whole.replace(last, f"{wrong},{target},{prediction},"))
+        assert f"{path} is damaged: its molecules are no different rows of a data set" in verdict()
 
 
 def without_predictions(directory):

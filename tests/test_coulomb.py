@@ -13,6 +13,16 @@ from qm7cli.errors import QM7Error
 GFN7 = dataset.load(dataset.locate("gfn7"))
 
 
+def test_matrices_are_the_same_however_many_are_worked_out_at_once(small, monkeypatch):
+    expected = coulomb.coulomb_matrices(small.Z, small.R)
+    monkeypatch.setattr(coulomb, "ENTRIES", 3 * 49)
+    np.testing.assert_array_equal(coulomb.coulomb_matrices(small.Z, small.R), expected)
+    R = small.R.copy()
+    R[37, 1] = R[37, 0]
+    with pytest.raises(QM7Error, match="molecule 37: atoms 0 and 1 are in the same place"):
+        coulomb.coulomb_matrices(small.Z, R)
+
+
 def test_the_matrix_of_water_is_the_equation_by_hand():
     Z = np.array([[8, 1, 1, 0]])
     R = np.array([[[0, 0, 0], [2, 0, 0], [0, 0, 4], [0, 0, 0]]])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from conftest import QUICK
+from conftest import QUICK, remove_checksums
 from qm7cli.collect import find_runs
 from qm7cli.compare import compare
 from qm7cli.config import resolve
@@ -33,7 +33,7 @@ def trained(tmp_path_factory, small):
 @pytest.fixture
 def runs(trained, tmp_path):
     """A copy of the runs."""
-    return shutil.copytree(trained, tmp_path / "runs")
+    return remove_checksums(shutil.copytree(trained, tmp_path / "runs"))
 
 
 def comparison(path, **options):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Debug, Quiet, note
+from qm7cli.cli.common import Debug, Quiet, note, say
 
 
 def download(
@@ -45,4 +45,4 @@ def download(
             dataset = library.download(
                 dest, url or library.MIRRORS, wanted, report=report, notice=lambda line: None if quiet else note(line)
             )
-    print(f"{dest}: {found}, {len(dataset)} molecules, SHA-256 {dataset.sha256}")
+    say(f"{dest}: {found}, {len(dataset)} molecules, SHA-256 {dataset.sha256}")

@@ -125,7 +125,9 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path):
     model = tmp_path / "original/fold-3/model.npz"
     arrays = read_arrays(model)
     write_arrays(model, arrays | {"layer1.A": np.full_like(arrays["layer1.A"], np.nan)})
-    assert sentence("original") == "qm7: original: the model of fold 3 is damaged: layer 2 is not finite\n"
+    assert sentence("original") == (
+        "qm7: original/fold-3/model.npz is damaged: layer1.A has numbers that no training gives\n"
+    )
     model.write_bytes(model.read_bytes()[:-100])
     assert sentence("original").startswith("qm7: original/fold-3/model.npz is damaged: ")
 

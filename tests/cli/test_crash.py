@@ -68,7 +68,8 @@ def reached(run):
 def state(run):
     """Return everything in a run that does not tell the time."""
     results = yaml.safe_load((run / "results.yaml").read_text())
-    folds = [{key: value for key, value in fold.items() if key != "seconds"} for fold in results["folds"]]
+    timed = {"seconds", "history_checksum"}  # history.csv has seconds too
+    folds = [{key: value for key, value in fold.items() if key not in timed} for fold in results["folds"]]
     files = [path.read_bytes() for name in ("model.npz", "predictions.csv") for path in sorted(run.glob(f"*/{name}"))]
     histories = [
         [{**row, "seconds": None} for row in csv.DictReader(path.read_text().splitlines())]

@@ -256,9 +256,12 @@ def test_few_file_descriptors_are_enough_or_one_sentence_a_fold(command, argumen
     command(*args)
 
 
+ODD = "\n[分子] \udcff\x1b]0;title\x07\x9b\r\u202e"  # line breaks, no UTF-8, what steers a terminal
+
+
 @pytest.mark.parametrize("name", ["info", *WRITTEN])
 def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command, arguments, tmp_path, mat, name):
-    place = "ein Lauf ü\n[分子] \udcff"  # a line break, and a byte that is no UTF-8
+    place = f"ein Lauf ü{ODD}"
     (tmp_path / place).mkdir()
     shutil.copy(mat, tmp_path / place / "kleine ä.mat")
     args = arguments(name, place)
@@ -267,6 +270,8 @@ def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command,
     )
     done = command(*args, *data, own=name in OWN, HOME=None, TMPDIR="/nowhere", LC_ALL="C", QM7_DATA=None)
     assert name == "info" or (tmp_path / place / WRITTEN[name].replace("small", "kleine ä")).exists()
+    assert all(map(str.isprintable, (done.stdout + done.stderr).split("\n")))
+    assert done.stdout.count("分子") == done.stdout.count("Lauf ü\\n[分子] \\udcff\\x1b]0;title\\x07\\x9b\\r\\u202e")
     if name == "train":
         command("train", "--config", f"{place}/run/config.yaml", "--out", "again", HOME="/nowhere")
         assert bits(tmp_path / "again") == bits(tmp_path / place / "run")
@@ -302,8 +307,9 @@ def test_a_clock_that_goes_back_changes_nothing(command, arguments, tmp_path, na
 
 
 @pytest.mark.parametrize("name", ["info", *WRITTEN])
-def test_on_a_terminal_of_40_columns_nothing_is_cut(command, arguments, tmp_path, mat, name):
-    args = arguments(name)
+def test_on_a_terminal_of_40_columns_nothing_is_cut_and_no_name_steers_it(command, arguments, tmp_path, mat, name):
+    (tmp_path / ODD).mkdir()
+    args = arguments(name, ODD)
     if name in PRINTERS:
         args = args[: args.index("--format")]
     if name in OWN:
@@ -311,6 +317,7 @@ def test_on_a_terminal_of_40_columns_nothing_is_cut(command, arguments, tmp_path
     else:
         done = command(*args, stdout=Terminal(), COLUMNS="40", TERM="xterm", NO_COLOR=None)
         printed = done.stdout + done.stderr
+    assert not [text for text in ("\x1b]0;", "\x07", "\x9b", "\u202e") if text in printed]
     assert "…" not in printed
     assert "..." not in printed
     shown = {

@@ -32,6 +32,13 @@ def test_debug_shows_the_traceback(command):
         command("info", "--debug", "--data", "none.mat", status=1)
 
 
+def test_a_traceback_shows_what_would_steer_a_terminal(background):
+    _, traceback = background("info", "--debug", "--data", "\x1b]0;title\x07.mat").communicate()
+    assert traceback.startswith("Traceback")
+    assert r"\x1b]0;title\x07.mat" in traceback.splitlines()[-1]
+    assert all(map(str.isprintable, traceback.split("\n")))
+
+
 @pytest.mark.realdata
 @pytest.mark.usefixtures("qm7")
 def test_info_on_qm7_gives_the_published_figures(command):

@@ -73,8 +73,8 @@ def test_a_run_killed_at_once_goes_on_to_the_same_bits(start, command, tmp_path,
     assert models(tmp_path / "run") == models(tmp_path / "whole")
 
 
-def test_workers_end_when_their_parent_is_killed(start, tmp_path):
-    process = start("--fold", "0", "--fold", "1", "--jobs", "2")
+def test_workers_end_when_their_parent_is_killed_and_print_nothing(start, tmp_path):
+    process = start("--fold", "0", "--fold", "1", "--jobs", "2", "--quiet")
     wait_for(lambda: checkpoint(tmp_path, 0).exists() and checkpoint(tmp_path, 1).exists(), process)
     process.kill()
     process.wait()
@@ -87,6 +87,7 @@ def test_workers_end_when_their_parent_is_killed(start, tmp_path):
         return False
 
     wait_for(group_is_empty)
+    assert process.stderr.read() == ""
     assert {fold["status"] for fold in read(tmp_path)["folds"]} == {"partial"}
 
 

@@ -1,10 +1,15 @@
+import os
 import re
 import subprocess
+import zipfile
 
+import numpy as np
 import pytest
 import yaml
 
-from conftest import qm7_path
+import molecules
+from conftest import qm7_path, within
+from qm7cli.dataset import PUBLISHED_SIZE
 
 
 @pytest.fixture
@@ -111,6 +116,8 @@ def test_divergence_ends_that_fold_alone_with_a_sentence(train, tmp_path):
         (["--fold", "5"], "there is no fold 5: this split has the folds 0 to 4"),
         (["--config", "none.yaml"], "cannot read none.yaml: No such file or directory"),
         (["--config", "."], "cannot read .: Is a directory"),
+        (["--config", "fifo"], "cannot read fifo: it is a pipe or a device; put its content into a file and name that"),
+        (["--config", "/dev/zero"], "cannot read /dev/zero: it is a pipe or a device"),
         (["--data", "none.mat"], "no data set: looked at none.mat, which does not exist"),
         (["--out", "file"], "file is a file, not a directory"),
         (["--out", "file/run"], "cannot make the directory file/run: Not a directory"),
@@ -120,10 +127,12 @@ def test_divergence_ends_that_fold_alone_with_a_sentence(train, tmp_path):
 )
 def test_bad_input_is_one_sentence_and_leaves_everything_as_it_was(command, tmp_path, arguments, message):
     (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "fifo")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter.tex").write_text("")
     before = sorted(tmp_path.rglob("*"))
-    done = command("train", *arguments, status=1)
+    with within(60):
+        done = command("train", *arguments, status=1)
     assert done.stdout == ""
     assert done.stderr.startswith(f"qm7: {message}")
     assert done.stderr.count("\n") == 1
@@ -154,6 +163,23 @@ def test_options_that_cannot_be_are_wrong_usage(command, tmp_path, arguments, me
     assert done.stderr.endswith(" (see qm7 train --help)\n")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_data_file_of_the_published_size_with_other_bytes_is_noted(train, tmp_path):
+    variables, path = molecules.variables(), tmp_path / "odd\x07.npz"
+    np.savez(path, **{name: variables[name] for name in "ZRP"}, T=variables["T"][0])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("more", b"")
+    missing = PUBLISHED_SIZE - path.stat().st_size
+    np.savez(path, **{name: variables[name] for name in "ZRP"}, T=variables["T"][0])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("more", bytes(missing))
+    done = train("--data", path.name, "--fold", "0", "--quiet")
+    assert re.fullmatch(
+        r"odd\\x07.npz has the published file's size but not its SHA-256 \(\w{12}..., not fd6c26c10868...\), "
+        r"so it may be damaged: qm7 download --force fetches it anew\n",
+        done.stderr,
+    )
 
 
 def test_whole_numbers_may_be_written_with_an_exponent(command):
