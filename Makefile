@@ -4,7 +4,7 @@ PIP ?= .venv/bin/python -m pip
 QM7 := .venv/bin/qm7
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-TIMES ?= 60
+TIMES ?= 120
 
 .PHONY: run test fuzz lint bench clean
 
@@ -19,7 +19,7 @@ test: .venv/ready
 	.venv/bin/pytest -n auto
 
 fuzz: .venv/ready
-	@echo "Trying $(TIMES) times as many damaged files and odd command lines as the tests do, and others: ten minutes for 60 on two cores."
+	@echo "Trying $(TIMES) times as many damaged files and odd command lines as the tests do, and others: ten minutes for 120 on two cores."
 	QM7_FUZZ=$(TIMES) .venv/bin/pytest -n auto tests/test_fuzz.py
 
 lint: .venv/ready

@@ -69,7 +69,8 @@ class ReducedFeatures:
         rows = encoder.encode(values[:, None].repeat(len(diagonal), axis=1))[:, turned].astype(np.float64)  # (v, d)
         tables, q, u = [], [], []
         for block in np.split(rows, encoder.counts[diagonal].cumsum()[:-1], axis=1):  # (v, columns of a place)
-            _, sizes, directions = np.linalg.svd(block)
+            narrow = len(block) < block.shape[1]  # else all directions are among the first, and v x v needs no memory
+            _, sizes, directions = np.linalg.svd(block, full_matrices=narrow)
             rank = int((sizes > RANK * sizes[0]).sum())
             q.append(directions[:rank].T)
             u.append(directions[rank:].T)
