@@ -5,6 +5,8 @@ QM7 := .venv/bin/qm7
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 TIMES ?= 120
+# Tests wait for processes a good deal.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
 
 .PHONY: run test fuzz lint bench clean
 
@@ -16,7 +18,7 @@ run: .venv/installed  ## the main job, short: every fold of the bundled molecule
 	@echo "or all variants:    for v in original corrected no-prebias; do .venv/bin/qm7 train --data gfn7 --variant \$$v --iterations 20000; done"
 
 test: .venv/ready
-	.venv/bin/pytest -n auto
+	.venv/bin/pytest -n $(WORKERS)
 
 fuzz: .venv/ready
 	@echo "Trying $(TIMES) times as many damaged files and odd command lines as the tests do, and others: ten minutes for 120 on two cores."

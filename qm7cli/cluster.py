@@ -25,6 +25,7 @@ from qm7cli.jobs import Job, Outcome, Report, do_job, is_stopped
 from qm7cli.notices import SAY_AFTER, notice
 from qm7cli.training import Progress
 
+CONNECT_WITHIN: Final = 10.0  # seconds in which a scheduler must answer, also one that was lost
 REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler
 PATIENCE: Final = 30.0  # seconds that a job waits for the fold's lock, which a lost worker may hold a little longer
 STOP_WITHIN: Final = 5.0  # seconds in which jobs that were cancelled are waited for
@@ -48,7 +49,7 @@ class DaskExecutor:
             raise QM7Error("this needs Dask: pip install 'qm7cli[dask]'") from error
         try:
             get_address_host_port(scheduler)  # a client for an address that is none would not end well
-            self._client: Any = Client(scheduler, timeout=10, set_as_default=False)
+            self._client: Any = Client(scheduler, timeout=CONNECT_WITHIN, set_as_default=False)
         except (OSError, ValueError) as error:
             raise QM7Error(f"no Dask scheduler answers at {scheduler}: {error}") from error
         self._futures = self._client.get_executor(pure=False)

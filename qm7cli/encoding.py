@@ -4,6 +4,7 @@ Entry j of a drawn matrix becomes the features ``tanh((x_j - threshold) / step)`
 ``0, step, 2 step, ... < max_j + step``. The features are centred one by one, and all are divided by one scalar.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -76,15 +77,15 @@ class Encoder:
         features = int(counts.sum())
         if features > MOST_FEATURES:
             raise QM7Error(f"entries up to {largest.max():g} in steps of {step:g} would make too many features")
-        unscaled = cls(noise, step, counts, np.zeros(features, dtype=np.float32), 1.0)
-        F = unscaled.draw(dataset, molecules, rng)  # (molecules, m)
-        mean = F.mean(axis=0, dtype=np.float64).astype(np.float32)
-        F -= mean
-        np.square(F, out=F)
-        scale = float(np.sqrt(F.mean(dtype=np.float64)))
-        if scale == 0:
+        triangles = random_sorted(dataset.X, dataset.norms, molecules, noise, rng)
+        chunks = [triangles[start : start + CHUNK] for start in range(0, len(triangles), CHUNK)]
+        raw = cls(noise, step, counts, np.zeros(features, dtype=np.float32), 1.0)
+        sums = np.sum([raw.encode(chunk).sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0)
+        centred = replace(raw, mean=(sums / len(molecules)).astype(np.float32))
+        squares = sum(float(np.square(centred.encode(chunk)).sum(dtype=np.float64)) for chunk in chunks)
+        if squares == 0:
             raise QM7Error("the features of all training molecules are the same")
-        return cls(noise, step, counts, mean, scale)
+        return replace(centred, scale=math.sqrt(squares / (len(molecules) * features)))
 
     def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw the random-sorted matrix of each of `molecules` and return its features, (len(molecules), m)."""

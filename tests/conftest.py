@@ -21,6 +21,7 @@ import pytest
 import molecules
 from qm7cli import cli, dataset
 from qm7cli.config import resolve
+from qm7cli.files import lock
 from qm7cli.results import fold_directory
 from qm7cli.run_directory import default_name, join_run, open_run
 from qm7cli.runner import train_run
@@ -81,12 +82,32 @@ def quick():
 
 
 @pytest.fixture(scope="session")
-def three_variants(tmp_path_factory, small):
+def once(tmp_path_factory):
+    """Makes a directory once for all test workers; to be read only."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def once(name, make):
+        path = root / name
+        with lock(root / f"{name}.lock"):
+            if not path.exists():
+                unfinished = tmp_path_factory.mktemp(name)
+                make(unfinished)
+                unfinished.rename(path)
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def three_variants(once, small):
     """Quick runs of the three variants on two folds, named after them; to be read only."""
-    path = tmp_path_factory.mktemp("runs")
-    for variant in ("original", "corrected", "no-prebias"):
-        train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
-    return path
+
+    def make(path):
+        for variant in ("original", "corrected", "no-prebias"):
+            train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
+
+    return once("three-variants", make)
 
 
 @pytest.fixture
@@ -268,12 +289,11 @@ def bits(directory):
     return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
 
 
-def trained_one_by_one(sweep, settings, dataset, directory):
-    """Train the runs of a sweep of variants and seeds without it, and return their bits."""
+def train_one_by_one(sweep, settings, dataset, directory):
+    """Train the runs of a sweep of variants and seeds without it."""
     for variant, seed in product(*sweep["grid"].values()):
         experiment = resolve(sweep["base"], settings, {"variant": variant, "seed": seed})
         train_run(experiment, dataset, directory / default_name(experiment, dataset.name))
-    return bits(directory)
 
 
 def qm7_path():

@@ -25,23 +25,25 @@ VARIANTS = ("original", "corrected", "no-prebias")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, small):
+def trained(once, small):
     """Three variants, two seeds, three folds, trained for a moment."""
-    directory = tmp_path_factory.mktemp("runs")
-    for variant in VARIANTS:
-        for seed in (0, 1):
-            experiment = Experiment.model_validate(
-                {
-                    "variant": variant,
-                    "seed": seed,
-                    "split": {"folds": [0, 1, 3]},
-                    "network": {"hidden": [20, 10]},
-                    "training": {"iterations": 200, "schedule": [[1, 0.02]]},
-                    "evaluation": {"draws": 2},
-                }
-            )
-            train_run(experiment, small, directory / f"{variant}-{seed}")
-    return directory
+
+    def make(directory):
+        for variant in VARIANTS:
+            for seed in (0, 1):
+                experiment = Experiment.model_validate(
+                    {
+                        "variant": variant,
+                        "seed": seed,
+                        "split": {"folds": [0, 1, 3]},
+                        "network": {"hidden": [20, 10]},
+                        "training": {"iterations": 200, "schedule": [[1, 0.02]]},
+                        "evaluation": {"draws": 2},
+                    }
+                )
+                train_run(experiment, small, directory / f"{variant}-{seed}")
+
+    return once("compare", make)
 
 
 @pytest.fixture

@@ -21,13 +21,15 @@ FOLDS = (0, 1)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, small):
+def trained(once, small):
     """Runs of three variants on two folds, one variant with two seeds; to be read only."""
-    path = tmp_path_factory.mktemp("runs")
-    for variant, seed in (("original", 0), ("original", 1), ("corrected", 0), ("no-prebias", 0)):
-        experiment = resolve(None, [*QUICK, f"split.folds={list(FOLDS)}"], {"variant": variant, "seed": seed})
-        train_run(experiment, small, path / f"{variant}-{seed}")
-    return path
+
+    def make(path):
+        for variant, seed in (("original", 0), ("original", 1), ("corrected", 0), ("no-prebias", 0)):
+            experiment = resolve(None, [*QUICK, f"split.folds={list(FOLDS)}"], {"variant": variant, "seed": seed})
+            train_run(experiment, small, path / f"{variant}-{seed}")
+
+    return once("plots", make)
 
 
 @pytest.fixture

@@ -9,32 +9,20 @@ import pytest
 import yaml
 
 import molecules
-from conftest import QUICK
-from qm7cli.config import resolve
 from qm7cli.files import read_arrays, write_arrays
-from qm7cli.runner import train_run
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, small):
-    """Runs of two variants on two folds; to be read only."""
-    path = tmp_path_factory.mktemp("runs")
-    for variant in ("original", "no-prebias"):
-        train_run(resolve(None, [*QUICK, "split.folds=[0,3]"], {"variant": variant}), small, path / variant)
-    return path
 
 
 @pytest.fixture
-def runs(trained, tmp_path):
+def runs(three_variants, tmp_path):
     """Copies of the runs, in the directory of the command."""
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(three_variants, tmp_path, dirs_exist_ok=True)
     return "original", "no-prebias"
 
 
 def test_every_format_says_the_same(command, runs):
     records = json.loads(command("centering", *runs, "--format", "json").stdout)
     assert [(r["run"], r["variant"], r["fold"], r["layer"]) for r in records] == [
-        (run, run, fold, layer) for run in runs for fold in (0, 3) for layer in (1, 2, 3)
+        (run, run, fold, layer) for run in runs for fold in (0, 1) for layer in (1, 2, 3)
     ]
     assert yaml.safe_load(command("centering", *runs, "--format", "yaml").stdout) == records
     rows = list(csv.DictReader(io.StringIO(command("centering", *runs, "--format", "csv").stdout)))
@@ -51,10 +39,10 @@ def test_every_format_says_the_same(command, runs):
 
 
 def test_folds_can_be_chosen_and_the_output_is_a_file(command, runs, tmp_path):
-    options = ("--fold", "3", "--format", "json")
+    options = ("--fold", "1", "--format", "json")
     assert command("centering", *runs, *options, "--output", "x.json").stdout == ""
     records = json.loads((tmp_path / "x.json").read_text())
-    assert {record["fold"] for record in records} == {3}
+    assert {record["fold"] for record in records} == {1}
     assert (tmp_path / "x.json").read_text() == command("centering", *runs, *options).stdout
 
 
@@ -118,18 +106,18 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path):
         return done.stderr
 
     assert sentence("nowhere") == "qm7: nowhere is not a run: it does not exist\n"
-    assert sentence("original", "--fold", "1") == "qm7: original has no complete fold 1; it has 0, 3\n"
+    assert sentence("original", "--fold", "2") == "qm7: original has no complete fold 2; it has 0, 1\n"
     molecules.write(tmp_path / "other.mat", seed=1)
     other = sentence("original", "--data", "other.mat")
     assert other.startswith("qm7: fold 0 of original was trained on another data set: SHA-256 ")
-    model = tmp_path / "original/fold-3/model.npz"
+    model = tmp_path / "original/fold-1/model.npz"
     arrays = read_arrays(model)
     write_arrays(model, arrays | {"layer1.A": np.full_like(arrays["layer1.A"], np.nan)})
     assert sentence("original") == (
-        "qm7: original/fold-3/model.npz is damaged: layer1.A has numbers that no training gives\n"
+        "qm7: original/fold-1/model.npz is damaged: layer1.A has numbers that no training gives\n"
     )
     model.write_bytes(model.read_bytes()[:-100])
-    assert sentence("original").startswith("qm7: original/fold-3/model.npz is damaged: ")
+    assert sentence("original").startswith("qm7: original/fold-1/model.npz is damaged: ")
 
 
 def test_what_is_read_is_not_written_over(command, runs, tmp_path, mat):

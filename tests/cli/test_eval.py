@@ -13,9 +13,9 @@ from conftest import qm7_path
 
 
 @pytest.fixture
-def trained(command, quick_flags, tmp_path):
+def trained(three_variants, tmp_path):
     """A run of two folds."""
-    command("train", "--out", "run", "--fold", "0", "--fold", "3", *quick_flags)
+    shutil.copytree(three_variants / "original", tmp_path / "run")
     return yaml.safe_load((tmp_path / "run/results.yaml").read_text())
 
 
@@ -54,7 +54,7 @@ def test_without_a_run_those_under_runs_are_evaluated_and_each_finds_its_own_dat
         "qm7: there is no directory runs here, where qm7 train puts its runs: name a run\n"
     )
     command("train", "--data", "gfn7", "--fold", "1", *quick_flags, "--out", "runs/many/bundled")
-    command("train", "--data", mat, "--fold", "0", "--fold", "3", *quick_flags, "--out", "runs/own")
+    command("train", "--data", mat, "--fold", "0", "--fold", "1", *quick_flags, "--out", "runs/own")
     done = command("eval", "--format", "json", QM7_DATA=None)
     bundled, own = map(json.loads, done.stdout.splitlines())
     assert (bundled["run"], own["run"]) == ("runs/many/bundled", "runs/own")
@@ -110,10 +110,10 @@ def test_where_no_run_can_be_used_each_says_why(command, tmp_path):
 
 def test_folds_parts_and_draws_can_be_chosen(command, trained):
     evaluated = json.loads(
-        command("eval", "run", "--fold", "3", "--draws", "1", "--part", "train", "--format", "json").stdout
+        command("eval", "run", "--fold", "1", "--draws", "1", "--part", "train", "--format", "json").stdout
     )
     (record,) = evaluated["folds"]
-    assert (record["fold"], record["draws"]) == (3, 1)
+    assert (record["fold"], record["draws"]) == (1, 1)
     assert "mae" not in record
     assert record["train_mae"] != trained["folds"][1]["train_mae"]
 
@@ -122,7 +122,7 @@ def test_output_goes_to_a_file_whole_or_not_at_all(command, trained, tmp_path):
     assert command("eval", "run", "--format", "csv", "--output", "out.csv").stdout == ""
     before = (tmp_path / "out.csv").read_text()
     assert before == command("eval", "run", "--format", "csv").stdout
-    command("eval", "run", "--fold", "1", "--output", "out.csv", status=1)
+    command("eval", "run", "--fold", "2", "--output", "out.csv", status=1)
     assert (tmp_path / "out.csv").read_text() == before
     assert command("eval", "run", "--output", "none/x", status=1).stderr == (
         "qm7: cannot write none/x: No such file or directory\n"
@@ -139,7 +139,7 @@ def test_bad_input_is_one_sentence(command, tmp_path):
         return done.stderr
 
     assert sentence("nowhere") == "qm7: nowhere is not a run: it does not exist\n"
-    assert sentence("run", "--fold", "1") == "qm7: run has no complete fold 1; it has 0, 3\n"
+    assert sentence("run", "--fold", "2") == "qm7: run has no complete fold 2; it has 0, 1\n"
     model = tmp_path / "run/fold-0/model.npz"
     whole = model.read_bytes()
     model.write_bytes(whole[:-100])

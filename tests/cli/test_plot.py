@@ -3,26 +3,14 @@ import shutil
 
 import pytest
 
-from conftest import QUICK
-from qm7cli.config import resolve
 from qm7cli.plots import KINDS
-from qm7cli.runner import train_run
 
 MAGIC = {"png": b"\x89PNG\r\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, small):
-    """Runs of two variants on two folds; to be read only."""
-    path = tmp_path_factory.mktemp("runs")
-    for variant in ("original", "corrected"):
-        train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
-    return path
-
-
 @pytest.mark.parametrize(("kind", "format_"), list(zip(KINDS, ["png", "svg", "pdf", "svg"], strict=True)))
-def test_the_picture_is_written_and_its_path_printed(command, trained, tmp_path, kind, format_):
-    done = command("plot", trained, "--kind", kind, "--output", f"x.{format_}")
+def test_the_picture_is_written_and_its_path_printed(command, three_variants, tmp_path, kind, format_):
+    done = command("plot", three_variants, "--kind", kind, "--output", f"x.{format_}")
     assert (done.stdout, done.stderr) == (f"x.{format_}\n", "")
     assert (tmp_path / f"x.{format_}").read_bytes().startswith(MAGIC[format_])
 
@@ -33,15 +21,15 @@ def test_the_kinds_are_those_that_can_be_drawn(command):
     assert "'--kind'" in message
 
 
-def test_groups_are_made_by_the_settings_that_are_asked_for(command, trained, tmp_path):
+def test_groups_are_made_by_the_settings_that_are_asked_for(command, three_variants, tmp_path):
     sets = []
     for options in ([], ["--by", "variant", "--by", "seed"]):
-        command("plot", trained, "--kind", "folds", "--output", "x.svg", *options)
+        command("plot", three_variants, "--kind", "folds", "--output", "x.svg", *options)
         sets.append(set(re.findall(r"<!-- (.*?) -->", (tmp_path / "x.svg").read_text())))
-    assert sets[1] - sets[0] == {"original, seed=0", "corrected, seed=0"}
+    assert sets[1] - sets[0] == {"original, seed=0", "corrected, seed=0", "no-prebias, seed=0"}
     assert (
         "there is no setting varient"
-        in command("plot", trained, "--kind", "folds", "--output", "x.svg", "--by", "varient", status=1).stderr
+        in command("plot", three_variants, "--kind", "folds", "--output", "x.svg", "--by", "varient", status=1).stderr
     )
 
 
@@ -52,8 +40,8 @@ def test_another_ending_is_refused_before_anything_is_read(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_there_stays_when_it_fails(command, trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "runs")
+def test_what_was_there_stays_when_it_fails(command, three_variants, tmp_path):
+    shutil.copytree(three_variants, tmp_path / "runs")
     command("plot", "runs", "--kind", "parity", "--output", "x.png")
     before = (tmp_path / "x.png").read_bytes()
     (tmp_path / "runs/original/fold-1/predictions.csv").unlink()
@@ -64,7 +52,7 @@ def test_what_was_there_stays_when_it_fails(command, trained, tmp_path):
 
 
 @pytest.mark.parametrize("format_", MAGIC)
-def test_the_bytes_depend_on_the_runs_alone(command, trained, tmp_path, format_):
+def test_the_bytes_depend_on_the_runs_alone(command, three_variants, tmp_path, format_):
     (tmp_path / "rc").write_text("font.size: 20\nsvg.fonttype: none\nsavefig.bbox: tight\n")
     contents = set()
     for number, settings in (("1", None), ("2", str(tmp_path / "rc"))):
@@ -74,15 +62,15 @@ def test_the_bytes_depend_on_the_runs_alone(command, trained, tmp_path, format_)
             "TZ": f"UTC{number}",
             "MATPLOTLIBRC": settings,
         }
-        command("plot", trained, "--kind", "errors", "--output", f"{number}.{format_}", **changed)
+        command("plot", three_variants, "--kind", "errors", "--output", f"{number}.{format_}", **changed)
         contents.add((tmp_path / f"{number}.{format_}").read_bytes())
     assert len(contents) == 1
 
 
-def test_without_matplotlib_one_sentence_names_the_extra(command, trained, tmp_path):
+def test_without_matplotlib_one_sentence_names_the_extra(command, three_variants, tmp_path):
     (tmp_path / "path").mkdir()
     (tmp_path / "path/matplotlib.py").write_text("raise ImportError('none here')")
-    arguments = ("plot", trained, "--kind", "curves", "--output", "x.png")
+    arguments = ("plot", three_variants, "--kind", "curves", "--output", "x.png")
     done = command(*arguments, PYTHONPATH=str(tmp_path / "path"), status=1)
     assert done.stderr == "qm7: pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'\n"
     assert not (tmp_path / "x.png").exists()

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ def xyz(Z, R, comment=""):
 
 
 @pytest.fixture
-def trained(command, quick_flags, small, tmp_path):
+def trained(three_variants, small, tmp_path):
     """A run of two folds, and a file with two molecules of the data set that both have not seen or have."""
-    command("train", *quick_flags, "--fold", "0", "--fold", "1", "--out", "run")
+    shutil.copytree(three_variants / "original", tmp_path / "run")
     frames = [xyz(small.Z[k], small.R[k]) for k in small.P[0][:2]]
     (tmp_path / "two.xyz").write_text("".join(frames))
     return small.P[0][:2]

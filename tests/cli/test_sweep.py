@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import QUICK, bits, children, trained_one_by_one, wait_for
+from conftest import QUICK, bits, children, train_one_by_one, wait_for
 from qm7cli.files import lock
 from qm7cli.signals import ENDING, STOPPING
 
@@ -45,9 +45,9 @@ def workers_of(process):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, small):
+def undisturbed(once, small):
     """The bits of the same runs, trained one by one."""
-    return trained_one_by_one(SWEEP, SHORT[1::2], small, tmp_path_factory.mktemp("undisturbed"))
+    return bits(once("sweep-one-by-one", lambda path: train_one_by_one(SWEEP, SHORT[1::2], small, path)))
 
 
 def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path, undisturbed):

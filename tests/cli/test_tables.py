@@ -15,18 +15,20 @@ SETTINGS = ("encoding.noise=0.5", *QUICK[:1], *QUICK[-1:])  # that the names of 
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, small):
+def trained(once, small):
     """Runs of two variants on all folds, under their default names, and a baseline; to be read only."""
-    path = tmp_path_factory.mktemp("trained")
-    for flags in ({"variant": "corrected"}, {"variant": "no-prebias"}, {"baseline.model": "linear"}):
-        settings = () if "baseline.model" in flags else ("training.iterations=10", *SETTINGS)
-        experiment = resolve(None, settings, flags)
-        where = "table1" if "baseline.model" in flags else "variants"
-        train_run(experiment, small, path / "runs" / where / default_name(experiment, small.name))
-    (path / "sweep.yaml").write_text(
-        "grid: {variant: [original, no-prebias], network.hidden: [[20, 10], [400, 100, 30]]}"
-    )
-    return path
+
+    def make(path):
+        for flags in ({"variant": "corrected"}, {"variant": "no-prebias"}, {"baseline.model": "linear"}):
+            settings = () if "baseline.model" in flags else ("training.iterations=10", *SETTINGS)
+            experiment = resolve(None, settings, flags)
+            where = "table1" if "baseline.model" in flags else "variants"
+            train_run(experiment, small, path / "runs" / where / default_name(experiment, small.name))
+        (path / "sweep.yaml").write_text(
+            "grid: {variant: [original, no-prebias], network.hidden: [[20, 10], [400, 100, 30]]}"
+        )
+
+    return once("tables", make)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
