@@ -21,7 +21,7 @@ from qm7cli.molecule_files import BOHR
 
 QUANTILE: Final = 0.99  # of the training molecules, which have their nearest neighbours within the reach
 SAMPLE: Final = 2000  # molecules, at most, that the reach is worked out from
-CHUNK: Final = 500  # molecules whose distances are worked out at once
+CHUNK: Final = 200  # molecules whose distances are worked out at once
 ROUNDING: Final = 0.02  # bohr, by which a distance may be beyond: files round coordinates
 Number = TypeVar("Number", bound=np.generic)
 
@@ -139,15 +139,18 @@ def _distance_limits(Z: NDArray[Any], R: NDArray[np.floating], charges: NDArray[
 
     `Z` (molecules, n), `R` (molecules, n, 3).
     """
-    limits = np.zeros((2, len(charges), len(charges)), dtype=np.float32)
+    shortest = np.full((len(charges), len(charges)), np.inf, dtype=np.float32)
+    longest = np.zeros_like(shortest)
     i, j = np.triu_indices(Z.shape[1], 1)
-    lengths = np.linalg.norm(R[:, i] - R[:, j], axis=-1)  # (molecules, n(n-1)/2)
-    lower, upper = np.minimum(Z[:, i], Z[:, j]), np.maximum(Z[:, i], Z[:, j])
-    for a, b in combinations_with_replacement(range(len(charges)), 2):
-        found = lengths[(lower == charges[a]) & (upper == charges[b])]
-        if len(found):
-            limits[:, a, b] = limits[:, b, a] = _limits(found)
-    return limits
+    for start in range(0, len(Z), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        lengths = np.linalg.norm(R[chunk, i] - R[chunk, j], axis=-1)  # (chunk, n(n-1)/2)
+        lower, upper = np.minimum(Z[chunk, i], Z[chunk, j]), np.maximum(Z[chunk, i], Z[chunk, j])
+        for a, b in combinations_with_replacement(range(len(charges)), 2):
+            found = lengths[(lower == charges[a]) & (upper == charges[b])]
+            shortest[a, b] = shortest[b, a] = min(shortest[a, b], found.min(initial=np.inf))
+            longest[a, b] = longest[b, a] = max(longest[a, b], found.max(initial=0))
+    return np.stack([np.where(longest > 0, shortest, 0), longest])
 
 
 def _triangles(X: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -164,11 +167,13 @@ def _nearest(
     distances = np.empty(len(points))
     centre = others.mean(axis=0, dtype=np.float64)  # small numbers lose less when squares are subtracted
     theirs = others - centre  # (others, d) float64
-    squares = np.square(theirs).sum(axis=1)
+    squares = np.einsum("md,md->m", theirs, theirs)
     for start in range(0, len(points), CHUNK):
         chunk = slice(start, start + CHUNK)
         ours = points[chunk] - centre
-        apart = np.square(ours).sum(axis=1)[:, None] + squares - 2 * ours @ theirs.T  # (chunk, others)
+        apart = -2 * ours @ theirs.T  # (chunk, others)
+        apart += squares
+        apart += np.square(ours).sum(axis=1)[:, None]
         if itself is not None:
             apart[np.arange(len(ours)), itself[chunk]] = np.inf
         distances[chunk] = np.sqrt(np.maximum(apart.min(axis=1), 0))

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.domain import Domain
 from qm7cli.encoding import CHUNK, Encoder
@@ -106,12 +105,11 @@ class Model:
             features = ReducedFeatures.of(self.encoder, dataset)
             layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
             for draw in range(draws):
-                triangles = random_sorted(dataset.X, dataset.norms, molecules, self.encoder.noise, rng)
                 for start in range(0, len(molecules), CHUNK):
                     if stopped():
                         raise StoppedError(f"fold {self.fold}: stopped in the middle of an evaluation")
                     chunk = slice(start, start + CHUNK)
-                    outputs[draw, chunk] = feed_forward(layers, features.encode(triangles[chunk]))
+                    outputs[draw, chunk] = feed_forward(layers, features.draw(dataset, molecules[chunk], rng))
         return outputs * self.energy_std + self.energy_mean
 
     def evaluate(
