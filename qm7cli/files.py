@@ -18,7 +18,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Final
 
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from qm7cli.errors import BusyError, DamagedError, QM7Error, StoppedError
 from qm7cli.escaping import printable, spreadsheet_cell
 from qm7cli.notices import SAY_AFTER, notice
+from qm7cli.signals import signals_blocked
 
 GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
 
@@ -102,21 +103,20 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         target = path.resolve()
         remove_stale(target.parent)
         mode = target.stat().st_mode & 0o777 if target.exists() else None
-        beside, file = _open_temporary(target.parent, 0o666 if mode is None else 0o600)
-        with file:
-            try:
-                write(file)
-                file.flush()
-                if mode is not None:
-                    beside.chmod(mode)
-                os.fsync(file.fileno())
-                _refuse_lost_locks()
-                if sys.platform == "win32":
-                    file.close()  # an open file cannot be renamed there
-                beside.replace(target)
-            except BaseException:
-                beside.unlink(missing_ok=True)
-                raise
+        with ExitStack() as at_the_end:
+            with signals_blocked():  # one that ends the program comes before, or when all is known
+                beside, file = _open_temporary(target.parent, 0o666 if mode is None else 0o600)
+                at_the_end.callback(beside.unlink, missing_ok=True)
+                at_the_end.enter_context(file)
+            write(file)
+            file.flush()
+            if mode is not None:
+                beside.chmod(mode)
+            os.fsync(file.fileno())
+            _refuse_lost_locks()
+            if sys.platform == "win32":
+                file.close()  # an open file cannot be renamed there
+            beside.replace(target)
     except (OSError, RuntimeError) as error:
         raise _unwritable(path, error) from error
 

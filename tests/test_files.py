@@ -3,6 +3,7 @@ import errno
 import io
 import os
 import shutil
+import signal
 import stat
 import struct
 import subprocess
@@ -481,3 +482,20 @@ def test_a_lock_that_is_free_is_had_after_a_stop_too_and_one_that_must_not_be_wa
     with files.lock(tmp_path / "x", stopped=lambda: True), pytest.raises(BusyError, match="in use"):  # noqa: SIM117
         with files.lock(tmp_path / "x", busy="in use", stopped=lambda: False):
             pass
+
+
+def test_a_signal_that_ends_the_program_leaves_no_temporary_file_even_when_that_was_just_made(tmp_path, monkeypatch):
+    def open_and_be_ended(*args, really=os.open):
+        descriptor = really(*args)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return descriptor
+
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    monkeypatch.setattr(os, "open", open_and_be_ended)
+    try:
+        with pytest.raises(SystemExit):
+            files.write_text(tmp_path / "x.txt", "new")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        monkeypatch.undo()
+    assert not list(tmp_path.iterdir())
