@@ -16,14 +16,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from qm7cli.dataset import Dataset
-from qm7cli.encoding import Encoder
+from qm7cli.encoding import NOISE, Encoder
 from qm7cli.network import Layer, Network, as_layers, count_parameters, feed_forward, layer_inputs
 from qm7cli.seeds import Purpose, stream
 from qm7cli.variants import RULES, Array, Variant
 
 HIDDEN: Final = [12, 5]
-NOISE: Final = 1.0  # on the row norms, hartree
-STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
+COARSE_STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
 MOLECULES: Final = 500  # that the features are fitted to
 MINIBATCH: Final = 25
 RATE: Final = 0.01  # at which changes of the outputs are told, the published code's last
@@ -120,7 +119,7 @@ class _Case:
     def __init__(self, dataset: Dataset, seed: int) -> None:
         rng = stream(seed, 0, Purpose.MINIBATCHES)
         molecules = rng.permutation(len(dataset))[:MOLECULES]
-        encoder = Encoder.fit(dataset, molecules, NOISE, STEP, stream(seed, 0, Purpose.ENCODER))
+        encoder = Encoder.fit(dataset, molecules, NOISE, COARSE_STEP, stream(seed, 0, Purpose.ENCODER))
         minibatch = rng.choice(molecules, MINIBATCH)
         features = encoder.draw(dataset, minibatch, stream(seed, 0, Purpose.PERMUTATIONS))
         self.X = features.astype(np.float64)
