@@ -16,7 +16,7 @@ COLUMNS: Final = (
     Column("spread", "spread", show_number, unit=ENERGY),
     Column("fold_spread", "fold spread", show_number, unit=ENERGY),
     Column("distance", "distance", show_number, unit="hartree"),
-    Column("outside", "outside", lambda reasons: "yes" if reasons else "no"),
+    Column("warnings", "outside", lambda reasons: "yes" if reasons else "no"),
 )
 
 
@@ -37,7 +37,7 @@ def predict(
     energy is the mean over draws and folds in kcal/mol. spread is the scatter of the draws, as a standard deviation,
     and fold spread that of the folds' models; neither is an error bar. distance is that of the molecule's sorted
     Coulomb matrix from the nearest one trained on, in hartree. Where a molecule is outside of what a model was
-    trained on, a line on standard error says in what, as does outside in csv, json and yaml. The exit status is 1 if a
+    trained on, a line on standard error says in what, as does warnings in csv, json and yaml. The exit status is 1 if a
     molecule has more atoms than a model has room for. Needs ASE: pip install ase
 
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
@@ -53,14 +53,14 @@ def predict(
     predictions = predict_all(models, molecules, draws)
     if not quiet:
         for prediction in predictions:
-            if prediction.outside:
-                note(f"{prediction.molecule}: {'; '.join(prediction.outside)}")
+            if prediction.warnings:
+                note(f"{prediction.molecule}: {'; '.join(prediction.warnings)}")
         if left_out:
             note(describe_left_out(left_out))
     records = [prediction.record() for prediction in predictions]
     table = make_table(records, COLUMNS, "energy and spreads in kcal/mol, distance in hartree")
     wide = make_table(records, COLUMNS, with_units=True)
-    rows = [record | {"outside": "; ".join(record["outside"])} for record in records]
+    rows = [record | {"warnings": "; ".join(record["warnings"])} for record in records]
     write_output(table, format_records(format_, rows, wide, records, documents={"json"}), output)
     if any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
