@@ -54,9 +54,11 @@ SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Molecules of up to n atoms, each with its atoms in their canonical order (`qm7cli.coulomb.canonical_order`).
+
+    One is equal to itself alone.
 
     Attributes
     ----------

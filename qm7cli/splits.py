@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from qm7cli.files import format_yaml, is_no_file, parse_yaml, read_text, write_o
 
 Molecules = NDArray[np.intp]
 Part = Literal["test", "train"]  # of a fold's molecules
+KNOWN_SPLITS: Final = 32  # of a data set, whose folds are kept
 
 
 class Fold(NamedTuple):
@@ -42,6 +44,9 @@ class SplitFile(BaseModel):
     seed: int | None
     dataset_sha256: str
     folds: list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
+
+
+_KNOWN: Final[WeakKeyDictionary[Dataset, dict[Split, tuple[list[Molecules], dict[int, Fold]]]]] = WeakKeyDictionary()
 
 
 def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
@@ -91,11 +96,27 @@ def chosen_folds(dataset: Dataset, split: Split) -> list[Fold]:
     QM7Error
         If there is no such fold, or there are too few molecules.
     """
-    folds = make_folds(dataset, split)
-    chosen = range(len(folds)) if split.folds is None else sorted(split.folds)
-    if chosen[-1] >= len(folds):
-        raise QM7Error(f"there is no fold {chosen[-1]}: this split has the folds 0 to {len(folds) - 1}")
-    return [Fold(number, _training(dataset, folds, number, split), folds[number]) for number in chosen]
+    folds, known = _dealt(dataset, split.model_copy(update={"folds": None}))
+    numbers = range(len(folds)) if split.folds is None else sorted(split.folds)
+    if numbers[-1] >= len(folds):
+        raise QM7Error(f"there is no fold {numbers[-1]}: this split has the folds 0 to {len(folds) - 1}")
+    for number in numbers:
+        if number not in known:
+            known[number] = Fold(number, _training(dataset, folds, number, split), folds[number])
+    return [known[number] for number in numbers]
+
+
+def _dealt(dataset: Dataset, split: Split) -> tuple[list[Molecules], dict[int, Fold]]:
+    """Return the molecules of all folds, and the folds known so far: a sweep asks for the same few splits again."""
+    if split.scheme not in SCHEMES:  # the file may have changed
+        return make_folds(dataset, split), {}
+    splits = _KNOWN.setdefault(dataset, {})
+    dealt = splits.get(split)
+    if dealt is None:
+        if len(splits) >= KNOWN_SPLITS:
+            splits.clear()
+        dealt = splits[split] = make_folds(dataset, split), {}
+    return dealt
 
 
 def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: Split) -> Molecules:
