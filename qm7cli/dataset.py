@@ -24,9 +24,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qm7cli.arrays import parse_arrays
 from qm7cli.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
-from qm7cli.errors import DamagedError, QM7Error
-from qm7cli.files import brief, parse_arrays, read_bytes, write_output
+from qm7cli.errors import DamagedError, QM7Error, brief
+from qm7cli.files import read_bytes, write_output
 from qm7cli.notices import notice
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"

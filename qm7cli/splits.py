@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qm7cli.config import DRAWN, SCHEMES, Split
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml, is_no_file, parse_yaml, read_text, write_output_text
+from qm7cli.files import is_special_file, read_text, write_output_text
+from qm7cli.yaml_text import format_yaml, parse_yaml
 
 Molecules = NDArray[np.intp]
 Part = Literal["test", "train"]  # of a fold's molecules
@@ -181,7 +182,7 @@ def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[i
 
 def _read(path: Path, sha256: str | None) -> tuple[str, str]:
     """Return a split file's text and its SHA-256, which must be `sha256` if that is given."""
-    if is_no_file(path):  # it is read more than once
+    if is_special_file(path):  # it is read more than once
         raise QM7Error(f"{path} is no file")
     text = read_text(path)
     found = hashlib.sha256(text.encode()).hexdigest()

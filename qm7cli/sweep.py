@@ -24,13 +24,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate_part
 from qm7cli.dataset import Dataset, load, locate
 from qm7cli.errors import BusyError, QM7Error
-from qm7cli.files import lock, make_directory, parse_yaml, read_text
+from qm7cli.files import make_directory, read_text
 from qm7cli.fold_work import Progress, fold_status
 from qm7cli.jobs import Executor, Job, Outcome, do_jobs
+from qm7cli.locks import lock
 from qm7cli.mistakes import flatten, mistake
 from qm7cli.results import fold_directory, read_fold, refuse_links_out, write_results
 from qm7cli.run_directory import default_name, open_run
 from qm7cli.splits import chosen_folds, pinned
+from qm7cli.yaml_text import parse_yaml
 
 MOST: Final = 100_000  # points
 UNTOLD: Final = FREE - {"data"}  # settings that two runs may differ in and be the same
