@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qm7cli.arrays import read_arrays, write_arrays
 from qm7cli.dataset import LARGEST, SYMBOLS
 from qm7cli.domain import Domain
 from qm7cli.encoding import MAX_FEATURES, Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
-from qm7cli.files import read_arrays, write_arrays
 from qm7cli.network import SMALLEST_S, Layer, count_parameters
 from qm7cli.variants import Array, Variant
 

@@ -105,7 +105,8 @@ def format_records(
     documents : container of Format
         Those of JSON and YAML in which each item of the data is a line, or a document, of its own.
     """
-    from qm7cli.files import format_csv, format_yaml
+    from qm7cli.files import format_csv
+    from qm7cli.yaml_text import format_yaml
 
     data = list(records) if data is None else data
     items = data if format_ in documents else [data]

@@ -1,7 +1,7 @@
 """`qm7 sweep`: every fold of every point of a sweep file."""
 
 import signal
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from qm7cli.cli.progress import Display
     from qm7cli.dataset import Dataset
-    from qm7cli.jobs import Executor, Job, Outcome, Report
-    from qm7cli.training import Progress
+    from qm7cli.fold_work import Progress, Report
+    from qm7cli.jobs import Executor, Job, Outcome
 
 
 PAIRED = 50  # runs, at most, that are compared at the end
@@ -104,7 +104,7 @@ def _do_jobs(
 
     failures: list[tuple[Job, Outcome]] = []
     if work:
-        with _executor(scheduler, jobs, len(work), report) as executor:
+        with closing(_executor(scheduler, jobs, len(work), report)) as executor:
             for job, outcome in do_logged(work, executor, stop):
                 display.end_job(job, outcome)
                 if isinstance(outcome, QM7Error) or outcome.status == "diverged":
@@ -124,7 +124,7 @@ def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Repor
 
 
 def _print_jobs(jobs: "Iterable[Job]") -> None:
-    from qm7cli.sweep import standing
+    from qm7cli.sweep import job_status
 
     columns = [
         Column("run", "run", left=True),
@@ -132,7 +132,7 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
     ]
     records = []
     for job in jobs:
-        status, iterations = standing(job)
+        status, iterations = job_status(job)
         done = f"{iterations} of {job.experiment.iterations}"
         records.append({"run": str(job.run), "fold": job.fold, "status": status, "iterations": done})
     write_output(make_table(records, columns).fit())
