@@ -5,15 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli.options import (
-    Output,
-    OutputFormat,
-    RunData,
-    Runs,
-    TrainedFolds,
-    find_run_directories,
-    usable_runs,
-)
+from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, find_run_directories, usable_runs
 from qm7cli.cli.output import format_records, write_output
 from qm7cli.cli.tables import Column, make_table
 
