@@ -34,9 +34,10 @@ from qm7cli.config import HYPERPARAMETERS, Baseline, Experiment
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.evaluation import Evaluation, evaluated
-from qm7cli.results import FoldResult, read_fold, record_fold, write_fold, write_predictions
-from qm7cli.run_directory import join_run, lock_fold
+from qm7cli.evaluation import Evaluation, score
+from qm7cli.predictions import write_predictions
+from qm7cli.results import FoldResult, read_fold, repair_results, write_fold
+from qm7cli.run_directory import lock_fold, register_fold
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Molecules, Part, stratified
 from qm7cli.training import Progress
@@ -76,10 +77,10 @@ def fit_fold(
     with lock_fold(run, fold.number), threadpool_limits(1):
         before = read_fold(run, fold.number)
         if before is not None and before.status == "complete":
-            record_fold(run, before, dataset, stopped)
+            repair_results(run, before, dataset, stopped)
             return before
         refuse(experiment, dataset, fold)
-        join_run(run, experiment, fold.number, dataset, stopped)
+        register_fold(run, experiment, fold.number, dataset, stopped)
         result = FoldResult(
             fold=fold.number,
             status="partial",
@@ -210,7 +211,7 @@ def _evaluate(
         if stopped():
             return None
         predictions.append(predict(_rows(settings, draw, points)))
-    return best, trials, evaluated(dataset, fold.test, np.array(predictions))
+    return best, trials, score(dataset, fold.test, np.array(predictions))
 
 
 def _draws(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:

@@ -45,5 +45,5 @@ def read_history(run: Path, result: FoldResult) -> list[HistoryRow]:
         first = error.errors(include_url=False)[0]
         raise QM7Error(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if not rows or not all(row.iteration and row.test_mae for row in rows):
-        raise QM7Error(f"{path} is damaged: it has no rows, or some that are not errors")
+        raise QM7Error(f"{path} is damaged: it has no rows, or some that are no errors")
     return rows

@@ -5,12 +5,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from qm7cli.checkpoint import load_model
 from qm7cli.config import Experiment, read_experiment
 from qm7cli.dataset import Dataset
 from qm7cli.directory import fold_directory, refuse_links_out, trained_folds
 from qm7cli.errors import QM7Error
-from qm7cli.evaluation import Model
+from qm7cli.evaluation import Model, load_model
 from qm7cli.results import METRICS, RunResults, known_results, summary
 from qm7cli.splits import Part
 

@@ -57,10 +57,10 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
     except (ValueError, IndexError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
     if not len(table) or not (np.abs(table) < LARGEST).all():
-        raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are not energies")
+        raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are no energies")
     molecules, targets, predictions = table.T  # (molecules,) each
     if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
-        raise QM7Error(f"{path} is damaged: its molecules are not different rows of a data set")
+        raise QM7Error(f"{path} is damaged: its molecules are no different rows of a data set")
     errors = predictions - targets.astype(np.float32)  # as data sets have them
     for name, own, found in (
         ("MAE", result.mae, np.abs(errors).mean()),

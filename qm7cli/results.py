@@ -89,9 +89,9 @@ class DatasetRecord(BaseModel):
 
 
 class RunEnvironment(Environment):
-    """What the folds' environments share, when the first began and the last ended; `folds` has what differs, by fold."""
+    """What the folds' environments share, and when the first began and the last ended; `folds` has what differs."""
 
-    folds: dict[int, Environment] = {}
+    folds: dict[int, Environment] = Field(default_factory=dict)
 
 
 class RunResults(BaseModel):
@@ -160,7 +160,7 @@ def read_fold(run: Path, fold: int) -> FoldResult | None:
     try:
         result = FoldResult.model_validate(parse_record(read_text(path), path, REMEDY))
     except ValidationError as error:
-        raise QM7Error(f"{path} is not a fold's result ({error.error_count()} fields are wrong)") from error
+        raise QM7Error(f"{path} is no fold's result ({error.error_count()} fields are wrong)") from error
     if result.fold != fold:
         raise QM7Error(f"{path} is the result of fold {result.fold}")
     return result

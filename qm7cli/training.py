@@ -12,23 +12,23 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from qm7cli.checkpoint import save_model
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
+from qm7cli.directory import fold_directory
 from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error, StoppedError
-from qm7cli.files import format_csv, write_text
-from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold, write_predictions
-from qm7cli.run_directory import join_run, lock_fold
+from qm7cli.evaluation import save_model
+from qm7cli.history import write_history
+from qm7cli.predictions import write_predictions
+from qm7cli.results import FoldResult, read_fold, repair_results, write_fold
+from qm7cli.run_directory import lock_fold, register_fold
 from qm7cli.splits import Fold
-
-HISTORY_HEADER: Final = ("iteration", "seconds", "test_mae", "test_rmse", "train_mae", "train_rmse")
 
 
 class Progress(NamedTuple):
@@ -69,7 +69,7 @@ def train_fold(
     fold : Fold
         Which of them are held out.
     run : Path
-        The run's directory, opened with `qm7cli.run_directory.open_run`.
+        The run's directory, opened with `qm7cli.run_directory.prepare_run`.
     report : callable
         Called with the progress about every tenth of a second, and after each evaluation.
     stopped : callable
@@ -97,7 +97,7 @@ def train_fold(
             if before.iterations > wanted:
                 raise _too_long(run, before.fold, before.iterations, wanted)
             if before.status == "diverged" or (before.status == "complete" and before.iterations == wanted):
-                record_fold(run, before, dataset, stopped)
+                repair_results(run, before, dataset, stopped)
                 return before
             if before.iterations and not (directory / "checkpoint.npz").exists():
                 raise QM7Error(f"{directory}/checkpoint.npz is missing; --overwrite trains this fold from the start")
@@ -107,7 +107,7 @@ def train_fold(
             training = FoldTraining(experiment, dataset, fold)
         if training.iteration > wanted:
             raise _too_long(run, fold.number, training.iteration, wanted)
-        join_run(run, experiment, fold.number, dataset, stopped)
+        register_fold(run, experiment, fold.number, dataset, stopped)
         write_fold(run, _partial(training), dataset, stopped)
         try:
             _advance(training, run, report, stopped)
@@ -160,7 +160,6 @@ def _advance(
         _evaluate_if_due(training, run, report, stopped)
         if training.iteration % experiment.training.checkpoint_every == 0:
             training.save(directory / "checkpoint.npz")
-            write_fold(run, _partial(training), training.dataset, stopped)
         if training.seconds > reported + 0.1:
             reported = training.seconds
             report(Progress(run, training.fold.number, training.iteration, wanted))
@@ -176,7 +175,7 @@ def _evaluate_if_due(
         return
     test, train = training.evaluate(stopped)
     training.history.append(training.history_row(test, train))
-    write_text(fold_directory(run, fold) / "history.csv", format_csv(HISTORY_HEADER, training.history))
+    write_history(run, fold, training.history)
     report(Progress(run, fold, training.iteration, experiment.training.iterations, test.mae))
 
 
@@ -193,7 +192,7 @@ def _finish(training: FoldTraining, run: Path, stopped: Callable[[], bool]) -> F
     due = evaluation_due(training.iteration, training.experiment.evaluation.every)
     training.history = [*earlier, row] if due else earlier
     training.save(directory / "checkpoint.npz")
-    write_text(directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
+    write_history(run, training.fold.number, [*earlier, row])
     domain = Domain.of(training.dataset, training.fold.train)
     save_model(directory / "model.npz", replace(training.model(), domain=domain))
     write_predictions(run, training.fold.number, test, training.dataset)

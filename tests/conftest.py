@@ -21,9 +21,9 @@ import pytest
 import molecules
 from qm7cli import cli, dataset
 from qm7cli.config import resolve
+from qm7cli.directory import fold_directory
 from qm7cli.files import lock
-from qm7cli.results import fold_directory
-from qm7cli.run_directory import default_name, join_run, open_run
+from qm7cli.run_directory import default_name, prepare_run, register_fold
 from qm7cli.runner import train_run
 from server import serve
 
@@ -114,10 +114,10 @@ def three_variants(once, small):
 def run(tmp_path, quick, small):
     """A run directory, opened but not trained."""
     path = tmp_path / "run"
-    open_run(path, quick(), [0, 2], small, overwrite=False)
+    prepare_run(path, quick(), [0, 2], small, overwrite=False)
     for fold in (0, 2):
         fold_directory(path, fold).mkdir()
-        join_run(path, quick(), fold, small)
+        register_fold(path, quick(), fold, small)
     return path
 
 

@@ -35,12 +35,12 @@ def centering(
     from qm7cli import centering as measured
     from qm7cli.collect import read_runs
     from qm7cli.files import refuse_output
-    from qm7cli.plots import ending, save
-    from qm7cli.results import load_models
+    from qm7cli.models import load_models
+    from qm7cli.plots import image_format, save
     from qm7cli.run_datasets import RunDatasets
 
     if picture is not None:
-        ending(picture)
+        image_format(picture)
     directories = found_directories(runs, output, picture)
     datasets = RunDatasets(data)
 

@@ -78,10 +78,10 @@ def collect(
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
-    from qm7cli.collect import collect as collected
+    from qm7cli.collect import collect_folds
 
     found, status = found_runs(runs, output)
-    records = collected(found)
+    records = collect_folds(found)
     fitted = _fitted(records)
     table, words = _table(records, _settings(records), ", kcal/mol")
     text = format_records(records, table, format_, words)
@@ -91,9 +91,9 @@ def collect(
 
 def _settings(records: Sequence[dict[str, Any]]) -> list[str]:
     """Return the dotted keys of the settings that the records have."""
-    from qm7cli.collect import FOLD_COLUMNS
+    from qm7cli.results import FoldResult
 
-    return [key for key in records[0] if key not in {"run", *FOLD_COLUMNS}]
+    return [key for key in records[0] if key not in {"run", *FoldResult.model_fields}]
 
 
 def _fitted(records: Sequence[dict[str, Any]]) -> Fitted:

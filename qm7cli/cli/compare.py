@@ -12,7 +12,8 @@ from qm7cli.cli.formats import TableFormat, TableFormatOption, format_records
 from qm7cli.escaping import printable
 
 if TYPE_CHECKING:
-    from qm7cli.compare import Comparison, Group
+    from qm7cli.compare import Comparison
+    from qm7cli.groups import Group
 
 DIFFERENCE = "difference (95 %)"
 NARROW = ("MAE, kcal/mol", DIFFERENCE, "Holm p")
@@ -50,12 +51,11 @@ def compare(
 
     Example: qm7 compare runs/variants --baseline variant=original
     """
-    from qm7cli.compare import compare as compared
-    from qm7cli.compare import records
+    from qm7cli.compare import compare_groups, records
     from qm7cli.files import format_yaml
 
     found, status = found_runs(runs, output)
-    comparison = compared(found, by or (), baseline)
+    comparison = compare_groups(found, by or (), baseline)
     plain = list(records(comparison))
     table = comparison_table(comparison, wide=format_ is not TableFormat.TABLE)
     match format_:
@@ -95,7 +95,7 @@ def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
     Columns without a figure are left out. With differences a table that is not `wide` fits a terminal: of the errors it
     has the test MAE alone.
     """
-    from qm7cli.compare import short_keys
+    from qm7cli.groups import short_keys
 
     keys = list(short_keys(comparison.groups[0].settings).values())
     name = keys[0] if len(keys) == 1 else "group"

@@ -23,12 +23,12 @@ def report(
 
     Example: qm7 report runs/variants --output report.html
     """
-    from qm7cli.compare import compare
+    from qm7cli.compare import compare_groups
     from qm7cli.files import write_output_text
-    from qm7cli.report import report as reported
+    from qm7cli.report import render_report
 
     found, status = found_runs(runs, output)
-    comparison = compare(found, by or (), baseline)
-    write_output_text(output, reported(comparison, found, comparison_table(comparison, wide=True)))
+    comparison = compare_groups(found, by or (), baseline)
+    write_output_text(output, render_report(comparison, found, comparison_table(comparison, wide=True)))
     say(str(output))
     raise typer.Exit(status)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from qm7cli.config import Experiment
     from qm7cli.dataset import Dataset
     from qm7cli.errors import QM7Error
+    from qm7cli.results import RunResults
 
 
 Folds = Annotated[
@@ -121,6 +122,7 @@ def train_and_print(
 
     run = out or Path("runs", default_name(experiment, dataset.name))
     errors: dict[int, QM7Error] = {}
+    results: RunResults | None = None
     with show_progress(quiet=quiet) as report:
         try:
             results = train_run(
@@ -134,9 +136,12 @@ def train_and_print(
             )
         except FoldsError as failure:
             results, errors = failure.results, failure.errors
-    if (run / "results.yaml").exists():
-        _print_results(run)
-    diverged = [result for result in results.values() if result.reason]
+    if results is not None:
+        _print_results(run, results)
+    asked = experiment.split.folds
+    diverged = [
+        result for result in (results.folds if results else ()) if result.reason and (not asked or result.fold in asked)
+    ]
     for result in diverged:
         complain(result.reason or "")
     for error in errors.values():
@@ -150,26 +155,23 @@ def train_and_print(
         raise typer.Exit(1 if diverged else min(error.exit_status for error in errors.values()))
 
 
-def _print_results(run: Path) -> None:
-    from qm7cli.results import METRICS, read_results, summary
+def _print_results(run: Path, results: "RunResults") -> None:
+    from qm7cli.results import METRICS
 
-    results = read_results(run)
-    folds = results["folds"]
     rows = [
         [
-            str(fold["fold"]),
-            fold["status"],
-            str(fold["iterations"] or "-"),
-            *(number(fold[metric]) for metric in METRICS),
-            number(fold["seconds"] / 60, 1),
+            str(result.fold),
+            result.status,
+            str(result.iterations or "-"),
+            *(number(getattr(result, metric)) for metric in METRICS),
+            number(result.seconds / 60, 1),
         ]
-        for fold in folds
+        for result in results.folds
     ]
-    means = summary(folds, METRICS)
-    total = ["mean", "", "", *(mean_and_std(means[metric]) for metric in METRICS), ""]
+    total = ["mean", "", "", *(mean_and_std(results.summary(metric)) for metric in METRICS), ""]
     header = ("fold", "status", "iterations", "test MAE", "test RMSE", "train MAE", "train RMSE", "minutes")
     optional = ("status", "iterations", "minutes", "train RMSE", "train MAE")
-    table = header, [*rows, total] if len(folds) > 1 else rows
+    table = header, [*rows, total] if len(rows) > 1 else rows
     fitted = fit(table, 1, "MAE and RMSE in kcal/mol", optional)
     deliver(fitted.table, None, None, fitted.words, fitted.after)
     say(str(run / "results.yaml"))

@@ -18,7 +18,7 @@ from kills import deaths
 from qm7cli import dataset
 from qm7cli.config import resolve
 from qm7cli.files import read_arrays
-from qm7cli.run_directory import open_run
+from qm7cli.run_directory import prepare_run
 from qm7cli.runner import train_run
 
 KILLS = 12
@@ -173,7 +173,7 @@ def test_killed_before_any_change_of_a_file_the_same_command_ends_with_the_bytes
         assert {outcome.status for outcome in outcomes.values()} == {"complete"}
 
     def empty():  # what follows is a training as any other
-        open_run(run, experiment, [1], small, overwrite=True)
+        prepare_run(run, experiment, [1], small, overwrite=True)
 
     restore()
     train()
