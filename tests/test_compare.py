@@ -282,7 +282,7 @@ def test_groups_may_be_made_by_other_settings_and_the_rest_pairs_them(trained):
 
 
 def test_names_are_no_longer_than_what_tells_the_groups_apart(tmp_path, small):
-    for reference in (None, {"model": "knn"}, {"model": "krr", "kernel": "laplacian", "scale": 9.0, "ridge": 1e-3}):
+    for baseline in (None, {"model": "knn"}, {"model": "krr", "kernel": "laplacian", "scale": 9.0, "ridge": 1e-3}):
         for seed in (0, 1):
             tree = {"split": {"scheme": "random", "folds": [0], "seed": seed}, "network": {"hidden": [3]}}
             tree |= {"training": {"iterations": 2}, "baseline": baseline or {}}
