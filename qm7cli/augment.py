@@ -28,7 +28,7 @@ from qm7cli.coulomb import draw_permutations, permuted_triangles
 from qm7cli.dataset import Dataset
 from qm7cli.encoding import CHUNK, STEP, Encoder
 from qm7cli.errors import QM7Error
-from qm7cli.files import is_no_file, remove_stale, write_output
+from qm7cli.files import is_special_file, remove_stale, write_output
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Part, chosen_folds
 
@@ -86,7 +86,7 @@ class AugmentedSet:
         QM7Error
             If there are too few, or it is no place for a file.
         """
-        if is_no_file(path):
+        if is_special_file(path):
             raise QM7Error(f"cannot write {path}: it is no file")
         try:
             directory = path.resolve().parent

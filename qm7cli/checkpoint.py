@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from qm7cli.array_files import About, checked_array, load_arrays, save_arrays
+from qm7cli.array_records import About, checked_array, load_arrays, save_arrays
 from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
 from qm7cli.history import HistoryRow

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from qm7cli.array_files import About, Arrays, checked_array, load_arrays, require, save_arrays
+from qm7cli.array_records import About, Arrays, checked_array, load_arrays, require, save_arrays
 from qm7cli.dataset import LARGEST, SYMBOLS, Dataset
 from qm7cli.domain import Domain
 from qm7cli.encoding import CHUNK, MAX_FEATURES, Encoder

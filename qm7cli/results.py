@@ -28,9 +28,11 @@ from qm7cli.dataset import Dataset
 from qm7cli.directory import fold_directory, fold_numbers, refuse_links_out
 from qm7cli.environment import Environment, current_environment
 from qm7cli.errors import QM7Error
-from qm7cli.files import LARGEST_FILE, checksum, format_record, lock, parse_record, read_text, write_text
+from qm7cli.files import LARGEST_FILE, read_text, write_text
+from qm7cli.locks import lock
 from qm7cli.mistakes import refusal
 from qm7cli.quantities import Count, Measure
+from qm7cli.yaml_text import checksum, format_record, parse_record
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
 CHECKED: Final = {"history_checksum": "history.csv", "predictions_checksum": "predictions.csv"}
@@ -43,7 +45,7 @@ Status = Literal["complete", "partial", "diverged"]
 class FoldResult(BaseModel):
     """What became of a fold: errors in kcal/mol over the run's draws, and the training's length.
 
-    A complete fold has checksums of the lines of its files, `CHECKED` (`qm7cli.files.checksum`); older ones have none.
+    A complete fold has checksums of the lines of its files, `CHECKED` (`yaml_text.checksum`); older ones have none.
     `environment` is that of the process that trained it last, with the times when it was first ``started`` and when it
     was ``finished``; folds of older runs have none, and in `RunResults` it is with the run's.
     """

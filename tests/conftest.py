@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import json
 import os
 import re
 import resource
@@ -20,9 +21,10 @@ import pytest
 
 import molecules
 from qm7cli import cli, dataset
+from qm7cli.arrays import read_arrays
 from qm7cli.config import resolve
 from qm7cli.directory import fold_directory
-from qm7cli.files import lock
+from qm7cli.locks import lock
 from qm7cli.run_directory import default_name, prepare_run, register_fold
 from qm7cli.runner import train_run
 from server import serve
@@ -241,6 +243,11 @@ def run_alone(args, directory, *, before=(), limit=None, stdout=None, **environm
         check=False,
         preexec_fn=limit and (lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))),
     )
+
+
+def iterations_in(checkpoint):
+    """Return after how many iterations a checkpoint was written."""
+    return json.loads(str(read_arrays(checkpoint)["about"]))["iteration"]
 
 
 def remove_checksums(directory):

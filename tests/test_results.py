@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from conftest import remove_checksums
+from qm7cli.arrays import read_arrays, write_arrays
 from qm7cli.directory import fold_directory, fold_numbers
 from qm7cli.environment import Environment, current_environment
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import load_model, save_model
-from qm7cli.files import read_arrays, write_arrays
 from qm7cli.models import evaluate_run, load_models
 from qm7cli.results import (
     CHECKED,

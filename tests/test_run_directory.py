@@ -7,7 +7,7 @@ import yaml
 
 from qm7cli.config import Experiment, resolve
 from qm7cli.errors import QM7Error
-from qm7cli.files import lock
+from qm7cli.locks import lock
 from qm7cli.results import FoldResult, read_fold, read_results, write_fold
 from qm7cli.run_directory import default_name, lock_fold, prepare_run, register_fold
 from qm7cli.runner import train_run
@@ -42,7 +42,7 @@ def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuratio
         write_fold(run, COMPLETE.model_copy(update={"fold": fold}), small)
     prepare_run(run, quick(), [2], small, overwrite=True)
     assert [read_fold(run, fold) is None for fold in (0, 2)] == [False, True]
-    assert [fold["fold"] for fold in read_results(run)["folds"]] == [0]
+    assert [fold.fold for fold in read_results(run).folds] == [0]
     prepare_run(run, quick(), [0], small, overwrite=True)
     assert not (run / "results.yaml").exists()
     write_fold(run, COMPLETE, small)
@@ -55,8 +55,8 @@ def test_nothing_is_overwritten_while_a_fold_of_the_run_is_in_training(run, quic
     write_fold(run, COMPLETE, small)
     with lock_fold(run, 2), pytest.raises(QM7Error, match=r"fold 2 of .* is being trained by another process"):
         prepare_run(run, quick(seed=1), [0], small, overwrite=True)
-    assert read_fold(run, 0).record() == COMPLETE.record()
-    assert read_results(run)["folds"] == [COMPLETE.record()]
+    assert read_fold(run, 0).model_copy(update={"environment": None}) == COMPLETE
+    assert read_results(run).folds == [COMPLETE]
 
 
 def test_a_run_that_has_become_another_one_is_not_joined(run, quick, small):

@@ -52,7 +52,7 @@ def compare(
     Example: qm7 compare runs/variants --baseline variant=original
     """
     from qm7cli.compare import compare_groups, records
-    from qm7cli.files import format_yaml
+    from qm7cli.yaml_text import format_yaml
 
     found, status = found_runs(runs, output)
     comparison = compare_groups(found, by or (), baseline)

@@ -56,7 +56,8 @@ def predict(
 
 def _formatted(records: list[dict[str, Any]], format_: Format) -> str | None:
     """Return the predictions as text; None for a table."""
-    from qm7cli.files import format_csv, format_yaml
+    from qm7cli.files import format_csv
+    from qm7cli.yaml_text import format_yaml
 
     if format_ is Format.YAML:
         return format_yaml(records)
