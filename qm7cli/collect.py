@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, TypeVar, cast
 from qm7cli.config import Experiment, idle
 from qm7cli.directory import trained_folds
 from qm7cli.errors import QM7Error
+from qm7cli.metrics import METRICS
 from qm7cli.mistakes import flatten
-from qm7cli.results import METRICS, FoldResult, RunResults, read_results
+from qm7cli.results import FoldResult, RunResults, read_results
 
 Read = TypeVar("Read")
 

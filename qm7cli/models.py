@@ -10,7 +10,8 @@ from qm7cli.dataset import Dataset
 from qm7cli.directory import fold_directory, refuse_links_out, trained_folds
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model, load_model
-from qm7cli.results import METRICS, RunResults, known_results, summary
+from qm7cli.metrics import METRICS
+from qm7cli.results import RunResults, known_results, summary
 from qm7cli.splits import Part
 
 
@@ -140,14 +141,13 @@ def evaluate_models(
     dict
         ``run``, ``variant``, ``units``, ``folds`` and the summary of each metric, as in ``results.yaml``.
     """
-    metrics = [metric for metric in METRICS if ("train" if metric.startswith("train") else "test") in parts]
+    metrics = [metric for metric in METRICS.values() if metric.part in parts]
     records = []
     for model in models:
         record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": draws or model.draws}
         for part in parts:
             evaluation = model.evaluate(dataset, part, record["draws"])
-            prefix = "train_" if part == "train" else ""
-            record |= {f"{prefix}mae": evaluation.mae, f"{prefix}rmse": evaluation.rmse}
+            record |= {metric.key: getattr(evaluation, metric.measure) for metric in metrics if metric.part == part}
         records.append(record)
         report(run, model.fold)
     return {
@@ -155,5 +155,5 @@ def evaluate_models(
         "variant": models[0].variant,
         "units": "kcal/mol",
         "folds": records,
-        **{metric: summary(record[metric] for record in records) for metric in metrics},
+        **{metric.key: summary(record[metric.key] for record in records) for metric in metrics},
     }

@@ -30,11 +30,11 @@ from qm7cli.environment import Environment, current_environment
 from qm7cli.errors import QM7Error
 from qm7cli.files import LARGEST_FILE, read_text, write_text
 from qm7cli.locks import lock
+from qm7cli.metrics import TEST_METRICS
 from qm7cli.mistakes import refusal
 from qm7cli.quantities import Count, Measure
 from qm7cli.yaml_text import checksum, format_record, parse_record
 
-METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
 CHECKED: Final = {"history_checksum": "history.csv", "predictions_checksum": "predictions.csv"}
 OPTIONAL: Final = ("test_molecules", "hyperparameters", "reason", *CHECKED, "environment")
 REMEDY: Final = "--overwrite trains the fold from the start"
@@ -274,7 +274,7 @@ def _document(results: RunResults) -> dict[str, Any]:
         "status": results.status,
         "dataset": results.dataset.model_dump(),
         "folds": [result.model_dump() for result in results.folds],
-        **{metric: results.summary(metric) for metric in METRICS[:2]},
+        **{metric: results.summary(metric) for metric in TEST_METRICS},
         "config": results.config.model_dump(mode="json"),
         "environment": results.environment.model_dump(),
     }
