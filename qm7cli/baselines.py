@@ -33,9 +33,10 @@ from qm7cli.config import HYPERPARAMETERS, Baseline, Experiment
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.evaluation import Evaluation, evaluated
+from qm7cli.evaluation import Evaluation, score
 from qm7cli.fold_work import Progress, Report, hold_fold
-from qm7cli.results import FoldResult, write_predictions
+from qm7cli.predictions import write_predictions
+from qm7cli.results import FoldResult
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Molecules, Part, stratified
 
@@ -187,7 +188,7 @@ def _evaluate(
         if stopped():
             return None
         predictions.append(predict(_rows(settings, draw, points)))
-    return best, trials, evaluated(dataset, fold.test, np.array(predictions))
+    return best, trials, score(dataset, fold.test, np.array(predictions))
 
 
 def representations(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:

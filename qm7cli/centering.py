@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.dataset import Dataset
 from qm7cli.evaluation import Model
+from qm7cli.models import load_models
 from qm7cli.network import layer_inputs
-from qm7cli.plots import LOOKS, add_legend, drawing, plain_ticks
-from qm7cli.results import load_models
+from qm7cli.plots import GROUP_STYLES, add_legend, drawing, plain_ticks
 from qm7cli.seeds import Purpose, stream
 from qm7cli.variants import RULES, Array
 
@@ -92,7 +92,7 @@ def picture(records: Sequence[dict[str, Any]]) -> "Figure":
     with drawing(1.25 * len(layers) + 0.3) as figure:
         panels = figure.subplots(len(layers), sharex=True, sharey=True, squeeze=False)[:, 0]
         for layer, panel in zip(layers, panels, strict=True):
-            for order, (variant, look) in enumerate(zip(RULES, LOOKS, strict=False)):
+            for order, (variant, look) in enumerate(zip(RULES, GROUP_STYLES, strict=False)):
                 drawn = [record for record in records if (record["layer"], record["variant"]) == (layer, variant)]
                 if drawn:
                     panel.plot(*_means(drawn, "distance"), look["marker"] + "-", color=look["color"], label=variant)

@@ -9,7 +9,7 @@ from qm7cli import dataset
 from qm7cli.centering import CONDITIONS, centering, layer_records, picture
 from qm7cli.config import resolve
 from qm7cli.engine import FoldTraining
-from qm7cli.plots import LOOKS, save
+from qm7cli.plots import GROUP_STYLES, save
 from qm7cli.runner import train_run
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import chosen_folds
@@ -149,7 +149,7 @@ def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in
     ]
     assert lines(figure.axes[1]) == [[(1000, 0.125)], [(1000, 0.25)]]
     drawn = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:4]]
-    colours = LOOKS[0]["color"], LOOKS[2]["color"]
+    colours = GROUP_STYLES[0]["color"], GROUP_STYLES[2]["color"]
     assert drawn == [(colour, style) for colour in colours for style in ("-", "--")]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["original", "no-prebias", "size of the mean input"]

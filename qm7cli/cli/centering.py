@@ -54,12 +54,12 @@ def centering(
     from qm7cli.centering import model_records, picture
     from qm7cli.collect import read_runs
     from qm7cli.files import refuse_output
-    from qm7cli.plots import ending, save
-    from qm7cli.results import load_models
+    from qm7cli.models import load_models
+    from qm7cli.plots import image_format, save
     from qm7cli.run_datasets import RunDatasets
 
     if plot is not None:
-        ending(plot)
+        image_format(plot)
     directories = find_run_directories(runs, output, plot)
     datasets = RunDatasets(data)
 

@@ -23,8 +23,7 @@ def collect(
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
-    from qm7cli.collect import collect as collect_folds
-    from qm7cli.collect import differing_settings
+    from qm7cli.collect import collect_folds, differing_settings
 
     found, status = read_usable_runs(runs, output)
     records = collect_folds(found)

@@ -43,9 +43,9 @@ def predict(
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
     """
     from qm7cli.files import refuse_output
+    from qm7cli.models import load_models
     from qm7cli.molecule_files import describe_left_out, read_molecules
     from qm7cli.predict import predict as predict_all
-    from qm7cli.results import load_models
 
     refuse_output(output, [run, *files])
     models = load_models(run, fold)
