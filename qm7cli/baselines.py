@@ -87,7 +87,7 @@ def fit_fold(
             return result
         best, trials, evaluation = found
         write_predictions(run, fold.number, evaluation, dataset)
-        values = {"mae": evaluation.mae, "rmse": evaluation.rmse, "hyperparameters": best or None}
+        values = {**evaluation.errors("test"), "hyperparameters": best or None}
         result = work.write(work.result("complete", 0, time.perf_counter() - begun, **values))
         tell(trials, trials, evaluation.mae)
         return result
