@@ -23,10 +23,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.config import Encoding, Split
+from qm7cli.config import Split
 from qm7cli.coulomb import draw_permutations, permuted_triangles
 from qm7cli.dataset import Dataset
-from qm7cli.encoding import CHUNK, Encoder
+from qm7cli.encoding import CHUNK, STEP, Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.files import is_special_file, remove_stale, write_output
 from qm7cli.seeds import Purpose, stream
@@ -180,5 +180,5 @@ def augmented_set(
     encoder = None
     if encode:
         rng = stream(seed, fold.number, Purpose.ENCODER)
-        encoder = Encoder.fit(dataset, fold.train, noise, Encoding().step, rng)
+        encoder = Encoder.fit(dataset, fold.train, noise, STEP, rng)
     return AugmentedSet(dataset, molecules, draws, noise, seed, encoder)

@@ -86,6 +86,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.T)
 
+    def energy_scale(self, molecules: NDArray[np.intp]) -> tuple[float, float]:
+        """Return the mean and the population standard deviation of the energies of `molecules`, kcal/mol."""
+        energies = self.T[molecules].astype(np.float64)
+        return float(energies.mean()), float(energies.std())
+
     @cached_property
     def norms(self) -> NDArray[np.float32]:
         """Row norms of X, (molecules, n) float32."""
