@@ -148,7 +148,7 @@ def check(name: str, content: bytes, sha256: str) -> Dataset:
     Raises
     ------
     QM7Error
-        If they are a web page, have another SHA-256 than asked for or, with ``any``, are no sound data set.
+        If they are a web page, have another SHA-256 than asked for or, with ``any``, are not a sound data set.
     """
     if _is_page(content):
         raise QM7Error("it is a web page, not the data set")

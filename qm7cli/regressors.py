@@ -39,7 +39,7 @@ def fit_model(settings: Baseline, given: Hyperparameters, rows: Array, y: Array)
     LinAlgError
         If a matrix is singular.
     ValueError
-        If there is no such model.
+        If the model is unknown.
     """
     mean = y.mean()
     match settings.model:
