@@ -19,7 +19,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command has it
 import pytest
 
 import molecules
-from qm7cli import cli, dataset
+from qm7cli import dataset
+from qm7cli.cli import main
 from qm7cli.config import resolve
 from qm7cli.locks import lock
 from qm7cli.results import fold_directory
@@ -211,7 +212,7 @@ def run_here(args, directory, *, limit=None, stdout=None, **environment):
                 patch.delenv(name, raising=False)
             else:
                 patch.setenv(name, value)
-        status = cli.run(argv)
+        status = main.run(argv)
     printed = [stream.getvalue() if isinstance(stream, io.StringIO) else None for stream in (stdout, stderr)]
     return subprocess.CompletedProcess(argv, status, *printed)
 

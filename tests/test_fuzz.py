@@ -20,9 +20,10 @@ from typer.main import get_command
 
 import molecules
 from conftest import QUICK, within
-from qm7cli import cli, dataset, download, inspection
+from qm7cli import dataset, download, inspection
 from qm7cli.arrays import parse_arrays, write_arrays
 from qm7cli.checkpoint import load_checkpoint, load_model
+from qm7cli.cli import main
 from qm7cli.collect import collect, find_runs, read_run
 from qm7cli.compare import compare
 from qm7cli.config import Split, read_experiment, resolve
@@ -360,7 +361,7 @@ def test_other_values_with_right_checksums_are_one_sentence_or_a_sound_value(pla
         path.write_text(whole)
 
 
-COMMANDS = get_command(cli.app).commands
+COMMANDS = get_command(main.app).commands
 NUMBERS = [
     "0",
     "1",
@@ -407,7 +408,7 @@ OWN = {  # what an argument or an option is given more often
     "--model": ["mean", "knn", "linear", "krr"],
     "--representation": ["eigenspectrum", "sorted", "random"],
     "--kernel": ["gaussian", "laplacian"],
-    "--baseline": ["variant=original", "run"],
+    "--reference": ["variant=original", "run"],
     "--by": ["variant", "seed"],
     "--units": ["eV", "kcal/mol"],
     "--energy-key": ["energy"],
@@ -431,7 +432,7 @@ def command_lines(draw):
     for parameter in COMMANDS[name].params:
         options = [option for option in parameter.opts if option.startswith("-")]
         wanted = not options or parameter.required
-        if options in (["--debug"], ["--scheduler"]) or draw(st.integers(0, 9)) >= (9 if wanted else 3):
+        if options == ["--scheduler"] or draw(st.integers(0, 9)) >= (9 if wanted else 3):
             continue
         own = OWN.get(options[0] if options else parameter.name, PATHS)
         value = draw(words if draw(st.integers(0, 3)) == 0 else st.sampled_from(own))
@@ -459,7 +460,7 @@ def test_any_command_line_ends_with_a_status_and_one_sentence_if_it_is_wrong(sou
     monkeypatch.setattr(download, "PAUSES", (0,))
     output, errors = io.StringIO(), io.StringIO()
     with within(60), redirect_stdout(output), redirect_stderr(errors):
-        status = cli.run(line)
+        status = main.run(line)
     event(f"{line[0]}: {status}")
     assert status in {0, 1, 2}
     complaints = [text for text in errors.getvalue().splitlines() if text.startswith("qm7: ")]

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from conftest import remove_checksums
-from qm7cli.cli.compare import comparison_table
+from qm7cli.cli import compare as command
 from qm7cli.collect import find_runs
 from qm7cli.compare import compare
 from qm7cli.errors import QM7Error
@@ -57,10 +57,15 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
+def figures(comparison):
+    table = command.comparison_table(comparison)
+    return table.header, table.rows
+
+
 def html(path, **options):
     runs = find_runs([path])
     comparison = compare(runs, **options)
-    return report(comparison, runs, comparison_table(comparison))
+    return report(comparison, runs, figures(comparison))
 
 
 def test_the_page_needs_nothing_else(three_variants):
@@ -92,7 +97,7 @@ def test_ids_are_unique_and_pictures_have_a_caption(three_variants):
 def test_it_has_the_verdicts_and_the_table_as_they_are(three_variants):
     runs = find_runs([three_variants])
     comparison = compare(runs)
-    header, rows = comparison_table(comparison)
+    header, rows = figures(comparison)
     page = Page(report(comparison, runs, (header, rows)))
     assert page.tables[0] == [list(header), *map(list, rows)]
     assert len(comparison.sentences) == 2
@@ -161,7 +166,7 @@ def test_the_same_runs_give_the_same_page(three_variants):
 def test_a_picture_that_cannot_be_drawn_is_left_out_with_the_reason(runs):
     comparison = compare(find_runs([runs]))
     many = comparison._replace(groups=2 * comparison.groups)
-    page = Page(report(many, find_runs([runs]), comparison_table(many)))
+    page = Page(report(many, find_runs([runs]), figures(many)))
     assert page.count("svg") == 3
     assert "The picture of parity is left out: there are 6 groups, more than this picture can hold (4); " in "".join(
         page.texts
@@ -190,4 +195,4 @@ def test_without_matplotlib_there_is_no_page(three_variants, monkeypatch):
     comparison = compare(runs)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(QM7Error, match=r"pip install 'qm7cli\[plots\]'$"):
-        report(comparison, runs, comparison_table(comparison))
+        report(comparison, runs, figures(comparison))

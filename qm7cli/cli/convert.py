@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Debug, MoleculeFiles, Quiet, note, say
+from qm7cli.cli.options import MoleculeFiles, Quiet
+from qm7cli.cli.output import note, say
 
 
 def convert(
@@ -21,7 +22,6 @@ def convert(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Make a data set of molecules with known atomization energies, which all other commands take.
 
