@@ -6,7 +6,7 @@ import pytest
 from scipy.io import savemat
 
 import molecules
-from qm7cli import dataset, download
+from qm7cli import download, inspection
 from qm7cli.errors import QM7Error, UsageError
 
 
@@ -192,7 +192,7 @@ def test_with_any_fingerprint_a_sound_file_is_accepted(server, dest, content):
 
 @pytest.mark.realdata
 def test_qm7_has_the_units_that_are_checked(qm7):
-    dataset.check_units(qm7)
+    inspection.check_units(qm7)
 
 
 def test_the_right_file_is_found(mat, sha256):
