@@ -3,6 +3,7 @@
 `make fuzz` tries others, for as long as it is told.
 """
 
+import fcntl
 import io
 import os
 import re
@@ -456,6 +457,8 @@ def test_any_command_line_ends_with_a_status_and_one_sentence_if_it_is_wrong(sou
     (place / "link").symlink_to("run")
     (place / "loop").symlink_to("loop")
     os.mkfifo(place / "fifo")
+    reader = os.open(place / "fifo", os.O_RDONLY | os.O_NONBLOCK)  # else an output into it would wait for one
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 2**20)
     monkeypatch.chdir(place)
     monkeypatch.setenv("QM7_DATA", "small.mat")
     monkeypatch.setattr(download, "MIRRORS", ("http://127.0.0.1:9/",))
@@ -463,6 +466,7 @@ def test_any_command_line_ends_with_a_status_and_one_sentence_if_it_is_wrong(sou
     output, errors = io.StringIO(), io.StringIO()
     with within(60), redirect_stdout(output), redirect_stderr(errors):
         status = main.run(line)
+    os.close(reader)
     event(f"{line[0]}: {status}")
     assert status in {0, 1, 2}
     complaints = [text for text in errors.getvalue().splitlines() if text.startswith("qm7: ")]
