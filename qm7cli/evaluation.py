@@ -16,6 +16,7 @@ from qm7cli.dataset import LARGEST, SYMBOLS, Dataset
 from qm7cli.domain import Domain
 from qm7cli.encoding import CHUNK, MAX_FEATURES, Encoder
 from qm7cli.errors import QM7Error, StoppedError
+from qm7cli.metrics import METRICS
 from qm7cli.network import Layer, feed_forward
 from qm7cli.quantities import Count, Measure
 from qm7cli.reduced import ReducedFeatures
@@ -34,6 +35,10 @@ class Evaluation(NamedTuple):
     predictions: NDArray[np.float64]
     mae: float
     rmse: float
+
+    def errors(self, part: Part) -> dict[str, float]:
+        """Return the errors by their names in results, being those of `part`."""
+        return {key: getattr(self, metric.measure) for key, metric in METRICS.items() if metric.part == part}
 
 
 def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:

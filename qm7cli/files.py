@@ -170,12 +170,12 @@ def remove_file(path: Path) -> None:
 
 
 def is_special_file(path: Path) -> bool:
-    """Say whether something is there that is no file: a device, a pipe or a directory."""
+    """Say whether something is there that is not a file: a device, a pipe or a directory."""
     return path.exists() and not path.is_file()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text`, in UTF-8; bytes of a path that are none are escaped."""
+    """Replace `path` by `text`, in UTF-8; bytes of a path that are not UTF-8 are escaped."""
     write_file(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
@@ -217,7 +217,7 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
-    """Read a UTF-8 file; raises QM7Error like `read_bytes`, and if it is no text."""
+    """Read a UTF-8 file; raises QM7Error like `read_bytes`, and if it is not text."""
     try:
         return read_bytes(path, largest).decode()
     except UnicodeDecodeError as error:

@@ -141,13 +141,12 @@ def evaluate_models(
     dict
         ``run``, ``variant``, ``units``, ``folds`` and the summary of each metric, as in ``results.yaml``.
     """
-    metrics = [metric for metric in METRICS.values() if metric.part in parts]
+    keys = [key for key, metric in METRICS.items() if metric.part in parts]
     records = []
     for model in models:
         record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": draws or model.draws}
         for part in parts:
-            evaluation = model.evaluate(dataset, part, record["draws"])
-            record |= {metric.key: getattr(evaluation, metric.measure) for metric in metrics if metric.part == part}
+            record |= model.evaluate(dataset, part, record["draws"]).errors(part)
         records.append(record)
         report(run, model.fold)
     return {
@@ -155,5 +154,5 @@ def evaluate_models(
         "variant": models[0].variant,
         "units": "kcal/mol",
         "folds": records,
-        **{metric.key: summary(record[metric.key] for record in records) for metric in metrics},
+        **{key: summary(record[key] for record in records) for key in keys},
     }

@@ -26,6 +26,7 @@ from qm7cli.errors import QM7Error, UsageError
 from qm7cli.files import write_output
 from qm7cli.groups import Group, Key
 from qm7cli.history import read_history
+from qm7cli.metrics import METRICS
 from qm7cli.predictions import Predictions, read_predictions
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def curves(comparison: Comparison) -> "Figure":
             band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
             axes.fill_between(iterations, mean - deviation, mean + deviation, **band)
             axes.plot(iterations, mean, label=_shown(group.name), markevery=math.ceil(len(mean) / 12), **look)
-        axes.set(xscale="log", yscale="log", xlabel="Training iterations", ylabel="Test MAE (kcal/mol)")
+        axes.set(xscale="log", yscale="log", xlabel="Training iterations", ylabel=METRICS["mae"].axis_label)
         if all(fold.run.results.dataset.name == "qm7" for group in groups for fold in group.folds.values()):
             axes.axhline(PAPER_MAE, color="0.4", linewidth=0.6)
             place: dict[str, Any] = {"xy": (0, PAPER_MAE), "xycoords": axes.get_yaxis_transform(), "xytext": (3, 2)}
@@ -172,7 +173,7 @@ def folds(comparison: Comparison) -> "Figure":
             axes.hlines(np.mean(maes), middle - half, middle + half, look["color"])
         axes.axvline(len(numbers) - 0.5, color="0.8", linewidth=0.6)
         axes.set_xticks(range(len(numbers) + 1), [*map(str, numbers), "mean"])
-        axes.set(xlabel="Fold", ylabel="Test MAE (kcal/mol)", xlim=(-0.6, len(numbers) + 0.6))
+        axes.set(xlabel="Fold", ylabel=METRICS["mae"].axis_label, xlim=(-0.6, len(numbers) + 0.6))
         add_legend(figure, axes)
     return figure
 

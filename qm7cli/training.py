@@ -157,5 +157,5 @@ def _finish(work: FoldWork, training: FoldTraining) -> FoldResult:
     domain = Domain.of(training.dataset, training.fold.train)
     save_model(work.directory / "model.npz", replace(training.model(), domain=domain))
     write_predictions(work.run, work.fold.number, test, training.dataset)
-    errors = {"mae": test.mae, "rmse": test.rmse, "train_mae": train.mae, "train_rmse": train.rmse}
+    errors = test.errors("test") | train.errors("train")
     return work.result("complete", training.iteration, training.seconds, **errors)

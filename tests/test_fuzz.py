@@ -20,7 +20,7 @@ from typer.main import get_command
 
 import molecules
 from conftest import QUICK, within
-from qm7cli import dataset, download
+from qm7cli import dataset, download, inspection
 from qm7cli.arrays import parse_arrays, write_arrays
 from qm7cli.checkpoint import load_checkpoint
 from qm7cli.cli import main
@@ -105,7 +105,7 @@ def readers(place, small):
     def trained(path):
         """Use a data set as a training does."""
         data = dataset.load(path)
-        dataset.describe(data)
+        inspection.describe(data)
         with np.errstate(all="ignore"):
             (fold,) = chosen_folds(data, experiment.split)
             assert np.isfinite(Domain.of(data, fold.train).distance(data.X[0]))

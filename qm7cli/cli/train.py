@@ -21,7 +21,7 @@ from qm7cli.cli.options import (
     whole_number,
 )
 from qm7cli.cli.output import print_error, say, write_output
-from qm7cli.cli.tables import Column, make_table, metric_columns, show_count, show_mean, show_minutes
+from qm7cli.cli.tables import make_table, result_columns, show_mean
 from qm7cli.signals import StopRequest
 
 if TYPE_CHECKING:
@@ -134,15 +134,8 @@ def train_and_print(
 def _print_results(run: Path, results: "RunResults") -> None:
     from qm7cli.metrics import METRICS, describe_units
 
-    columns = [
-        Column("fold", "fold", left=True),
-        Column("status", "status"),
-        Column("iterations", "iterations", show_count),
-        *metric_columns(METRICS),
-        Column("seconds", "minutes", show_minutes),
-    ]
     folds = [result.model_dump() for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
-    table = make_table([*folds, mean] if len(folds) > 1 else folds, columns, describe_units())
+    table = make_table([*folds, mean] if len(folds) > 1 else folds, result_columns(), describe_units())
     write_output(table.fit(("status", "iterations", "minutes", "train RMSE", "train MAE")))
     say(str(run / "results.yaml"))
