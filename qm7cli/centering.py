@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.dataset import Dataset
 from qm7cli.evaluation import Model
+from qm7cli.figure_style import GROUP_STYLES, add_legend, drawing, plain_ticks
 from qm7cli.models import load_models
 from qm7cli.network import layer_inputs
-from qm7cli.plots import GROUP_STYLES, add_legend, drawing, plain_ticks
 from qm7cli.seeds import Purpose, stream
 from qm7cli.variants import RULES, Array
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from qm7cli.collect import Run
 from qm7cli.compare import Comparison
+from qm7cli.environment import TIMES
 from qm7cli.errors import QM7Error
-from qm7cli.plots import KINDS, as_svg, load_matplotlib
-from qm7cli.results import TIMES
+from qm7cli.figure_style import as_svg, load_matplotlib
+from qm7cli.plots import KINDS
 
 CAPTIONS: Final = {
     "curves": "Test MAE against training iterations: mean over folds +- population standard deviation over folds.",

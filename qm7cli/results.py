@@ -26,7 +26,7 @@ from pydantic import (
 from qm7cli.config import Experiment, read_experiment, validate
 from qm7cli.dataset import Dataset
 from qm7cli.directory import fold_directory, fold_numbers, refuse_links_out
-from qm7cli.environment import Environment, current_environment
+from qm7cli.environment import Environment, RunEnvironment, current_environment, share_environments
 from qm7cli.errors import QM7Error
 from qm7cli.files import LARGEST_FILE, read_text, write_text
 from qm7cli.locks import lock
@@ -38,7 +38,6 @@ from qm7cli.yaml_text import checksum, format_record, parse_record
 CHECKED: Final = {"history_checksum": "history.csv", "predictions_checksum": "predictions.csv"}
 OPTIONAL: Final = ("test_molecules", "hyperparameters", "reason", *CHECKED, "environment")
 REMEDY: Final = "--overwrite trains the fold from the start"
-TIMES: Final = ("started", "finished")  # of an environment
 Status = Literal["complete", "partial", "diverged"]
 
 
@@ -90,12 +89,6 @@ class DatasetRecord(BaseModel):
     split: str | None = None
 
 
-class RunEnvironment(Environment):
-    """What the folds' environments share, and when the first began and the last ended; `folds` has what differs."""
-
-    folds: dict[int, Environment] = Field(default_factory=dict)
-
-
 class RunResults(BaseModel):
     """The results of a run's folds so far; ``results[2]`` is that of fold 2.
 
@@ -132,9 +125,7 @@ class RunResults(BaseModel):
     @property
     def environments(self) -> dict[int, Environment]:
         """The environment of each fold."""
-        shared = self.environment.model_dump(exclude={"folds"})
-        own = {fold: environment.model_dump() for fold, environment in self.environment.folds.items()}
-        return {result.fold: Environment(**shared | own.get(result.fold, {})) for result in self.folds}
+        return {result.fold: self.environment.of_fold(result.fold) for result in self.folds}
 
     def summary(self, metric: str) -> dict[str, float | None]:
         """Return the `summary` of a metric over the folds."""
@@ -248,7 +239,10 @@ def write_results(run: Path, dataset: Dataset) -> RunResults:
         ),
         folds=[result.model_copy(update={"environment": None}) for result in folds],
         config=config,
-        environment=_shared_environment(folds, _environments(run, folds)),
+        environment=share_environments(
+            dict(zip((result.fold for result in folds), _environments(run, folds), strict=True)),
+            ended=all(result.status != "partial" for result in folds),
+        ),
     )
     write_text(run / "results.yaml", format_record(_document(results)))
     return results
@@ -285,21 +279,3 @@ def _environments(run: Path, folds: Sequence[FoldResult]) -> list[Environment]:
     known = None if all(result.environment for result in folds) else known_results(run)
     environments = known.environments if known else {}
     return [result.environment or environments.get(result.fold, Environment()) for result in folds]
-
-
-def _shared_environment(folds: Sequence[FoldResult], environments: Sequence[Environment]) -> RunEnvironment:
-    stays = [environment.model_dump(exclude=set(TIMES)) for environment in environments]
-    shared = {key: value for key, value in stays[0].items() if all(key in own and own[key] == value for own in stays)}
-    differing = {
-        result.fold: {key: value for key, value in own.items() if key not in shared}
-        for result, own in zip(folds, stays, strict=True)
-    }
-    partial = any(result.status == "partial" for result in folds)
-    return RunEnvironment.model_validate(
-        {
-            **shared,
-            "started": min((own.started for own in environments if own.started), default=None),
-            "finished": None if partial else max((own.finished for own in environments if own.finished), default=None),
-            **({"folds": differing} if any(differing.values()) else {}),
-        }
-    )

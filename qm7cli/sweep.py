@@ -35,7 +35,7 @@ from qm7cli.run_directory import default_name, prepare_run
 from qm7cli.splits import chosen_folds, pinned
 from qm7cli.yaml_text import parse_yaml
 
-MOST: Final = 100_000  # points
+MAX_POINTS: Final = 100_000  # points
 UNTOLD: Final = FREE - {"data"}  # settings that two runs may differ in and be the same
 
 
@@ -111,8 +111,8 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
     if empty or not sweep.points:
         raise QM7Error(f"{file}: {f'grid.{empty[0]}' if empty else 'points'} is empty, so there is no point")
     count = len(sweep.points) * math.prod(map(len, sweep.grid.values()))
-    if count > MOST:
-        raise QM7Error(f"{file} has {count} points, more than {MOST}; part it in several")
+    if count > MAX_POINTS:
+        raise QM7Error(f"{file} has {count} points, more than {MAX_POINTS}; part it in several")
     for point in sweep.points:
         for values in product(*sweep.grid.values()):
             settings = [*flatten(point), *flatten(dict(zip(sweep.grid, values, strict=True)))]

@@ -9,7 +9,7 @@ from qm7cli import dataset
 from qm7cli.centering import CONDITIONS, draw_centering, layer_records, measure_centering
 from qm7cli.config import resolve
 from qm7cli.engine import FoldTraining
-from qm7cli.plots import GROUP_STYLES, save
+from qm7cli.figure_style import GROUP_STYLES, save
 from qm7cli.runner import train_run
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import chosen_folds

@@ -20,6 +20,7 @@ from qm7cli.errors import QM7Error
 from qm7cli.evaluation import load_model
 from qm7cli.groups import Group
 from qm7cli.pairs import Difference, TTest, _corrected_t
+from qm7cli.predictions import read_predictions
 from qm7cli.results import FoldResult
 from qm7cli.runner import train_run
 
@@ -437,6 +438,16 @@ def test_results_yaml_alone_gives_all_but_the_bootstrap_and_one_note_says_so(run
     for ours, theirs in zip(after.groups, before.groups, strict=True):
         assert ours.verdict == theirs.verdict
         assert ours.difference == (theirs.difference and theirs.difference._replace(bootstrap=None))
+
+
+def test_predictions_of_the_reference_are_read_once_however_many_groups_there_are(runs, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "qm7cli.pairs.read_predictions",
+        lambda run, result: read.append((run.name, result.fold)) or read_predictions(run, result),
+    )
+    assert all(group.difference.bootstrap for group in compare_groups(find_runs([runs])).groups[1:])
+    assert len(read) == len(set(read)) == 18
 
 
 def test_a_fold_without_predictions_leaves_the_other_differences_their_bootstrap(runs):

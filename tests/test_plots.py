@@ -14,7 +14,8 @@ from qm7cli.collect import find_runs
 from qm7cli.compare import compare_groups
 from qm7cli.config import resolve
 from qm7cli.errors import QM7Error
-from qm7cli.plots import FORMATS, GROUP_STYLES, KINDS, as_svg, save
+from qm7cli.figure_style import FORMATS, GROUP_STYLES, as_svg, save
+from qm7cli.plots import KINDS
 from qm7cli.runner import train_run
 
 FOLDS = (0, 1)

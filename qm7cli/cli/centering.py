@@ -53,9 +53,9 @@ def centering(
     """
     from qm7cli.centering import draw_centering, model_records
     from qm7cli.collect import read_runs
+    from qm7cli.figure_style import image_format, save
     from qm7cli.files import refuse_output
     from qm7cli.models import load_models
-    from qm7cli.plots import image_format, save
     from qm7cli.run_datasets import RunDatasets
 
     if plot is not None:

@@ -39,7 +39,7 @@ def models(directory):
 )
 def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, tmp_path, number, status, jobs):
     process = start("--fold", "0", "--fold", "1", "--jobs", jobs)
-    wait_for(checkpoint(tmp_path).exists, process)
+    wait_for(lambda: all(checkpoint(tmp_path, fold).exists() for fold in range(int(jobs))), process)
     os.killpg(process.pid, number)  # as a terminal does: to workers as well
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == status
