@@ -56,7 +56,7 @@ def test_a_browser_prints_it(browser, page, tmp_path):
     assert len(re.findall(rb"/Type /Page\b", content)) in range(2, 5)
 
 
-def test_the_baseline_and_the_groups_can_be_chosen(command, three_variants, tmp_path):
+def test_the_reference_and_the_groups_can_be_chosen(command, three_variants, tmp_path):
     command("report", three_variants, "--output", "x.html", "--reference", "variant=corrected", "--by", "variant")
     text = (tmp_path / "x.html").read_text()
     assert re.findall(r"<p>([\w-]+) (?:is better than|is worse than|against) ([\w-]+)[ :]", text) == [
@@ -64,7 +64,7 @@ def test_the_baseline_and_the_groups_can_be_chosen(command, three_variants, tmp_
         ("no-prebias", "corrected"),
     ]
     message = command("report", three_variants, "--output", "x.html", "--reference", "variant=none", status=1).stderr
-    assert message.startswith("qm7: the baseline variant=none is in no group")
+    assert message.startswith("qm7: the reference variant=none is in no group")
 
 
 def test_runs_with_odd_names_are_shown_as_they_are(command, three_variants, tmp_path):
