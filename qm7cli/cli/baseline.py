@@ -9,22 +9,27 @@ from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
 
 
+Model = Annotated[
+    Literal["mean", "knn", "linear", "krr"],
+    typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
+]
+Representation = Annotated[
+    Literal["eigenspectrum", "sorted", "random"] | None,
+    typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
+]
+Kernel = Annotated[
+    Literal["gaussian", "laplacian"] | None,
+    typer.Option(
+        help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
+        "or laplacian, exp(-|d|_1 / sigma). Without: gaussian."
+    ),
+]
+
+
 def baseline(
-    model: Annotated[
-        Literal["mean", "knn", "linear", "krr"],
-        typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
-    ] = "krr",
-    representation: Annotated[
-        Literal["eigenspectrum", "sorted", "random"] | None,
-        typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
-    ] = None,
-    kernel: Annotated[
-        Literal["gaussian", "laplacian"] | None,
-        typer.Option(
-            help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
-            "or laplacian, exp(-|d|_1 / sigma). Without: gaussian."
-        ),
-    ] = None,
+    model: Model = "krr",
+    representation: Representation = None,
+    kernel: Kernel = None,
     neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Without: found.")] = None,
     scale: Annotated[
         float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Without: found.")
