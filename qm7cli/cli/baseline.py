@@ -8,7 +8,6 @@ from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, S
 from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
 
-
 Model = Annotated[
     Literal["mean", "knn", "linear", "krr"],
     typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
