@@ -82,7 +82,6 @@ def baseline(
         experiment = resolve(None, [], flags)
         dataset = load_dataset(experiment.data)
         if not quiet:
-            folds = chosen_folds(dataset, experiment.split)
-            needed = max(needed_memory(experiment, dataset, each) for each in folds)
+            needed = max(needed_memory(experiment, dataset, each) for each in chosen_folds(dataset, experiment.split))
             note(f"a fold takes up to {needed:.2g} GB of memory")
         train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)
