@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from data import load_qm7
@@ -47,7 +48,7 @@ def figure(name: str, *arguments: str) -> None:
 def job_overhead(data: Dataset, folder: Path) -> None:
     """Print the seconds from giving a worker a job of one iteration to its outcome, for its first job and others."""
     seconds = []
-    with ProcessExecutor(1, lambda _: None) as executor:
+    with closing(ProcessExecutor(1, lambda _: None)) as executor:
         for seed in range(1 + RUNS):
             experiment = resolve(None, ["training.iterations=1", "evaluation.draws=1"], {"seed": seed})
             job = Job(folder / f"job-{seed}", experiment, 0)

@@ -48,9 +48,9 @@ def _signals_as_in_a_terminal():
 
 
 @pytest.fixture(scope="session")
-def mat(tmp_path_factory):
-    """A data set file of 60 small molecules."""
-    return molecules.write(tmp_path_factory.mktemp("data") / "small.mat")
+def mat(once):
+    """A data set file of 60 small molecules, the same for all test workers: its header has the time."""
+    return once("data", lambda path: molecules.write(path / "small.mat")) / "small.mat"
 
 
 @pytest.fixture(scope="session")

@@ -8,23 +8,27 @@ from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, S
 from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
 
+Model = Annotated[
+    Literal["mean", "knn", "linear", "krr"],
+    typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
+]
+Representation = Annotated[
+    Literal["eigenspectrum", "sorted", "random"] | None,
+    typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
+]
+Kernel = Annotated[
+    Literal["gaussian", "laplacian"] | None,
+    typer.Option(
+        help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
+        "or laplacian, exp(-|d|_1 / sigma). Without: gaussian."
+    ),
+]
+
 
 def baseline(
-    model: Annotated[
-        Literal["mean", "knn", "linear", "krr"],
-        typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
-    ] = "krr",
-    representation: Annotated[
-        Literal["eigenspectrum", "sorted", "random"] | None,
-        typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
-    ] = None,
-    kernel: Annotated[
-        Literal["gaussian", "laplacian"] | None,
-        typer.Option(
-            help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
-            "or laplacian, exp(-|d|_1 / sigma). Without: gaussian."
-        ),
-    ] = None,
+    model: Model = "krr",
+    representation: Representation = None,
+    kernel: Kernel = None,
     neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Without: found.")] = None,
     scale: Annotated[
         float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Without: found.")
@@ -78,7 +82,6 @@ def baseline(
         experiment = resolve(None, [], flags)
         dataset = load_dataset(experiment.data)
         if not quiet:
-            folds = chosen_folds(dataset, experiment.split)
-            needed = max(needed_memory(experiment, dataset, each) for each in folds)
+            needed = max(needed_memory(experiment, dataset, each) for each in chosen_folds(dataset, experiment.split))
             note(f"a fold takes up to {needed:.2g} GB of memory")
         train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)

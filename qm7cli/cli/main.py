@@ -96,7 +96,7 @@ def _set_up() -> None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # as for names that a terminal cannot show
     for number in SIGNALS:
         if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -152,7 +152,7 @@ def run(argv: Sequence[str]) -> int:
             raise
         if debug:
             print_traceback(traceback.format_exc())
-        elif not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is not told
+        elif not isinstance(error, BrokenPipeError):  # a reader such as head has had enough
             print_error(_sentence(error))
         return error.exit_status if isinstance(error, QM7Error) else 1
     return int(status or 0)

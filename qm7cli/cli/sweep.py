@@ -139,7 +139,7 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
 
 
 def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
-    """Print why jobs have failed, and how many of all are busy elsewhere, which is no failure."""
+    """Print why jobs have failed, and how many of all are busy elsewhere, which is not a failure."""
     from qm7cli.errors import BusyError, QM7Error
     from qm7cli.sweep import log_file
 

@@ -25,7 +25,7 @@ def show_number(value: float | None, digits: int = 2) -> str:
 
 
 def show_mean(summary: Mapping[str, float | None]) -> str:
-    """Return mean +- population standard deviation, or the mean alone where there is no deviation."""
+    """Return mean +- population standard deviation, or the mean alone."""
     spread = "" if summary["std"] is None else f" +- {summary['std']:.2f}"
     return show_number(summary["mean"]) + spread
 

@@ -56,7 +56,7 @@ def test_a_browser_prints_it(browser, page, tmp_path):
     assert len(re.findall(rb"/Type /Page\b", content)) in range(2, 5)
 
 
-def test_the_baseline_and_the_groups_can_be_chosen(command, three_variants, tmp_path):
+def test_the_reference_and_the_groups_can_be_chosen(command, three_variants, tmp_path):
     command("report", three_variants, "--output", "x.html", "--reference", "variant=corrected", "--by", "variant")
     text = (tmp_path / "x.html").read_text()
     assert re.findall(r"<p>([\w-]+) (?:is better than|is worse than|against) ([\w-]+)[ :]", text) == [
