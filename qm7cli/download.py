@@ -36,7 +36,7 @@ MOST_BYTES: Final = 10**9  # of a data set file: more is not for this program, a
 CHUNK: Final = 4096  # bytes that come at the least rate in a fraction of the timeout
 
 
-def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
+def find_dataset(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     """Look at what is at `dest` before anything is downloaded.
 
     Parameters
@@ -77,7 +77,7 @@ def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     return None
 
 
-def download(
+def download_dataset(
     dest: Path,
     urls: Sequence[str] = MIRRORS,
     sha256: str = PUBLISHED_SHA256,

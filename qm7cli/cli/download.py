@@ -31,18 +31,18 @@ def download(
 
     Example: qm7 download --dest data/qm7.mat
     """
-    from qm7cli import download as library
     from qm7cli.cli.progress import show_bytes
     from qm7cli.dataset import PUBLISHED_SHA256
+    from qm7cli.download import MIRRORS, download_dataset, find_dataset
 
     wanted = (sha256 or PUBLISHED_SHA256).lower()
     if wanted != "any" and not re.fullmatch("[0-9a-f]{64}", wanted):
         raise typer.BadParameter(f"{sha256} is neither any nor 64 hexadecimal digits", param_hint="'--sha256'")
-    dataset = library.find(dest, wanted, force=force)
+    dataset = find_dataset(dest, wanted, force=force)
     found = "is there already" if dataset else "downloaded"
     if not dataset:
         with show_bytes(dest.name, quiet=quiet) as report:
-            dataset = library.download(
-                dest, url or library.MIRRORS, wanted, report=report, notice=lambda line: None if quiet else note(line)
+            dataset = download_dataset(
+                dest, url or MIRRORS, wanted, report=report, notice=lambda line: None if quiet else note(line)
             )
     say(f"{dest}: {found}, {len(dataset)} molecules, SHA-256 {dataset.sha256}")
