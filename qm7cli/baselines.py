@@ -16,11 +16,12 @@ from qm7cli.config import Experiment
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.evaluation import Evaluation, evaluated
+from qm7cli.evaluation import Evaluation, score
 from qm7cli.fold_work import Progress, Report, hold_fold
 from qm7cli.hyperparameters import INNER_FOLDS, find_hyperparameters, searched_keys, searched_molecules
+from qm7cli.predictions import write_predictions
 from qm7cli.regressors import Array, Hyperparameters, fit_model, model_rows
-from qm7cli.results import FoldResult, write_predictions
+from qm7cli.results import FoldResult
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Part
 
@@ -58,7 +59,7 @@ def fit_fold(
             return result
         best, trials, evaluation = found
         write_predictions(run, fold.number, evaluation, dataset)
-        values = {"mae": evaluation.mae, "rmse": evaluation.rmse, "hyperparameters": best or None}
+        values = {**evaluation.errors("test"), "hyperparameters": best or None}
         result = work.write(work.result("complete", 0, time.perf_counter() - begun, **values))
         report_trial(trials, trials, evaluation.mae)
         return result
@@ -123,7 +124,7 @@ def _evaluate(
         if stopped():
             return None
         predictions.append(predict(model_rows(settings, draw, points)))
-    return best, trials, evaluated(dataset, fold.test, np.array(predictions))
+    return best, trials, score(dataset, fold.test, np.array(predictions))
 
 
 def representations(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:

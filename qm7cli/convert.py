@@ -48,7 +48,7 @@ class Converted(NamedTuple):
     left_out: Counter[str]
 
 
-def convert(
+def convert_molecules(
     files: Sequence[Path],
     key: str,
     units: str,

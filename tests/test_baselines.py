@@ -12,8 +12,8 @@ from qm7cli.collect import find_runs
 from qm7cli.config import resolve
 from qm7cli.dataset import load, locate
 from qm7cli.errors import QM7Error
-from qm7cli.pairs import FoldOf, read_predictions
-from qm7cli.run_directory import open_run
+from qm7cli.predictions import read_predictions
+from qm7cli.run_directory import prepare_run
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, chosen_folds
 
@@ -26,10 +26,10 @@ def fit(small, tmp_path):
         experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
         run = tmp_path / "-".join(map(str, flags.values()))
         fold = fold or chosen_folds(dataset, experiment.split)[0]
-        open_run(run, experiment, [fold.number], dataset, overwrite=False)
+        prepare_run(run, experiment, [fold.number], dataset, overwrite=False)
         result = fit_fold(experiment, dataset, fold, run)
         (found,) = find_runs([run])
-        return result, read_predictions(FoldOf(found, found.results["folds"][0]))[2]
+        return result, read_predictions(found.path, found.results.folds[0]).predictions
 
     return do
 
@@ -225,7 +225,7 @@ def test_a_fit_takes_no_more_memory_than_it_says(tmp_path, flags):
     dataset = load(locate("gfn7"))
     experiment = resolve(None, ["split.train_size=1000"], {f"baseline.{key}": value for key, value in flags.items()})
     fold = chosen_folds(dataset, experiment.split)[0]
-    open_run(tmp_path, experiment, [0], dataset, overwrite=False)
+    prepare_run(tmp_path, experiment, [0], dataset, overwrite=False)
     tracemalloc.start()
     try:
         fit_fold(experiment, dataset, fold, tmp_path)
@@ -318,7 +318,7 @@ def test_the_best_of_the_grid_is_looked_at_more_closely():
 
 def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
     experiment = resolve(None, [], {"baseline.model": "krr"})
-    open_run(tmp_path, experiment, [0], small, overwrite=False)
+    prepare_run(tmp_path, experiment, [0], small, overwrite=False)
     reported = []
     fold = chosen_folds(small, experiment.split)[0]
     result = fit_fold(experiment, small, fold, tmp_path, reported.append, lambda: len(reported) >= 3)
@@ -340,6 +340,6 @@ def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
 )
 def test_the_errors_on_qm7_are_those_expected(qm7, tmp_path, flags, mae):
     experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
-    open_run(tmp_path, experiment, [0], qm7, overwrite=False)
+    prepare_run(tmp_path, experiment, [0], qm7, overwrite=False)
     fold = chosen_folds(qm7, experiment.split)[0]
     assert fit_fold(experiment, qm7, fold, tmp_path).mae == pytest.approx(mae, abs=0.05)

@@ -29,7 +29,7 @@ def refusal(tmp_path, monkeypatch):
         ]
         monkeypatch.setattr(convert, "read_molecules", lambda _: (molecules, Counter()))
         try:
-            convert.convert([], "E", units, 2, tmp_path / "x.npz")
+            convert.convert_molecules([], "E", units, 2, tmp_path / "x.npz")
         except QM7Error as error:
             return str(error)
         (tmp_path / "x.npz").unlink()

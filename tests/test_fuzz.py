@@ -22,15 +22,17 @@ import molecules
 from conftest import QUICK, within
 from qm7cli import dataset, download, inspection
 from qm7cli.arrays import parse_arrays, write_arrays
-from qm7cli.checkpoint import load_checkpoint, load_model
+from qm7cli.checkpoint import load_checkpoint
 from qm7cli.cli import main
-from qm7cli.collect import collect, find_runs, read_run
-from qm7cli.compare import compare
+from qm7cli.collect import collect_folds, find_runs, read_run
+from qm7cli.compare import compare_groups
 from qm7cli.config import Split, read_experiment, resolve
 from qm7cli.domain import Domain
 from qm7cli.engine import FoldTraining, _identity
 from qm7cli.errors import QM7Error
-from qm7cli.pairs import FoldOf, read_history, read_predictions
+from qm7cli.evaluation import load_model
+from qm7cli.history import read_history
+from qm7cli.predictions import read_predictions
 from qm7cli.results import read_fold
 from qm7cli.runner import train_run
 from qm7cli.splits import chosen_folds, make_folds, write_split
@@ -98,7 +100,7 @@ def readers(place, small):
     (fold,) = chosen_folds(small, experiment.split)
     training = FoldTraining(experiment, small, fold)
     (run,) = find_runs([place / "run"])
-    of_run = FoldOf(run, run.results["folds"][0])
+    of_run = run.path, run.results.folds[0]
 
     def trained(path):
         """Use a data set as a training does."""
@@ -122,9 +124,9 @@ def readers(place, small):
 
     def results(path):
         found = read_run(path.parent)
-        collect([found])
-        compare([found])
-        return {key: found.results.get(key) for key in run.results}
+        collect_folds([found])
+        compare_groups([found])
+        return found.results
 
     def checkpoint(path):
         resumed(path)
@@ -137,8 +139,8 @@ def readers(place, small):
         "run/fold-0/model.npz": predicted,
         "run/fold-0/checkpoint.npz": checkpoint,
         "run/fold-0/result.yaml": lambda path: read_fold(path.parents[1], 0),
-        "run/fold-0/predictions.csv": lambda _: read_predictions(of_run),
-        "run/fold-0/history.csv": lambda _: read_history(of_run),
+        "run/fold-0/predictions.csv": lambda _: read_predictions(*of_run),
+        "run/fold-0/history.csv": lambda _: read_history(*of_run),
         "run/results.yaml": results,
         "experiment.yaml": read_experiment,
         "split.yaml": lambda path: make_folds(small, Split(scheme=str(path))),

@@ -4,18 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.options import (
-    Data,
-    Folds,
-    Jobs,
-    Out,
-    Overwrite,
-    Quiet,
-    Seed,
-    Split,
-    load_dataset,
-    stoppable,
-)
+from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, Split, load_dataset, stoppable
 from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
 

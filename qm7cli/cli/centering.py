@@ -5,15 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli.options import (
-    Output,
-    OutputFormat,
-    RunData,
-    Runs,
-    TrainedFolds,
-    find_run_directories,
-    usable_runs,
-)
+from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, find_run_directories, usable_runs
 from qm7cli.cli.output import format_records, write_output
 from qm7cli.cli.tables import Column, make_table
 
@@ -59,15 +51,15 @@ def centering(
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
-    from qm7cli.centering import model_records, picture
+    from qm7cli.centering import draw_centering, model_records
     from qm7cli.collect import read_runs
     from qm7cli.files import refuse_output
-    from qm7cli.plots import ending, save
-    from qm7cli.results import load_models
+    from qm7cli.models import load_models
+    from qm7cli.plots import image_format, save
     from qm7cli.run_datasets import RunDatasets
 
     if plot is not None:
-        ending(plot)
+        image_format(plot)
     directories = find_run_directories(runs, output, plot)
     datasets = RunDatasets(data)
 
@@ -80,7 +72,7 @@ def centering(
     for file in (output, plot):
         refuse_output(file, datasets.paths)
     if plot is not None:
-        save(picture(records), plot)
+        save(draw_centering(records), plot)
     table = make_table(records, COLUMNS)
     text = format_records(format_, records, table)
     table.notes.append("at 0, at A, at mean: condition numbers")

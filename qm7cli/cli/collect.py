@@ -7,7 +7,7 @@ import typer
 
 from qm7cli.cli.options import Output, OutputFormat, Runs, read_usable_runs
 from qm7cli.cli.output import format_records, write_output
-from qm7cli.cli.tables import Column, Table, make_table, metric_columns, show_count, show_minutes
+from qm7cli.cli.tables import Column, Table, make_table, result_columns
 
 OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "status", "iterations")  # columns that may be left out
 
@@ -23,8 +23,7 @@ def collect(
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
-    from qm7cli.collect import collect as collect_folds
-    from qm7cli.collect import differing_settings
+    from qm7cli.collect import collect_folds, differing_settings
 
     found, status = read_usable_runs(runs, output)
     records = collect_folds(found)
@@ -57,14 +56,5 @@ def _short_titles(keys: Sequence[str]) -> dict[str, str]:
 
 def _columns(settings: dict[str, str]) -> list[Column]:
     """Return the columns; the settings' titles are given by key."""
-    from qm7cli.metrics import METRICS
-
-    return [
-        Column("run", "run", left=True),
-        *(Column(key, title, left=True) for key, title in settings.items()),
-        Column("fold", "fold", left=True),
-        Column("status", "status"),
-        Column("iterations", "iterations", show_count),
-        *metric_columns(METRICS),
-        Column("seconds", "minutes", show_minutes),
-    ]
+    own = [Column(key, title, left=True) for key, title in settings.items()]
+    return [Column("run", "run", left=True), *own, *result_columns()]

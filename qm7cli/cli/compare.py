@@ -10,7 +10,8 @@ from qm7cli.cli.tables import Table, paragraph, show_number
 from qm7cli.escaping import printable
 
 if TYPE_CHECKING:
-    from qm7cli.compare import Comparison, Group
+    from qm7cli.compare import Comparison
+    from qm7cli.groups import Group
 
 DIFFERENCE: Final = "difference (95 %)"
 NARROW: Final = ("MAE, kcal/mol", DIFFERENCE, "Holm p")  # columns beside the groups' names that fit a terminal
@@ -36,8 +37,7 @@ def compare(
 
     Example: qm7 compare runs/variants --reference variant=original
     """
-    from qm7cli.compare import compare as compare_groups
-    from qm7cli.compare import records
+    from qm7cli.compare import compare_groups, records
 
     found, status = read_usable_runs(runs, output)
     comparison = compare_groups(found, by or (), reference)
@@ -68,7 +68,7 @@ def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
     Columns without a figure are left out. With differences a table that is not `wide` fits a terminal: of the errors it
     has the test MAE alone.
     """
-    from qm7cli.compare import short_keys
+    from qm7cli.groups import short_keys
 
     keys = list(short_keys(comparison.groups[0].settings).values())
     name = keys[0] if len(keys) == 1 else "group"

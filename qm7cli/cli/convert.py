@@ -31,13 +31,13 @@ def convert(
 
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
     """
-    from qm7cli.convert import convert as make
+    from qm7cli.convert import convert_molecules
     from qm7cli.errors import UsageError
     from qm7cli.molecule_files import describe_left_out
 
     if output.suffix != ".npz":
         raise UsageError(f"--output {output}: the file of a data set ends in .npz")
-    made = make(files, energy_key, units, count, output, any_energies=any_energies, force=force)
+    made = convert_molecules(files, energy_key, units, count, output, any_energies=any_energies, force=force)
     if made.left_out and not quiet:
         note(describe_left_out(made.left_out))
     say(f"{output}: {made.molecules} molecules of up to {made.atoms} atoms, {count} folds")

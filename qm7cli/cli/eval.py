@@ -46,7 +46,7 @@ def evaluate(
     from qm7cli.collect import read_runs
     from qm7cli.files import refuse_output
     from qm7cli.metrics import METRICS, describe_units
-    from qm7cli.results import evaluate_models, load_models
+    from qm7cli.models import evaluate_models, load_models
     from qm7cli.run_datasets import RunDatasets
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)

@@ -26,11 +26,11 @@ def plot(
 
     Example: qm7 plot runs/variants --kind curves --output curves.pdf
     """
-    from qm7cli.compare import compare
-    from qm7cli.plots import KINDS, ending, save
+    from qm7cli.compare import compare_groups
+    from qm7cli.plots import KINDS, image_format, save
 
-    ending(output)
+    image_format(output)
     found, status = read_usable_runs(runs, output)
-    save(KINDS[kind](compare(found, by or (), paired=False)), output)
+    save(KINDS[kind](compare_groups(found, by or (), paired=False)), output)
     say(str(output))
     raise typer.Exit(status)

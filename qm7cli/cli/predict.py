@@ -43,14 +43,14 @@ def predict(
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
     """
     from qm7cli.files import refuse_output
+    from qm7cli.models import load_models
     from qm7cli.molecule_files import describe_left_out, read_molecules
-    from qm7cli.predict import predict as predict_all
-    from qm7cli.results import load_models
+    from qm7cli.predict import predict_molecules
 
     refuse_output(output, [run, *files])
     models = load_models(run, fold)
     molecules, left_out = read_molecules(files)
-    predictions = predict_all(models, molecules, draws)
+    predictions = predict_molecules(models, molecules, draws)
     if not quiet:
         for prediction in predictions:
             if prediction.warnings:

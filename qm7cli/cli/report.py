@@ -22,13 +22,13 @@ def report(
 
     Example: qm7 report runs/variants --output report.html
     """
-    from qm7cli.compare import compare
+    from qm7cli.compare import compare_groups
     from qm7cli.files import write_output_text
-    from qm7cli.report import report as reported
+    from qm7cli.report import render_report
 
     found, status = read_usable_runs(runs, output)
-    comparison = compare(found, by or (), reference)
+    comparison = compare_groups(found, by or (), reference)
     table = comparison_table(comparison, wide=True)
-    write_output_text(output, reported(comparison, found, (table.header, table.rows)))
+    write_output_text(output, render_report(comparison, found, (table.header, table.rows)))
     say(str(output))
     raise typer.Exit(status)

@@ -157,8 +157,8 @@ def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> Non
 def _print_results(jobs: "Iterable[Job]") -> None:
     """Print the comparison of the runs that have a result; of many, without differences, which take a second each."""
     from qm7cli.collect import find_runs
-    from qm7cli.compare import compare
+    from qm7cli.compare import compare_groups
 
     begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
     if begun:
-        print_comparison(compare(find_runs(begun), paired=len(begun) <= PAIRED))
+        print_comparison(compare_groups(find_runs(begun), paired=len(begun) <= PAIRED))

@@ -24,16 +24,6 @@ def show_number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def show_count(value: int | None) -> str:
-    """Return a number that is a dash where it is 0 or None."""
-    return str(value or "-")
-
-
-def show_minutes(seconds: float | None) -> str:
-    """Return seconds as minutes; a dash for None."""
-    return show_number(seconds and seconds / 60, 1)
-
-
 def show_mean(summary: Mapping[str, float | None]) -> str:
     """Return mean +- population standard deviation, or the mean alone where there is no deviation."""
     spread = "" if summary["std"] is None else f" +- {summary['std']:.2f}"
@@ -69,6 +59,19 @@ def metric_columns(keys: Iterable[str]) -> list[Column]:
     from qm7cli.metrics import METRICS
 
     return [Column(key, METRICS[key].label, show_number, unit=METRICS[key].unit) for key in keys]
+
+
+def result_columns() -> list[Column]:
+    """Return the columns of folds' results."""
+    from qm7cli.metrics import METRICS
+
+    return [
+        Column("fold", "fold", left=True),
+        Column("status", "status"),
+        Column("iterations", "iterations", lambda count: str(count or "-")),
+        *metric_columns(METRICS),
+        Column("seconds", "minutes", lambda seconds: show_number(seconds and seconds / 60, 1)),
+    ]
 
 
 def paragraph(text: str, indent: str = "") -> str:

@@ -21,13 +21,14 @@ from qm7cli.cli.options import (
     whole_number,
 )
 from qm7cli.cli.output import print_error, say, write_output
-from qm7cli.cli.tables import Column, make_table, metric_columns, show_count, show_mean, show_minutes
+from qm7cli.cli.tables import make_table, result_columns, show_mean
 from qm7cli.signals import StopRequest
 
 if TYPE_CHECKING:
     from qm7cli.config import Experiment
     from qm7cli.dataset import Dataset
     from qm7cli.errors import QM7Error
+    from qm7cli.results import RunResults
 
 
 def train(
@@ -99,6 +100,7 @@ def train_and_print(
 
     run = out or Path("runs", default_name(experiment, dataset.name))
     errors: dict[int, QM7Error] = {}
+    results: RunResults | None = None
     with show_progress(quiet=quiet) as display:
         try:
             results = train_run(
@@ -112,9 +114,12 @@ def train_and_print(
             )
         except FoldsError as failure:
             results, errors = failure.results, failure.errors
-    if (run / "results.yaml").exists():
-        _print_results(run)
-    diverged = [result for result in results.values() if result.reason]
+    if results is not None:
+        _print_results(run, results)
+    asked = experiment.split.folds
+    diverged = [
+        result for result in (results.folds if results else ()) if result.reason and (not asked or result.fold in asked)
+    ]
     for result in diverged:
         print_error(result.reason or "")
     for error in errors.values():
@@ -126,20 +131,11 @@ def train_and_print(
         raise typer.Exit(1 if diverged else min(error.exit_status for error in errors.values()))
 
 
-def _print_results(run: Path) -> None:
+def _print_results(run: Path, results: "RunResults") -> None:
     from qm7cli.metrics import METRICS, describe_units
-    from qm7cli.results import read_results, summary
 
-    folds = read_results(run)["folds"]
-    columns = [
-        Column("fold", "fold", left=True),
-        Column("status", "status"),
-        Column("iterations", "iterations", show_count),
-        *metric_columns(METRICS),
-        Column("seconds", "minutes", show_minutes),
-    ]
-    means = summary(folds, METRICS)
-    mean = {"fold": "mean", **{key: show_mean(means[key]) for key in METRICS}}
-    table = make_table([*folds, mean] if len(folds) > 1 else folds, columns, describe_units())
+    folds = [result.model_dump() for result in results.folds]
+    mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
+    table = make_table([*folds, mean] if len(folds) > 1 else folds, result_columns(), describe_units())
     write_output(table.fit(("status", "iterations", "minutes", "train RMSE", "train MAE")))
     say(str(run / "results.yaml"))
