@@ -23,12 +23,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.config import Encoding, Split
+from qm7cli.config import Split
 from qm7cli.coulomb import draw_permutations, permuted_triangles
 from qm7cli.dataset import Dataset
-from qm7cli.encoding import CHUNK, Encoder
+from qm7cli.encoding import CHUNK, STEP, Encoder
 from qm7cli.errors import QM7Error
-from qm7cli.files import is_no_file, remove_stale, write_output
+from qm7cli.files import is_special_file, remove_stale, write_output
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Part, chosen_folds
 
@@ -86,7 +86,7 @@ class AugmentedSet:
         QM7Error
             If there are too few, or it is no place for a file.
         """
-        if is_no_file(path):
+        if is_special_file(path):
             raise QM7Error(f"cannot write {path}: it is no file")
         try:
             directory = path.resolve().parent
@@ -180,5 +180,5 @@ def augmented_set(
     encoder = None
     if encode:
         rng = stream(seed, fold.number, Purpose.ENCODER)
-        encoder = Encoder.fit(dataset, fold.train, noise, Encoding().step, rng)
+        encoder = Encoder.fit(dataset, fold.train, noise, STEP, rng)
     return AugmentedSet(dataset, molecules, draws, noise, seed, encoder)

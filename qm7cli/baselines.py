@@ -28,18 +28,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.spatial.distance import cdist
-from threadpoolctl import threadpool_limits
 
 from qm7cli.config import HYPERPARAMETERS, Baseline, Experiment
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, evaluated
-from qm7cli.results import FoldResult, read_fold, record_fold, write_fold, write_predictions
-from qm7cli.run_directory import join_run, lock_fold
+from qm7cli.fold_work import Progress, Report, hold_fold
+from qm7cli.results import FoldResult, write_predictions
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Molecules, Part, stratified
-from qm7cli.training import Progress
 
 Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]
@@ -60,7 +58,7 @@ def fit_fold(
     dataset: Dataset,
     fold: Fold,
     run: Path,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Report = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> FoldResult:
     """Fit the baseline of an experiment to one fold of a run, or return what is there if that has been done.
@@ -73,22 +71,11 @@ def fit_fold(
     QM7Error
         If another process works on this fold, the fit is refused (`refuse`), or a matrix is singular.
     """
-    with lock_fold(run, fold.number), threadpool_limits(1):
-        before = read_fold(run, fold.number)
-        if before is not None and before.status == "complete":
-            record_fold(run, before, dataset, stopped)
-            return before
+    with hold_fold(experiment, dataset, fold, run, stopped) as work:
+        if work.finished is not None:
+            return work.finished
         refuse(experiment, dataset, fold)
-        join_run(run, experiment, fold.number, dataset, stopped)
-        result = FoldResult(
-            fold=fold.number,
-            status="partial",
-            iterations=0,
-            seconds=0.0,
-            train_molecules=len(fold.train),
-            test_molecules=len(fold.test),
-        )
-        result = write_fold(run, result, dataset, stopped)
+        result = work.begin(work.result("partial", 0, 0.0))
         begun = time.perf_counter()
 
         def tell(done: int, trials: int, mae: float | None = None) -> None:
@@ -99,18 +86,8 @@ def fit_fold(
             return result
         best, trials, evaluation = found
         write_predictions(run, fold.number, evaluation, dataset)
-        result = FoldResult(
-            fold=fold.number,
-            status="complete",
-            mae=evaluation.mae,
-            rmse=evaluation.rmse,
-            iterations=0,
-            seconds=round(time.perf_counter() - begun, 1),
-            train_molecules=len(fold.train),
-            test_molecules=len(fold.test),
-            hyperparameters=best or None,
-        )
-        result = write_fold(run, result, dataset, stopped)
+        values = {"mae": evaluation.mae, "rmse": evaluation.rmse, "hyperparameters": best or None}
+        result = work.write(work.result("complete", 0, time.perf_counter() - begun, **values))
         tell(trials, trials, evaluation.mae)
         return result
 
@@ -175,7 +152,7 @@ def _evaluate(
     None if stopped.
     """
     settings = experiment.baseline
-    X, y = list(_draws(experiment, dataset, fold, "train")), dataset.T[fold.train].astype(np.float64)
+    X, y = list(representations(experiment, dataset, fold, "train")), dataset.T[fold.train].astype(np.float64)
     coarse = _coarse(settings, X[0])
     best, trials = coarse[0], len(coarse) + len(_finer(settings, coarse[0]))
     if trials > 1:
@@ -206,14 +183,14 @@ def _evaluate(
     except LinAlgError as error:
         raise QM7Error(f"fold {fold.number}: the matrix is singular; a larger ridge helps") from error
     predictions = []
-    for draw in _draws(experiment, dataset, fold, "test"):
+    for draw in representations(experiment, dataset, fold, "test"):
         if stopped():
             return None
         predictions.append(predict(_rows(settings, draw, points)))
     return best, trials, evaluated(dataset, fold.test, np.array(predictions))
 
 
-def _draws(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:
+def representations(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:
     """Give the representation (molecules, d) of the molecules of a part, as often as it is drawn."""
     settings, molecules = experiment.baseline, fold.train if part == "train" else fold.test
     if settings.representation is None:
@@ -301,7 +278,7 @@ def _fit(settings: Baseline, given: Hyperparameters, rows: Array, y: Array) -> P
             return lambda rows: y[np.argpartition(rows, k - 1, axis=1)[:, :k]].mean(axis=1)
         case "linear":
             centre = rows.mean(axis=0)
-            weights = _solved((rows - centre).T @ (rows - centre), given["ridge"], (rows - centre).T @ (y - mean))
+            weights = solve_ridge((rows - centre).T @ (rows - centre), given["ridge"], (rows - centre).T @ (y - mean))
             return lambda rows: (rows - centre) @ weights + mean
         case "krr":
 
@@ -309,13 +286,13 @@ def _fit(settings: Baseline, given: Hyperparameters, rows: Array, y: Array) -> P
                 distances *= -1 / (2 * given["scale"] ** 2 if settings.kernel == "gaussian" else given["scale"])
                 return np.exp(distances, out=distances)
 
-            weights = _solved(kernel(rows), given["ridge"], y - mean)
+            weights = solve_ridge(kernel(rows), given["ridge"], y - mean)
             return lambda rows: kernel(rows) @ weights + mean
         case _:
             return lambda rows: np.full(len(rows), mean)
 
 
-def _solved(matrix: Array, ridge: float, right: Array) -> Array:
+def solve_ridge(matrix: Array, ridge: float, right: Array) -> Array:
     """Return x of ``(matrix + ridge I) x = right``; the symmetric matrix is overwritten."""
     matrix[np.diag_indices_from(matrix)] += ridge
     # LAPACK knows columns first: a transpose is not copied.

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.dataset import Dataset
 from qm7cli.evaluation import Model
-from qm7cli.network import activation
+from qm7cli.network import layer_inputs
 from qm7cli.plots import LOOKS, add_legend, drawing, plain_ticks
 from qm7cli.results import load_models
 from qm7cli.seeds import Purpose, stream
@@ -66,9 +66,10 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
         singular to float64 rounding, as that of fewer molecules than units.
     """
     records = []
-    X = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
+    features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
     with threadpool_limits(1):  # more threads would give other digits
-        for number, layer in enumerate(model.layers, start=1):
+        inputs = layer_inputs(model.layers, features)
+        for number, (layer, X) in enumerate(zip(model.layers, inputs, strict=False), start=1):
             mean = X.mean(axis=0, dtype=np.float64)  # (m,)
             record: dict[str, Any] = {"layer": number, "inputs": len(mean)}
             record |= {
@@ -78,8 +79,6 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
             }
             record |= _conditions(X, layer.A, mean) if number > 1 else dict.fromkeys(CONDITIONS)
             records.append(record)
-            X -= layer.A
-            X = activation(X @ layer.W + layer.B)  # (molecules, n)
     return records
 
 

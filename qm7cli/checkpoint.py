@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from qm7cli.arrays import read_arrays, write_arrays
 from qm7cli.dataset import LARGEST, SYMBOLS
 from qm7cli.domain import Domain
-from qm7cli.encoding import MOST_FEATURES, Encoder
+from qm7cli.encoding import MAX_FEATURES, Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
-from qm7cli.files import read_arrays, write_arrays
 from qm7cli.network import SMALLEST_S, Layer, count_parameters
 from qm7cli.variants import Array, Variant
 
@@ -94,9 +94,9 @@ def load_model(path: Path) -> Model:
     about, arrays = _load(path, ModelAbout)
     counts = _array(path, arrays, "counts", np.intp)
     n = math.isqrt(2 * len(counts))  # atoms
-    sound = n * (n + 1) == 2 * len(counts) and counts.min() > 0 and counts.max() <= MOST_FEATURES
+    sound = n * (n + 1) == 2 * len(counts) and counts.min() > 0 and counts.max() <= MAX_FEATURES
     m = int(counts.sum()) if sound else 0
-    _require(path, "counts", sound=0 < m <= MOST_FEATURES)
+    _require(path, "counts", sound=0 < m <= MAX_FEATURES)
     encoder = Encoder(about.noise, about.step, counts, _array(path, arrays, "mean", np.float32, m), about.scale)
     _require(path, "mean", sound=np.abs(encoder.mean).max() <= 1)  # of tanh
     layers = []

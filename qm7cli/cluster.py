@@ -1,19 +1,16 @@
 """Jobs on a Dask cluster, whose workers write to the shared file system and return small records.
 
 Dask gives the job of a worker that it has lost to another, which goes on from the last checkpoint. A job whose worker
-is asked to end, or whose task is no longer wanted because it was cancelled or the client is no more, writes its
+is asked to end, or whose task is no longer wanted because it was cancelled or the client has gone, writes its
 checkpoint and ends; in the former case another worker goes on.
 """
 
-import ctypes
 import functools
-import os
 import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
@@ -21,13 +18,13 @@ from threadpoolctl import threadpool_limits
 from qm7cli.config import SCHEMES
 from qm7cli.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.errors import BusyError, QM7Error
-from qm7cli.jobs import Job, Outcome, Report, do_job, is_stopped
+from qm7cli.fold_work import Progress, Report
+from qm7cli.jobs import Job, Outcome, do_job, is_stopped
 from qm7cli.notices import SAY_AFTER, notice
-from qm7cli.training import Progress
 
 CONNECT_WITHIN: Final = 10.0  # seconds in which a scheduler must answer, also one that was lost
 REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler
-PATIENCE: Final = 30.0  # seconds that a job waits for the fold's lock, which a lost worker may hold a little longer
+LOCK_TIMEOUT: Final = 30.0  # seconds that a job waits for the fold's lock, which a lost worker may hold a little longer
 STOP_WITHIN: Final = 5.0  # seconds in which jobs that were cancelled are waited for
 _reading = threading.Lock()
 
@@ -48,7 +45,7 @@ class DaskExecutor:
         except ImportError as error:
             raise QM7Error("this needs Dask: pip install 'qm7cli[dask]'") from error
         try:
-            get_address_host_port(scheduler)  # a client for an address that is none would not end well
+            get_address_host_port(scheduler)  # a client for what is not an address would not end well
             self._client: Any = Client(scheduler, timeout=CONNECT_WITHIN, set_as_default=False)
         except (OSError, ValueError) as error:
             raise QM7Error(f"no Dask scheduler answers at {scheduler}: {error}") from error
@@ -59,10 +56,10 @@ class DaskExecutor:
         self._submitted: list[Future[Outcome]] = []
         self._running: set[int] = set()
         self._changed = threading.Condition()
-        self._client.subscribe_topic(self._topic, self._hear)
+        self._client.subscribe_topic(self._topic, self._on_event)
         self._scheduler = scheduler
         self._workers: set[str] = set()
-        self._client.subscribe_topic("all", self._hear_of_workers)
+        self._client.subscribe_topic("all", self._on_worker_event)
         self._workers |= self._client.nthreads().keys()
         if not self._workers:
             notice(f"no worker has come to {scheduler} yet: waiting")
@@ -91,15 +88,11 @@ class DaskExecutor:
                 notice(f"waiting up to {STOP_WITHIN:g} s for jobs to write their checkpoints")
                 self._changed.wait_for(lambda: not self._running, timeout=STOP_WITHIN - SAY_AFTER)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Leave the cluster; what is still being done there writes its checkpoint and ends."""
         self._client.close()
 
-    def _hear(self, event: tuple[float, Any]) -> None:
+    def _on_event(self, event: tuple[float, Any]) -> None:
         """Take what a worker says of a job: its number and where it stands, or the number alone when it has ended."""
         number, *progress = event[1]
         with self._changed:
@@ -111,7 +104,7 @@ class DaskExecutor:
                 self._running.discard(number)
                 self._changed.notify()
 
-    def _hear_of_workers(self, event: tuple[float, Any]) -> None:
+    def _on_worker_event(self, event: tuple[float, Any]) -> None:
         """Take from the scheduler who comes and leaves, and say when nobody is left and when one comes again."""
         match event[1]:
             case {"action": "add-worker", "worker": worker}:
@@ -132,7 +125,6 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     from distributed import Reschedule, Status, get_worker  # noqa: PLC0415 - an extra
 
     threadpool_limits(1)  # of the whole process, for good: threads of a worker that come and go must not change it
-    _keep_freed_memory()
     worker = get_worker()
     key = worker.get_current_task()
     reported = 0.0
@@ -149,7 +141,7 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
 
     try:
         dataset = _dataset(data, sha256)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LOCK_TIMEOUT
         while True:
             outcome = do_job(job, dataset, report, stopped)
             if not isinstance(outcome, BusyError) or stopped() or time.monotonic() > deadline:
@@ -162,17 +154,6 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     if is_stopped(outcome):
         raise Reschedule  # to a worker that is not about to end
     return outcome
-
-
-def _keep_freed_memory() -> None:
-    """Undo what Dask's nanny asks of glibc: to give freed memory back at once, which an iteration needs again at once.
-
-    It costs 50 to 100 page faults an iteration, and jobs a quarter more time.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is not None:
-        mallopt(-1, 64 * 2**20)  # M_TRIM_THRESHOLD, bytes
-        mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD
 
 
 def _dataset(data: str, sha256: str) -> Dataset:

@@ -16,10 +16,10 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from qm7cli.collect import Run, differing_settings
 from qm7cli.config import FREE, HYPERPARAMETERS, Experiment
 from qm7cli.errors import QM7Error
-from qm7cli.files import parse_yaml
 from qm7cli.mistakes import flatten, suggestion
 from qm7cli.pairs import LEVEL, Difference, FoldOf, Interval, holm, paired_difference, predictions_file, read_pair
 from qm7cli.variants import Variant
+from qm7cli.yaml_text import parse_yaml
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Decision = Literal["better", "worse", "not decided"]

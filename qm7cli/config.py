@@ -25,9 +25,10 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from qm7cli.errors import QM7Error, UsageError
-from qm7cli.files import parse_yaml, read_text
+from qm7cli.files import read_text
 from qm7cli.mistakes import flatten, mistake, refusal, suggestion
 from qm7cli.variants import Variant
+from qm7cli.yaml_text import parse_yaml
 
 
 def _number(value: Any) -> Any:

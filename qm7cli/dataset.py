@@ -24,9 +24,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from qm7cli.arrays import parse_arrays
 from qm7cli.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
-from qm7cli.errors import DamagedError, QM7Error
-from qm7cli.files import brief, parse_arrays, read_bytes, write_output
+from qm7cli.errors import DamagedError, QM7Error, brief
+from qm7cli.files import read_bytes, write_output
 from qm7cli.notices import notice
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
@@ -54,9 +55,11 @@ SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Molecules of up to n atoms, each with its atoms in their canonical order (`qm7cli.coulomb.canonical_order`).
+
+    One is equal to itself alone.
 
     Attributes
     ----------
@@ -92,6 +95,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.T)
+
+    def energy_scale(self, molecules: NDArray[np.intp]) -> tuple[float, float]:
+        """Return the mean and the population standard deviation of the energies of `molecules`, kcal/mol."""
+        energies = self.T[molecules].astype(np.float64)
+        return float(energies.mean()), float(energies.std())
 
     @cached_property
     def norms(self) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """The applicability domain of a model: what its training molecules cover, and in what another molecule is outside.
 
     domain = Domain.of(dataset, fold.train)
-    domain.outside(Z, R, X)  # {"S": "3 S, more than any molecule trained on (1)"}
+    domain.warnings(Z, R, X)  # {"S": "3 S, more than any molecule trained on (1)"}
 
 A network answers any question. Whoever asks is told where the molecule leaves what the training molecules cover: the
 number of atoms, of each element, the distances between atoms, and the distance (Euclidean, hartree) of the sorted
@@ -74,7 +74,7 @@ class Domain:
             reach=float(np.quantile(_nearest(matrices[sample], matrices, itself=sample), QUANTILE)),
         )
 
-    def outside(self, Z: NDArray[np.floating], R: NDArray[np.floating], X: NDArray[np.float32]) -> dict[str, str]:
+    def warnings(self, Z: NDArray[np.floating], R: NDArray[np.floating], X: NDArray[np.float32]) -> dict[str, str]:
         """Return in what a molecule is outside, in words, each under the name of what it is about.
 
         Parameters
@@ -107,7 +107,7 @@ class Domain:
         return reasons
 
     def distance(self, X: NDArray[np.float32]) -> float:
-        """Return the distance of a molecule from the nearest one trained on, hartree; `X` as `outside` takes it."""
+        """Return the distance of a molecule from the nearest one trained on, hartree; `X` as `warnings` takes it."""
         return float(_nearest(_triangles(X[None]), self.matrices)[0])
 
     def _numbers(self, Z: NDArray[np.floating]) -> Iterator[tuple[str, int, NDArray[np.intp]]]:

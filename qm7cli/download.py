@@ -19,7 +19,7 @@ import requests
 
 from qm7cli.dataset import MATLAB, PUBLISHED_SHA256, PUBLISHED_SIZE, Dataset, check_units, parse
 from qm7cli.errors import DamagedError, QM7Error, UsageError
-from qm7cli.files import is_no_file, make_directory, refuse_output, write_output
+from qm7cli.files import is_special_file, make_directory, refuse_output, write_output
 
 MIRRORS: Final = (
     "https://quantum-machine.org/data/qm7.mat",
@@ -58,7 +58,7 @@ def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
         If another file is there, or the place cannot be written.
     """
     try:
-        if is_no_file(dest):
+        if is_special_file(dest):
             raise QM7Error(f"{dest} is no file; write --dest FILE")
         content = dest.read_bytes() if dest.exists() and not force else b""
         directory = next(parent for parent in dest.absolute().parents if parent.exists())

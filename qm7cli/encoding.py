@@ -7,7 +7,7 @@ Entry j of a drawn matrix becomes the features ``tanh((x_j - threshold) / step)`
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,11 @@ from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 
-MOST_FEATURES = 100_000
-CHUNK = 500  # molecules encoded at once where there are many, to bound the memory
-FIT_DRAWS = 10  # the reference takes the largest entries over so many draws
+NOISE: Final = 1.0  # default standard deviation of the noise on the row norms, hartree (Montavon et al.)
+STEP: Final = 1.0  # default distance of neighbouring thresholds, hartree (Montavon et al.)
+MAX_FEATURES: Final = 100_000
+CHUNK: Final = 500  # molecules encoded at once where there are many, to bound the memory
+FIT_DRAWS: Final = 10  # the reference takes the largest entries over so many draws
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Encoder:
         stops = np.maximum(largest.astype(np.float64) + step, step)
         counts = np.ceil(stops / step).astype(np.intp)  # as many as numpy.arange(0, stop, step) gives
         features = int(counts.sum())
-        if features > MOST_FEATURES:
+        if features > MAX_FEATURES:
             raise QM7Error(f"entries up to {largest.max():g} in steps of {step:g} would make too many features")
         triangles = random_sorted(dataset.X, dataset.norms, molecules, noise, rng)
         chunks = [triangles[start : start + CHUNK] for start in range(0, len(triangles), CHUNK)]

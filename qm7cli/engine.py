@@ -25,11 +25,11 @@ from qm7cli.splits import Fold
 from qm7cli.variants import RULES, Array
 
 BLOCK: Final = 1250  # molecules drawn and encoded at once: 50 minibatches of 25, 10 MB of features
-EXPLODING: Final = 1000.0  # largest root mean square error of a minibatch, in standard deviations of the energies
+MAX_RMSE: Final = 1000.0  # of a minibatch, in standard deviations of the energies
 
 
 class DivergenceError(QM7Error):
-    """The training has left the numbers that a computer can go on with."""
+    """The RMSE of a minibatch is NaN or above `MAX_RMSE`, or a parameter is too large to go on with."""
 
 
 class FoldTraining:
@@ -62,8 +62,7 @@ class FoldTraining:
 
     def __init__(self, experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
         self.experiment, self.dataset, self.fold = experiment, dataset, fold
-        energies = dataset.T[fold.train].astype(np.float64)
-        self.energy_mean, self.energy_std = float(energies.mean()), float(energies.std())
+        self.energy_mean, self.energy_std = dataset.energy_scale(fold.train)
         if self.energy_std == 0:
             raise QM7Error(f"fold {fold.number}: all training energies are the same")
         self.targets = ((dataset.T - self.energy_mean) / self.energy_std).astype(np.float32)
@@ -104,7 +103,7 @@ class FoldTraining:
         Raises
         ------
         DivergenceError
-            If a parameter is no number or beyond all measure, though the errors are not: units saturate.
+            If a parameter is NaN or too large, though the errors are not: units saturate.
         """
         network = self.network
         if not np.abs([network.P, network.s * network.Q]).max() < LARGEST:  # true for nan
@@ -124,7 +123,7 @@ class FoldTraining:
         Raises
         ------
         DivergenceError
-            If the error of its minibatch is no number or beyond all measure.
+            If the RMSE of its minibatch is NaN or above `MAX_RMSE`.
         """
         training = self.experiment.training
         b = training.batch_size
@@ -141,8 +140,8 @@ class FoldTraining:
         self.iteration = iteration
 
     def _check(self, rmse: float, iteration: int) -> None:
-        """Raise DivergenceError if an error, in standard deviations, is no number or beyond all measure."""
-        if not rmse < EXPLODING:  # true for nan
+        """Raise DivergenceError if an RMSE, in standard deviations, is NaN or above `MAX_RMSE`."""
+        if not rmse < MAX_RMSE:  # true for nan
             self._diverge(iteration)
 
     def _diverge(self, iteration: int) -> NoReturn:
@@ -181,7 +180,7 @@ class FoldTraining:
         StoppedError
             If `stopped`, which is asked often.
         DivergenceError
-            If the errors are no numbers or beyond all measure.
+            If an RMSE is NaN or above `MAX_RMSE`.
         """
         model = self.model()
         test, train = (model.evaluate(self.dataset, part, model.draws, stopped) for part in ("test", "train"))

@@ -37,3 +37,8 @@ def shortage(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
         return "the system lets no more threads start (ulimit -u); fewer --jobs need fewer"
     return None
+
+
+def brief(text: object) -> str:
+    """Return what a library says is wrong in a line of at most 200 signs: some show the file's bytes."""
+    return " ".join(str(text).split())[:200]

@@ -17,6 +17,7 @@ from qm7cli.network import Layer, feed_forward
 from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Part
+from qm7cli.variants import Array
 
 
 class Evaluation(NamedTuple):
@@ -80,13 +81,18 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Atoms that the model has room for, n."""
+        """Largest number of atoms per molecule, n."""
         return math.isqrt(2 * len(self.encoder.counts))  # of n(n+1)/2 entries
 
     def fits(self, dataset: Dataset) -> bool:
         """Say whether a data set has so many atoms in a molecule, and the molecules trained on and tested."""
         last = max(int(self.train.max()), int(self.test.max()))
         return last < len(dataset) and self.size == dataset.X.shape[1]
+
+    def energies(self, features: Array, layers: list[Layer] | None = None) -> NDArray[np.float64]:
+        """Return the energies (b,) of features (b, m), or of what `layers` take instead; kcal/mol."""
+        outputs = feed_forward(layers or self.layers, features).astype(np.float64)
+        return outputs * self.energy_std + self.energy_mean
 
     def predict(
         self,
@@ -100,7 +106,7 @@ class Model:
 
         `stopped` is asked often; when true, StoppedError is raised.
         """
-        outputs = np.empty((draws, len(molecules)))
+        energies = np.empty((draws, len(molecules)))
         with threadpool_limits(1):  # more threads would give other digits
             features = ReducedFeatures.of(self.encoder, dataset)
             layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
@@ -109,8 +115,9 @@ class Model:
                     if stopped():
                         raise StoppedError(f"fold {self.fold}: stopped in the middle of an evaluation")
                     chunk = slice(start, start + CHUNK)
-                    outputs[draw, chunk] = feed_forward(layers, features.draw(dataset, molecules[chunk], rng))
-        return outputs * self.energy_std + self.energy_mean
+                    drawn = features.draw(dataset, molecules[chunk], rng)
+                    energies[draw, chunk] = self.energies(drawn, layers)
+        return energies
 
     def evaluate(
         self, dataset: Dataset, part: Part, draws: int, stopped: Callable[[], bool] = lambda: False

@@ -15,16 +15,14 @@ from typing import Final, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from qm7cli.config import Architecture, Encoding, Experiment
 from qm7cli.dataset import Dataset
-from qm7cli.engine import FoldTraining
-from qm7cli.network import Layer, Network, activation, as_layers, count_parameters, feed_forward
+from qm7cli.encoding import NOISE, Encoder
+from qm7cli.network import Layer, Network, as_layers, count_parameters, feed_forward, layer_inputs
 from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import Fold
 from qm7cli.variants import RULES, Array, Variant
 
 HIDDEN: Final = [12, 5]
-STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
+COARSE_STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
 MOLECULES: Final = 500  # that the features are fitted to
 MINIBATCH: Final = 25
 RATE: Final = 0.01  # at which changes of the outputs are told, the published code's last
@@ -121,13 +119,13 @@ class _Case:
     def __init__(self, dataset: Dataset, seed: int) -> None:
         rng = stream(seed, 0, Purpose.MINIBATCHES)
         molecules = rng.permutation(len(dataset))[:MOLECULES]
-        experiment = Experiment(seed=seed, encoding=Encoding(step=STEP), network=Architecture(hidden=HIDDEN))
-        training = FoldTraining(experiment, dataset, Fold(0, molecules, molecules))
+        encoder = Encoder.fit(dataset, molecules, NOISE, COARSE_STEP, stream(seed, 0, Purpose.ENCODER))
         minibatch = rng.choice(molecules, MINIBATCH)
-        features = training.encoder.draw(dataset, minibatch, stream(seed, 0, Purpose.PERMUTATIONS))
-        self.X, self.targets = features.astype(np.float64), training.targets[minibatch].astype(np.float64)
-        self.unit = training.energy_std  # kcal/mol
-        self.sizes = training.sizes
+        features = encoder.draw(dataset, minibatch, stream(seed, 0, Purpose.PERMUTATIONS))
+        self.X = features.astype(np.float64)
+        mean, self.unit = dataset.energy_scale(molecules)  # kcal/mol
+        self.targets = (dataset.T[minibatch] - mean) / self.unit
+        self.sizes = [len(encoder.mean), *HIDDEN, 1]
         self.P = stream(seed, 0, Purpose.WEIGHTS).standard_normal(count_parameters(self.sizes))
         for layer in self.layers(self.P):
             layer.W[:] /= len(layer.A) ** 0.5
@@ -150,7 +148,7 @@ class _Case:
         """Return the parameters after a step; if `right`, of a network whose outputs have no error."""
         network = Network(self.sizes, RULES[variant], self.P.copy(), self.P.copy(), 1.0)
         for layer in network.layers:
-            layer.factor = layer.factor if rescaled else 1.0
+            layer.backward_scale = layer.backward_scale if rescaled else 1.0
         network.step(self.X, self.outputs(self.P) if right else self.targets, rate, 0.5)
         return network.P
 
@@ -171,12 +169,9 @@ class _Case:
 
     def to_mean(self) -> Array:
         """Return the mean input less A, all layers in one vector."""
-        inputs: Array = self.X
-        ways = []
-        for W, A, B in self.layers(self.P):
-            ways.append(inputs.mean(axis=0) - A)
-            inputs = activation((inputs - A) @ W + B)
-        return np.concatenate(ways)
+        layers = self.layers(self.P)
+        inputs = layer_inputs(layers, self.X)
+        return np.concatenate([X.mean(axis=0) - layer.A for layer, X in zip(layers, inputs, strict=False)])
 
 
 def _directions(case: _Case, variant: Variant, gradient: list[Layer]) -> Iterator[Direction]:
@@ -269,7 +264,7 @@ def _claims(motion: Motion) -> dict[str, bool]:
                 "the outputs move with A": not stays and motion.compensated == motion.alone,
                 "the step of A is of first order": _near(motion.exponent, 1, 0.05),
             }
-        case _:
+        case "no-prebias":
             return {"A stays": motion.to_mean is None and stays and motion.compensated <= ROUNDING}
 
 

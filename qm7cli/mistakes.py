@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from qm7cli.files import compose_yaml
+from qm7cli.yaml_text import compose_yaml
 
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxdict = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxstring = _BRIEF.maxother = 80

@@ -11,6 +11,7 @@ as ``avg = s Q``: the step is then
 a single pass over P and Q, again in BLAS. Training is in float32; everything here computes in the type of P.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -46,14 +47,21 @@ def activation_derivative(Y: Array) -> Array:
     return derivative
 
 
-def feed_forward(layers: list[Layer], X: Array) -> Array:
-    """Return the output (b,) of a network for the features `X` (b, m), in standard deviations."""
-    Z = X
-    for k, (W, A, B) in enumerate(layers):
-        Z = (activation(Z) if k else X) - A  # (b, m)
-        Z = Z @ W  # (b, n)
+def layer_inputs(layers: list[Layer], X: Array) -> Iterator[Array]:
+    """Yield what each layer is given, (b, m), beginning with the features `X`, and last the output (b, 1)."""
+    for k, (W, A, B) in enumerate(layers, start=1):
+        yield X
+        Z = (X - A) @ W  # (b, n)
         Z += B
-    return Z[:, 0]
+        X = activation(Z) if k < len(layers) else Z
+    yield X
+
+
+def feed_forward(layers: list[Layer], X: Array) -> Array:
+    """Return the output (b,) of a network for the features `X` (b, m), in standard deviations of the energies."""
+    for Y in layer_inputs(layers, X):
+        output = Y
+    return output[:, 0]
 
 
 def count_parameters(sizes: list[int]) -> int:
@@ -92,17 +100,17 @@ class PreBiasLinear:
         X - A of the last forward pass.
     CW : (b, n)
         (X - A) W of the last forward pass.
-    factor : float
-        What the signal for the layer below is multiplied by, ``sqrt(m / n)``; 1 would make it the loss gradient.
-    slowness : float
-        What the learning rate is divided by, ``sqrt(m)``.
+    backward_scale : float
+        Multiplies the signal for the layer below: ``sqrt(m / n)``, where 1 would make it the loss gradient.
+    rate_divisor : float
+        Divides the learning rate: ``sqrt(m)``.
     """
 
     def __init__(self, parameters: Layer, m: int) -> None:
         self.W, self.A, self.B = parameters
         self.C = self.CW = np.empty((0, 0), dtype=self.W.dtype)
         n = self.W.shape[1]
-        self.factor, self.slowness = (m / n) ** 0.5, m**0.5
+        self.backward_scale, self.rate_divisor = (m / n) ** 0.5, m**0.5
         self._gemm, self._ger = get_blas_funcs(("gemm", "ger"), dtype=self.W.dtype)
 
     def forward(self, X: Array) -> Array:
@@ -117,13 +125,13 @@ class PreBiasLinear:
     def backward(self, dZ: Array) -> Array:
         """Return the signal (b, m) for the layer below, rescaled: ``sqrt(m / n) dZ W^T``."""
         dX = dZ @ self.W.T
-        dX *= self.factor
+        dX *= self.backward_scale
         return dX
 
     def step(self, dZ: Array, rule: Rule, rate: float) -> None:
         """Move the parameters by the signal dZ (b, n) at the rate ``rate / sqrt(m)``."""
         dA, dB = rule(self.C, self.CW, dZ, self.W)
-        r = rate / self.slowness
+        r = rate / self.rate_divisor
         k = self.C.shape[1]
         # W -= r C^T dZ in place; BLAS knows columns first, so it is given the transposes of all three.
         self._gemm(-r, dZ.T, self.C.T, beta=1.0, c=self.W[:k].T, trans_b=1, overwrite_c=1)

@@ -16,7 +16,6 @@ from qm7cli.coulomb import canonical_order, draw_permutations, permuted_triangle
 from qm7cli.encoding import CHUNK
 from qm7cli.evaluation import Model
 from qm7cli.molecule_files import Molecule
-from qm7cli.network import feed_forward
 from qm7cli.seeds import Purpose, stream
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
@@ -40,7 +39,7 @@ class Prediction:
     distance : float
         From the nearest molecule that a model was trained on, hartree, of sorted Coulomb matrices (Euclidean); the
         largest over models.
-    outside : list of str
+    warnings : list of str
         In what the molecule is outside of what some model was trained on.
     """
 
@@ -49,7 +48,7 @@ class Prediction:
     spread: float | None = None
     fold_spread: float | None = None
     distance: float | None = None
-    outside: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -82,11 +81,11 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
     n = min(model.size for model in models)
     if len(molecule.Z) > n:
         too_large = f"{len(molecule.Z)} atoms, more than the {n} that the model has room for"
-        return Prediction(molecule.name, outside=[too_large])
+        return Prediction(molecule.name, warnings=[too_large])
     X = molecule.coulomb_matrix(n)[None]
     X = reorder_atoms(X, canonical_order(X))
     means, spreads, distances = [], [], []
-    outside: dict[str, str] = {}
+    warnings: dict[str, str] = {}
     for model in models:
         drawn = _draw(model, X, draws or model.draws)
         means.append(float(drawn.energies.mean()))
@@ -94,19 +93,19 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
             spreads.append(float(drawn.energies.std(ddof=1)))
         if model.domain:
             distances.append(model.domain.distance(X[0]))
-        outside = _outside(model, molecule, X[0], drawn) | outside
+        warnings = _warnings(model, molecule, X[0], drawn) | warnings
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
         spread=float(np.mean(spreads)) if spreads else None,
         fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         distance=max(distances, default=None),
-        outside=list(outside.values()),
+        warnings=list(warnings.values()),
     )
 
 
-def _outside(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Drawn) -> dict[str, str]:
-    """Return in what a molecule is outside of what a model was trained on, as `qm7cli.domain.Domain.outside`."""
+def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Drawn) -> dict[str, str]:
+    """Return in what a molecule is outside of what a model was trained on, as `qm7cli.domain.Domain.warnings`."""
     reasons = {}
     excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
     if excess > 0:
@@ -118,7 +117,7 @@ def _outside(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _D
     least, most = model.domain.energies
     if not least <= drawn.energies.mean() <= most:
         reasons["energy"] = f"its energy is beyond those trained on, {least:.1f} to {most:.1f} kcal/mol"
-    return model.domain.outside(molecule.Z, molecule.R, X) | reasons
+    return model.domain.warnings(molecule.Z, molecule.R, X) | reasons
 
 
 def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Drawn:
@@ -132,7 +131,7 @@ def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Drawn:
         count = min(CHUNK, draws - start)
         permutations = draw_permutations(norms.repeat(count, axis=0), model.encoder.noise, rng)  # (count, n)
         triangles = permuted_triangles(X, np.zeros(count, dtype=np.intp), permutations)  # (count, n(n+1)/2)
-        energies[start : start + count] = feed_forward(model.layers, model.encoder.encode(triangles))
+        energies[start : start + count] = model.energies(model.encoder.encode(triangles))
         np.minimum(smallest, triangles.min(axis=0), out=smallest)
         np.maximum(largest, triangles.max(axis=0), out=largest)
-    return _Drawn(energies * model.energy_std + model.energy_mean, smallest, largest)
+    return _Drawn(energies, smallest, largest)

@@ -15,31 +15,37 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from types import FrameType, TracebackType
-from typing import IO, Any, Self, cast
+from queue import SimpleQueue
+from types import FrameType
+from typing import IO, Any, cast
 
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error, shortage
-from qm7cli.jobs import Job, LostError, Outcome, Report, do_job, failed, is_stopped
+from qm7cli.fold_work import Progress, Report
+from qm7cli.jobs import Job, LostError, Outcome, do_job, error_outcome, is_stopped
 from qm7cli.notices import notice, notices_to
 from qm7cli.signals import StopRequest, signals_blocked, take_signals
-from qm7cli.training import Progress
 
 Work = tuple[Job, str, Dataset | None]  # the data set's SHA-256, and itself if the worker doesn't have it yet
 Message = Progress | str | Outcome  # where a job stands, a notice, or what has become of the job
 
 
+class _OfThread(threading.local):
+    """What belongs to one of the executor's threads."""
+
+    worker: "_Worker | None" = None
+
+
 class ProcessExecutor:
-    """Does up to `workers` jobs at a time; see `qm7cli.jobs.Executor`. Each has a thread here that looks after it."""
+    """Does up to `workers` jobs at a time; see `qm7cli.jobs.Executor`. Each worker is that of one thread here."""
 
     def __init__(self, workers: int, report: Report) -> None:
         self._threads = ThreadPoolExecutor(workers)
         self._report = report
         self._reporting = threading.Lock()
         self._stopping = threading.Event()
-        self._workers: list[_Worker] = []
-        self._unoccupied: SimpleQueue[_Worker] = SimpleQueue()
+        self._of_thread = _OfThread()
+        self._workers: list[_Worker] = []  # all that were ever started
 
     def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
         """Have a job done."""
@@ -52,12 +58,8 @@ class ProcessExecutor:
         for worker in tuple(self._workers):
             worker.stop()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End whatever is still being done."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._stopping.set()
         for worker in tuple(self._workers):  # they have jobs after an exception only, a second Ctrl-C say
@@ -68,22 +70,20 @@ class ProcessExecutor:
 
     def _do(self, job: Job, dataset: Dataset) -> Outcome:
         try:
-            worker = self._unoccupied_worker()
+            worker = self._of_thread.worker or self._start_worker()
         except OSError as error:
             return QM7Error(f"fold {job.fold} of {job.run}: no process for it: {error.strerror}")
         try:
-            outcome = worker.do(job, dataset, self._report_one)
+            return worker.do(job, dataset, self._report_one)
         except BaseException:
+            self._of_thread.worker = None
             worker.end()
             self._stopping.wait(0.3)  # a signal to the whole group may reach a worker before its parent
             raise
-        self._unoccupied.put(worker)
-        return outcome
 
-    def _unoccupied_worker(self) -> "_Worker":
-        with suppress(Empty):
-            return self._unoccupied.get_nowait()
-        worker = _Worker()
+    def _start_worker(self) -> "_Worker":
+        """Start a worker for this thread."""
+        worker = self._of_thread.worker = _Worker()
         self._workers.append(worker)
         if self._stopping.is_set():  # `stop` may have come before the worker was in the list
             worker.stop()
@@ -160,7 +160,7 @@ class _Worker:
 
 
 def work() -> None:
-    """Do jobs as a worker process, until it is asked to stop or its parent is no more."""
+    """Do jobs as a worker process, until it is asked to stop or its parent has ended."""
     stop = StopRequest()
     jobs: SimpleQueue[Work | MemoryError | None] = SimpleQueue()
 
@@ -179,14 +179,14 @@ def work() -> None:
         try:
             pickle.dump(message, sink)
             sink.flush()
-        except OSError:  # the parent is no more
+        except OSError:  # the parent has ended
             ask_to_stop()
 
     try:
         threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
     except RuntimeError as error:  # no more threads: a stop would not be heard of
         no_thread = error
-        _listen(source, lambda work: send(failed(work[0], no_thread)), ask_to_stop)
+        _listen(source, lambda work: send(error_outcome(work[0], no_thread)), ask_to_stop)
     datasets: dict[str, Dataset] = {}
     with notices_to(send):
         while (message := jobs.get()) is not None:
@@ -229,4 +229,4 @@ def _outcome(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], b
     try:
         return do_job(job, dataset, report, stopped)
     except Exception as error:  # noqa: BLE001
-        return failed(job, error)
+        return error_outcome(job, error)

@@ -23,9 +23,11 @@ from qm7cli.dataset import LARGEST, Dataset
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
-from qm7cli.files import LARGEST_FILE, checksum, format_csv, format_record, lock, parse_record, read_text, write_text
+from qm7cli.files import LARGEST_FILE, format_csv, read_text, write_text
+from qm7cli.locks import lock
 from qm7cli.mistakes import refusal
 from qm7cli.splits import Part
+from qm7cli.yaml_text import checksum, format_record, parse_record
 
 METRICS: Final = ("mae", "rmse", "train_mae", "train_rmse")
 CHECKED: Final = {"history_checksum": "history.csv", "predictions_checksum": "predictions.csv"}
@@ -39,7 +41,7 @@ Measure = Annotated[float, Field(ge=0, lt=LARGEST)]
 class FoldResult(BaseModel):
     """What became of a fold: errors in kcal/mol over the run's draws, and the training's length.
 
-    A complete fold has checksums of the lines of its files, `CHECKED` (`qm7cli.files.checksum`); older ones have none.
+    A complete fold has checksums of the lines of its files, `CHECKED` (`yaml_text.checksum`); older ones have none.
     `environment` is that of the process that trained it last, with the times when it was first ``started`` and when it
     was ``finished``; folds of older runs have none.
     """

@@ -19,9 +19,11 @@ from typing import Final
 from qm7cli.config import SCHEMES, Experiment, differing_keys, read_experiment, resolve, settings
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml, lock, make_directory, remove_file, remove_stale, write_text
+from qm7cli.files import make_directory, remove_file, remove_stale, write_text
+from qm7cli.locks import lock
 from qm7cli.mistakes import flatten
 from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, refuse_links_out, write_results
+from qm7cli.yaml_text import format_yaml
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
 LONGEST_NAME: Final = 200  # bytes

@@ -1,29 +1,20 @@
-"""Jobs to executors: the folds of a run, in this process or several at a time, and the many jobs of a sweep.
+"""The folds of a run, one after the other in this process or several at a time."""
 
-A job's outcome is a result, or the error that says why there is none; the others go on.
-"""
-
-import math
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable
+from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Final
 
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
-from qm7cli.errors import BusyError, QM7Error, StoppedError
-from qm7cli.jobs import Executor, Job, LostError, Outcome, Report, SerialExecutor, failed
-from qm7cli.notices import SAY_AFTER, notice
+from qm7cli.errors import QM7Error, StoppedError
+from qm7cli.fold_work import Report
+from qm7cli.jobs import Job, SerialExecutor, do_jobs
 from qm7cli.processes import ProcessExecutor
 from qm7cli.results import FoldResult
 from qm7cli.run_directory import open_run
 from qm7cli.splits import chosen_folds, pinned
-
-STOP_WITHIN: Final = 10.0  # seconds that jobs have for their checkpoints; those that don't answer are given up
 
 
 class FoldsError(QM7Error):
@@ -70,7 +61,7 @@ def train_run(
         Called with the progress of any fold, in this process.
     stopped : callable
         Asked often; when true, folds in training write their checkpoints and no further fold is begun. A process that
-        doesn't answer within `STOP_WITHIN` is killed.
+        doesn't answer within `qm7cli.jobs.STOP_WITHIN` is killed.
 
     Returns
     -------
@@ -101,7 +92,7 @@ def train_run(
         return {}
     work = [(Job(run, experiment, fold), dataset) for fold in folds]
     at_once = min(jobs, len(folds))
-    with ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped) as executor:
+    with closing(ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped)) as executor:
         outcomes = {job.fold: outcome for job, outcome in do_jobs(work, executor, stopped)}
     in_order = sorted(outcomes.items(), key=itemgetter(0))
     errors = {fold: outcome for fold, outcome in in_order if isinstance(outcome, QM7Error)}
@@ -109,97 +100,6 @@ def train_run(
     if errors:
         raise FoldsError(errors, results) from next(iter(errors.values()))
     return results
-
-
-def do_jobs(
-    work: Iterable[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
-) -> Iterator[tuple[Job, Outcome]]:
-    """Have jobs done, and give each with its outcome as it ends.
-
-    One whose worker is lost is tried once more. One whose fold another process trains is come back to when all others
-    have ended: the fold may be complete then, or free; if it is still busy, the outcome is that BusyError.
-
-    Parameters
-    ----------
-    work : iterable of (Job, Dataset)
-        The jobs, whose run directories have been opened, with the data set of each.
-    executor : Executor
-        What does them.
-    stopped : callable
-        Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun. Those
-        that have not ended after `STOP_WITHIN` seconds are left to the executor, whose context ends them.
-    """
-    busy = []
-    for job, dataset, outcome in _do_once(work, executor, stopped):
-        if isinstance(outcome, BusyError):
-            busy.append((job, dataset))
-        else:
-            yield job, outcome
-    if not stopped():
-        for job, _, outcome in _do_once(busy, executor, stopped):
-            yield job, outcome
-
-
-def _do_once(
-    work: Iterable[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
-) -> Iterator[tuple[Job, Dataset, Outcome]]:
-    """Have jobs done, each once, or twice if its worker is lost, and give them as they end."""
-    pending: dict[Future[Outcome], tuple[Job, Dataset, int]] = {}
-    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
-
-    def submit(job: Job, dataset: Dataset, attempt: int) -> None:
-        future = executor.submit(job, dataset)
-        pending[future] = job, dataset, attempt
-        future.add_done_callback(ended.put)
-
-    for job, dataset in work:
-        submit(job, dataset, 1)
-    for future in _as_they_end(pending, ended, executor, stopped):
-        job, dataset, attempt = pending.pop(future)
-        try:
-            outcome = future.result()
-        except (LostError, CancelledError) as error:
-            if stopped():
-                continue
-            if attempt == 1:
-                submit(job, dataset, 2)
-                continue
-            reason = str(error) or "its executor is no more"
-            outcome = QM7Error(f"fold {job.fold} of {job.run}: {reason}; the same command goes on from its checkpoint")
-        except Exception as error:  # noqa: BLE001 - whatever else befalls a job, the others go on
-            outcome = failed(job, error)
-        if not isinstance(outcome, StoppedError):
-            yield job, dataset, outcome
-
-
-def _as_they_end(
-    pending: Mapping[Future[Outcome], tuple[Job, Dataset, int]],
-    ended: SimpleQueue[Future[Outcome]],
-    executor: Executor,
-    stopped: Callable[[], bool],
-) -> Iterator[Future[Outcome]]:
-    """Give futures as they end, until none is pending, or those that are have not ended `STOP_WITHIN` a stop."""
-    stopping, said = math.inf, False  # since when
-    while pending:
-        if stopping == math.inf and stopped():
-            stopping = time.monotonic()
-            executor.stop()
-        try:
-            yield ended.get(timeout=0.1)
-        except Empty:
-            waited = time.monotonic() - stopping
-            if waited > STOP_WITHIN:
-                notice(f"{_folds(pending.values())}: no answer; what came after the last checkpoint is lost")
-                return
-            if waited > SAY_AFTER and not said:
-                notice(f"waiting up to {STOP_WITHIN:g} s for a checkpoint of {_folds(pending.values())}")
-                said = True
-
-
-def _folds(work: Iterable[tuple[Job, Dataset, int]]) -> str:
-    """Name the folds of some jobs, if they are few."""
-    names = [f"fold {job.fold} of {job.run}" for job, _, _ in work]
-    return " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} others"
 
 
 def available_cores() -> int:

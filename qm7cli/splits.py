@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qm7cli.config import DRAWN, SCHEMES, Split
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml, is_no_file, parse_yaml, read_text, write_output_text
+from qm7cli.files import is_special_file, read_text, write_output_text
+from qm7cli.yaml_text import format_yaml, parse_yaml
 
 Molecules = NDArray[np.intp]
 Part = Literal["test", "train"]  # of a fold's molecules
+KNOWN_SPLITS: Final = 32  # of a data set, whose folds are kept
 
 
 class Fold(NamedTuple):
@@ -42,6 +45,9 @@ class SplitFile(BaseModel):
     seed: int | None
     dataset_sha256: str
     folds: list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
+
+
+_KNOWN: Final[WeakKeyDictionary[Dataset, dict[Split, tuple[list[Molecules], dict[int, Fold]]]]] = WeakKeyDictionary()
 
 
 def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
@@ -91,11 +97,27 @@ def chosen_folds(dataset: Dataset, split: Split) -> list[Fold]:
     QM7Error
         If there is no such fold, or there are too few molecules.
     """
-    folds = make_folds(dataset, split)
-    chosen = range(len(folds)) if split.folds is None else sorted(split.folds)
-    if chosen[-1] >= len(folds):
-        raise QM7Error(f"there is no fold {chosen[-1]}: this split has the folds 0 to {len(folds) - 1}")
-    return [Fold(number, _training(dataset, folds, number, split), folds[number]) for number in chosen]
+    folds, known = _dealt(dataset, split.model_copy(update={"folds": None}))
+    numbers = range(len(folds)) if split.folds is None else sorted(split.folds)
+    if numbers[-1] >= len(folds):
+        raise QM7Error(f"there is no fold {numbers[-1]}: this split has the folds 0 to {len(folds) - 1}")
+    for number in numbers:
+        if number not in known:
+            known[number] = Fold(number, _training(dataset, folds, number, split), folds[number])
+    return [known[number] for number in numbers]
+
+
+def _dealt(dataset: Dataset, split: Split) -> tuple[list[Molecules], dict[int, Fold]]:
+    """Return the molecules of all folds, and the folds known so far: a sweep asks for the same few splits again."""
+    if split.scheme not in SCHEMES:  # the file may have changed
+        return make_folds(dataset, split), {}
+    splits = _KNOWN.setdefault(dataset, {})
+    dealt = splits.get(split)
+    if dealt is None:
+        if len(splits) >= KNOWN_SPLITS:
+            splits.clear()
+        dealt = splits[split] = make_folds(dataset, split), {}
+    return dealt
 
 
 def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: Split) -> Molecules:
@@ -160,7 +182,7 @@ def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[i
 
 def _read(path: Path, sha256: str | None) -> tuple[str, str]:
     """Return a split file's text and its SHA-256, which must be `sha256` if that is given."""
-    if is_no_file(path):  # it is read more than once
+    if is_special_file(path):  # it is read more than once
         raise QM7Error(f"{path} is no file")
     text = read_text(path)
     found = hashlib.sha256(text.encode()).hexdigest()

@@ -24,14 +24,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate_part
 from qm7cli.dataset import Dataset, load, locate
 from qm7cli.errors import BusyError, QM7Error
-from qm7cli.files import lock, make_directory, parse_yaml, read_text
-from qm7cli.jobs import Executor, Job, Outcome
+from qm7cli.files import make_directory, read_text
+from qm7cli.fold_work import Progress, fold_status
+from qm7cli.jobs import Executor, Job, Outcome, do_jobs
+from qm7cli.locks import lock
 from qm7cli.mistakes import flatten, mistake
 from qm7cli.results import fold_directory, read_fold, refuse_links_out, write_results
 from qm7cli.run_directory import default_name, open_run
-from qm7cli.runner import do_jobs
 from qm7cli.splits import chosen_folds, pinned
-from qm7cli.training import Progress
+from qm7cli.yaml_text import parse_yaml
 
 MOST: Final = 100_000  # points
 UNTOLD: Final = FREE - {"data"}  # settings that two runs may differ in and be the same
@@ -162,7 +163,7 @@ def open_runs(
     left = []
     for job, dataset in work:
         runs.setdefault(job.run, []).append((job, dataset))
-        status, iterations = standing(job)
+        status, iterations = job_status(job)
         if status == "longer":
             wanted = job.experiment.iterations
             done = f"fold {job.fold} of {job.run} has been trained for {iterations} iterations"
@@ -179,30 +180,19 @@ def open_runs(
     return left
 
 
-def standing(job: Job) -> tuple[str, int]:
-    """Return where a job stands, and the iterations that are done.
-
-    It is ``new``, ``partial``, ``complete``, ``diverged``, ``longer`` if it has been trained for longer than it should,
-    or ``damaged`` if its result cannot be read.
-    """
-    wanted = job.experiment.iterations
+def job_status(job: Job) -> tuple[str, int]:
+    """Return where a job stands (`qm7cli.fold_work.fold_status`, or ``damaged``), and the iterations that are done."""
     try:
         result = read_fold(job.run, job.fold)
     except QM7Error:
         return "damaged", 0
-    if result is None:
-        return "new", 0
-    if result.iterations > wanted:
-        return "longer", result.iterations
-    if result.status == "complete":
-        return "complete" if result.iterations == wanted else "partial", result.iterations
-    return result.status, result.iterations
+    return fold_status(result, job.experiment.iterations), result.iterations if result else 0
 
 
 def do_logged(
     work: Sequence[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Have jobs done, as `qm7cli.runner.do_jobs`, with their outcomes noted in their log files.
+    """Have jobs done, as `qm7cli.jobs.do_jobs`, with their outcomes noted in their log files.
 
     That of a fold which another process trains is left to the other.
     """

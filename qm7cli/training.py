@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from qm7cli.checkpoint import save_model
 from qm7cli.config import Experiment
@@ -24,25 +23,11 @@ from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error, StoppedError
 from qm7cli.files import format_csv, write_text
-from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold, write_predictions
-from qm7cli.run_directory import join_run, lock_fold
+from qm7cli.fold_work import FoldWork, Progress, Report, hold_fold, too_long
+from qm7cli.results import FoldResult, write_predictions
 from qm7cli.splits import Fold
 
 HISTORY_HEADER: Final = ("iteration", "seconds", "test_mae", "test_rmse", "train_mae", "train_rmse")
-
-
-class Progress(NamedTuple):
-    """Where a fold's training stands, in iterations, or in another `unit`.
-
-    `mae` is the test MAE in kcal/mol when an evaluation has just been done, else None.
-    """
-
-    run: Path
-    fold: int
-    iteration: int
-    iterations: int
-    mae: float | None = None
-    unit: str = "iteration"
 
 
 def evaluation_due(iteration: int, every: int) -> bool:
@@ -55,7 +40,7 @@ def train_fold(
     dataset: Dataset,
     fold: Fold,
     run: Path,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Report = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> FoldResult:
     """Train one fold of a run: from the start, from its checkpoint, or not at all if it is finished.
@@ -89,123 +74,91 @@ def train_fold(
         If another process trains this fold, a file of it is damaged or cannot be written, or it has been trained
         for longer than `experiment` asks.
     """
-    directory = fold_directory(run, fold.number)
-    wanted = experiment.training.iterations
-    with lock_fold(run, fold.number), threadpool_limits(1), np.errstate(all="ignore"):
-        before = read_fold(run, fold.number)
-        if before is not None:
-            if before.iterations > wanted:
-                raise _too_long(run, before.fold, before.iterations, wanted)
-            if before.status == "diverged" or (before.status == "complete" and before.iterations == wanted):
-                record_fold(run, before, dataset, stopped)
-                return before
-            if before.iterations and not (directory / "checkpoint.npz").exists():
-                raise QM7Error(f"{directory}/checkpoint.npz is missing; --overwrite trains this fold from the start")
-        if (directory / "checkpoint.npz").exists():
-            training = FoldTraining.resume(experiment, dataset, fold, directory / "checkpoint.npz")
-        else:
-            training = FoldTraining(experiment, dataset, fold)
-        if training.iteration > wanted:
-            raise _too_long(run, fold.number, training.iteration, wanted)
-        join_run(run, experiment, fold.number, dataset, stopped)
-        write_fold(run, _partial(training), dataset, stopped)
+    with hold_fold(experiment, dataset, fold, run, stopped) as work, np.errstate(all="ignore"):
+        if work.finished is not None:
+            return work.finished
+        training = _open_training(work)
+        work.begin(_partial(work, training))
         try:
-            _advance(training, run, report, stopped)
-            result = _finish(training, run, stopped)
+            _advance(work, training, report)
+            result = _finish(work, training)
         except StoppedError:
-            training.save(directory / "checkpoint.npz")
-            result = _partial(training)
+            training.save(work.directory / "checkpoint.npz")
+            result = _partial(work, training)
         except DivergenceError as divergence:
-            result = _partial(training).model_copy(update={"status": "diverged", "reason": str(divergence)})
-        result = write_fold(run, result, dataset, stopped)
-        report(Progress(run, fold.number, result.iterations, wanted, result.mae))
+            result = _partial(work, training).model_copy(update={"status": "diverged", "reason": str(divergence)})
+        result = work.write(result)
+        report(Progress(run, fold.number, result.iterations, experiment.training.iterations, result.mae))
         return result
 
 
-def _too_long(run: Path, fold: int, iterations: int, wanted: int) -> QM7Error:
-    return QM7Error(
-        f"fold {fold} of {run} has been trained for {iterations} iterations, more than the {wanted} asked for; "
-        "choose another --out, or --overwrite it"
-    )
+def _open_training(work: FoldWork) -> FoldTraining:
+    """Return the training from its checkpoint, or from the start if the fold was never begun."""
+    path, wanted = work.directory / "checkpoint.npz", work.experiment.training.iterations
+    if not path.exists():
+        if work.before is not None and work.before.iterations:
+            raise QM7Error(f"{path} is missing; --overwrite trains this fold from the start")
+        return FoldTraining(work.experiment, work.dataset, work.fold)
+    training = FoldTraining.resume(work.experiment, work.dataset, work.fold, path)
+    if training.iteration > wanted:
+        raise too_long(work.run, work.fold.number, training.iteration, wanted)
+    return training
 
 
-def _partial(training: FoldTraining) -> FoldResult:
-    return FoldResult(
-        fold=training.fold.number,
-        status="partial",
-        iterations=training.iteration,
-        seconds=round(training.seconds, 1),
-        train_molecules=len(training.fold.train),
-        test_molecules=len(training.fold.test),
-    )
+def _partial(work: FoldWork, training: FoldTraining) -> FoldResult:
+    return work.result("partial", training.iteration, training.seconds)
 
 
-def _advance(
-    training: FoldTraining, run: Path, report: Callable[[Progress], None], stopped: Callable[[], bool]
-) -> None:
+def _advance(work: FoldWork, training: FoldTraining, report: Report) -> None:
     """Train to the end, with evaluations and checkpoints on the way; raises StoppedError if stopped."""
-    experiment, directory = training.experiment, fold_directory(run, training.fold.number)
-    wanted = experiment.training.iterations
+    settings = training.experiment.training
     begun = time.perf_counter() - training.seconds
     reported = training.seconds
-    if training.iteration < wanted:
-        _evaluate_if_due(training, run, report, stopped)  # a stop may have kept it from being done
-    while training.iteration < wanted:
-        if stopped():
-            raise StoppedError(f"fold {training.fold.number}: stopped after iteration {training.iteration}")
+    if training.iteration < settings.iterations:
+        _evaluate_if_due(work, training, report)  # a stop may have kept it from being done
+    while training.iteration < settings.iterations:
+        if work.stopped():
+            raise StoppedError(f"fold {work.fold.number}: stopped after iteration {training.iteration}")
         training.iterate()
         training.seconds = time.perf_counter() - begun
-        if training.iteration == wanted:
+        if training.iteration == settings.iterations:
             break
-        _evaluate_if_due(training, run, report, stopped)
-        if training.iteration % experiment.training.checkpoint_every == 0:
-            training.save(directory / "checkpoint.npz")
-            write_fold(run, _partial(training), training.dataset, stopped)
+        _evaluate_if_due(work, training, report)
+        if training.iteration % settings.checkpoint_every == 0:
+            training.save(work.directory / "checkpoint.npz")
+            work.write(_partial(work, training))
         if training.seconds > reported + 0.1:
             reported = training.seconds
-            report(Progress(run, training.fold.number, training.iteration, wanted))
+            report(Progress(work.run, work.fold.number, training.iteration, settings.iterations))
 
 
-def _evaluate_if_due(
-    training: FoldTraining, run: Path, report: Callable[[Progress], None], stopped: Callable[[], bool]
-) -> None:
+def _evaluate_if_due(work: FoldWork, training: FoldTraining, report: Report) -> None:
     """Evaluate the network as it is now, if that is due and not done yet, and add it to the history."""
-    experiment, fold = training.experiment, training.fold.number
+    experiment = training.experiment
     done = training.history[-1][0] if training.history else 0
     if training.iteration == done or not evaluation_due(training.iteration, experiment.evaluation.every):
         return
-    test, train = training.evaluate(stopped)
+    test, train = training.evaluate(work.stopped)
     training.history.append(training.history_row(test, train))
-    write_text(fold_directory(run, fold) / "history.csv", format_csv(HISTORY_HEADER, training.history))
-    report(Progress(run, fold, training.iteration, experiment.training.iterations, test.mae))
+    write_text(work.directory / "history.csv", format_csv(HISTORY_HEADER, training.history))
+    report(Progress(work.run, work.fold.number, training.iteration, experiment.training.iterations, test.mae))
 
 
-def _finish(training: FoldTraining, run: Path, stopped: Callable[[], bool]) -> FoldResult:
+def _finish(work: FoldWork, training: FoldTraining) -> FoldResult:
     """Evaluate the trained network and write all files of the fold but its result, the checkpoint first.
 
     If one cannot be written, those of a shorter training stay. Raises StoppedError, before any is written, if stopped.
     """
-    directory = fold_directory(run, training.fold.number)
-    test, train = training.evaluate(stopped)
+    test, train = training.evaluate(work.stopped)
     row = training.history_row(test, train)
     earlier = [old for old in training.history if old[0] < training.iteration]
     # A longer training must find the rows that it would have had without this end.
     due = evaluation_due(training.iteration, training.experiment.evaluation.every)
     training.history = [*earlier, row] if due else earlier
-    training.save(directory / "checkpoint.npz")
-    write_text(directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
+    training.save(work.directory / "checkpoint.npz")
+    write_text(work.directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
     domain = Domain.of(training.dataset, training.fold.train)
-    save_model(directory / "model.npz", replace(training.model(), domain=domain))
-    write_predictions(run, training.fold.number, test, training.dataset)
-    return FoldResult(
-        fold=training.fold.number,
-        status="complete",
-        mae=test.mae,
-        rmse=test.rmse,
-        train_mae=train.mae,
-        train_rmse=train.rmse,
-        iterations=training.iteration,
-        seconds=round(training.seconds, 1),
-        train_molecules=len(training.fold.train),
-        test_molecules=len(training.fold.test),
-    )
+    save_model(work.directory / "model.npz", replace(training.model(), domain=domain))
+    write_predictions(work.run, work.fold.number, test, training.dataset)
+    errors = {"mae": test.mae, "rmse": test.rmse, "train_mae": train.mae, "train_rmse": train.rmse}
+    return work.result("complete", training.iteration, training.seconds, **errors)

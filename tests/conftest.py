@@ -21,7 +21,7 @@ import pytest
 import molecules
 from qm7cli import cli, dataset
 from qm7cli.config import resolve
-from qm7cli.files import lock
+from qm7cli.locks import lock
 from qm7cli.results import fold_directory
 from qm7cli.run_directory import default_name, join_run, open_run
 from qm7cli.runner import train_run

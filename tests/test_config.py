@@ -16,7 +16,7 @@ from qm7cli.config import (
     validate,
 )
 from qm7cli.errors import QM7Error, UsageError
-from qm7cli.files import format_yaml
+from qm7cli.yaml_text import format_yaml
 
 
 def test_the_defaults_are_the_constants_of_the_reference():

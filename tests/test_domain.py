@@ -23,7 +23,7 @@ def molecule(dataset, k):
 
 
 def test_molecules_trained_on_are_inside_but_for_the_few_beyond_the_reach(domain, small):
-    outside = [domain.outside(*molecule(small, k)) for k in ALL]
+    outside = [domain.warnings(*molecule(small, k)) for k in ALL]
     assert not any(outside)
     assert max(domain.distance(small.X[k]) for k in ALL) < 0.1  # the matrices are kept in half precision
 
@@ -56,25 +56,25 @@ def test_limits_are_those_of_a_loop_over_molecules_and_pairs(domain, small):
 def test_each_way_of_being_outside_is_said_with_both_numbers(domain, small):
     k = int(np.flatnonzero((small.Z == 6).any(axis=1) & (small.Z == 8).any(axis=1))[0])
     Z, R, X = molecule(small, k)
-    said = domain.outside(Z[:1], R[:1], X)
+    said = domain.warnings(Z[:1], R[:1], X)
     assert said["atom"] == f"1 atom, fewer than any molecule trained on ({domain.atoms[0]})"
-    said = domain.outside(np.full(9, 6.0), np.arange(27.0).reshape(9, 3), X)
+    said = domain.warnings(np.full(9, 6.0), np.arange(27.0).reshape(9, 3), X)
     assert said["atoms"] == f"9 atoms, more than any molecule trained on ({domain.atoms[1]})"
     assert said["C"] == f"9 C, more than any molecule trained on ({domain.counts[1, 1]})"
-    assert domain.outside(np.append(Z[:-1], 16.0), R, X)["S"] == "1 S, an element not trained on"
+    assert domain.warnings(np.append(Z[:-1], 16.0), R, X)["S"] == "1 S, an element not trained on"
     shortest, longest = domain.distances[:, 1, 3] * BOHR
-    near = domain.outside(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 0.5]]), X)["C-O"]
+    near = domain.warnings(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 0.5]]), X)["C-O"]
     assert near == f"C-O distance {0.5 * BOHR:.2f} angstrom, shorter than any trained on ({shortest:.2f})"
-    far = domain.outside(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 50]]), X)["C-O"]
+    far = domain.warnings(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 50]]), X)["C-O"]
     assert far == f"C-O distance {50 * BOHR:.2f} angstrom, longer than any trained on ({longest:.2f})"
-    assert domain.outside(Z, R, X + 50)["nearest"].startswith("the nearest molecule trained on is ")
+    assert domain.warnings(Z, R, X + 50)["nearest"].startswith("the nearest molecule trained on is ")
 
 
 def test_a_pair_of_elements_that_no_molecule_had_is_outside(small):
     one = int(np.flatnonzero((small.Z == 6).any(axis=1) & ~(small.Z == 8).any(axis=1))[0])
     other = int(np.flatnonzero((small.Z == 8).any(axis=1) & ~(small.Z == 6).any(axis=1))[0])
     domain = Domain.of(small, np.array([one, other]))
-    said = domain.outside(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 2.2]]), small.X[one])
+    said = domain.warnings(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 2.2]]), small.X[one])
     assert said["C-O"] == "C-O distance 1.16 angstrom, a pair not trained on"
 
 
@@ -83,8 +83,8 @@ def test_bohr_taken_for_angstrom_is_outside_in_every_molecule_and_few_that_were_
     fold = chosen_folds(qm7, Split())[0]
     domain = Domain.of(qm7, fold.train)
     held_out = [molecule(qm7, k) for k in fold.test[:300]]
-    assert sum(bool(domain.outside(*each)) for each in held_out) <= 6
+    assert sum(bool(domain.warnings(*each)) for each in held_out) <= 6
     for Z, R, X in held_out:
         scaled = (X * BOHR).astype(np.float32)  # C_ij goes as 1/r
         np.fill_diagonal(scaled, X.diagonal())
-        assert domain.outside(Z, R / BOHR, scaled)
+        assert domain.warnings(Z, R / BOHR, scaled)

@@ -20,7 +20,8 @@ from typer.main import get_command
 
 import molecules
 from conftest import QUICK, within
-from qm7cli import cli, dataset, download, files
+from qm7cli import cli, dataset, download
+from qm7cli.arrays import parse_arrays, write_arrays
 from qm7cli.checkpoint import load_checkpoint, load_model
 from qm7cli.collect import collect, find_runs, read_run
 from qm7cli.compare import compare
@@ -28,12 +29,12 @@ from qm7cli.config import Split, read_experiment, resolve
 from qm7cli.domain import Domain
 from qm7cli.engine import FoldTraining, _identity
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_record, format_yaml, write_arrays
 from qm7cli.pairs import FoldOf, read_history, read_predictions
 from qm7cli.results import read_fold
 from qm7cli.runner import train_run
 from qm7cli.splits import chosen_folds, make_folds, write_split
 from qm7cli.sweep import read_sweep
+from qm7cli.yaml_text import format_record, format_yaml
 
 TIMES = int(os.environ.get("QM7_FUZZ", "0"))  # as many examples, and other ones each time
 MEMORY = 400e6  # bytes that no example takes
@@ -308,7 +309,7 @@ def changed(array, change):
 def test_other_arrays_with_right_checksums_are_one_sentence_or_a_sound_value(place, readers, name, changes):
     path = place / name
     whole = path.read_bytes()
-    arrays = molecules.variables() if name.endswith("mat") else files.parse_arrays(whole, largest=10**7)
+    arrays = molecules.variables() if name.endswith("mat") else parse_arrays(whole, largest=10**7)
     for which, change in changes:
         key = sorted(arrays)[which % len(arrays)]
         array = arrays.pop(key)

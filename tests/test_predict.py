@@ -49,7 +49,7 @@ def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
     assert one.energy == pytest.approx(energies.mean(), abs=5 * error)
     assert one.spread == pytest.approx(energies.std(ddof=1), rel=0.2)
     assert one.fold_spread is None
-    assert one.outside == []
+    assert one.warnings == []
     assert one.distance < 0.1
     assert predict([model], [molecule(small, k)], draws=1)[0].spread is None
 
@@ -71,13 +71,12 @@ def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, mon
     whole = predict(models, [molecule(small, 3)], draws=20)[0]
     sizes = []
 
-    def counted(layers, X):
-        sizes.append(len(X))
-        return feed_forward(layers, X)
+    def counted(model, features, really=Model.energies):
+        sizes.append(len(features))
+        return really(model, features)
 
-    module = sys.modules["qm7cli.predict"]
-    monkeypatch.setattr(module, "feed_forward", counted)
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(Model, "energies", counted)
+    monkeypatch.setattr(sys.modules["qm7cli.predict"], "CHUNK", 7)
     parts = predict(models, [molecule(small, 3)], draws=20)[0]
     assert sizes == [7, 7, 6] * 2
     assert (parts.energy, parts.spread) == (
@@ -142,7 +141,7 @@ def test_what_the_models_have_not_seen_is_said(models):
     silicon = replace(water, Z=np.array([14, 1, 1]))
     close = replace(water, R=np.array([[0, 0, 0], [0, 0, 0.05], [1.8, 0, 0]]))
     large = Molecule("l", np.ones(8), np.arange(24).reshape(8, 3))
-    said = [prediction.outside for prediction in predict(models, [silicon, close, large])]
+    said = [prediction.warnings for prediction in predict(models, [silicon, close, large])]
     assert "1 Si, an element not trained on" in said[0]
     assert any(reason.endswith("hartree beyond the encoder's thresholds") for reason in said[1])
     assert said[2] == ["8 atoms, more than the 7 that the model has room for"]
@@ -153,15 +152,15 @@ def test_what_one_of_several_models_has_not_seen_is_said(models, small):
     k = int(models[0].test[0])
     narrow = Domain.of(small, np.setdiff1d(models[1].train, [k])[:2])
     first, second = models[0], replace(models[1], domain=narrow)
-    assert len(predict([first, second], [molecule(small, k)])[0].outside) > len(
-        predict([first], [molecule(small, k)])[0].outside
+    assert len(predict([first, second], [molecule(small, k)])[0].warnings) > len(
+        predict([first], [molecule(small, k)])[0].warnings
     )
 
 
 def test_an_energy_beyond_those_trained_on_is_said(models, small):
     energies = np.array([-1.0, 0.0])
     model = replace(models[0], domain=replace(models[0].domain, energies=energies))
-    said = predict([model], [molecule(small, int(model.train[0]))])[0].outside
+    said = predict([model], [molecule(small, int(model.train[0]))])[0].warnings
     assert said == ["its energy is beyond those trained on, -1.0 to 0.0 kcal/mol"]
 
 
@@ -170,13 +169,13 @@ def test_draws_that_are_all_the_same_are_said_where_there_is_noise(models):
     quiet = replace(models[0], encoder=replace(models[0].encoder, noise=1e-3))
     without = replace(models[0], encoder=replace(models[0].encoder, noise=0.0))
     same = "all draws are the same, so that their spread says nothing"
-    assert same in predict([quiet], [far])[0].outside
-    assert same not in predict([without], [far])[0].outside
+    assert same in predict([quiet], [far])[0].warnings
+    assert same not in predict([without], [far])[0].warnings
 
 
 def test_a_model_that_did_not_keep_what_it_was_trained_on_says_so(models, small):
     prediction = predict([replace(models[0], domain=None)], [molecule(small, int(models[0].train[0]))])[0]
-    assert prediction.outside == ["the model is of an older version, which did not keep what it was trained on"]
+    assert prediction.warnings == ["the model is of an older version, which did not keep what it was trained on"]
     assert prediction.distance is None
 
 

@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
-import threading
 import time
+from contextlib import closing
 from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -143,36 +144,20 @@ def test_a_worker_that_cannot_hold_the_data_set_is_a_sentence(command, site, qui
     assert done.stderr == "qm7: not enough memory for these settings\n" * 2
 
 
-@pytest.fixture
-def _switched():
-    """Has threads take turns after every operation of `processes`, as they might."""
-
-    def trace(frame, event, _):
-        if frame.f_code.co_filename != processes.__file__:
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            time.sleep(0)
-        return trace
-
-    before = threading.gettrace()
-    threading.settrace(trace)
-    yield
-    threading.settrace(before)
-
-
-@pytest.mark.usefixtures("_switched")
-def test_lost_workers_are_replaced_whatever_the_threads_that_look_after_them_do(monkeypatch, quick, small):
-    """Some workers are lost, so that fewer are there than threads that want one."""
+def test_lost_workers_are_replaced_and_none_does_two_jobs_at_once(monkeypatch, quick, small):
     numbers = count()
 
     class Worker:
         def __init__(self):
             self.process = self
+            self.at_work = Lock()
 
         def do(self, *_):
+            assert self.at_work.acquire(blocking=False)
             if next(numbers) % 2:
                 raise LostError("lost")
+            time.sleep(1e-4)
+            self.at_work.release()
             return "done"
 
         def kill(self): ...
@@ -182,7 +167,7 @@ def test_lost_workers_are_replaced_whatever_the_threads_that_look_after_them_do(
         def stop(self): ...
 
     monkeypatch.setattr(processes, "_Worker", Worker)
-    with ProcessExecutor(4, print) as executor:
+    with closing(ProcessExecutor(4, print)) as executor:
         monkeypatch.setattr(executor._stopping, "wait", lambda _: None)
         futures = [executor.submit(Job(Path("run"), quick(), fold), small) for fold in range(400)]
         errors = [future.exception() for future in futures]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from qm7cli.arrays import read_arrays, write_arrays
 from qm7cli.encoding import Encoder
 from qm7cli.engine import FoldTraining
-from qm7cli.files import read_arrays, write_arrays
 from qm7cli.network import Layer, as_vector
 from qm7cli.reduced import ReducedFeatures
 from qm7cli.splits import chosen_folds

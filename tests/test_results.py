@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from conftest import remove_checksums
+from qm7cli.arrays import read_arrays, write_arrays
 from qm7cli.checkpoint import load_model, save_model
 from qm7cli.environment import environment
 from qm7cli.errors import QM7Error
-from qm7cli.files import read_arrays, write_arrays
 from qm7cli.results import (
     CHECKED,
     FoldResult,

@@ -7,7 +7,7 @@ import yaml
 
 from qm7cli.config import Experiment, resolve
 from qm7cli.errors import QM7Error
-from qm7cli.files import lock
+from qm7cli.locks import lock
 from qm7cli.results import FoldResult, read_fold, read_results, write_fold
 from qm7cli.run_directory import default_name, join_run, lock_fold, open_run
 from qm7cli.runner import train_run

@@ -7,14 +7,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from qm7cli import processes, runner
+from qm7cli import jobs as jobs_module
+from qm7cli import processes
 from qm7cli.dataset import Dataset
 from qm7cli.errors import BusyError, QM7Error
-from qm7cli.jobs import Job, LostError
+from qm7cli.jobs import Job, LostError, do_jobs
 from qm7cli.notices import notices_to
 from qm7cli.results import read_results
 from qm7cli.run_directory import lock_fold
-from qm7cli.runner import FoldsError, do_jobs, train_run
+from qm7cli.runner import FoldsError, train_run
 
 
 class Holder:
@@ -186,8 +187,8 @@ def test_a_stop_leaves_the_folds_begun_partial_and_begins_no_other(tmp_path, qui
 def test_a_worker_that_does_not_answer_is_ended_some_seconds_after_a_stop(
     tmp_path, quick, small, workers, monkeypatch, moment
 ):
-    monkeypatch.setattr(runner, "SAY_AFTER", 0)
-    monkeypatch.setattr(runner, "STOP_WITHIN", 0.5)
+    monkeypatch.setattr(jobs_module, "SAY_AFTER", 0)
+    monkeypatch.setattr(jobs_module, "STOP_WITHIN", 0.5)
     run, stopped, said = tmp_path / "run", [], []
 
     def stop_worker(fold):

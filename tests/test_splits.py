@@ -9,8 +9,8 @@ import yaml
 from qm7cli import splits
 from qm7cli.config import Split
 from qm7cli.errors import QM7Error
-from qm7cli.files import format_yaml, parse_yaml
 from qm7cli.splits import chosen_folds, describe_folds, make_folds, pinned, write_split
+from qm7cli.yaml_text import format_yaml, parse_yaml
 
 
 @pytest.mark.parametrize("scheme", ["published", "stratified", "random"])

@@ -6,7 +6,7 @@ import yaml
 from qm7cli.config import SWEEP_KEYS, Experiment
 from qm7cli.errors import QM7Error
 from qm7cli.splits import make_folds, write_split
-from qm7cli.sweep import SweepFile, log, log_file, plan, read_sweep, standing
+from qm7cli.sweep import SweepFile, job_status, log, log_file, plan, read_sweep
 
 
 @pytest.fixture
@@ -177,15 +177,15 @@ def test_a_job_is_complete_when_its_fold_has_all_iterations(written, tmp_path, m
     command("train", *quick_flags, "--out", "runs/small-original-seed0", "--fold", "1")
     work = plan(read_sweep(written("base: {split: {folds: [1, 3]}}"), ["training.iterations=300"], str(mat)), tmp_path)
     work = [(job._replace(run=tmp_path / "runs/small-original-seed0"), dataset) for job, dataset in work]
-    assert [standing(job) for job, _ in work] == [("complete", 300), ("new", 0)]
+    assert [job_status(job) for job, _ in work] == [("complete", 300), ("new", 0)]
     longer = work[0][0].experiment.training.model_copy(update={"iterations": 301})
     job = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": longer}))
-    assert standing(job) == ("partial", 300)
+    assert job_status(job) == ("partial", 300)
     shorter = longer.model_copy(update={"iterations": 299})
     short = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": shorter}))
-    assert standing(short) == ("longer", 300)
+    assert job_status(short) == ("longer", 300)
     (job.run / "fold-1/result.yaml").write_text("nonsense")
-    assert standing(job) == ("damaged", 0)
+    assert job_status(job) == ("damaged", 0)
 
 
 def test_a_log_that_cannot_be_written_is_no_reason_to_fail(tmp_path):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from qm7cli.arrays import read_arrays
 from qm7cli.baselines import fit_fold
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
-from qm7cli.files import read_arrays
 from qm7cli.results import fold_directory, read_fold, read_results
 from qm7cli.run_directory import open_run
 from qm7cli.runner import train_run

@@ -52,7 +52,7 @@ def compare(
     """
     from qm7cli.compare import compare as compared
     from qm7cli.compare import records
-    from qm7cli.files import format_yaml
+    from qm7cli.yaml_text import format_yaml
 
     found, status = found_runs(runs, output)
     comparison = compared(found, by or (), baseline)

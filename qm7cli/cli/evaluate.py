@@ -88,7 +88,8 @@ def _spinner(*, quiet: bool) -> Iterator[Callable[[Path, int], None]]:
 
 def _formatted(results: list[dict[str, Any]], format_: Format) -> str | None:
     """Return the results as text; None for a table."""
-    from qm7cli.files import format_csv, format_yaml
+    from qm7cli.files import format_csv
+    from qm7cli.yaml_text import format_yaml
 
     if format_ is Format.YAML:
         return "---\n".join(format_yaml(result) for result in results)

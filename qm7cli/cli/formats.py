@@ -32,7 +32,8 @@ TableFormatOption = Annotated[
 
 def format_records(records: Sequence[dict[str, Any]], table: Table, format_: TableFormat, words: int) -> str | None:
     """Return records, or the table of them that people read, as text; None for a table."""
-    from qm7cli.files import format_csv, format_yaml
+    from qm7cli.files import format_csv
+    from qm7cli.yaml_text import format_yaml
 
     match format_:
         case TableFormat.CSV:

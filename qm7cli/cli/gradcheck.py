@@ -46,9 +46,10 @@ def gradcheck(
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
-    from qm7cli.files import format_yaml, refuse_output
+    from qm7cli.files import refuse_output
     from qm7cli.gradcheck import gradcheck as checked
     from qm7cli.variants import RULES
+    from qm7cli.yaml_text import format_yaml
 
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path])

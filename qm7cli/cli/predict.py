@@ -27,7 +27,7 @@ def predict(
     energy is the mean over draws and folds in kcal/mol. spread is the scatter of the draws, as a standard deviation,
     and fold spread that of the folds' models; neither is an error bar. distance is that of the molecule's sorted
     Coulomb matrix from the nearest one trained on, in hartree. Where a molecule is outside of what a model was
-    trained on, a line on standard error says in what, as does outside in csv, json and yaml. The exit status is 1 if a
+    trained on, a line on standard error says in what, as does warnings in csv, json and yaml. The exit status is 1 if a
     molecule has more atoms than a model has room for. Needs ASE: pip install ase
 
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
@@ -43,8 +43,8 @@ def predict(
     predictions = predict_all(models, molecules, draws)
     if not quiet:
         for prediction in predictions:
-            if prediction.outside:
-                note(f"{prediction.molecule}: {'; '.join(prediction.outside)}")
+            if prediction.warnings:
+                note(f"{prediction.molecule}: {'; '.join(prediction.warnings)}")
         if left_out:
             note(describe_left_out(left_out))
     records = [prediction.record() for prediction in predictions]
@@ -56,14 +56,15 @@ def predict(
 
 def _formatted(records: list[dict[str, Any]], format_: Format) -> str | None:
     """Return the predictions as text; None for a table."""
-    from qm7cli.files import format_csv, format_yaml
+    from qm7cli.files import format_csv
+    from qm7cli.yaml_text import format_yaml
 
     if format_ is Format.YAML:
         return format_yaml(records)
     if format_ is Format.JSON:
         return "".join(json.dumps(record) + "\n" for record in records)
     if format_ is Format.CSV:
-        rows = [[*list(record.values())[:-1], "; ".join(record["outside"])] for record in records]
+        rows = [[*list(record.values())[:-1], "; ".join(record["warnings"])] for record in records]
         return format_csv(list(records[0]), rows)
     return None
 
@@ -71,7 +72,7 @@ def _formatted(records: list[dict[str, Any]], format_: Format) -> str | None:
 def _table(records: list[dict[str, Any]]) -> Table:
     columns = ("energy", "spread", "fold_spread", "distance")
     rows = [
-        [record["molecule"], *(number(record[column]) for column in columns), "yes" if record["outside"] else "no"]
+        [record["molecule"], *(number(record[column]) for column in columns), "yes" if record["warnings"] else "no"]
         for record in records
     ]
     return ["molecule", "energy", "spread", "fold spread", "distance", "outside"], rows

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from qm7cli.fold_work import Progress
     from qm7cli.jobs import Job, Outcome
-    from qm7cli.training import Progress
 
 NARROW = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY = 60.0  # seconds without a line about a fold, at most

@@ -1,7 +1,7 @@
 """`qm7 sweep`: every fold of every point of a sweep file."""
 
 import signal
-from contextlib import suppress
+from contextlib import closing, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from qm7cli.cli.progress import SweepDisplay
     from qm7cli.dataset import Dataset
-    from qm7cli.jobs import Executor, Job, Outcome, Report
-    from qm7cli.training import Progress
+    from qm7cli.fold_work import Progress, Report
+    from qm7cli.jobs import Executor, Job, Outcome
 
 
 PAIRED = 50  # runs, at most, that are compared at the end
@@ -115,7 +115,7 @@ def _do_jobs(
 
     failures: list[tuple[Job, Outcome]] = []
     if work:
-        with _executor(scheduler, jobs, len(work), report) as executor:
+        with closing(_executor(scheduler, jobs, len(work), report)) as executor:
             for job, outcome in do_logged(work, executor, stop):
                 display.ended(job, outcome)
                 if isinstance(outcome, QM7Error) or outcome.status == "diverged":
@@ -135,11 +135,11 @@ def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Repor
 
 
 def _print_jobs(jobs: "Iterable[Job]") -> None:
-    from qm7cli.sweep import standing
+    from qm7cli.sweep import job_status
 
     rows = []
     for job in jobs:
-        status, iterations = standing(job)
+        status, iterations = job_status(job)
         rows.append([str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.iterations}"])
     fitted = fit((("run", "fold", "status", "iterations"), rows), 1)
     deliver(fitted.table, None, None, fitted.words, fitted.after)

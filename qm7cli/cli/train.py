@@ -93,7 +93,7 @@ def train(
     }
     with stoppable() as stop:
         from qm7cli.config import resolve
-        from qm7cli.files import format_yaml
+        from qm7cli.yaml_text import format_yaml
 
         experiment = resolve(config, settings or [], flags)
         if print_config:

@@ -15,7 +15,7 @@ import yaml
 import molecules
 import qm7cli.cluster
 from conftest import bits, train_one_by_one, wait_for
-from qm7cli.files import lock
+from qm7cli.locks import lock
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.xdist_group("cluster")

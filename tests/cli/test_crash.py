@@ -16,8 +16,8 @@ import molecules
 from conftest import QUICK, qm7_path
 from kills import deaths
 from qm7cli import dataset
+from qm7cli.arrays import read_arrays
 from qm7cli.config import resolve
-from qm7cli.files import read_arrays
 from qm7cli.run_directory import open_run
 from qm7cli.runner import train_run
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from conftest import wait_for
-from qm7cli.files import lock
+from qm7cli.locks import lock
 from qm7cli.signals import STOPPING
 
 LONG = ["--set", "training.iterations=100000", "--set", "training.checkpoint_every=200"]

@@ -9,7 +9,7 @@ import pytest
 
 from qm7cli.cli.common import complain, deliver, note, print_table, say, show_traceback
 from qm7cli.cli.formats import TableFormat, format_records
-from qm7cli.files import parse_yaml
+from qm7cli.yaml_text import parse_yaml
 
 ODD = "=a\x1b[31m\r\u202e[bold]\nb\u2028"
 SHOWN = r"=a\x1b[31m\r\u202e[bold]\nb\u2028"

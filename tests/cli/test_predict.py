@@ -47,7 +47,7 @@ def test_every_format_has_the_same_numbers(command, trained, tmp_path):
     ]
     as_yaml = yaml.safe_load(command("predict", "run", "two.xyz", "--format", "yaml").stdout)
     assert as_json == as_yaml
-    assert list(as_json[0]) == ["molecule", "energy", "spread", "fold_spread", "distance", "outside"]
+    assert list(as_json[0]) == ["molecule", "energy", "spread", "fold_spread", "distance", "warnings"]
     table = command("predict", "run", "two.xyz").stdout
     assert table.splitlines()[0].split() == ["molecule", "energy", "spread", "fold", "spread", "distance", "outside"]
     assert f"{as_json[0]['energy']:.2f}  " in table

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import QUICK, bits, children, train_one_by_one, wait_for
-from qm7cli.files import lock
+from qm7cli.locks import lock
 from qm7cli.signals import ENDING, STOPPING
 
 SWEEP = {
