@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from qm7cli.config import HYPERPARAMETERS, Baseline, Experiment
+from qm7cli.config import Experiment
 from qm7cli.coulomb import random_sorted
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, evaluated
 from qm7cli.fold_work import Progress, Report, hold_fold
 from qm7cli.results import FoldResult, write_predictions
+from qm7cli.sections import HYPERPARAMETERS, Baseline
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, Molecules, Part, stratified
 
@@ -43,7 +44,7 @@ Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]
 Hyperparameters = dict[str, int | float]  # neighbours, scale, ridge: those that the model takes
 METRICS: Final[dict[str | None, Any]] = {None: "euclidean", "gaussian": "sqeuclidean", "laplacian": "cityblock"}
-NEAR: Final = ("knn", "krr")  # they look at distances alone
+DISTANCE_MODELS: Final = ("knn", "krr")  # they look at distances alone
 INNER_FOLDS: Final = 3
 SEARCHED: Final = 8000  # forms of molecules whose distances are looked at in the search, if there are several of each
 SAMPLE: Final = 1000  # molecules whose mean distance is taken
@@ -131,7 +132,7 @@ def _searched(settings: Baseline) -> list[str]:
 def _searched_molecules(settings: Baseline, n: int) -> int:
     """Return on how many of n training molecules hyperparameters are searched."""
     draws = settings.draws or 1
-    return n if settings.model not in NEAR else min(n, max(n, SEARCHED) // draws)
+    return n if settings.model not in DISTANCE_MODELS else min(n, max(n, SEARCHED) // draws)
 
 
 def _spread(y: Array, count: int) -> Molecules:
@@ -248,7 +249,8 @@ def _inner_error(
         train = np.setdiff1d(np.arange(len(y)), fold)
         fitted, held_out = ((starts + part).ravel() for part in (train, fold))
         ours, theirs = (
-            rows[np.ix_(part, fitted)] if settings.model in NEAR else rows[part] for part in (fitted, held_out)
+            rows[np.ix_(part, fitted)] if settings.model in DISTANCE_MODELS else rows[part]
+            for part in (fitted, held_out)
         )
         try:
             predict = _fit(settings, candidate, ours, np.tile(y[train], len(starts)))
@@ -260,7 +262,7 @@ def _inner_error(
 
 def _rows(settings: Baseline, X: Array, points: Array) -> Array:
     """Return what a model looks at for molecules X (molecules, d): their distances from `points`, or X itself."""
-    return cdist(X, points, METRICS[settings.kernel]) if settings.model in NEAR else X
+    return cdist(X, points, METRICS[settings.kernel]) if settings.model in DISTANCE_MODELS else X
 
 
 def _fit(settings: Baseline, given: Hyperparameters, rows: Array, y: Array) -> Predict:
@@ -288,8 +290,10 @@ def _fit(settings: Baseline, given: Hyperparameters, rows: Array, y: Array) -> P
 
             weights = solve_ridge(kernel(rows), given["ridge"], y - mean)
             return lambda rows: kernel(rows) @ weights + mean
-        case _:
+        case "mean":
             return lambda rows: np.full(len(rows), mean)
+        case _:
+            raise ValueError(f"there is no baseline {settings.model}")
 
 
 def solve_ridge(matrix: Array, ridge: float, right: Array) -> Array:

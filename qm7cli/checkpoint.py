@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from qm7cli.arrays import read_arrays, write_arrays
+from qm7cli.config import differing_keys
 from qm7cli.dataset import LARGEST, SYMBOLS
 from qm7cli.domain import Domain
 from qm7cli.encoding import MAX_FEATURES, Encoder
@@ -162,7 +163,7 @@ def load_checkpoint(
         If there is none, or it is damaged, of another format or of another configuration.
     """
     about, arrays = _load(path, CheckpointAbout)
-    if about.identity != identity:
+    if differing_keys(about.identity, identity):
         raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
     basis = _array(path, arrays, "basis", np.float32, turned, None) if "basis" in arrays else None
     rows = sizes[0] if basis is None else sizes[0] - turned + basis.shape[1]

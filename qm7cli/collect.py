@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
-from qm7cli.config import Experiment, idle, validate
+from qm7cli.config import Experiment, unused_keys, validate
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten
 from qm7cli.results import FoldResult, read_results, trained_folds
@@ -165,7 +165,7 @@ def read_run(run: Path) -> Run:
     settings = dict(flatten(experiment.model_dump(mode="json")))
     del settings["split.folds"]
     settings |= {"data": checked.dataset.name, "split.scheme": Path(experiment.split.scheme).name}
-    for key in idle(experiment):
+    for key in unused_keys(experiment):
         del settings[key]
     return Run(run, settings, results | {"folds": [fold.record() for fold in checked.folds]})
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from qm7cli.collect import Run, differing_settings
-from qm7cli.config import FREE, HYPERPARAMETERS, Experiment
+from qm7cli.config import RESUMABLE_SETTINGS, Experiment
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten, suggestion
 from qm7cli.pairs import LEVEL, Difference, FoldOf, Interval, holm, paired_difference, predictions_file, read_pair
+from qm7cli.sections import HYPERPARAMETERS
 from qm7cli.variants import Variant
 from qm7cli.yaml_text import parse_yaml
 
@@ -113,7 +114,7 @@ def compare(
     QM7Error
         If a setting or the reference does not exist, or a group has the same fold twice.
     """
-    differing = [key for key in differing_settings(runs) if key == "data" or key not in FREE]
+    differing = [key for key in differing_settings(runs) if key == "data" or key not in RESUMABLE_SETTINGS]
     known = {key for run in runs for key in run.settings}
     unknown = [key for key in by if key not in known]
     if unknown:

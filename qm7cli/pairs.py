@@ -27,10 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.collect import Run
-from qm7cli.config import DRAWN, SCHEMES
 from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
 from qm7cli.results import REMEDY, fold_directory, read_checked
+from qm7cli.splits import DRAWN, SCHEMES
 
 LEVEL: Final = 0.95
 POWER: Final = 0.8  # four of five

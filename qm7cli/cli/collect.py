@@ -98,10 +98,10 @@ def _settings(records: Sequence[dict[str, Any]]) -> list[str]:
 
 def _fitted(records: Sequence[dict[str, Any]]) -> Fitted:
     """Return the table to look at: the settings in which the runs differ or, where there are too many, their names."""
-    from qm7cli.config import FREE
+    from qm7cli.config import RESUMABLE_SETTINGS
 
     optional = ("minutes", "train RMSE", "train MAE", "status", "iterations")
-    for keys in ([key for key in _settings(records) if key not in FREE or key == "data"], []):
+    for keys in ([key for key in _settings(records) if key not in RESUMABLE_SETTINGS or key == "data"], []):
         table, words = _table(records, keys)
         header = _last_parts(table[0])
         fitted = fit((header, table[1]), words, "MAE and RMSE in kcal/mol", optional, header[1:words])
