@@ -174,6 +174,29 @@ def test_only_settings_that_change_the_numbers_make_another_configuration():
     assert differing_keys(identity(other), identity(Experiment())) == ["seed", "split.seed", "encoding.noise"]
 
 
+def test_a_setting_that_another_version_did_not_have_counts_with_its_default():
+    now = identity(resolve(None, [], {"training.averaging": 0.2}))
+    older = {key: value for key, value in now.items() if key != "training.batch_size"}
+    older["training.history"] = older.pop("training.averaging")
+    assert differing_keys(older, now) == []
+    for other in ("training.batch_size=26", "training.averaging=0.3"):
+        different = identity(resolve(None, ["training.averaging=0.2", other], {}))
+        assert differing_keys(older, different) == [other.partition("=")[0]]
+    assert differing_keys(now | {"training.momentum": 0.9}, now) == ["training.momentum"]
+
+
+def test_what_is_overridden_is_whatever_it_was_before(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("training: 5\nseed: -1\nencoding: {}")
+    assert resolve(file, ["training.iterations=7", "encoding={}"], {"seed": 3}).training.iterations == 7
+    with pytest.raises(UsageError, match="--set training: training is 5, but should be a valid dictionary"):
+        resolve(None, ["training.iterations=7", "training=5"], {})
+    with pytest.raises(UsageError, match=r"--set variant.x: variant is \{'x': 0\}, not one of"):
+        resolve(None, ["variant=original", "variant.x=0"], {})
+    with pytest.raises(UsageError, match="--set nothing: unknown key nothing"):
+        resolve(None, ["nothing={}"], {})
+
+
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [

@@ -74,11 +74,9 @@ def test_a_sweep_skips_its_finished_point_and_goes_on_with_the_other(command, ol
     assert len(list((older / "runs/sweep").iterdir())) == 2
     after = bits(older / "runs/sweep")
     assert all(after[path] == before[path] for path in before if "original" in str(path))
-    averaging = ["--set", "training.averaging=0.2"]
-    command(
-        "train", *NETWORK, *averaging, "--variant", "corrected", "--iterations", "4000", "--fold", "0", "--out", "anew"
-    )
-    assert_same_model(older / "runs" / CORRECTED, older / "anew")
+    same = ["--variant", "corrected", "--set", "training.averaging=0.2", "--iterations", "4000", "--fold", "0"]
+    command("train", *NETWORK, *same, "--out", "anew")
+    assert_same_training(older / "runs" / CORRECTED, older / "anew", OLDER / "runs" / CORRECTED)
 
 
 def test_runs_of_both_versions_are_read_together_silently(command, older):
