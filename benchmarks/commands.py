@@ -18,7 +18,7 @@ from qm7cli.config import resolve
 from qm7cli.dataset import Dataset
 from qm7cli.jobs import Job
 from qm7cli.processes import ProcessExecutor
-from qm7cli.run_directory import open_run
+from qm7cli.run_directory import prepare_run
 
 RUNS = 5
 PAIRS = 3
@@ -51,7 +51,7 @@ def job_overhead(data: Dataset, folder: Path) -> None:
         for seed in range(1 + RUNS):
             experiment = resolve(None, ["training.iterations=1", "evaluation.draws=1"], {"seed": seed})
             job = Job(folder / f"job-{seed}", experiment, 0)
-            open_run(job.run, experiment, [0], data, overwrite=False)
+            prepare_run(job.run, experiment, [0], data, overwrite=False)
             start = time.perf_counter()
             executor.submit(job, data).result()
             seconds.append(time.perf_counter() - start)

@@ -44,7 +44,7 @@ def parse_arrays(
     Raises
     ------
     DamagedError
-        If the content is no ``.npz`` file's, or an array's bytes are not those of its checksum or its shape.
+        If the content is not an ``.npz`` file's, or an array's bytes are not those of its checksum or its shape.
     QM7Error
         If the arrays are compressed and may not be, or have more bytes than they may.
     """

@@ -7,8 +7,8 @@ their condition number, the slower (Montavon & Mueller, arXiv 1203.3783). With t
 
 where c is 0 (no pre-bias), A (what the layer has) or mu (S alone, of all the one with the smallest eigenvalues).
 
-    records = centering(Path("runs/qm7-original-seed0"), dataset)
-    save(picture(records), Path("centering.pdf"))
+    records = measure_centering(Path("runs/qm7-original-seed0"), dataset)
+    save(draw_centering(records), Path("centering.pdf"))
 """
 
 import statistics
@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.dataset import Dataset
 from qm7cli.evaluation import Model
+from qm7cli.models import load_models
 from qm7cli.network import layer_inputs
-from qm7cli.plots import LOOKS, add_legend, drawing, plain_ticks
-from qm7cli.results import load_models
+from qm7cli.plots import GROUP_STYLES, add_legend, drawing, plain_ticks
 from qm7cli.seeds import Purpose, stream
 from qm7cli.variants import RULES, Array
 
@@ -35,7 +35,7 @@ CONDITIONS: Final = ("condition_uncentred", "condition_prebias", "condition_cent
 SMALLEST: Final = 1e-8  # distance in a picture: float32's rounding of inputs of about 0.1
 
 
-def centering(run: Path, dataset: Dataset, folds: Sequence[int] | None = None) -> list[dict[str, Any]]:
+def measure_centering(run: Path, dataset: Dataset, folds: Sequence[int] | None = None) -> list[dict[str, Any]]:
     """Return a record for every layer of the models of a run's `folds`, or of all that are trained.
 
     Each has ``run``, ``variant``, ``iterations``, ``fold`` and what `layer_records` gives. Raises QM7Error if there is
@@ -45,7 +45,7 @@ def centering(run: Path, dataset: Dataset, folds: Sequence[int] | None = None) -
 
 
 def model_records(run: Path, models: Sequence[Model], dataset: Dataset) -> list[dict[str, Any]]:
-    """Return the records of `centering` for the models of a run, trained on `dataset`."""
+    """Return the records of `measure_centering` for the models of a run, trained on `dataset`."""
     return [
         {"run": str(run), "variant": model.variant, "iterations": model.iterations, "fold": model.fold, **record}
         for model in models
@@ -82,7 +82,7 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
     return records
 
 
-def picture(records: Sequence[dict[str, Any]]) -> "Figure":
+def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":
     """Draw the distance of A from the mean input, and the size of that mean, against the iterations, a panel a layer.
 
     Folds and runs that agree in variant, layer and iterations are drawn as their mean. The axes are logarithmic;
@@ -92,7 +92,7 @@ def picture(records: Sequence[dict[str, Any]]) -> "Figure":
     with drawing(1.25 * len(layers) + 0.3) as figure:
         panels = figure.subplots(len(layers), sharex=True, sharey=True, squeeze=False)[:, 0]
         for layer, panel in zip(layers, panels, strict=True):
-            for order, (variant, look) in enumerate(zip(RULES, LOOKS, strict=False)):
+            for order, (variant, look) in enumerate(zip(RULES, GROUP_STYLES, strict=False)):
                 drawn = [record for record in records if (record["layer"], record["variant"]) == (layer, variant)]
                 if drawn:
                     panel.plot(*_means(drawn, "distance"), look["marker"] + "-", color=look["color"], label=variant)

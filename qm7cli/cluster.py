@@ -1,8 +1,8 @@
 """Jobs on a Dask cluster, whose workers write to the shared file system and return small records.
 
 Dask gives the job of a worker that it has lost to another, which goes on from the last checkpoint. A job whose worker
-is asked to end, or whose task is no longer wanted because it was cancelled or the client has gone, writes its
-checkpoint and ends; in the former case another worker goes on.
+is asked to end, or whose task was cancelled or has lost its client, writes its checkpoint and ends; in the former case
+another worker goes on.
 """
 
 import functools

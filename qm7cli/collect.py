@@ -3,39 +3,27 @@
 A run that cannot be used is no reason to give up the others::
 
     runs, unusable = read_runs(find_directories([Path("runs")]), read_run)
-    records = collect(runs)
+    records = collect_folds(runs)
 """
 
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
-from pydantic import BaseModel, Field, ValidationError
-
-from qm7cli.config import Experiment, unused_keys, validate
+from qm7cli.config import Experiment, unused_keys
+from qm7cli.directory import trained_folds
 from qm7cli.errors import QM7Error
+from qm7cli.metrics import METRICS
 from qm7cli.mistakes import flatten
-from qm7cli.results import FoldResult, read_results, trained_folds
+from qm7cli.results import FoldResult, RunResults, read_results
 
 Read = TypeVar("Read")
-FOLD_COLUMNS: Final = (
-    "fold",
-    "status",
-    "iterations",
-    "mae",
-    "rmse",
-    "train_mae",
-    "train_rmse",
-    "seconds",
-    "train_molecules",
-    "test_molecules",
-)
 
 
 class Run(NamedTuple):
-    """A run's directory and what its ``results.yaml`` holds.
+    """A run's directory and its results.
 
     `settings` are all by dotted key, but the folds; the data set and a split file by their names, wherever they lie.
     Those that make no difference to the network or the baseline are left out.
@@ -43,29 +31,24 @@ class Run(NamedTuple):
 
     path: Path
     settings: dict[str, Any]
-    results: dict[str, Any]
+    results: RunResults
 
 
-class DatasetRecord(BaseModel):
-    """What a run's results tell of its data set, as far as it is used here."""
+class RunFold(NamedTuple):
+    """A fold of a run; it is complete where its errors are asked for."""
 
-    name: str
-    sha256: str
-    molecules: Annotated[int, Field(ge=1)] | None = None
+    run: Run
+    result: FoldResult
 
+    @property
+    def mae(self) -> float:
+        """Test MAE, kcal/mol."""
+        return cast("float", self.result.mae)
 
-class EnvironmentRecord(BaseModel):
-    """What a run's results tell of where they were made, as far as it has a form: what differs by fold."""
-
-    folds: dict[int, dict[str, Any]] = {}
-
-
-class Results(BaseModel):
-    """What is used here of a ``results.yaml``, beside the configuration."""
-
-    dataset: DatasetRecord
-    folds: Annotated[list[FoldResult], Field(min_length=1)]
-    environment: EnvironmentRecord
+    @property
+    def rmse(self) -> float:
+        """Test RMSE, kcal/mol."""
+        return cast("float", self.result.rmse)
 
 
 class Unusable(NamedTuple):
@@ -155,19 +138,13 @@ def find_runs(paths: Iterable[Path]) -> list[Run]:
 
 def read_run(run: Path) -> Run:
     """Read the results of the run in a directory; raises QM7Error if there are none, or they are damaged."""
-    path, results = run / "results.yaml", read_results(run)
-    experiment = validate(results.get("config"), f"{path}: config: ")
-    try:
-        checked = Results.model_validate(results)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise QM7Error(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    settings = dict(flatten(experiment.model_dump(mode="json")))
+    results = read_results(run)
+    settings = dict(flatten(results.config.model_dump(mode="json")))
     del settings["split.folds"]
-    settings |= {"data": checked.dataset.name, "split.scheme": Path(experiment.split.scheme).name}
-    for key in unused_keys(experiment):
+    settings |= {"data": results.dataset.name, "split.scheme": Path(results.config.split.scheme).name}
+    for key in unused_keys(results.config):
         del settings[key]
-    return Run(run, settings, results | {"folds": [fold.record() for fold in checked.folds]})
+    return Run(run, settings, results)
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:
@@ -180,15 +157,16 @@ def differing_settings(runs: Sequence[Run]) -> list[str]:
     return sorted((key for key, different in values.items() if len(different) > 1), key=order.index)
 
 
-def collect(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def collect_folds(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return a record for each fold of some runs: the run, the settings in which they differ, and the result."""
     keys = [key for key in differing_settings(runs) if key != "training.iterations"]  # a column of its own
+    columns = ("fold", "status", "iterations", *METRICS, "seconds", "train_molecules", "test_molecules")
     return [
         {
             "run": str(run.path),
             **{key: run.settings.get(key) for key in keys},
-            **{name: fold.get(name) for name in FOLD_COLUMNS},
+            **{name: getattr(result, name) for name in columns},
         }
         for run in runs
-        for fold in run.results["folds"]
+        for result in run.results.folds
     ]

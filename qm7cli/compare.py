@@ -5,64 +5,16 @@ molecules (`qm7cli.pairs`). The corrected resampled t-test decides, its p-values
 are compared. What is not decided may be there all the same, and the verdict says how large it would have to be.
 """
 
-import json
 import math
-import os
-import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from qm7cli.collect import Run, differing_settings
-from qm7cli.config import RESUMABLE_SETTINGS, Experiment
+from qm7cli.collect import Run
 from qm7cli.errors import QM7Error
-from qm7cli.mistakes import flatten, suggestion
-from qm7cli.pairs import LEVEL, Difference, FoldOf, Interval, holm, paired_difference, predictions_file, read_pair
-from qm7cli.sections import HYPERPARAMETERS
-from qm7cli.variants import Variant
-from qm7cli.yaml_text import parse_yaml
-
-NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
-Decision = Literal["better", "worse", "not decided"]
-Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
-
-
-class Statistics(NamedTuple):
-    """Mean and population standard deviations in kcal/mol.
-
-    `over_folds` is of the folds' means over seeds (and over whatever else differs in the group), `over_seeds` of the
-    seeds' means over folds; None where there is one, or not every seed has the same folds. `over_seeds` is also None
-    where more than the seed differs in the group.
-    """
-
-    mean: float
-    over_folds: float | None
-    over_seeds: float | None
-
-
-class Group(NamedTuple):
-    """Runs that agree in the settings that make the groups; the reference has no difference and no verdict.
-
-    `p` is that of the difference, corrected for the number of differences in the comparison; None without a test.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    folds: dict[Key, FoldOf]
-    mae: Statistics | None
-    rmse: Statistics | None
-    difference: Difference | None = None
-    p: float | None = None
-    verdict: str = ""
-
-    @property
-    def decision(self) -> Decision | None:
-        """Whether the group is better or worse than the reference, if that is decided; None without a difference."""
-        if self.difference is None:
-            return None
-        if self.p is None or self.p >= 1 - LEVEL:
-            return "not decided"
-        return "better" if self.difference.mean < 0 else "worse"
+from qm7cli.groups import Group, Key, Statistics, find_reference, group_runs, training_lengths
+from qm7cli.pairs import Difference, Interval, holm, make_pair, paired_difference, predictions_if_any
+from qm7cli.predictions import Predictions, predictions_file
 
 
 class Comparison(NamedTuple):
@@ -92,18 +44,16 @@ class Comparison(NamedTuple):
         return [f"{sentence}." for sentence in (*verdicts, *self.notes)]
 
 
-def compare(
-    runs: Sequence[Run], by: Sequence[str] = (), baseline: str | None = None, *, paired: bool = True
+def compare_groups(
+    runs: Sequence[Run], by: Sequence[str] = (), reference: str | None = None, *, paired: bool = True
 ) -> Comparison:
     """Group runs and compare each group with a reference.
 
     Parameters
     ----------
-    runs : sequence of Run
-        What `qm7cli.collect.find_runs` has found.
-    by : sequence of str
-        Settings, by dotted key, that make the groups; without, all in which the runs differ but the seed.
-    baseline : str, optional
+    runs, by
+        As of `qm7cli.groups.group_runs`.
+    reference : str, optional
         The reference: a group's name, a run's directory or ``KEY=VALUE`` with the value in YAML; without, the group of
         default settings, or the first.
     paired : bool
@@ -114,172 +64,68 @@ def compare(
     QM7Error
         If a setting or the reference does not exist, or a group has the same fold twice.
     """
-    differing = [key for key in differing_settings(runs) if key == "data" or key not in RESUMABLE_SETTINGS]
-    known = {key for run in runs for key in run.settings}
-    unknown = [key for key in by if key not in known]
-    if unknown:
-        raise QM7Error(f"there is no setting {unknown[0]}{suggestion(unknown[0], sorted(known))}")
-    by = list(by) or [key for key in differing if key not in {"seed", "split.sha256"}]
-    rest = [key for key in differing if key not in by]
+    groups, notes = group_runs(runs, by)
+    if not paired:
+        return Comparison(groups, notes)
+    comparison = compare_with(groups, find_reference(groups, reference))
+    return comparison._replace(notes=[*notes, *comparison.notes])
+
+
+def compare_with(groups: Sequence[Group], reference: Group) -> Comparison:
+    """Return the groups, each but the reference, which is one of them, with its difference from it and the verdict."""
     notes: list[str] = []
-    members: dict[str, dict[Key, FoldOf]] = {}
-    values: dict[str, dict[str, Any]] = {}
-    names: dict[str, str] = {}
-    for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
-        own = {key: run.settings.get(key) for key in by}
-        given = {key: own[key] for key in by if key in run.settings}
-        name = _name(given, by)
-        values[name] = own
-        names[name] = _name(given, by, short=True)
-        _add_folds(members.setdefault(name, {}), run, rest, notes)
-    if len(set(names.values())) < len(names):
-        names = {name: name for name in members}
-    groups = [
-        Group(names[name], values[name], folds, _statistics(folds, "mae", rest), _statistics(folds, "rmse", rest))
-        for name, folds in members.items()
+    without_predictions: dict[Path, None] = {}  # an ordered set
+    read: dict[Key, Predictions | None] = {}  # the reference's, once for all groups
+    compared = [
+        group if group is reference else _paired(group, reference, read, notes, without_predictions) for group in groups
     ]
-    for group in groups:
-        lengths = _lengths(group.folds.values())
-        if len(lengths) > 1:
-            told = ", ".join(map(str, sorted(lengths)))
-            notes.append(f"{group.name} has trainings of different lengths: {told} iterations")
-    if paired:
-        groups = _compared(groups, _baseline(groups, baseline), notes)
-    return Comparison(groups, notes)
-
-
-def _add_folds(members: dict[Key, FoldOf], run: Run, rest: Sequence[str], notes: list[str]) -> None:
-    for record in run.results["folds"]:
-        if record["status"] != "complete":
-            notes.append(f"fold {record['fold']} of {run.path} is {record['status']} and left out")
-            continue
-        key = (record["fold"], *(_hashable(run.settings.get(setting)) for setting in rest))
-        if key in members:
-            other = members[key].run
-            by_length = other.settings.get("training.iterations") != run.settings.get("training.iterations")
-            hint = "; --by training.iterations keeps them apart" if by_length else ""
-            raise QM7Error(f"{other.path} and {run.path} both have fold {record['fold']} of the same settings{hint}")
-        members[key] = FoldOf(run, record)
-
-
-def _order(key: str, value: Any) -> tuple[int, float, str]:
-    """Return what puts values in order: variants and baselines as they are listed, numbers by size, no number last."""
-    if key == "variant" and value:
-        return 0, get_args(Variant).index(value), ""
-    if key == "baseline.model":
-        return 0, list(HYPERPARAMETERS).index(value), ""
-    if isinstance(value, int | float):
-        return 0, value, ""
-    return (2, 0, "") if value is None else (1, 0, str(value))
-
-
-def _hashable(value: Any) -> Any:
-    return str(value) if isinstance(value, list) else value
-
-
-def short_keys(by: Iterable[str]) -> dict[str, str]:
-    """Return the last part of each dotted key, where it tells them apart."""
-    last = {key: key.rpartition(".")[2] for key in by}
-    return {key: part if list(last.values()).count(part) == 1 else key for key, part in last.items()}
-
-
-def _name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
-    """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML.
-
-    A short name has no more of a key than tells it from the others, and of a text the text alone.
-    """
-    keys = short_keys(by) if short else {key: key for key in by}
-    parts = []
-    for key, value in settings.items():
-        if key in NAMED:
-            parts.append(str(value or "network"))
-        elif short and isinstance(value, str):
-            parts.append(value)
-        else:
-            parts.append(f"{keys[key]}={json.dumps(value)}")
-    return ", ".join(parts).replace('"', "") or (f"without {', '.join(by)}" if by else "all runs")
-
-
-def _baseline(groups: Sequence[Group], wanted: str | None) -> Group:
-    """Return the group that is the reference."""
-    if wanted is None:
-        defaults = dict(flatten(Experiment().model_dump(mode="json")))
-        usual = [group for group in groups if all(defaults[key] == value for key, value in group.settings.items())]
-        return (usual or groups)[0]
-    key, equals, text = wanted.partition("=")
-    named = [group for group in groups if group.name == wanted]
-    if named or (equals and not Path(wanted).exists()):
-        key = next((full for full, short in short_keys(groups[0].settings).items() if key in {full, short}), key)
-        if not named and key not in groups[0].settings:
-            raise QM7Error(f"the baseline {wanted}: {key} is none of the settings that make the groups")
-        value = parse_yaml(text, f"the baseline {wanted}") if not named else None
-        fitting = named or [group for group in groups if group.settings[key] == value]
-    else:
-        place = os.path.realpath(wanted)
-        fitting = [
-            group for group in groups if place in {os.path.realpath(fold.run.path) for fold in group.folds.values()}
-        ]
-    if len(fitting) != 1:
-        where = "in several groups" if fitting else "in no group"
-        raise QM7Error(f"the baseline {wanted} is {where}; there are: {'; '.join(group.name for group in groups)}")
-    return fitting[0]
-
-
-def _compared(groups: Sequence[Group], reference: Group, notes: list[str]) -> list[Group]:
-    """Return the groups, each but the reference with its difference from it and the verdict."""
-    unpredicted: dict[Path, None] = {}  # an ordered set
-    compared = [group if group is reference else _paired(group, reference, notes, unpredicted) for group in groups]
-    if unpredicted:
-        first, *others = unpredicted
+    if without_predictions:
+        first, *others = without_predictions
         more = f", and so are {len(others)} more" if others else ""
         notes.append(f"there is no bootstrap interval without predictions: {first} is missing{more}")
     tests = {k: group.difference.t_test for k, group in enumerate(compared) if group.difference}
     p_values = {k: test.p for k, test in tests.items() if test}
     for k, p in zip(p_values, holm(list(p_values.values())), strict=True):
         compared[k] = compared[k]._replace(p=p)
-    return [group._replace(verdict=group.verdict or _verdict(group, reference.name)) for group in compared]
+    return Comparison(
+        [each._replace(verdict=each.verdict or _verdict(each, reference.name)) for each in compared], notes
+    )
 
 
-def _paired(group: Group, reference: Group, notes: list[str], unpredicted: dict[Path, None]) -> Group:
+def _paired(
+    group: Group,
+    reference: Group,
+    read: dict[Key, Predictions | None],
+    notes: list[str],
+    without_predictions: dict[Path, None],
+) -> Group:
     """Return a group with its difference from the reference, or a verdict that says why there is none.
 
-    The files of predictions that are missing are added to `unpredicted`.
+    What is read of the reference's predictions is added to `read`, files that are missing to `without_predictions`.
     """
-    pairs = [(group.folds[key], reference.folds[key]) for key in group.folds if key in reference.folds]
+    keys = [key for key in group.folds if key in reference.folds]
+    pairs = [(group.folds[key], reference.folds[key]) for key in keys]
     unpaired = len(group.folds) + len(reference.folds) - 2 * len(pairs)
     if pairs and unpaired:
         folds = "1 fold has" if unpaired == 1 else f"{unpaired} folds have"
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
-    lengths = _lengths(fold for pair in pairs for fold in pair)
+    lengths = training_lengths(fold for pair in pairs for fold in pair)
     if len(lengths) > 1:
-        told = " and ".join(map(str, sorted(lengths)))
-        notes.append(f"{group.name} and {reference.name} were trained for different lengths, {told} iterations")
+        listed = " and ".join(map(str, sorted(lengths)))
+        notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
-        difference = paired_difference([read_pair(*pair) for pair in pairs])
+        made = []
+        for key, (fold, base) in zip(keys, pairs, strict=True):
+            ours = predictions_if_any(fold)
+            if key not in read:
+                read[key] = predictions_if_any(base)
+            made.append(make_pair(fold, base, ours, read[key]))
+        difference = paired_difference(made)
     except QM7Error as error:
         return group._replace(verdict=f"{group.name} cannot be compared with {reference.name}: {error}")
-    unpredicted |= {path: None for pair in pairs for fold in pair if not (path := predictions_file(fold)).exists()}
+    files = (predictions_file(fold.run.path, fold.result.fold) for pair in pairs for fold in pair)
+    without_predictions |= {path: None for path in files if not path.exists()}
     return group._replace(difference=difference)
-
-
-def _lengths(folds: Iterable[FoldOf]) -> set[int]:
-    """Return how many iterations folds were trained for; a baseline has none."""
-    return {fold.record["iterations"] for fold in folds} - {0}
-
-
-def _statistics(folds: dict[Key, FoldOf], metric: str, rest: Sequence[str]) -> Statistics | None:
-    """Return the figures of a group whose folds' keys are the fold's number and the settings `rest`."""
-    if not folds:
-        return None
-    numbers, others = ({key[part] for key in folds} for part in (slice(1), slice(1, None)))
-    values = {key: fold.record[metric] for key, fold in folds.items()}
-    mean = statistics.fmean(values.values())
-    if len(folds) < len(numbers) * len(others):
-        return Statistics(mean, None, None)
-    by_fold = [statistics.fmean(values[number + other] for other in others) for number in sorted(numbers)]
-    by_seed = [statistics.fmean(values[number + other] for number in sorted(numbers)) for other in others]
-    over_seeds = statistics.pstdev(by_seed) if rest == ["seed"] and len(by_seed) > 1 else None
-    return Statistics(mean, statistics.pstdev(by_fold) if len(by_fold) > 1 else None, over_seeds)
 
 
 def _verdict(group: Group, reference: str) -> str:

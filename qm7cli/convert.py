@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.dataset import LARGEST, are_total, count_elements, not_atomization, pad, save
+from qm7cli.dataset import LARGEST, pad, save
 from qm7cli.errors import QM7Error
 from qm7cli.files import refuse_output
+from qm7cli.inspection import are_total, count_elements, not_atomization
 from qm7cli.molecule_files import Molecule, read_molecules
 from qm7cli.splits import stratified
 
@@ -47,7 +48,7 @@ class Converted(NamedTuple):
     left_out: Counter[str]
 
 
-def convert(
+def convert_molecules(
     files: Sequence[Path],
     key: str,
     units: str,
@@ -72,7 +73,7 @@ def convert(
     output : Path
         The data set file.
     any_energies : bool
-        Take energies that cannot be atomization energies (`qm7cli.dataset.not_atomization`).
+        Take energies that cannot be atomization energies (`qm7cli.inspection.not_atomization`).
     force : bool
         Replace a file that is there.
 

@@ -11,10 +11,7 @@ Our own format is an ``.npz`` file, without X, which is computed::
 """
 
 import hashlib
-import io
 import os
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,25 +23,18 @@ from numpy.typing import NDArray
 
 from qm7cli.arrays import parse_arrays
 from qm7cli.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
-from qm7cli.errors import DamagedError, QM7Error, brief
+from qm7cli.errors import DamagedError, QM7Error
 from qm7cli.files import read_bytes, write_output
+from qm7cli.matlab import read_mat
 from qm7cli.notices import notice
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
-MATLAB: Final = b"MATLAB 5.0 MAT-file"  # how such a file begins
-MATLAB_NUMBERS: Final = frozenset(
-    {"double", "single", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
-)
 LARGEST: Final = 1e9  # of any number in a data set
-MATLAB_MATRIX, MATLAB_COMPRESSED = 14, 15  # types of a variable in the file
 UNPACKED: Final = 1_500_000_000  # bytes that the content of a file may have without compression
 MEMORY: Final = 4e9  # bytes that a data set may take while it is read
 BYTES: Final = 27  # that an entry of its Coulomb matrices takes
 MOST_ATOMS: Final = 1000  # in a molecule
-BINDING: Final = (-250.0, -10.0)  # kcal/mol an atom, of any molecule; the strongest bound metal, tungsten, has -205
-WEAKEST: Final = -40.0  # kcal/mol an atom, of the molecules of a set on average; chlorine has -29, water -73
-TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 _ELEMENTS: Final = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
@@ -151,54 +141,8 @@ def load(path: Path) -> Dataset:
 
 def parse(name: str, content: bytes) -> Dataset:
     """Make a Dataset called `name` of the bytes of a file; raises QM7Error like `load`."""
-    variables = _read_npz(content) if content.startswith(b"PK") else _read_mat(content)
+    variables = _read_npz(content) if content.startswith(b"PK") else read_mat(content, UNPACKED)
     return _check(name, hashlib.sha256(content).hexdigest(), variables)
-
-
-def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
-    from scipy.io import loadmat, whosmat  # noqa: PLC0415 - slow to import, and only needed here
-
-    if not content:
-        raise QM7Error("the file is empty")
-    if content.startswith(b"MATLAB 7.3"):
-        raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier")
-    wanted = ["X", "T", "Z", "R", "P"]
-    try:
-        plain = io.BytesIO(_decompress(content))
-        there = [(name, kind) for name, _, kind in whosmat(plain) if name in wanted]
-        strange = [each for each in there if each[1] not in MATLAB_NUMBERS]  # a cell may hold cells without end
-        if not strange and len(dict(there)) == len(there):
-            return dict(loadmat(plain, variable_names=wanted))
-    except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
-        if content.startswith(MATLAB):
-            raise DamagedError(f"the file is damaged or cut off ({brief(error)})") from error
-        raise QM7Error("this is neither a MATLAB nor an .npz file") from error
-    raise QM7Error("{} holds {}, not real numbers".format(*strange[0]) if strange else "a variable is there twice")
-
-
-def _decompress(content: bytes) -> bytes:
-    """Return a MATLAB file with its compressed variables as they are without compression.
-
-    After 128 bytes, whose last two tell the order of bytes, come the variables: type, number of bytes, content. So what
-    there is of a variable is known to be no more than `UNPACKED`, whatever it tells of itself.
-    """
-    order = ">" if content[126:128] == b"MI" else "<"
-    parts, place, left = [content[:128]], 128, UNPACKED
-    while place < len(content):
-        kind, size = struct.unpack_from(f"{order}II", content, place)
-        end = place + 8 + size
-        if kind == MATLAB_COMPRESSED:
-            unpacker = zlib.decompressobj()
-            parts.append(unpacker.decompress(content[place + 8 : end], max(left, 1)))  # 0 is no limit
-            if not unpacker.eof:
-                raise ValueError(f"a variable is cut off, or there are more than {UNPACKED} bytes")
-        elif kind == MATLAB_MATRIX:
-            parts.append(content[place:end])
-        else:
-            raise ValueError(f"there is something that is not a variable at byte {place}")
-        left -= len(parts[-1])
-        place = end
-    return b"".join(parts)
 
 
 def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
@@ -332,114 +276,3 @@ def pad(atoms: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
     for row, own in zip(padded, atoms, strict=True):
         row[: len(own)] = own
     return padded
-
-
-def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
-    """Say why energies cannot be atomization energies of molecules; None if they can.
-
-    A molecule's is within `BINDING` an atom, and on average at most `WEAKEST`; a lone atom has none. Total energies in
-    hartree may look so, taken for kcal/mol, but give themselves away together (`are_total`).
-
-    Parameters
-    ----------
-    T : (molecules,)
-        Energies, kcal/mol.
-    Z : (molecules, n)
-        Nuclear charges, 0 for padding; each molecule has an atom.
-    names : sequence of str, optional
-        What each molecule is called; without it, by its row.
-    """
-    atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
-    an_atom = T / atoms  # (molecules,)
-    lowest, highest = BINDING
-    possible = np.where(atoms == 1, np.abs(T) < 0.01, (lowest < an_atom) & (an_atom < highest))
-    if are_total(T, Z):
-        return "the energies of all molecules are about the total energies of their atoms in hartree"
-    if not possible.all():
-        k, others = int(possible.argmin()), int((~possible).sum()) - 1
-        name = names[k] if names else f"molecule {k}"
-        more = f" (and {others} more {'are' if others > 1 else 'is'} out of range)" if others else ""
-        return (
-            f"{name} has {T[k]:.1f} kcal/mol, {an_atom[k]:.1f} an atom, where a molecule has {lowest:g} to "
-            f"{highest:g} an atom and a lone atom 0{more}"
-        )
-    mean = float(T.sum(dtype=np.float64) / atoms.sum())
-    if mean > WEAKEST:
-        return f"the energies are {mean:.4g} kcal/mol an atom on average, where molecules have {WEAKEST:g} or less"
-    return None
-
-
-def are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
-    """Say whether energies T (molecules,), hartree, are all what molecules of the charges Z (molecules, n) have in all.
-
-    The diagonal of a Coulomb matrix, 0.5 Z^2.4, is a fit to the total energies of free atoms (Rupp et al.).
-    """
-    ratios = -T / (0.5 * Z.astype(np.float64) ** 2.4).sum(axis=1)  # (molecules,)
-    return bool(((TOTAL[0] < ratios) & (ratios < TOTAL[1])).all())
-
-
-def check_units(dataset: Dataset) -> None:
-    """Check what a file from an unknown source may have otherwise: units and conventions of X, R and T.
-
-    Raises
-    ------
-    QM7Error
-        If X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, or the energies cannot
-        be atomization energies in kcal/mol (`not_atomization`).
-    """
-    differences = _coulomb_differences(dataset)
-    worst = int(differences.argmax())
-    if differences[worst] > 1e-2:
-        raise QM7Error(
-            f"X is not the Coulomb matrix of Z and R in bohr: "
-            f"molecule {worst} is off by {differences[worst]:.3g} hartree"
-        )
-    reason = not_atomization(dataset.T, dataset.Z)
-    if reason:
-        raise QM7Error(f"T holds no atomization energies in kcal/mol: {reason}")
-
-
-def _coulomb_differences(dataset: Dataset) -> NDArray[np.float64]:
-    """Return how far X is from the Coulomb matrix of Z and R in each molecule, (molecules,), hartree."""
-    differences: NDArray[np.float64] = np.abs(dataset.X - coulomb_matrices(dataset.Z, dataset.R)).max(axis=(1, 2))
-    return differences
-
-
-def describe(dataset: Dataset) -> dict[str, str]:
-    """Return what `qm7 info` shows: properties of the data set by name, in words.
-
-    Raises
-    ------
-    QM7Error
-        If two atoms of a molecule are in the same place.
-    """
-    atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
-    T = dataset.T.astype(np.float64)
-    sizes = sorted(map(len, dataset.P))
-    means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
-    worst = _coulomb_differences(dataset)
-    return {
-        "molecules": str(len(dataset)),
-        "atoms": f"{atoms.min()} to {atoms.max()} a molecule, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
-        "elements": count_elements(dataset.Z),
-        "energy": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f} kcal/mol",
-        "folds": f"{len(dataset.P)} of {sizes[0]}{f' to {sizes[-1]}' if sizes[-1] > sizes[0] else ''} molecules",
-        "mean of a fold": f"{means} kcal/mol",
-        "X of Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
-        "SHA-256": dataset.sha256,
-        "which is": _owner(dataset.sha256),
-    }
-
-
-def _owner(sha256: str) -> str:
-    """Say whose a fingerprint is."""
-    for name, path in BUNDLED.items():
-        if sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
-            return f"that of {name}, which comes with qm7"
-    return f"{'' if sha256 == PUBLISHED_SHA256 else 'not '}the published file's"
-
-
-def count_elements(Z: NDArray[np.floating]) -> str:
-    """Return how many atoms of each element there are among nuclear charges, in words; 0 is padding."""
-    charges, counts = np.unique(Z[Z > 0].astype(int), return_counts=True)
-    return ", ".join(f"{SYMBOLS[charge]} {count}" for charge, count in zip(charges, counts, strict=True))

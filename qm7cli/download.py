@@ -17,9 +17,11 @@ from typing import Final
 
 import requests
 
-from qm7cli.dataset import MATLAB, PUBLISHED_SHA256, PUBLISHED_SIZE, Dataset, check_units, parse
+from qm7cli.dataset import PUBLISHED_SHA256, PUBLISHED_SIZE, Dataset, parse
 from qm7cli.errors import DamagedError, QM7Error, UsageError
 from qm7cli.files import is_special_file, make_directory, refuse_output, write_output
+from qm7cli.inspection import check_units
+from qm7cli.matlab import MATLAB
 
 MIRRORS: Final = (
     "https://quantum-machine.org/data/qm7.mat",
@@ -34,7 +36,7 @@ MOST_BYTES: Final = 10**9  # of a data set file: more is not for this program, a
 CHUNK: Final = 4096  # bytes that come at the least rate in a fraction of the timeout
 
 
-def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
+def find_dataset(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     """Look at what is at `dest` before anything is downloaded.
 
     Parameters
@@ -67,14 +69,15 @@ def find(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     try:
         return check(dest.stem, content, sha256)
     except QM7Error as error:
-        if not _is_left_over(dest, content):
+        left_over = not content or (dest.suffix == ".mat" and (_is_page(content) or _is_damaged(content, error)))
+        if not left_over:  # by a failed download
             raise QM7Error(f"{dest} is there and is not the right file: {error}; --force replaces it") from error
     if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
         raise QM7Error(f"cannot write {dest}: the directory {directory} may not be written to")
     return None
 
 
-def download(
+def download_dataset(
     dest: Path,
     urls: Sequence[str] = MIRRORS,
     sha256: str = PUBLISHED_SHA256,
@@ -145,7 +148,7 @@ def check(name: str, content: bytes, sha256: str) -> Dataset:
     Raises
     ------
     QM7Error
-        If they are a web page, have another SHA-256 than asked for or, with ``any``, are no sound data set.
+        If they are a web page, have another SHA-256 than asked for or, with ``any``, are not a sound data set.
     """
     if _is_page(content):
         raise QM7Error("it is a web page, not the data set")
@@ -159,10 +162,14 @@ def check(name: str, content: bytes, sha256: str) -> Dataset:
         if sha256 == PUBLISHED_SHA256 and len(content) != PUBLISHED_SIZE:
             size += f" (the published file has {PUBLISHED_SIZE})"
         hint = "; if you trust it, --sha256 any accepts it and still checks its content"
-        raise QM7Error(
+        raise _OtherBytesError(
             f"it has {size} and the SHA-256 {found}, not {sha256}{hint if content.startswith(MATLAB) else ''}"
         )
     return parse(name, content)
+
+
+class _OtherBytesError(QM7Error):
+    """The bytes are not those of the right file."""
 
 
 class _PassingError(QM7Error):
@@ -272,14 +279,11 @@ def _is_page(content: bytes) -> bool:
     return start.startswith((b"<!doctype html", b"<html", b"<?xml"))
 
 
-def _is_left_over(dest: Path, content: bytes) -> bool:
-    """Say whether this is what a failed download leaves: nothing, or a web page or a part of a file as a .mat file."""
-    if not content:
-        return True
-    if dest.suffix != ".mat":
-        return False
-    try:
-        parse("", content)
-    except QM7Error as error:
-        return _is_page(content) or isinstance(error, DamagedError)
-    return False
+def _is_damaged(content: bytes, error: QM7Error) -> bool:
+    """Say whether a file that `check` refuses is damaged or cut off; it has not parsed one of other bytes."""
+    if isinstance(error, _OtherBytesError):
+        try:
+            parse("", content)
+        except QM7Error as reason:
+            return isinstance(reason, DamagedError)
+    return isinstance(error, DamagedError)

@@ -12,12 +12,13 @@ from typing import Any, Final, NoReturn, Self
 
 import numpy as np
 
-from qm7cli.checkpoint import CheckpointAbout, HistoryRow, load_checkpoint, save_checkpoint
+from qm7cli.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
 from qm7cli.config import Experiment, identity
 from qm7cli.dataset import LARGEST, Dataset
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
+from qm7cli.history import HistoryRow
 from qm7cli.network import Layer, Network, as_layers, as_vector
 from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream
@@ -189,7 +190,7 @@ class FoldTraining:
 
     def history_row(self, test: Evaluation, train: Evaluation) -> HistoryRow:
         """Return a row of ``history.csv``."""
-        return self.iteration, round(self.seconds, 1), test.mae, test.rmse, train.mae, train.rmse
+        return HistoryRow(self.iteration, round(self.seconds, 1), test.mae, test.rmse, train.mae, train.rmse)
 
     def layers(self, reduced: list[Layer]) -> list[Layer]:
         """Return layers of the network in training as layers on all m features."""

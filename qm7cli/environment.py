@@ -1,4 +1,4 @@
-"""The versions and the machine that results come from."""
+"""The versions and the machine that results come from, and when they were made."""
 
 import functools
 import platform
@@ -8,29 +8,54 @@ from typing import Any
 
 import numpy as np
 import scipy
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from threadpoolctl import threadpool_info
 
 import qm7cli
 
 
+class Environment(BaseModel):
+    """Where and when a fold or a run was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC.
+
+    What an older version did not write stays unset and is not written either; what a newer one adds is kept.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
+
+    qm7cli: str | None = None
+    git: str | None = None
+    python: str | None = None
+    numpy: str | None = None
+    scipy: str | None = None
+    blas: str | None = None
+    cpu: str | None = None
+    threads: int | None = None
+    started: str | None = None
+    finished: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
+
+
 @functools.cache
-def environment() -> dict[str, Any]:
-    """Return what ``results.yaml`` tells of where it was made: versions, commit, BLAS, processor."""
+def current_environment() -> Environment:
+    """Return the environment of this process, without times."""
     blas = {
         f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
         for library in threadpool_info()
         if library["user_api"] == "blas"
     }
-    return {
-        "qm7cli": qm7cli.__version__,
-        "git": _git_commit(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "blas": ", ".join(sorted(blas)),
-        "cpu": _cpu(),
-        "threads": 1,
-    }
+    return Environment(
+        qm7cli=qm7cli.__version__,
+        git=_git_commit(),
+        python=platform.python_version(),
+        numpy=np.__version__,
+        scipy=scipy.__version__,
+        blas=", ".join(sorted(blas)),
+        cpu=_cpu(),
+        threads=1,
+    )
 
 
 def _git_commit() -> str | None:

@@ -1,23 +1,28 @@
-"""Trained models: predictions averaged over draws, and their errors."""
+"""Trained models: predictions averaged over draws, their errors, and their files, ``model.npz``."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from qm7cli.dataset import Dataset
+from qm7cli.array_records import About, Arrays, checked_array, load_arrays, require, save_arrays
+from qm7cli.dataset import LARGEST, SYMBOLS, Dataset
 from qm7cli.domain import Domain
-from qm7cli.encoding import CHUNK, Encoder
-from qm7cli.errors import StoppedError
+from qm7cli.encoding import CHUNK, MAX_FEATURES, Encoder
+from qm7cli.errors import QM7Error, StoppedError
+from qm7cli.metrics import METRICS
 from qm7cli.network import Layer, feed_forward
+from qm7cli.quantities import Count, Measure
 from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Part
-from qm7cli.variants import Array
+from qm7cli.variants import Array, Variant
 
 
 class Evaluation(NamedTuple):
@@ -31,8 +36,12 @@ class Evaluation(NamedTuple):
     mae: float
     rmse: float
 
+    def errors(self, part: Part) -> dict[str, float]:
+        """Return the errors by their names in results, being those of `part`."""
+        return {key: getattr(self, metric.measure) for key, metric in METRICS.items() if metric.part == part}
 
-def evaluated(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
+
+def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
     """Compare predictions (draws, molecules) with the energies of the data set's molecules."""
     errors = predictions.mean(axis=0) - dataset.T[molecules]
     mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
@@ -129,4 +138,104 @@ class Model:
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
         predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
-        return evaluated(dataset, molecules, predictions)
+        return score(dataset, molecules, predictions)
+
+
+class ModelAbout(About):
+    """The plain values of a model file; see `Model` and `qm7cli.encoding.Encoder`."""
+
+    kind: Literal["model"] = "model"
+    variant: Variant
+    seed: Count
+    fold: Count
+    iterations: Count
+    draws: Annotated[int, Field(ge=1, lt=2**63)]
+    sha256: str
+    energy_mean: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
+    energy_std: Annotated[float, Field(gt=0, lt=LARGEST)]
+    noise: Measure
+    step: Annotated[float, Field(gt=1 / LARGEST, lt=LARGEST)]
+    scale: Annotated[float, Field(gt=1e-20, lt=LARGEST)]
+
+
+ENCODER_VALUES: Final = ("noise", "step", "scale")
+MODEL_VALUES: Final = ModelAbout.model_fields.keys() - About.model_fields.keys() - {*ENCODER_VALUES}
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model; raises QM7Error if it cannot."""
+    encoder = model.encoder
+    values = {name: getattr(encoder, name) for name in ENCODER_VALUES}
+    values |= {name: getattr(model, name) for name in MODEL_VALUES}
+    arrays: Arrays = {
+        "counts": encoder.counts,
+        "mean": encoder.mean,
+        "train": model.train,
+        "test": model.test,
+    }
+    if model.domain:
+        domain = {**vars(model.domain), "reach": np.array([model.domain.reach])}
+        arrays |= {f"domain.{name}": array for name, array in domain.items()}
+    for k, layer in enumerate(model.layers):
+        arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
+    save_arrays(path, ModelAbout(**values), arrays)
+
+
+def load_model(path: Path) -> Model:
+    """Read a model.
+
+    Raises
+    ------
+    QM7Error
+        If there is none, or it is damaged or of another format.
+    """
+    about, arrays = load_arrays(path, ModelAbout)
+    counts = checked_array(path, arrays, "counts", np.intp)
+    n = math.isqrt(2 * len(counts))  # atoms
+    sound = n * (n + 1) == 2 * len(counts) and counts.min() > 0 and counts.max() <= MAX_FEATURES
+    m = int(counts.sum()) if sound else 0
+    require(path, "counts", sound=0 < m <= MAX_FEATURES)
+    encoder = Encoder(about.noise, about.step, counts, checked_array(path, arrays, "mean", np.float32, m), about.scale)
+    require(path, "mean", sound=np.abs(encoder.mean).max() <= 1)  # of tanh
+    layers = []
+    for k in range(sum(name.endswith(".W") for name in arrays)):
+        W = checked_array(path, arrays, f"layer{k}.W", np.float32, m, None)
+        n = W.shape[1]
+        A, B = (
+            checked_array(path, arrays, f"layer{k}.{symbol}", np.float32, size) for symbol, size in (("A", m), ("B", n))
+        )
+        layers.append(Layer(W, A, B))
+        m = n
+    if m != 1:
+        raise QM7Error(f"{path} is damaged: its last layer gives {m} numbers, not 1")
+    train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
+    molecules = np.concatenate([train, test])
+    require(path, "train or test", sound=molecules.min() >= 0 and len(np.unique(molecules)) == len(molecules))
+    return Model(
+        train=train,
+        test=test,
+        encoder=encoder,
+        layers=layers,
+        domain=_domain(path, arrays, len(counts)) if "domain.reach" in arrays else None,
+        **about.model_dump(include={*MODEL_VALUES}),
+    )
+
+
+def _domain(path: Path, arrays: Arrays, entries: int) -> Domain:
+    charges = checked_array(path, arrays, "domain.charges", np.intp)
+    elements = len(charges)
+    domain = Domain(
+        charges=charges,
+        atoms=checked_array(path, arrays, "domain.atoms", np.intp, 2),
+        counts=checked_array(path, arrays, "domain.counts", np.intp, 2, elements),
+        distances=checked_array(path, arrays, "domain.distances", np.float32, 2, elements, elements),
+        energies=checked_array(path, arrays, "domain.energies", np.float64, 2),
+        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries),
+        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]),
+    )
+    require(path, "domain.charges", sound=(np.diff(charges, prepend=0, append=len(SYMBOLS)) > 0).all())
+    for name in ("atoms", "counts", "distances", "energies"):
+        lower, upper = getattr(domain, name)
+        require(path, f"domain.{name}", sound=(lower <= upper).all() and (name == "energies" or lower.min() >= 0))
+    require(path, "domain.reach", sound=domain.reach >= 0)
+    return domain

@@ -10,14 +10,13 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from qm7cli.errors import QM7Error
 from qm7cli.escaping import spreadsheet_cell
 from qm7cli.locks import NO_LINK, is_at, refuse_lost_locks, try_lock
-from qm7cli.signals import signals_blocked
 
 RUN_MARKS: Final = ("config.yaml", "results.yaml", ".lock", "fold-[0-9]*/model.npz")  # one of them, beside a fold-*
 LARGEST_TEXT: Final = 32_000_000  # bytes of YAML; a sweep of 100,000 points has 20 million
@@ -90,20 +89,22 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
         target = path.resolve()
         remove_stale(target.parent)
         mode = target.stat().st_mode & 0o777 if target.exists() else None
-        with ExitStack() as at_the_end:
-            with signals_blocked():  # one that ends the program comes before, or when all is known
-                beside, file = _open_temporary(target.parent, 0o666 if mode is None else 0o600)
-                at_the_end.callback(beside.unlink, missing_ok=True)
-                at_the_end.enter_context(file)
-            write(file)
-            file.flush()
-            if mode is not None:
-                beside.chmod(mode)
-            os.fsync(file.fileno())
-            refuse_lost_locks()
-            if sys.platform == "win32":
-                file.close()  # an open file cannot be renamed there
-            beside.replace(target)
+        beside = _temporary(target)
+        try:  # from before the file is made: a signal may end the program at any moment
+            while (file := _open_temporary(beside, 0o666 if mode is None else 0o600)) is None:
+                beside = _temporary(target)
+            with file:
+                write(file)
+                file.flush()
+                if mode is not None:
+                    beside.chmod(mode)
+                os.fsync(file.fileno())
+                refuse_lost_locks()
+                if sys.platform == "win32":
+                    file.close()  # an open file cannot be renamed there
+                beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
         raise _unwritable(path, error) from error
 
@@ -121,21 +122,24 @@ def _unwritable(path: Path, error: OSError | RuntimeError) -> QM7Error:
 _TEMPORARY: Final = ".qm7-{}.tmp"
 
 
-def _open_temporary(directory: Path, mode: int) -> tuple[Path, BinaryIO]:
-    """Make a temporary file in a directory, and lock it until it is closed."""
-    while True:
-        path = directory / _TEMPORARY.format(os.urandom(8).hex())
-        try:
-            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "wb")
-        except FileExistsError:
-            continue
-        try:
-            locked = try_lock(file.fileno())
-        except OSError:  # no locks here
-            locked = True
-        if locked and is_at(path, file.fileno()):
-            return path, file
-        file.close()  # somebody has taken it for a dead process's before it was locked, and removes it
+def _temporary(target: Path) -> Path:
+    return target.with_name(_TEMPORARY.format(os.urandom(8).hex()))
+
+
+def _open_temporary(path: Path, mode: int) -> BinaryIO | None:
+    """Make a temporary file and lock it until it is closed; None if the name is taken, or another removes it."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode), "wb")
+    except FileExistsError:
+        return None
+    try:
+        locked = try_lock(file.fileno())
+    except OSError:  # no locks here
+        locked = True
+    if locked and is_at(path, file.fileno()):
+        return file
+    file.close()  # somebody has taken it for a dead process's before it was locked
+    return None
 
 
 def remove_stale(directory: Path) -> None:
@@ -166,12 +170,12 @@ def remove_file(path: Path) -> None:
 
 
 def is_special_file(path: Path) -> bool:
-    """Say whether something is there that is no file: a device, a pipe or a directory."""
+    """Say whether something is there that is not a file: a device, a pipe or a directory."""
     return path.exists() and not path.is_file()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text`, in UTF-8; bytes of a path that are none are escaped."""
+    """Replace `path` by `text`, in UTF-8; bytes of a path that are not UTF-8 are escaped."""
     write_file(path, lambda file: file.write(text.encode(errors="backslashreplace")))
 
 
@@ -213,7 +217,7 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
-    """Read a UTF-8 file; raises QM7Error like `read_bytes`, and if it is no text."""
+    """Read a UTF-8 file; raises QM7Error like `read_bytes`, and if it is not text."""
     try:
         return read_bytes(path, largest).decode()
     except UnicodeDecodeError as error:

@@ -10,9 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
+from qm7cli.directory import fold_directory
 from qm7cli.errors import QM7Error
-from qm7cli.results import FoldResult, fold_directory, read_fold, record_fold, write_fold
-from qm7cli.run_directory import join_run, lock_fold
+from qm7cli.results import FoldResult, read_fold, repair_results, write_fold
+from qm7cli.run_directory import lock_fold, register_fold
 from qm7cli.splits import Fold
 
 
@@ -55,8 +56,8 @@ class FoldWork:
         return self.before if fold_status(self.before, self.experiment.iterations) in {"complete", "diverged"} else None
 
     def begin(self, result: FoldResult) -> FoldResult:
-        """Enter the fold into the run's configuration, and write where it stands; raises like `join_run`."""
-        join_run(self.run, self.experiment, self.fold.number, self.dataset, self.stopped)
+        """Enter the fold into the run's configuration, and write where it stands; raises like `register_fold`."""
+        register_fold(self.run, self.experiment, self.fold.number, self.dataset, self.stopped)
         return self.write(result)
 
     def write(self, result: FoldResult) -> FoldResult:
@@ -100,7 +101,7 @@ def hold_fold(
         if work.before is not None and work.before.iterations > experiment.iterations:
             raise too_long(run, fold.number, work.before.iterations, experiment.iterations)
         if work.finished is not None:
-            record_fold(run, work.finished, dataset, stopped)
+            repair_results(run, work.finished, dataset, stopped)
         yield work
 
 

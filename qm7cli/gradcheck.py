@@ -84,7 +84,7 @@ class GradCheck(NamedTuple):
     failures: list[str]
 
 
-def gradcheck(
+def check_gradients(
     dataset: Dataset, variants: Sequence[Variant] = tuple(RULES), seed: int = 0, h: float = 1e-4
 ) -> GradCheck:
     """Compare variants with the loss gradient, and look at what moving A does to the function.

@@ -15,34 +15,23 @@ they are no evidence of their own about other training sets.
 Of m comparisons in one table some come out at 5 % by chance alone; `holm` corrects their p-values for it.
 """
 
-import csv
-import io
 import math
 import statistics
 from collections.abc import Hashable, Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.collect import Run
-from qm7cli.dataset import LARGEST
+from qm7cli.collect import RunFold
 from qm7cli.errors import QM7Error
-from qm7cli.results import REMEDY, fold_directory, read_checked
+from qm7cli.predictions import Predictions, predictions_file, read_predictions
 from qm7cli.splits import DRAWN, SCHEMES
 
 LEVEL: Final = 0.95
 POWER: Final = 0.8  # four of five
 RESAMPLES: Final = 4999
 Interval = tuple[float, float]
-
-
-class FoldOf(NamedTuple):
-    """A fold of a run: its record in ``results.yaml``."""
-
-    run: Run
-    record: dict[str, Any]
 
 
 class TTest(NamedTuple):
@@ -97,113 +86,65 @@ class Pair(NamedTuple):
     sample: Sample | None = None
 
 
-def read_pair(fold: FoldOf, base: FoldOf) -> Pair:
-    """Return a fold and its reference as a pair, with predictions if both have them.
+def predictions_if_any(fold: RunFold) -> Predictions | None:
+    """Return a fold's predictions, None if it has no file of them; raises QM7Error if that is damaged."""
+    exists = predictions_file(fold.run.path, fold.result.fold).exists()
+    return read_predictions(fold.run.path, fold.result) if exists else None
+
+
+def make_pair(fold: RunFold, base: RunFold, ours: Predictions | None, theirs: Predictions | None) -> Pair:
+    """Return a fold and its reference as a pair, with their predictions if both have them.
 
     Raises
     ------
     QM7Error
-        If predictions are damaged, or the two are not of the same test molecules; without predictions the same data
-        set, split and number of the fold tell it.
+        If the two are not of the same test molecules; without predictions the same data set, split and number of the
+        fold tell it.
     """
-    both, number = (fold, base), fold.record["fold"]
-    tables = [read_predictions(each) if predictions_file(each).exists() else None for each in both]
-    ours, theirs = tables
-    sample = None
+    number, sample = fold.result.fold, None
     if ours is not None and theirs is not None:
-        if not np.array_equal(ours[:2], theirs[:2]):
+        if not all(map(np.array_equal, ours[:2], theirs[:2])):
             raise QM7Error(f"fold {number} of {fold.run.path} and of {base.run.path} have different test molecules")
-        errors, base_errors = (np.abs(table[2] - table[1]) for table in (ours, theirs))
-        sample = Sample(ours[0].astype(np.intp), errors - base_errors)
-    elif (_dataset(fold), _fold(fold)) != (_dataset(base), _fold(base)):
+        sample = Sample(ours.molecules, np.abs(ours.errors) - np.abs(theirs.errors))
+    elif _test_set(fold) != _test_set(base):
         raise QM7Error(
             f"fold {number} of {fold.run.path} and of {base.run.path} are of different data sets or splits, and have "
             "no predictions that show whether their test molecules are the same"
         )
-    sizes = [each.record["train_molecules"] for each in both]
-    tested = next((count for count in map(_tested, both, tables) if count), None)
+    sizes = [each.result.train_molecules for each in (fold, base)]
+    tested = _tested(fold, ours) or _tested(base, theirs)
+    dataset, test_set = _test_set(fold)
     return Pair(
-        dataset=_dataset(fold),
-        fold=_fold(fold),
-        difference=fold.record["mae"] - base.record["mae"],
-        reference=base.record["mae"],
-        ratio=None if tested is None or None in sizes else tested / min(sizes),
+        dataset=dataset,
+        fold=test_set,
+        difference=fold.mae - base.mae,
+        reference=base.mae,
+        ratio=None if tested is None or None in sizes else tested / min(size for size in sizes if size),
         sample=sample,
     )
 
 
-def _dataset(fold: FoldOf) -> str:
-    return str(fold.run.results["dataset"]["sha256"])
-
-
-def _fold(fold: FoldOf) -> Hashable:
-    """Return what tells a fold's test set among those of one data set: the settings of the split, and the number."""
+def _test_set(fold: RunFold) -> tuple[str, Hashable]:
+    """Return what tells a fold's test set: the data set's SHA-256, and the settings of the split with the number."""
     settings, scheme = fold.run.settings, fold.run.settings["split.scheme"]
+    sha256, number = fold.run.results.dataset.sha256, fold.result.fold
     if scheme not in SCHEMES:
-        return settings["split.sha256"] or scheme, fold.record["fold"]
+        return sha256, (settings["split.sha256"] or scheme, number)
     drawn = (settings["split.count"], settings["split.seed"]) if scheme in DRAWN else ()
-    return scheme, *drawn, fold.record["fold"]
+    return sha256, (scheme, *drawn, number)
 
 
-def _tested(fold: FoldOf, predictions: NDArray[np.float64] | None) -> int | None:
+def _tested(fold: RunFold, predictions: Predictions | None) -> int | None:
     """Return the number of a fold's test molecules; None if nothing tells it."""
     if predictions is not None:
-        return len(predictions[0])
-    if recorded := fold.record.get("test_molecules"):
-        return int(recorded)
-    settings, trained = fold.run.settings, fold.record["train_molecules"]
+        return len(predictions.molecules)
+    if fold.result.test_molecules:
+        return fold.result.test_molecules
+    settings, trained = fold.run.settings, fold.result.train_molecules
     if settings["split.scheme"] not in SCHEMES or settings["split.train_size"] is not None or trained is None:
         return None
-    left = int(fold.run.results["dataset"].get("molecules") or 0) - int(trained)  # every molecule is dealt
+    left = (fold.run.results.dataset.molecules or 0) - trained  # every molecule is dealt
     return left if left > 0 else None
-
-
-def predictions_file(fold: FoldOf) -> Path:
-    """Return where a fold's predictions are, if it has any."""
-    return fold_directory(fold.run.path, fold.record["fold"]) / "predictions.csv"
-
-
-def read_predictions(fold: FoldOf) -> NDArray[np.float64]:
-    """Return molecule, target and prediction (kcal/mol) of a fold's test molecules, (3, molecules).
-
-    Raises
-    ------
-    QM7Error
-        If ``predictions.csv`` is missing or damaged, or its errors are not those of the fold's record.
-    """
-    path, text = predictions_file(fold), read_checked(fold.run.path, fold.record, "predictions_checksum")
-    lines = [line for line in text.splitlines()[1:] if line.strip()]
-    try:
-        table = np.loadtxt(lines, delimiter=",", usecols=(0, 1, 2), ndmin=2) if lines else np.empty((0, 3))
-    except (ValueError, IndexError) as error:
-        raise QM7Error(f"{path} is damaged: {error}") from error
-    if not len(table) or not (np.abs(table) < LARGEST).all():
-        raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are no energies")
-    molecules, targets, predictions = table.T  # (molecules,) each
-    if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
-        raise QM7Error(f"{path} is damaged: its molecules are no different rows of a data set")
-    errors = predictions - targets.astype(np.float32)  # as data sets have them
-    for name, found in (("mae", np.abs(errors).mean()), ("rmse", np.sqrt(np.square(errors).mean()))):
-        if not math.isclose(found, fold.record[name], rel_tol=1e-6, abs_tol=1e-6):
-            raise QM7Error(
-                f"{path} does not belong to the fold's result: its {name.upper()} is {found:.6g} kcal/mol, "
-                f"in the result it is {fold.record[name]:.6g}; {REMEDY}"
-            )
-    return table.T  # (3, molecules)
-
-
-def read_history(fold: FoldOf) -> dict[int, float]:
-    """Return the test MAE (kcal/mol) of a fold by iteration; raises QM7Error if the file is missing or damaged."""
-    path = fold_directory(fold.run.path, fold.record["fold"]) / "history.csv"
-    text = read_checked(fold.run.path, fold.record, "history_checksum")
-    try:
-        rows = csv.DictReader(io.StringIO(text))
-        history = {int(row["iteration"]): float(row["test_mae"]) for row in rows}
-    except (csv.Error, KeyError, TypeError, ValueError) as error:
-        raise QM7Error(f"{path} is damaged: {error}") from error
-    if not history or not all(0 < iteration < LARGEST and 0 < mae < LARGEST for iteration, mae in history.items()):
-        raise QM7Error(f"{path} is damaged: it has no rows, or some that are no errors")
-    return history
 
 
 def paired_difference(pairs: Sequence[Pair]) -> Difference:

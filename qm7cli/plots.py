@@ -12,7 +12,7 @@ import math
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.compare import Comparison, Group
+from qm7cli.compare import Comparison
 from qm7cli.errors import QM7Error, UsageError
 from qm7cli.files import write_output
-from qm7cli.pairs import read_history, read_predictions
+from qm7cli.groups import Group, Key
+from qm7cli.history import read_history
+from qm7cli.metrics import METRICS
+from qm7cli.predictions import Predictions, read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,12 +42,12 @@ WORST: Final = 5  # molecules named of a group
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES: Final = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<")
-LOOKS: Final[list[dict[str, Any]]] = [  # of the groups in turn; 35 that differ in colour or line style
+GROUP_STYLES: Final[list[dict[str, Any]]] = [  # of the groups in turn; 35 that differ in colour or line style
     {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)], "marker": MARKERS[k % len(MARKERS)]}
     for k in range(len(COLOURS) * len(LINES))
 ]
-UNTOLD: Final = ("Date", "Creator", "Format", "Type")
-FORMATS: Final = {"png": (), "svg": UNTOLD, "pdf": ("CreationDate",)}  # with the metadata that is left out
+OMITTED_METADATA: Final = ("Date", "Creator", "Format", "Type")
+FORMATS: Final = {"png": (), "svg": OMITTED_METADATA, "pdf": ("CreationDate",)}  # with the metadata that is left out
 STYLE: Final[dict[str, Any]] = {
     "font.size": 8,
     **dict.fromkeys(("axes.titlesize", "legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 7),
@@ -79,24 +82,24 @@ def curves(comparison: Comparison) -> "Figure":
     level line. The paper's error is another, for QM7. Raises QM7Error if a ``history.csv`` is missing or damaged, a
     group's folds have no iteration in common, or there is no curve.
     """
-    groups = _drawable(comparison, len(LOOKS))
-    trained = [any(fold.record["iterations"] for fold in group.folds.values()) for group in groups]
+    groups = _drawable(comparison, len(GROUP_STYLES))
+    trained = [any(fold.result.iterations for fold in group.folds.values()) for group in groups]
     if not any(trained):
         raise QM7Error("there is no curve to draw: baselines are fitted at once")
     means = [_mean_curve(group) if curved else None for group, curved in zip(groups, trained, strict=True)]
     with drawing(2.2) as figure:
         axes = figure.subplots()
-        for group, curve, look in zip(groups, means, LOOKS, strict=False):
+        for group, curve, look in zip(groups, means, GROUP_STYLES, strict=False):
             if curve is None:
-                level = np.mean([fold.record["mae"] for fold in group.folds.values()])
+                level = float(np.mean([fold.mae for fold in group.folds.values()]))
                 axes.axhline(level, label=_shown(group.name), color=look["color"], linestyle=look["linestyle"])
                 continue
             iterations, mean, deviation = curve
             band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
             axes.fill_between(iterations, mean - deviation, mean + deviation, **band)
             axes.plot(iterations, mean, label=_shown(group.name), markevery=math.ceil(len(mean) / 12), **look)
-        axes.set(xscale="log", yscale="log", xlabel="Training iterations", ylabel="Test MAE (kcal/mol)")
-        if all(fold.run.results["dataset"]["name"] == "qm7" for group in groups for fold in group.folds.values()):
+        axes.set(xscale="log", yscale="log", xlabel="Training iterations", ylabel=METRICS["mae"].axis_label)
+        if all(fold.run.results.dataset.name == "qm7" for group in groups for fold in group.folds.values()):
             axes.axhline(PAPER_MAE, color="0.4", linewidth=0.6)
             place: dict[str, Any] = {"xy": (0, PAPER_MAE), "xycoords": axes.get_yaxis_transform(), "xytext": (3, 2)}
             axes.annotate(f"{PAPER_MAE}, Montavon et al. 2012", **place, textcoords="offset points", fontsize=7)
@@ -109,14 +112,14 @@ def curves(comparison: Comparison) -> "Figure":
 def parity(comparison: Comparison) -> "Figure":
     """Draw predicted against true energies of the test molecules, a panel for each group, four at most."""
     groups = _drawable(comparison, 4)
-    tables = [np.hstack([read_predictions(fold)[1:] for fold in group.folds.values()]) for group in groups]
+    tables = [np.hstack([predicted[1:] for predicted in _predictions(group).values()]) for group in groups]
     ends = [min(table.min() for table in tables), max(table.max() for table in tables)]
     rows, columns = math.ceil(len(groups) / 2), min(2, len(groups))
     titles = [_shown(group.name, LETTERS // 2) if len(groups) > 1 else "" for group in groups]
     lines = max(len(title.splitlines()) for title in titles)
     with drawing(rows * ((WIDTH - 0.6) / columns + 0.25 + lines * ROW) + 0.2) as figure:
         panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
-        for panel, title, table, look in zip(panels, titles, tables, LOOKS, strict=False):
+        for panel, title, table, look in zip(panels, titles, tables, GROUP_STYLES, strict=False):
             panel.plot(ends, ends, color="0.4", linewidth=0.6)
             dots = {"color": look["color"], "markersize": 1.5, "markeredgewidth": 0, "rasterized": True}
             panel.plot(*table, ".", **dots)
@@ -134,13 +137,16 @@ def parity(comparison: Comparison) -> "Figure":
 def errors(comparison: Comparison) -> "Figure":
     """Draw how many test predictions of each group err by how much, and name its molecules with the largest errors."""
     groups = _drawable(comparison, len(COLOURS))
-    tables = [np.hstack([read_predictions(fold) for fold in group.folds.values()]) for group in groups]
-    differences = [table[2] - table[1] for table in tables]
+    predictions = [_predictions(group) for group in groups]
+    differences = [np.concatenate([own.errors for own in by_key.values()]) for by_key in predictions]
     edges = np.histogram_bin_edges(np.concatenate(differences), 60)
-    named = "\n".join("\n  ".join((_shown(f"Largest errors of {group.name}"), *worst(group))) for group in groups)
+    named = "\n".join(
+        "\n  ".join((_shown(f"Largest errors of {group.name}"), *_largest_errors(group, by_key)))
+        for group, by_key in zip(groups, predictions, strict=True)
+    )
     with drawing(2.3 + (named.count("\n") + 1) * ROW) as figure:
         axes = figure.subplots()
-        for group, values, look in zip(groups, differences, LOOKS, strict=False):
+        for group, values, look in zip(groups, differences, GROUP_STYLES, strict=False):
             line = {"color": look["color"], "linestyle": look["linestyle"], "label": _shown(group.name)}
             axes.stairs(np.histogram(values, edges)[0], edges, **line)
         axes.set(yscale="log", xlabel="Predicted minus true energy (kcal/mol)", ylabel="Number of test predictions")
@@ -158,16 +164,16 @@ def folds(comparison: Comparison) -> "Figure":
     step = 0.8 / len(groups)
     with drawing(2.2) as figure:
         axes = figure.subplots()
-        for k, (group, look) in enumerate(zip(groups, LOOKS, strict=False)):
+        for k, (group, look) in enumerate(zip(groups, GROUP_STYLES, strict=False)):
             aside = (k - (len(groups) - 1) / 2) * step
             places = [numbers.index(key[0]) + aside for key in group.folds]
-            maes = [fold.record["mae"] for fold in group.folds.values()]
+            maes = [fold.mae for fold in group.folds.values()]
             axes.plot(places, maes, look["marker"], color=look["color"], label=_shown(group.name))
             middle, half = len(numbers) + aside, min(0.4 * step, 0.15)
             axes.hlines(np.mean(maes), middle - half, middle + half, look["color"])
         axes.axvline(len(numbers) - 0.5, color="0.8", linewidth=0.6)
         axes.set_xticks(range(len(numbers) + 1), [*map(str, numbers), "mean"])
-        axes.set(xlabel="Fold", ylabel="Test MAE (kcal/mol)", xlim=(-0.6, len(numbers) + 0.6))
+        axes.set(xlabel="Fold", ylabel=METRICS["mae"].axis_label, xlim=(-0.6, len(numbers) + 0.6))
         add_legend(figure, axes)
     return figure
 
@@ -176,16 +182,20 @@ Draw = Callable[[Comparison], "Figure"]
 KINDS: Final[dict[str, Draw]] = {"curves": curves, "parity": parity, "errors": errors, "folds": folds}
 
 
-def worst(group: Group) -> list[str]:
+def _predictions(group: Group) -> dict[Key, Predictions]:
+    """Return the predictions of a group's folds; raises QM7Error if some are missing or damaged."""
+    return {key: read_predictions(fold.run.path, fold.result) for key, fold in group.folds.items()}
+
+
+def _largest_errors(group: Group, predictions: Mapping[Key, Predictions]) -> list[str]:
     """Return the molecules of a group with the largest errors, each error the mean over seeds, the largest first.
 
     A molecule's name is its row in the data set; its error is the predicted less the true energy.
     """
     found: dict[tuple[str, int, int], list[float]] = {}
     for key, fold in group.folds.items():
-        for molecule, target, prediction in read_predictions(fold).T:
-            place = fold.run.results["dataset"]["sha256"], int(molecule), key[0]
-            found.setdefault(place, []).append(prediction - target)
+        for molecule, error in zip(predictions[key].molecules.tolist(), predictions[key].errors, strict=True):
+            found.setdefault((fold.run.results.dataset.sha256, molecule, key[0]), []).append(error)
     means = [(float(np.mean(values)), molecule, fold) for (_, molecule, fold), values in found.items()]
     largest = sorted(means, key=lambda each: -abs(each[0]))[:WORST]
     return [f"molecule {molecule} (fold {fold}): {error:+.1f} kcal/mol" for error, molecule, fold in largest]
@@ -193,7 +203,10 @@ def worst(group: Group) -> list[str]:
 
 def _mean_curve(group: Group) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
     """Return iterations, and the mean and population standard deviation over folds of the test MAE."""
-    histories = {key: read_history(fold) for key, fold in group.folds.items()}
+    histories = {
+        key: {row.iteration: row.test_mae for row in read_history(fold.run.path, fold.result)}
+        for key, fold in group.folds.items()
+    }
     shared = sorted(set.intersection(*map(set, histories.values())))
     if not shared:
         raise QM7Error(f"the folds of {group.name} were evaluated at no iteration in common")
@@ -214,7 +227,7 @@ def _drawable(comparison: Comparison, limit: int) -> list[Group]:
     return groups
 
 
-def ending(path: Path) -> str:
+def image_format(path: Path) -> str:
     """Return the format that a file's name asks for; raises QM7Error if it is none of `FORMATS`."""
     name = path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
@@ -227,7 +240,7 @@ def save(figure: "Figure", path: Path) -> None:
 
     The same picture gives the same bytes.
     """
-    content = _rendered(figure, ending(path))
+    content = _rendered(figure, image_format(path))
     write_output(path, lambda file: file.write(content))
 
 

@@ -71,7 +71,9 @@ class _Drawn(NamedTuple):
     largest: NDArray[np.float32]
 
 
-def predict(models: Sequence[Model], molecules: Sequence[Molecule], draws: int | None = None) -> list[Prediction]:
+def predict_molecules(
+    models: Sequence[Model], molecules: Sequence[Molecule], draws: int | None = None
+) -> list[Prediction]:
     """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number."""
     with threadpool_limits(1):  # more threads would give other digits
         return [_predict(models, molecule, draws) for molecule in molecules]

@@ -3,7 +3,7 @@
 A worker is a fresh Python with one BLAS thread. It imports this module, never the program of its parent, which
 would run once more in it. It reads one job after another from its standard input, each data set once, and
 writes what becomes of them to its standard output. It ignores the terminal's Ctrl-C and hang-up, and stops when its
-parent says so or is no more, which ends the input, or when somebody else asks it to (SIGTERM).
+parent says so or has ended, which ends the input, or when somebody else asks it to (SIGTERM).
 """
 
 import os
@@ -144,7 +144,7 @@ class _Worker:
         self._output.close()
 
     def _send(self, message: Work | None) -> None:
-        with self._sending, suppress(OSError):  # if it is dead already, its end will be heard of
+        with self._sending, suppress(OSError):  # a dead one is noticed where its answer is read
             if not self._input.closed:
                 pickle.dump(message, self._input)
                 self._input.flush()
@@ -184,7 +184,7 @@ def work() -> None:
 
     try:
         threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
-    except RuntimeError as error:  # no more threads: a stop would not be heard of
+    except RuntimeError as error:  # no more threads: a stop would go unnoticed
         no_thread = error
         _listen(source, lambda work: send(error_outcome(work[0], no_thread)), ask_to_stop)
     datasets: dict[str, Dataset] = {}
@@ -213,7 +213,7 @@ def _private_streams() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _listen(source: IO[bytes], take: Callable[[Any], None], ask_to_stop: Callable[[], None]) -> None:
-    """Take jobs from the parent until it asks for the stop or is no more."""
+    """Take jobs from the parent until it asks for the stop or has ended."""
     try:
         with suppress(EOFError, pickle.UnpicklingError):
             while (message := pickle.load(source)) is not None:

@@ -10,7 +10,7 @@ from qm7cli.collect import Run
 from qm7cli.compare import Comparison
 from qm7cli.errors import QM7Error
 from qm7cli.plots import KINDS, as_svg, load_matplotlib
-from qm7cli.results import TIMES, environment_of_folds
+from qm7cli.results import TIMES
 
 CAPTIONS: Final = {
     "curves": "Test MAE against training iterations: mean over folds +- population standard deviation over folds.",
@@ -78,7 +78,9 @@ $environment
 """)
 
 
-def report(comparison: Comparison, runs: Sequence[Run], table: tuple[Sequence[str], Sequence[Sequence[str]]]) -> str:
+def render_report(
+    comparison: Comparison, runs: Sequence[Run], table: tuple[Sequence[str], Sequence[Sequence[str]]]
+) -> str:
     """Return the page; the same runs give the same page.
 
     Parameters
@@ -96,23 +98,23 @@ def report(comparison: Comparison, runs: Sequence[Run], table: tuple[Sequence[st
         If matplotlib is not installed. A picture that cannot be drawn is left out, and the page says why.
     """
     load_matplotlib()
-    common, differing = _sorted_out([run.settings | {"data SHA-256": run.results["dataset"]["sha256"]} for run in runs])
+    common, differing = _sorted_out([run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs])
     header = ("run", *differing, "folds", "status", *(f"{time}, UTC" for time in TIMES))
     rows = [
         (
             run.path,
             *(values[k] for values in differing.values()),
-            ", ".join(str(fold["fold"]) for fold in run.results["folds"]),
-            run.results.get("status"),
+            ", ".join(str(result.fold) for result in run.results.folds),
+            run.results.status,
             *(
-                str(run.results["environment"].get(time) or "-").replace("T", " ").removesuffix("+00:00")
+                str(getattr(run.results.environment, time) or "-").replace("T", " ").removesuffix("+00:00")
                 for time in TIMES
             ),
         )
         for k, run in enumerate(runs)
     ]
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
-    names = ", ".join(sorted({run.results["dataset"]["name"] for run in runs}))
+    names = ", ".join(sorted({run.results.dataset.name for run in runs}))
     return PAGE.substitute(
         title=escape(f"{count} on {names}"),
         verdicts="\n".join(f"<p>{escape(sentence)}</p>" for sentence in comparison.sentences),
@@ -151,9 +153,10 @@ def _environment(runs: Sequence[Run]) -> str:
 
 def _places(run: Run) -> dict[str, dict[str, Any]]:
     """Return a run's environment by its name; where its folds differ, that of each by the fold's."""
-    if "folds" not in run.results["environment"]:
-        return {str(run.path): run.results["environment"]}
-    return {f"{run.path} fold {fold}": own for fold, own in environment_of_folds(run.results).items()}
+    results = run.results
+    if not results.environment.folds:
+        return {str(run.path): results.environment.model_dump()}
+    return {f"{run.path} fold {fold}": own.model_dump() for fold, own in results.environments.items()}
 
 
 def _sorted_out(records: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, list[Any]]]:

@@ -18,7 +18,8 @@ from qm7cli.dataset import BUNDLED, DEFAULT_PATH, PUBLISHED_SHA256, Dataset, loa
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Model
 from qm7cli.files import read_bytes
-from qm7cli.results import recorded, refuse_other_dataset
+from qm7cli.models import refuse_other_dataset
+from qm7cli.results import known_results
 
 
 class RunDatasets:
@@ -72,7 +73,8 @@ class RunDatasets:
             for path in places
             if path not in BUNDLED.values()
         )
-        name = recorded(run, "dataset", "name", "a data set")
+        results = known_results(run)
+        name = results.dataset.name if results else "a data set"
         fetch = "qm7 download fetches it, or " if sha256 == PUBLISHED_SHA256 else ""
         raise QM7Error(
             f"{run} was trained on {name}, SHA-256 {sha256[:12]}..., which is not found: looked at {looked}; "

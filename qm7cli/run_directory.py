@@ -19,11 +19,12 @@ from typing import Final
 
 from qm7cli.config import RENAMED, Experiment, differing_keys, identity, read_experiment
 from qm7cli.dataset import Dataset
+from qm7cli.directory import fold_directory, fold_numbers, refuse_links_out
 from qm7cli.errors import QM7Error
 from qm7cli.files import make_directory, remove_file, remove_stale, write_text
 from qm7cli.locks import lock
 from qm7cli.mistakes import flatten
-from qm7cli.results import fold_directory, fold_numbers, read_fold, recorded, refuse_links_out, write_results
+from qm7cli.results import known_results, read_fold, write_results
 from qm7cli.sections import Baseline
 from qm7cli.yaml_text import format_yaml
 
@@ -77,7 +78,7 @@ def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
     return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
 
 
-def open_run(
+def prepare_run(
     run: Path,
     experiment: Experiment,
     folds: list[int],
@@ -108,8 +109,8 @@ def open_run(
     StoppedError
         If stopped while waiting for the run's lock.
     QM7Error
-        If the directory is no run, is a run of another configuration or has a link out of it, or a fold to remove is in
-        training.
+        If the directory is not a run, is a run of another configuration or has a link out of it, or a fold to remove is
+        in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
@@ -142,7 +143,7 @@ def _is_bare(path: Path) -> bool:
     return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
 
 
-def join_run(
+def register_fold(
     run: Path, experiment: Experiment, fold: int, dataset: Dataset, stopped: Callable[[], bool] = lambda: False
 ) -> None:
     """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
@@ -180,9 +181,10 @@ def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: l
         if damaged is None:
             raise
         return damaged
-    sha256 = recorded(run, "dataset", "sha256", dataset.sha256)
-    if sha256 != dataset.sha256:
-        differing.append(f"data, SHA-256 {sha256[:12]}... there, {dataset.sha256[:12]}... now")
+    results = known_results(run)
+    if results and results.dataset.sha256 != dataset.sha256:
+        there = results.dataset.sha256
+        differing.append(f"data, SHA-256 {there[:12]}... there, {dataset.sha256[:12]}... now")
     return differing
 
 

@@ -12,8 +12,8 @@ from qm7cli.errors import QM7Error, StoppedError
 from qm7cli.fold_work import Report
 from qm7cli.jobs import Job, SerialExecutor, do_jobs
 from qm7cli.processes import ProcessExecutor
-from qm7cli.results import FoldResult
-from qm7cli.run_directory import open_run
+from qm7cli.results import RunResults, known_results, read_results
+from qm7cli.run_directory import prepare_run
 from qm7cli.splits import select_folds, with_checksum
 
 
@@ -24,11 +24,11 @@ class FoldsError(QM7Error):
     ----------
     errors : dict of int to QM7Error
         By fold, why there is none; a traceback is a note of it (`__notes__`).
-    results : dict of int to FoldResult
-        By fold, what the others have given.
+    results : RunResults or None
+        What the run has of all folds, None if that is nothing.
     """
 
-    def __init__(self, errors: dict[int, QM7Error], results: dict[int, FoldResult]) -> None:
+    def __init__(self, errors: dict[int, QM7Error], results: RunResults | None) -> None:
         super().__init__("; ".join(map(str, errors.values())))
         self.errors, self.results = errors, results
 
@@ -42,7 +42,7 @@ def train_run(
     overwrite: bool = False,
     report: Report = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
-) -> dict[int, FoldResult]:
+) -> RunResults | None:
     """Train the folds of an experiment, each from where it stands.
 
     Parameters
@@ -65,8 +65,8 @@ def train_run(
 
     Returns
     -------
-    dict of int to FoldResult
-        By fold, in their order, the results; if stopped, of the folds that were begun.
+    RunResults or None
+        As ``results.yaml`` has them, of all folds of the run so far; None if stopped before a fold was begun.
 
     Raises
     ------
@@ -74,32 +74,30 @@ def train_run(
         If a fold has no result: another process trains it, a file of it is damaged, its process was lost twice. The
         other folds are trained first.
     QM7Error
-        If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.open_run`).
+        If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.prepare_run`).
     """
     experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
     chosen = select_folds(dataset, experiment.split)
     folds = [fold.number for fold in chosen]
     if stopped():
-        return {}
+        return None
     if experiment.baseline.model:
         from qm7cli.baselines import refuse  # noqa: PLC0415 - slow to import, and seldom needed
 
         for fold in chosen:
             refuse(experiment, dataset, fold)
     try:
-        open_run(run, experiment, folds, dataset, overwrite=overwrite, stopped=stopped)
+        prepare_run(run, experiment, folds, dataset, overwrite=overwrite, stopped=stopped)
     except StoppedError:
-        return {}
+        return None
     work = [(Job(run, experiment, fold), dataset) for fold in folds]
     at_once = min(jobs, len(folds))
     with closing(ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped)) as executor:
-        outcomes = {job.fold: outcome for job, outcome in do_jobs(work, executor, stopped)}
-    in_order = sorted(outcomes.items(), key=itemgetter(0))
-    errors = {fold: outcome for fold, outcome in in_order if isinstance(outcome, QM7Error)}
-    results = {fold: outcome for fold, outcome in in_order if not isinstance(outcome, QM7Error)}
+        outcomes = sorted(((job.fold, outcome) for job, outcome in do_jobs(work, executor, stopped)), key=itemgetter(0))
+    errors = {fold: outcome for fold, outcome in outcomes if isinstance(outcome, QM7Error)}
     if errors:
-        raise FoldsError(errors, results) from next(iter(errors.values()))
-    return results
+        raise FoldsError(errors, known_results(run)) from next(iter(errors.values()))
+    return read_results(run) if (run / "results.yaml").exists() else None
 
 
 def available_cores() -> int:

@@ -32,14 +32,15 @@ from qm7cli.config import (
     read_source,
 )
 from qm7cli.dataset import Dataset, load, locate
+from qm7cli.directory import fold_directory, refuse_links_out
 from qm7cli.errors import BusyError, QM7Error, UsageError
 from qm7cli.files import make_directory, read_text
 from qm7cli.fold_work import Progress, fold_status
 from qm7cli.jobs import Executor, Job, Outcome, do_jobs
 from qm7cli.locks import lock
 from qm7cli.mistakes import flatten, mistake
-from qm7cli.results import fold_directory, read_fold, refuse_links_out, write_results
-from qm7cli.run_directory import default_directory, open_run
+from qm7cli.results import read_fold, write_results
+from qm7cli.run_directory import default_directory, prepare_run
 from qm7cli.splits import select_folds, with_checksum
 from qm7cli.yaml_text import parse_yaml
 
@@ -161,7 +162,7 @@ def open_runs(
     StoppedError
         If stopped while waiting for the lock of a run.
     QM7Error
-        If one cannot be used (`qm7cli.run_directory.open_run`), or a fold has been trained for longer than it should.
+        If one cannot be used (`qm7cli.run_directory.prepare_run`), or a fold has been trained for too long.
     """
     runs: dict[Path, list[tuple[Job, Dataset]]] = {}
     left = []
@@ -177,7 +178,7 @@ def open_runs(
     incomplete = {job.run for job, _ in left}
     for run, jobs in runs.items():
         job, dataset = jobs[0]
-        open_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False, stopped=stopped)
+        prepare_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False, stopped=stopped)
         if run not in incomplete and not (run / "results.yaml").exists():
             with lock(run / ".lock", stopped=stopped):
                 write_results(run, dataset)

@@ -12,22 +12,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-from qm7cli.checkpoint import save_model
 from qm7cli.config import Experiment
 from qm7cli.dataset import Dataset
 from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error, StoppedError
-from qm7cli.files import format_csv, write_text
+from qm7cli.evaluation import save_model
 from qm7cli.fold_work import FoldWork, Progress, Report, hold_fold, too_long
-from qm7cli.results import FoldResult, write_predictions
+from qm7cli.history import write_history
+from qm7cli.predictions import write_predictions
+from qm7cli.results import FoldResult
 from qm7cli.splits import Fold
-
-HISTORY_HEADER: Final = ("iteration", "seconds", "test_mae", "test_rmse", "train_mae", "train_rmse")
 
 
 def evaluation_due(iteration: int, every: int) -> bool:
@@ -54,7 +52,7 @@ def train_fold(
     fold : Fold
         Which of them are held out.
     run : Path
-        The run's directory, opened with `qm7cli.run_directory.open_run`.
+        The run's directory, opened with `qm7cli.run_directory.prepare_run`.
     report : callable
         Called with the progress about every tenth of a second, and after each evaluation.
     stopped : callable
@@ -126,7 +124,6 @@ def _advance(work: FoldWork, training: FoldTraining, report: Report) -> None:
         _evaluate_if_due(work, training, report)
         if training.iteration % settings.checkpoint_every == 0:
             training.save(work.directory / "checkpoint.npz")
-            work.write(_partial(work, training))
         if training.seconds > reported + 0.1:
             reported = training.seconds
             report(Progress(work.run, work.fold.number, training.iteration, settings.iterations))
@@ -140,7 +137,7 @@ def _evaluate_if_due(work: FoldWork, training: FoldTraining, report: Report) -> 
         return
     test, train = training.evaluate(work.stopped)
     training.history.append(training.history_row(test, train))
-    write_text(work.directory / "history.csv", format_csv(HISTORY_HEADER, training.history))
+    write_history(work.run, work.fold.number, training.history)
     report(Progress(work.run, work.fold.number, training.iteration, experiment.training.iterations, test.mae))
 
 
@@ -156,9 +153,9 @@ def _finish(work: FoldWork, training: FoldTraining) -> FoldResult:
     due = evaluation_due(training.iteration, training.experiment.evaluation.every)
     training.history = [*earlier, row] if due else earlier
     training.save(work.directory / "checkpoint.npz")
-    write_text(work.directory / "history.csv", format_csv(HISTORY_HEADER, [*earlier, row]))
+    write_history(work.run, work.fold.number, [*earlier, row])
     domain = Domain.of(training.dataset, training.fold.train)
     save_model(work.directory / "model.npz", replace(training.model(), domain=domain))
     write_predictions(work.run, work.fold.number, test, training.dataset)
-    errors = {"mae": test.mae, "rmse": test.rmse, "train_mae": train.mae, "train_rmse": train.rmse}
+    errors = test.errors("test") | train.errors("train")
     return work.result("complete", training.iteration, training.seconds, **errors)

@@ -152,7 +152,7 @@ def parse_yaml(text: str, origin: object) -> Any:
 
 
 def compose_yaml(text: str) -> yaml.Node | None:
-    """Return the nodes of a YAML text, which know their lines; raises yaml.YAMLError where it is none."""
+    """Return the nodes of a YAML text, which know their lines; raises yaml.YAMLError if it is not YAML."""
     node: yaml.Node | None = _parsed(text, yaml.compose)
     return node
 
@@ -186,7 +186,7 @@ def parse_record(text: str, origin: object, remedy: str) -> Any:
     """
     record = parse_yaml(text, origin)
     if isinstance(record, dict) and "checksum" in record:
-        told, found = record.pop("checksum"), checksum(record)
-        if told != found:
-            raise QM7Error(f"{origin} is damaged or was changed: its checksum is {found}, not {told!r:.40}; {remedy}")
+        stored, found = record.pop("checksum"), checksum(record)
+        if stored != found:
+            raise QM7Error(f"{origin} is damaged or was changed: its checksum is {found}, not {stored!r:.40}; {remedy}")
     return record

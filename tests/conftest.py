@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import json
 import os
 import re
 import resource
@@ -19,11 +20,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command has it
 import pytest
 
 import molecules
-from qm7cli import cli, dataset
+from qm7cli import dataset
+from qm7cli.arrays import read_arrays
+from qm7cli.cli import main
 from qm7cli.config import resolve
+from qm7cli.directory import fold_directory
 from qm7cli.locks import lock
-from qm7cli.results import fold_directory
-from qm7cli.run_directory import default_name, join_run, open_run
+from qm7cli.run_directory import default_name, prepare_run, register_fold
 from qm7cli.runner import train_run
 from server import serve
 
@@ -114,10 +117,10 @@ def three_variants(once, small):
 def run(tmp_path, quick, small):
     """A run directory, opened but not trained."""
     path = tmp_path / "run"
-    open_run(path, quick(), [0, 2], small, overwrite=False)
+    prepare_run(path, quick(), [0, 2], small, overwrite=False)
     for fold in (0, 2):
         fold_directory(path, fold).mkdir()
-        join_run(path, quick(), fold, small)
+        register_fold(path, quick(), fold, small)
     return path
 
 
@@ -211,7 +214,7 @@ def run_here(args, directory, *, limit=None, stdout=None, **environment):
                 patch.delenv(name, raising=False)
             else:
                 patch.setenv(name, value)
-        status = cli.run(argv)
+        status = main.run(argv)
     printed = [stream.getvalue() if isinstance(stream, io.StringIO) else None for stream in (stdout, stderr)]
     return subprocess.CompletedProcess(argv, status, *printed)
 
@@ -241,6 +244,11 @@ def run_alone(args, directory, *, before=(), limit=None, stdout=None, **environm
         check=False,
         preexec_fn=limit and (lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))),
     )
+
+
+def iterations_in(checkpoint):
+    """Return after how many iterations a checkpoint was written."""
+    return json.loads(str(read_arrays(checkpoint)["about"]))["iteration"]
 
 
 def remove_checksums(directory):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import reference
-from qm7cli import baselines
+from qm7cli import baselines, hyperparameters
 from qm7cli.baselines import fit_fold, needed_memory
 from qm7cli.collect import find_runs
 from qm7cli.config import resolve
 from qm7cli.dataset import load, locate
 from qm7cli.errors import QM7Error
-from qm7cli.pairs import FoldOf, read_predictions
-from qm7cli.run_directory import open_run
+from qm7cli.predictions import read_predictions
+from qm7cli.run_directory import prepare_run
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Fold, select_folds
 
@@ -26,10 +26,10 @@ def fit(small, tmp_path):
         experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
         run = tmp_path / "-".join(map(str, flags.values()))
         fold = fold or select_folds(dataset, experiment.split)[0]
-        open_run(run, experiment, [fold.number], dataset, overwrite=False)
+        prepare_run(run, experiment, [fold.number], dataset, overwrite=False)
         result = fit_fold(experiment, dataset, fold, run)
         (found,) = find_runs([run])
-        return result, read_predictions(FoldOf(found, found.results["folds"][0]))[2]
+        return result, read_predictions(found.path, found.results.folds[0]).predictions
 
     return do
 
@@ -124,13 +124,13 @@ def test_hyperparameters_are_found_without_the_test_molecules(fit, small, parts)
 @pytest.mark.parametrize("model", ["knn", "linear", "krr"])
 def test_the_hyperparameters_found_err_least_in_the_inner_folds(fit, model, monkeypatch):
     tried = {}
-    right = baselines._inner_error
+    right = hyperparameters.inner_error
 
     def heard(settings, candidate, *rest):
         tried[tuple(candidate.items())] = right(settings, candidate, *rest)
         return tried[tuple(candidate.items())]
 
-    monkeypatch.setattr(baselines, "_inner_error", heard)
+    monkeypatch.setattr(hyperparameters, "inner_error", heard)
     result, _ = fit(model=model)
     assert len(tried) > 3
     assert tuple(result.hyperparameters.items()) == min(tried, key=tried.get)
@@ -140,13 +140,13 @@ def test_the_hyperparameters_found_err_least_in_the_inner_folds(fit, model, monk
 def heard(monkeypatch):
     """What is looked at in the search: a candidate, the rows, the energies and the inner folds of each trial."""
     trials = []
-    right = baselines._inner_error
+    right = hyperparameters.inner_error
 
     def hear(_, *what):
         trials.append((*what, right(_, *what)))
         return trials[-1][-1]
 
-    monkeypatch.setattr(baselines, "_inner_error", hear)
+    monkeypatch.setattr(hyperparameters, "inner_error", hear)
     return trials
 
 
@@ -179,7 +179,7 @@ def test_where_all_draws_are_too_many_fewer_molecules_spread_over_the_energies_a
     """As many as have so many draws, and no fewer draws than there are molecules."""
     by_energy = np.sort(small.T[parts[0]])
     for searched, count in ((10, 12), (100, 25), (200, 48)):
-        monkeypatch.setattr(baselines, "SEARCHED", searched)
+        monkeypatch.setattr(hyperparameters, "SEARCHED", searched)
         heard.clear()
         fit(model=model, representation="random", memory=searched)
         _, rows, y, folds, _ = heard[0]
@@ -192,7 +192,7 @@ def test_where_all_draws_are_too_many_fewer_molecules_spread_over_the_energies_a
 
 @pytest.mark.parametrize("representation", ["sorted", "random"])
 def test_one_form_of_each_molecule_is_never_too_many(fit, heard, monkeypatch, representation):
-    monkeypatch.setattr(baselines, "SEARCHED", 10)
+    monkeypatch.setattr(hyperparameters, "SEARCHED", 10)
     fit(model="krr", representation=representation, **({"draws": 1} if representation == "random" else {}))
     assert {rows.shape for _, rows, *_ in heard} == {(48, 48)}
 
@@ -204,7 +204,7 @@ def test_a_hyperparameter_that_is_given_is_kept(fit):
 
 def test_a_finished_fold_is_not_fitted_again(fit, monkeypatch):
     first, _ = fit(model="mean")
-    monkeypatch.setattr(baselines, "_evaluate", None)
+    monkeypatch.setattr(baselines, "find_hyperparameters", None)
     assert fit(model="mean")[0] == first
 
 
@@ -225,7 +225,7 @@ def test_a_fit_takes_no_more_memory_than_it_says(tmp_path, flags):
     dataset = load(locate("gfn7"))
     experiment = resolve(None, ["split.train_size=1000"], {f"baseline.{key}": value for key, value in flags.items()})
     fold = select_folds(dataset, experiment.split)[0]
-    open_run(tmp_path, experiment, [0], dataset, overwrite=False)
+    prepare_run(tmp_path, experiment, [0], dataset, overwrite=False)
     tracemalloc.start()
     try:
         fit_fold(experiment, dataset, fold, tmp_path)
@@ -300,15 +300,17 @@ def test_the_inner_error_is_that_of_molecules_that_were_not_fitted():
         others = [k for k in range(9) if k not in fold]
         errors += [abs(y[k] - y[min(others, key=lambda other: abs(other - k))]) for k in fold]
     distances = abs(X - X.T) + 0.1 * (X < X.T)  # of two as near, the lower
-    assert baselines._inner_error(settings, {"neighbours": 1}, distances, y, folds) == pytest.approx(np.mean(errors))
+    assert hyperparameters.inner_error(settings, {"neighbours": 1}, distances, y, folds) == pytest.approx(
+        np.mean(errors)
+    )
     singular = resolve(None, [], {"baseline.model": "krr"}).baseline
-    ones = baselines._inner_error(singular, {"scale": 1e9, "ridge": 0.0}, np.zeros((9, 9)), y, folds)
+    ones = hyperparameters.inner_error(singular, {"scale": 1e9, "ridge": 0.0}, np.zeros((9, 9)), y, folds)
     assert ones == math.inf
 
 
 def test_the_best_of_the_grid_is_looked_at_more_closely():
     settings = resolve(None, [], {"baseline.model": "krr", "baseline.scale": 3}).baseline
-    assert baselines._finer(settings, {"scale": 3.0, "ridge": 1e-4}) == [
+    assert hyperparameters.finer_candidates(settings, {"scale": 3.0, "ridge": 1e-4}) == [
         {"scale": 3.0, "ridge": pytest.approx(1e-5)},
         {"scale": 3.0, "ridge": pytest.approx(1e-3)},
     ]
@@ -316,7 +318,7 @@ def test_the_best_of_the_grid_is_looked_at_more_closely():
 
 def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
     experiment = resolve(None, [], {"baseline.model": "krr"})
-    open_run(tmp_path, experiment, [0], small, overwrite=False)
+    prepare_run(tmp_path, experiment, [0], small, overwrite=False)
     reported = []
     fold = select_folds(small, experiment.split)[0]
     result = fit_fold(experiment, small, fold, tmp_path, reported.append, lambda: len(reported) >= 3)
@@ -338,6 +340,6 @@ def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
 )
 def test_the_errors_on_qm7_are_those_expected(qm7, tmp_path, flags, mae):
     experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
-    open_run(tmp_path, experiment, [0], qm7, overwrite=False)
+    prepare_run(tmp_path, experiment, [0], qm7, overwrite=False)
     fold = select_folds(qm7, experiment.split)[0]
     assert fit_fold(experiment, qm7, fold, tmp_path).mae == pytest.approx(mae, abs=0.05)

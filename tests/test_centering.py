@@ -6,10 +6,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from qm7cli import dataset
-from qm7cli.centering import CONDITIONS, centering, layer_records, picture
+from qm7cli.centering import CONDITIONS, draw_centering, layer_records, measure_centering
 from qm7cli.config import resolve
 from qm7cli.engine import FoldTraining
-from qm7cli.plots import LOOKS, save
+from qm7cli.plots import GROUP_STYLES, save
 from qm7cli.runner import train_run
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import select_folds
@@ -110,11 +110,11 @@ def test_the_digits_are_the_same_again_whatever_the_threads(trained):
 def test_a_run_has_a_record_of_plain_values_for_every_fold_and_layer(quick, small, tmp_path):
     run = tmp_path / "run"
     train_run(quick("split.folds=[0,2,3]", variant="corrected"), small, run)
-    records = centering(run, small)
+    records = measure_centering(run, small)
     assert [(record["fold"], record["layer"]) for record in records] == [(f, k) for f in (0, 2, 3) for k in (1, 2, 3)]
     assert all((r["run"], r["variant"], r["iterations"]) == (str(run), "corrected", 300) for r in records)
     assert json.loads(json.dumps(records)) == records
-    assert centering(run, small, folds=[3, 0]) == records[:3] + records[6:]
+    assert measure_centering(run, small, folds=[3, 0]) == records[:3] + records[6:]
     assert len({record["distance"] for record in records}) == 9
 
 
@@ -130,7 +130,7 @@ def lines(panel):
 
 
 def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in_the_colour_of_the_variant():
-    figure = picture(
+    figure = draw_centering(
         [
             record("no-prebias", 2000, 1, 0.3, 0.3),
             record("original", 2000, 1, 0.25, 0.5),
@@ -149,7 +149,7 @@ def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in
     ]
     assert lines(figure.axes[1]) == [[(1000, 0.125)], [(1000, 0.25)]]
     drawn = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:4]]
-    colours = LOOKS[0]["color"], LOOKS[2]["color"]
+    colours = GROUP_STYLES[0]["color"], GROUP_STYLES[2]["color"]
     assert drawn == [(colour, style) for colour in colours for style in ("-", "--")]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["original", "no-prebias", "size of the mean input"]
@@ -157,7 +157,9 @@ def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in
 
 def test_the_picture_is_as_wide_as_a_column_with_labelled_axes_and_panels_that_are_high_enough():
     for layers in (1, 3, 6):
-        figure = picture([record("original", n, k + 1, 0.1**k / n) for n in (1000, 10**6) for k in range(layers)])
+        figure = draw_centering(
+            [record("original", n, k + 1, 0.1**k / n) for n in (1000, 10**6) for k in range(layers)]
+        )
         figure.draw_without_rendering()
         assert figure.get_figwidth() * 25.4 == pytest.approx(85)
         assert figure.axes[-1].get_xlabel() == "Training iterations"
@@ -167,7 +169,9 @@ def test_the_picture_is_as_wide_as_a_column_with_labelled_axes_and_panels_that_a
 
 @pytest.mark.parametrize("distances", [(0, 0.1), (0, 0), (0.1, 1e-30)])
 def test_a_distance_of_0_has_its_place_on_the_logarithmic_axis(distances, tmp_path):
-    figure = picture([record("original", 1000 * k, 1, value, value) for k, value in enumerate(distances, start=1)])
+    figure = draw_centering(
+        [record("original", 1000 * k, 1, value, value) for k, value in enumerate(distances, start=1)]
+    )
     save(figure, tmp_path / "x.svg")
     low, high = figure.axes[0].get_ylim()
     for points in lines(figure.axes[0]):
@@ -181,7 +185,7 @@ def test_the_same_records_give_the_same_bytes_and_the_ending_is_the_format(tmp_p
     for name, magic in (("x.png", b"\x89PNG"), ("x.svg", b"<?xml"), ("x.pdf", b"%PDF")):
         contents = set()
         for order in (records, records[::-1]):
-            save(picture(order), tmp_path / name)
+            save(draw_centering(order), tmp_path / name)
             contents.add((tmp_path / name).read_bytes())
         (content,) = contents
         assert content.startswith(magic)

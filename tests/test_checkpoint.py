@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from qm7cli.arrays import read_arrays, write_arrays
-from qm7cli.checkpoint import CheckpointAbout, load_checkpoint, load_model, save_checkpoint, save_model
+from qm7cli.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
 from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error
+from qm7cli.evaluation import load_model, save_model
 from qm7cli.splits import select_folds
 
 

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from conftest import remove_checksums
-from qm7cli.collect import FOLD_COLUMNS, collect, differing_settings, find_directories, find_runs, read_run, read_runs
+from qm7cli.collect import collect_folds, differing_settings, find_directories, find_runs, read_run, read_runs
 from qm7cli.errors import QM7Error
 from qm7cli.runner import train_run
 
@@ -100,7 +100,7 @@ def test_the_settings_that_differ_are_found_and_neither_folds_nor_places(runs):
 
 
 def test_there_is_a_record_for_every_fold_with_the_digits_of_the_results(runs):
-    records = collect(find_runs([runs]))
+    records = collect_folds(find_runs([runs]))
     assert [(r["run"], r["fold"], r["variant"], r["seed"], r["encoding.noise"]) for r in records] == [
         (f"{runs}/c", 1, "corrected", 0, 1.0),
         (f"{runs}/many/a", 0, "original", 0, 1.0),
@@ -108,8 +108,10 @@ def test_there_is_a_record_for_every_fold_with_the_digits_of_the_results(runs):
         (f"{runs}/many/deep/b", 1, "original", 3, 0.5),
     ]
     folds = yaml.safe_load((runs / "many/a/results.yaml").read_text())["folds"]
+    columns = records[0].keys() - {"run", "variant", "seed", "encoding.noise"}
+    assert columns == folds[0].keys() - {"history_checksum", "predictions_checksum"}
     for record, fold in zip(records[1:3], folds, strict=True):
-        assert record.items() >= {key: fold[key] for key in FOLD_COLUMNS}.items()
+        assert record.items() >= {key: fold[key] for key in columns}.items()
 
 
 def test_damaged_results_are_named(runs):

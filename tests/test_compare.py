@@ -13,12 +13,14 @@ import scipy.stats
 import yaml
 
 from conftest import remove_checksums
-from qm7cli.checkpoint import load_model
-from qm7cli.collect import find_runs
-from qm7cli.compare import Group, _compared, _decimals, compare, difference_text, records
+from qm7cli.collect import RunFold, find_runs
+from qm7cli.compare import _decimals, compare_groups, compare_with, difference_text, records
 from qm7cli.config import Experiment, resolve
 from qm7cli.errors import QM7Error
-from qm7cli.pairs import Difference, FoldOf, TTest, _corrected_t
+from qm7cli.evaluation import load_model
+from qm7cli.groups import Group
+from qm7cli.pairs import Difference, TTest, _corrected_t
+from qm7cli.results import FoldResult
 from qm7cli.runner import train_run
 
 VARIANTS = ("original", "corrected", "no-prebias")
@@ -110,7 +112,7 @@ def agree(group, expected):
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_the_figures_are_those_of_a_calculation_of_its_own(trained, seeds):
-    comparison = compare(find_runs([trained / f"{variant}-{seed}" for variant in VARIANTS for seed in seeds]))
+    comparison = compare_groups(find_runs([trained / f"{variant}-{seed}" for variant in VARIANTS for seed in seeds]))
     assert [group.name for group in comparison.groups] == list(VARIANTS)
     assert comparison.groups[0].difference is None
     for group in comparison.groups[1:]:
@@ -120,7 +122,7 @@ def test_the_figures_are_those_of_a_calculation_of_its_own(trained, seeds):
 
 
 def test_one_run_s_mean_and_deviation_are_those_of_its_results(trained):
-    (group,) = compare(find_runs([trained / "corrected-1"])).groups
+    (group,) = compare_groups(find_runs([trained / "corrected-1"])).groups
     results = yaml.safe_load((trained / "corrected-1/results.yaml").read_text())
     for metric in ("mae", "rmse"):
         figures = getattr(group, metric)
@@ -134,11 +136,13 @@ def verdicts(trained):
     run = find_runs([trained / "original-0"])[0]
 
     def verdicts(*others, reference=(10.0, 10.0, 10.0), seeds=1, **changes):
+        of_all = {"status": "complete", "iterations": 0, "seconds": 0, "train_molecules": 48}
+
         def group(name, maes):
             folds = {
-                (fold, seed): FoldOf(
+                (fold, seed): RunFold(
                     run._replace(path=trained / "without predictions"),
-                    {"fold": fold, "mae": mae, "iterations": 0, "train_molecules": 48} | changes,
+                    FoldResult(**(of_all | {"fold": fold, "mae": mae, "rmse": mae} | changes)),
                 )
                 for fold, mae in enumerate(maes)
                 for seed in range(seeds)
@@ -146,7 +150,7 @@ def verdicts(trained):
             return Group(name, {}, folds, None, None)
 
         base = group("old", reference)
-        return _compared([base, *(group(f"new{k}", maes) for k, maes in enumerate(others))], base, [])[1:]
+        return compare_with([base, *(group(f"new{k}", maes) for k, maes in enumerate(others))], base).groups[1:]
 
     return verdicts
 
@@ -221,50 +225,50 @@ def test_a_small_number_is_never_shown_as_minus_zero():
     assert difference_text(difference) == "0.000 (-0.040 to 0.000)"
 
 
-def test_the_baseline_is_chosen_by_value_or_by_run(trained):
+def test_the_reference_is_chosen_by_value_or_by_run(trained):
     runs = find_runs([trained])
-    for baseline in ("variant=corrected", str(trained / "corrected-1")):
-        comparison = compare(runs, baseline=baseline)
+    for reference in ("variant=corrected", str(trained / "corrected-1")):
+        comparison = compare_groups(runs, reference=reference)
         assert {group.name: group.verdict for group in comparison.groups}["corrected"] == ""
         assert comparison.groups[0].verdict.startswith("original ")
-    swapped = {group.name: group.difference for group in compare(runs).groups}["corrected"].mean
+    swapped = {group.name: group.difference for group in compare_groups(runs).groups}["corrected"].mean
     assert comparison.groups[0].difference.mean == pytest.approx(-swapped)
-    with pytest.raises(QM7Error, match="the baseline variant=other is in no group; there are: original; corrected"):
-        compare(runs, baseline="variant=other")
-    with pytest.raises(QM7Error, match="the baseline variant=corrected is in several groups"):
-        compare(runs, by=["variant", "seed"], baseline="variant=corrected")
-    both = compare(runs, by=["variant", "seed"], baseline="corrected, seed=1")
+    with pytest.raises(QM7Error, match="the reference variant=other is in no group; there are: original; corrected"):
+        compare_groups(runs, reference="variant=other")
+    with pytest.raises(QM7Error, match="the reference variant=corrected is in several groups"):
+        compare_groups(runs, by=["variant", "seed"], reference="variant=corrected")
+    both = compare_groups(runs, by=["variant", "seed"], reference="corrected, seed=1")
     assert [group.name for group in both.groups if not group.verdict] == ["corrected, seed=1"]
-    with pytest.raises(QM7Error, match=r"the baseline encoding.noise=1: encoding.noise is none of the settings that"):
-        compare(runs, baseline="encoding.noise=1")
+    with pytest.raises(QM7Error, match=r"the reference encoding.noise=1: encoding.noise is none of the settings that"):
+        compare_groups(runs, reference="encoding.noise=1")
 
 
-def test_the_baseline_s_value_is_read_as_in_a_sweep_file(tmp_path, small):
+def test_the_reference_s_value_is_read_as_in_a_sweep_file(tmp_path, small):
     for noise, size in ((0, None), (1, None), (1, 24)):
         tree = {"encoding": {"noise": noise}, "split": {"train_size": size, "folds": [0]}, "network": {"hidden": [3]}}
         tree |= {"training": {"iterations": 2}}
         train_run(Experiment.model_validate(tree), small, tmp_path / f"{noise}-{size}")
     runs = find_runs([tmp_path])
-    for by, baseline in (("encoding.noise", "encoding.noise=0"), ("split.train_size", "split.train_size=null")):
+    for by, reference in (("encoding.noise", "encoding.noise=0"), ("split.train_size", "split.train_size=null")):
         chosen = [run for run in runs if by == "encoding.noise" or run.settings["encoding.noise"] == 1]
         chosen = [run for run in chosen if by != "encoding.noise" or run.settings["split.train_size"] is None]
-        groups = compare(chosen, by=[by], baseline=baseline).groups
+        groups = compare_groups(chosen, by=[by], reference=reference).groups
         assert [group.difference is None for group in groups].count(True) == 1
         named = {group.name.replace("0.0", "0"): group for group in groups}
-        assert named[baseline.rpartition(".")[2]].difference is None
+        assert named[reference.rpartition(".")[2]].difference is None
 
 
 def test_what_else_differs_in_a_group_is_no_seed(tmp_path, small):
     for noise in (0, 1):
         tree = {"encoding": {"noise": noise}, "split": {"folds": [0, 1]}, "network": {"hidden": [3]}}
         train_run(Experiment.model_validate(tree | {"training": {"iterations": 2}}), small, tmp_path / str(noise))
-    (group,) = compare(find_runs([tmp_path]), by=["variant"]).groups
+    (group,) = compare_groups(find_runs([tmp_path]), by=["variant"]).groups
     assert group.mae.over_folds is not None
     assert group.mae.over_seeds is None
 
 
 def test_groups_may_be_made_by_other_settings_and_the_rest_pairs_them(trained):
-    comparison = compare(find_runs([trained]), by=["seed"])
+    comparison = compare_groups(find_runs([trained]), by=["seed"])
     assert [group.name for group in comparison.groups] == ["seed=0", "seed=1"]
     group = comparison.groups[1]
     assert group.difference.pairs == 9
@@ -283,13 +287,18 @@ def test_names_are_no_longer_than_what_tells_the_groups_apart(tmp_path, small):
             tree = {"split": {"scheme": "random", "folds": [0], "seed": seed}, "network": {"hidden": [3]}}
             tree |= {"training": {"iterations": 2}, "baseline": baseline or {}}
             train_run(resolve(tree, [], {}), small, tmp_path / f"{len(baseline or ())}-{seed}")
-    groups = compare(find_runs([tmp_path]), by=["baseline.model", "baseline.representation"]).groups
+    groups = compare_groups(find_runs([tmp_path]), by=["baseline.model", "baseline.representation"]).groups
     assert [group.name for group in groups] == ["network", "knn, sorted", "krr, sorted"]
     runs = find_runs([tmp_path / "0-0", tmp_path / "0-1"])
-    assert [group.name for group in compare(runs, by=["split.seed"], paired=False).groups] == ["seed=0", "seed=1"]
-    both = compare(runs, by=["seed", "split.seed"], baseline="seed=0, split.seed=1").groups
+    assert [group.name for group in compare_groups(runs, by=["split.seed"], paired=False).groups] == [
+        "seed=0",
+        "seed=1",
+    ]
+    both = compare_groups(runs, by=["seed", "split.seed"], reference="seed=0, split.seed=1").groups
     assert [group.name for group in both] == ["seed=0, split.seed=0", "seed=0, split.seed=1"]
-    assert [group.difference is None for group in compare(runs, by=["split.seed"], baseline="seed=1").groups] == [
+    assert [
+        group.difference is None for group in compare_groups(runs, by=["split.seed"], reference="seed=1").groups
+    ] == [
         True,
         True,  # the reference; the other has another split
     ]
@@ -297,15 +306,15 @@ def test_names_are_no_longer_than_what_tells_the_groups_apart(tmp_path, small):
 
 def test_a_group_without_the_setting_that_makes_the_others_says_so(runs, small):
     train_run(resolve(None, [], {"baseline.model": "mean"}), small, runs / "mean")
-    groups = compare(find_runs([runs / "original-0", runs / "mean"]), ["variant"]).groups
+    groups = compare_groups(find_runs([runs / "original-0", runs / "mean"]), ["variant"]).groups
     assert [group.name for group in groups] == ["original", "without variant"]
-    both = compare(find_runs([runs / "mean", runs / "original-0", runs / "corrected-0"]), paired=False).groups
+    both = compare_groups(find_runs([runs / "mean", runs / "original-0", runs / "corrected-0"]), paired=False).groups
     assert [group.name for group in both] == ["original, network", "corrected, network", "mean"]
 
 
 def test_an_unknown_setting_is_refused(trained):
     with pytest.raises(QM7Error, match=r'there is no setting varaint; did you mean "variant"\?'):
-        compare(find_runs([trained]), by=["varaint"])
+        compare_groups(find_runs([trained]), by=["varaint"])
 
 
 def change(run, **changes):
@@ -323,7 +332,7 @@ def change(run, **changes):
 
 def test_folds_that_are_not_complete_or_alone_are_left_out_and_told(runs):
     change(runs / "corrected-0", folds={3: {"status": "partial", "mae": None, "rmse": None}})
-    comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
+    comparison = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"]))
     assert comparison.groups[1].difference.pairs == 2
     assert comparison.notes == [
         f"fold 3 of {runs}/corrected-0 is partial and left out",
@@ -334,7 +343,7 @@ def test_folds_that_are_not_complete_or_alone_are_left_out_and_told(runs):
 
 def test_seeds_of_different_folds_have_no_deviations_over_them(runs):
     change(runs / "corrected-0", folds={3: {"status": "partial"}})
-    comparison = compare(find_runs([runs]))
+    comparison = compare_groups(find_runs([runs]))
     assert comparison.groups[1].mae[1:] == (None, None)
     assert comparison.groups[0].mae.over_seeds is not None
     assert comparison.groups[1].difference.pairs == 5
@@ -343,7 +352,7 @@ def test_seeds_of_different_folds_have_no_deviations_over_them(runs):
 def test_trainings_of_different_lengths_are_told(runs):
     for fold in (0, 1, 3):
         change(runs / "corrected-1", folds={fold: {"iterations": 150}})
-    comparison = compare(find_runs([runs]))
+    comparison = compare_groups(find_runs([runs]))
     assert comparison.notes == [
         "corrected has trainings of different lengths: 150, 200 iterations",
         "corrected and original were trained for different lengths, 150 and 200 iterations",
@@ -355,7 +364,7 @@ def test_runs_with_different_test_molecules_cannot_be_paired(runs):
     path = runs / "corrected-0/fold-1/predictions.csv"
     header, first, *rest = path.read_text().splitlines()
     path.write_text("\n".join([header, "59" + first[first.index(",") :], *rest]) + "\n")
-    comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
+    comparison = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"]))
     assert comparison.groups[1].difference is None
     assert comparison.groups[1].verdict == (
         "corrected cannot be compared with original: "
@@ -363,7 +372,7 @@ def test_runs_with_different_test_molecules_cannot_be_paired(runs):
     )
     path.unlink()
     change(runs / "corrected-0", dataset={"sha256": "another"})
-    comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
+    comparison = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"]))
     assert comparison.groups[1].verdict.endswith(
         f"fold 1 of {runs}/corrected-0 and of {runs}/original-0 are of different data sets or splits, and have no "
         "predictions that show whether their test molecules are the same"
@@ -373,12 +382,12 @@ def test_runs_with_different_test_molecules_cannot_be_paired(runs):
 def test_runs_without_a_common_fold_or_with_damaged_predictions_cannot_be_paired(runs):
     for fold in (0, 1, 3):
         change(runs / "corrected-0", folds={fold: {"fold": fold + 5}})
-    comparison = compare(find_runs([runs / "original-0", runs / "corrected-0"]))
+    comparison = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"]))
     assert "no fold of one agrees with a fold of the other" in comparison.groups[1].verdict
     header = "molecule,target,prediction,spread\n"
     for text in ("molecule,target\n1,2\n", header, f"{header}1,-2,nan,\n", f"{header}1,-2,,\n", "\0"):
         (runs / "no-prebias-0/fold-3/predictions.csv").write_text(text)
-        comparison = compare(find_runs([runs / "original-0", runs / "no-prebias-0"]))
+        comparison = compare_groups(find_runs([runs / "original-0", runs / "no-prebias-0"]))
         assert "no-prebias-0/fold-3/predictions.csv is damaged" in comparison.groups[1].verdict
 
 
@@ -386,25 +395,25 @@ def test_predictions_whose_errors_are_not_those_of_the_results_are_refused(runs)
     """Of an older run, which has no checksums."""
     path, results = runs / "corrected-0/fold-1/predictions.csv", runs / "corrected-0/results.yaml"
     whole, record = path.read_text(), results.read_text()
-    fold = find_runs([runs / "corrected-0"])[0].results["folds"][1]
+    fold = find_runs([runs / "corrected-0"])[0].results[1]
     *_, last = whole.splitlines()
     molecule, target, prediction, _ = last.split(",")
 
     def verdict():
-        (group,) = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1:]
+        (group,) = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1:]
         return group.verdict
 
     assert "predictions.csv" not in verdict()
     path.write_text(whole.removesuffix(last + "\n") + f"{molecule},{target},{prediction[:2]}")
     assert re.search(
         rf"{path} does not belong to the fold's result: its MAE is [\d.]+ kcal/mol, in the result it is "
-        rf"{fold['mae']:.6g}; --overwrite trains the fold from the start",
+        rf"{fold.mae:.6g}; --overwrite trains the fold from the start",
         verdict(),
     )
     path.write_text(whole)
     for metric in ("mae", "rmse"):
-        results.write_text(record.replace(str(fold[metric]), "12.1"))
-        assert f"its {metric.upper()} is {fold[metric]:.6g} kcal/mol, in the result it is 12.1; " in verdict()
+        results.write_text(record.replace(str(getattr(fold, metric)), "12.1"))
+        assert f"its {metric.upper()} is {getattr(fold, metric):.6g} kcal/mol, in the result it is 12.1; " in verdict()
     results.write_text(record)
     for wrong in ("-1", "0.5", whole.splitlines()[1].split(",")[0]):
         path.write_text(whole.replace(last, f"{wrong},{target},{prediction},"))
@@ -417,10 +426,10 @@ def without_predictions(directory):
 
 
 def test_results_yaml_alone_gives_all_but_the_bootstrap_and_one_note_says_so(runs):
-    before = compare(find_runs([runs]))
+    before = compare_groups(find_runs([runs]))
     assert all(group.difference.bootstrap for group in before.groups[1:])
     without_predictions(runs)
-    after = compare(find_runs([runs]))
+    after = compare_groups(find_runs([runs]))
     first = runs / "corrected-0/fold-0/predictions.csv"
     assert after.notes == [
         f"there is no bootstrap interval without predictions: {first} is missing, and so are 17 more"
@@ -432,7 +441,7 @@ def test_results_yaml_alone_gives_all_but_the_bootstrap_and_one_note_says_so(run
 
 def test_a_fold_without_predictions_leaves_the_other_differences_their_bootstrap(runs):
     (runs / "no-prebias-0/fold-3/predictions.csv").unlink()
-    comparison = compare(find_runs([runs / f"{variant}-0" for variant in VARIANTS]))
+    comparison = compare_groups(find_runs([runs / f"{variant}-0" for variant in VARIANTS]))
     assert [group.difference and group.difference.bootstrap is not None for group in comparison.groups] == [
         None,
         True,
@@ -445,15 +454,15 @@ def test_a_fold_without_predictions_leaves_the_other_differences_their_bootstrap
 
 def test_how_many_molecules_were_tested_is_known_of_older_results_too(runs):
     without_predictions(runs)
-    expected = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1].difference
+    expected = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1].difference
     older = {fold: {"test_molecules": None} for fold in (0, 1, 3)}
     for run in ("original-0", "corrected-0"):
         change(runs / run, folds=older)
     found = find_runs([runs / "original-0", runs / "corrected-0"])
-    assert compare(found).groups[1].difference == expected
+    assert compare_groups(found).groups[1].difference == expected
     for run in ("original-0", "corrected-0"):  # as it is if both are trained on a part
         change(runs / run, config={"split": {"train_size": 48}})
-    difference = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1].difference
+    difference = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1].difference
     assert (difference.mean, difference.t_test) == (expected.mean, None)
     assert difference.untested.startswith("no results.yaml tells how many molecules")
 
@@ -461,18 +470,18 @@ def test_how_many_molecules_were_tested_is_known_of_older_results_too(runs):
 def test_equal_folds_of_two_data_sets_are_no_seeds_of_each_other(runs):
     shutil.rmtree(runs / "no-prebias-0")
     shutil.rmtree(runs / "no-prebias-1")
-    (group,) = compare(find_runs([runs])).groups[1:]
+    (group,) = compare_groups(find_runs([runs])).groups[1:]
     assert "6 pairs on 3 test sets" in group.verdict
     for name in ("original-1", "corrected-1"):
         change(runs / name, dataset={"name": "other", "sha256": "another"})
-    (group,) = compare(find_runs([runs]), by=["variant"]).groups[1:]
+    (group,) = compare_groups(find_runs([runs]), by=["variant"]).groups[1:]
     assert "6 pairs on 6 test sets" in group.verdict
     assert group.difference.bootstrap is not None  # equal rows of two data sets are different molecules
 
 
 def test_results_that_do_not_tell_how_many_molecules_were_trained_on_are_not_tested(runs):
     change(runs / "corrected-0", folds={1: {"train_molecules": None}})
-    (group,) = compare(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1:]
+    (group,) = compare_groups(find_runs([runs / "original-0", runs / "corrected-0"])).groups[1:]
     assert (group.difference.pairs, group.difference.t_test, group.decision) == (3, None, "not decided")
     assert "no results.yaml tells how many molecules were trained on and tested" in group.verdict
 
@@ -481,11 +490,11 @@ def test_the_same_fold_twice_in_a_group_is_refused(runs):
     (runs / "again").mkdir()
     (runs / "again/results.yaml").write_text((runs / "original-0/results.yaml").read_text())
     with pytest.raises(QM7Error, match=r"again and .*original-0 both have fold 0 of the same settings$"):
-        compare(find_runs([runs]))
+        compare_groups(find_runs([runs]))
     change(runs / "again", config={"training": {"iterations": 9}})
     with pytest.raises(QM7Error, match=r"of the same settings; --by training.iterations keeps them apart"):
-        compare(find_runs([runs]))
-    comparison = compare(find_runs([runs / "again", runs / "original-1"]), by=["training.iterations"])
+        compare_groups(find_runs([runs]))
+    comparison = compare_groups(find_runs([runs / "again", runs / "original-1"]), by=["training.iterations"])
     assert [group.name for group in comparison.groups] == ["iterations=9", "iterations=200"]
 
 
@@ -497,7 +506,7 @@ def test_sizes_come_in_order_all_last_and_the_default_is_the_baseline(tmp_path, 
             "training": {"iterations": 3},
         }
         train_run(Experiment.model_validate(tree), small, tmp_path / str(size))
-    comparison = compare(find_runs([tmp_path]))
+    comparison = compare_groups(find_runs([tmp_path]))
     assert [group.settings["split.train_size"] for group in comparison.groups] == [8, 24, None]
     assert [group.difference is None for group in comparison.groups] == [False, False, True]
     ratios = [12 / 8, 12 / 24]
@@ -512,7 +521,7 @@ def test_sizes_come_in_order_all_last_and_the_default_is_the_baseline(tmp_path, 
 
 
 def test_the_records_of_a_comparison_are_plain_values(trained):
-    plain = list(records(compare(find_runs([trained]))))
+    plain = list(records(compare_groups(find_runs([trained]))))
     assert yaml.safe_load(yaml.safe_dump(plain)) == plain
     assert plain[0].keys() == plain[1].keys()
     assert [record["variant"] for record in plain] == list(VARIANTS)

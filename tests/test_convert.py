@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from qm7cli import convert
-from qm7cli.dataset import load, locate, not_atomization
+from qm7cli.dataset import load, locate
 from qm7cli.errors import QM7Error
+from qm7cli.inspection import not_atomization
 from qm7cli.molecule_files import Molecule
 
 HYDROGEN, METHANE, WATER, NITROGEN, HYDROGEN_SULFIDE = (1, 1), (6, 1, 1, 1, 1), (8, 1, 1), (7, 7), (16, 1, 1)
@@ -28,7 +29,7 @@ def refusal(tmp_path, monkeypatch):
         ]
         monkeypatch.setattr(convert, "read_molecules", lambda _: (molecules, Counter()))
         try:
-            convert.convert([], "E", units, 2, tmp_path / "x.npz")
+            convert.convert_molecules([], "E", units, 2, tmp_path / "x.npz")
         except QM7Error as error:
             return str(error)
         (tmp_path / "x.npz").unlink()

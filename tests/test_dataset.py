@@ -6,10 +6,9 @@ import zlib
 
 import numpy as np
 import pytest
-from scipy.io import savemat
 
 import molecules
-from qm7cli import dataset
+from qm7cli import dataset, inspection
 from qm7cli.errors import QM7Error
 from qm7cli.notices import notices_to
 
@@ -115,28 +114,6 @@ def test_the_data_set_is_looked_for_where_the_help_says(tmp_path, monkeypatch, m
         dataset.locate("none.mat")
 
 
-def test_the_description_counts_what_is_there(tmp_path):
-    two = {
-        "Z": np.array([[1, 1, 0], [8, 1, 1]]),
-        "R": np.array([[[0, 0, 0], [2, 0, 0], [0, 0, 0]], [[0, 0, 0], [2, 0, 0], [0, 4, 0]]], dtype=float),
-        "T": np.array([[-100.0, -200.0]]),
-        "P": np.array([[0], [1]]),
-    }
-    two["X"] = molecules.np.array([molecules.coulomb_matrix(*m) for m in zip(two["Z"], two["R"], strict=True)])
-    two["X"][0, 0, 0] += 0.25
-    savemat(tmp_path / "two.mat", two)
-    description = dataset.describe(dataset.load(tmp_path / "two.mat"))
-    assert description["molecules"] == "2"
-    assert description["atoms"] == "2 to 3 a molecule, mean 2.50; room for 3"
-    assert description["elements"] == "H 4, O 1"
-    assert description["energy"] == "-200.00 to -100.00, mean -150.00, std 50.00 kcal/mol"
-    assert description["mean of a fold"] == "-100.00, -200.00 kcal/mol"
-    assert description["X of Z and R"] == "largest difference 0.25 hartree, in molecule 0"
-    assert description["which is"] == "not the published file's"
-    bundled = dataset.load(dataset.locate("gfn7"))
-    assert dataset.describe(bundled)["which is"] == "that of gfn7, which comes with qm7"
-
-
 @pytest.mark.realdata
 def test_the_folds_of_qm7_give_the_mean_predictor_s_published_error(qm7):
     maes = []
@@ -193,7 +170,7 @@ def test_folds_of_different_sizes_end_in_minus_one(npz):
     P[0], P[1, :20], P[2, :10] = np.arange(30), np.arange(30, 50), np.arange(50, 60)
     own = dataset.load(npz(P=P))
     assert [len(fold) for fold in own.P] == [30, 20, 10]
-    assert dataset.describe(own)["folds"] == "3 of 10 to 30 molecules"
+    assert inspection.describe(own)["folds"] == "3 of 10 to 30 molecules"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +206,7 @@ def test_the_bundled_set_is_found_by_its_name_and_is_what_its_card_says():
     assert dataset.locate("gfn7").stat().st_size < 1e6
     assert set(np.unique(gfn7.Z)) == {0, 1, 6, 7, 8, 16}
     assert len(gfn7.P) == 5
-    dataset.check_units(gfn7)
+    inspection.check_units(gfn7)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from scipy.io import savemat
 
 import molecules
-from qm7cli import dataset, download
+from qm7cli import download, inspection
 from qm7cli.errors import QM7Error, UsageError
 
 
@@ -36,7 +36,7 @@ def dest(tmp_path):
 @pytest.mark.parametrize("path", ["good", "good-without-length", "boundless", "slow"])
 def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, content, sha256, path):
     told = []
-    downloaded = download.download(
+    downloaded = download.download_dataset(
         dest, [server.url(path)], sha256, report=lambda *progress: told.append(progress), timeout=5
     )
     assert dest.read_bytes() == content
@@ -70,7 +70,9 @@ def test_each_failure_has_its_sentence_and_what_was_there_stays(
     other = hashlib.sha256(content[:-1] + bytes([content[-1] ^ 1])).hexdigest()
     numbers = {"length": len(content), "half": len(content) // 2, "sha256": sha256, "other": other}
     with pytest.raises(QM7Error) as error:
-        download.download(dest, [server.url(path)], sha256, timeout=0.2 if path in {"silent", "stalling"} else 20)
+        download.download_dataset(
+            dest, [server.url(path)], sha256, timeout=0.2 if path in {"silent", "stalling"} else 20
+        )
     assert str(error.value).startswith(f"{server.url(path)}: {message.format(**numbers)}")
     assert dest.read_bytes() == b"before"
     assert list(dest.parent.iterdir()) == [dest]
@@ -80,7 +82,7 @@ def test_places_that_cannot_be_reached_are_told_once_for_all(dest, sha256):
     urls = [f"http://{name}.invalid/x" for name in ("one", "two", "three")]
     notices = []
     with pytest.raises(QM7Error) as error:
-        download.download(dest, urls, sha256, notice=notices.append)
+        download.download_dataset(dest, urls, sha256, notice=notices.append)
     assert notices == []
     assert str(error.value).startswith(f"{', '.join(urls)}: no connection (")
 
@@ -94,7 +96,7 @@ def test_a_refused_connection_and_a_name_that_nobody_has(dest, sha256):
         taken.bind(("127.0.0.1", 0))
         refused = f"http://127.0.0.1:{taken.getsockname()[1]}/x"
         with pytest.raises(QM7Error) as error:
-            download.download(dest, [refused, "http://nobody.invalid/x"], sha256)
+            download.download_dataset(dest, [refused, "http://nobody.invalid/x"], sha256)
     one, other = str(error.value).split("; ")
     assert one == f"{refused}: no connection (Connection refused)"
     assert other.startswith("http://nobody.invalid/x: no connection (")
@@ -104,26 +106,26 @@ def test_a_refused_connection_and_a_name_that_nobody_has(dest, sha256):
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "qm7.mat", "http://", "http:///x"])
 def test_an_address_that_is_none_is_refused_without_a_request(server, dest, sha256, url):
     with pytest.raises(UsageError, match="is not an http:// or https:// address"):
-        download.download(dest, [server.url("good"), url], sha256)
+        download.download_dataset(dest, [server.url("good"), url], sha256)
     assert server.requests == []
 
 
 @pytest.mark.parametrize("url", ["http://a..b/x", "http://[::1/x", f"http://{'a' * 64}/x"])
 def test_an_address_that_nothing_can_be_asked_from_does_not_stop_the_next(server, dest, content, sha256, url):
-    download.download(dest, [url, server.url("elsewhere"), server.url("good")], sha256)
+    download.download_dataset(dest, [url, server.url("elsewhere"), server.url("good")], sha256)
     assert dest.read_bytes() == content
 
 
 def test_certificates_that_are_not_there_are_named(dest, sha256, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     with pytest.raises(QM7Error, match=r"no file can be had from there \(Could not find .* /nowhere\)"):
-        download.download(dest, ["https://127.0.0.1/x"], sha256)
+        download.download_dataset(dest, ["https://127.0.0.1/x"], sha256)
 
 
 def test_places_are_tried_in_order_until_one_has_the_right_file(server, dest, content, sha256):
     paths = ["none", "other", "good", "page"]
     notices = []
-    download.download(dest, [server.url(path) for path in paths], sha256, notice=notices.append)
+    download.download_dataset(dest, [server.url(path) for path in paths], sha256, notice=notices.append)
     assert server.requests == ["/none", "/other", "/good"]
     assert dest.read_bytes() == content
     assert notices[0] == f"{server.url('none')}: the server answers 404 Not Found; trying {server.url('other')}"
@@ -136,14 +138,14 @@ def test_places_are_tried_in_order_until_one_has_the_right_file(server, dest, co
 def test_a_server_that_drips_is_given_up_for_the_next_place(server, dest, content, sha256, path, message):
     notices = []
     urls = [server.url(path), server.url("good")]
-    download.download(dest, urls, sha256, notice=notices.append, timeout=0.3)
+    download.download_dataset(dest, urls, sha256, notice=notices.append, timeout=0.3)
     assert notices == [f"{urls[0]}: {message}; trying {urls[1]}"]
     assert dest.read_bytes() == content
 
 
 @pytest.mark.parametrize("path", ["busy-once", "cut-once"])
 def test_a_failure_that_may_pass_is_tried_again_after_the_other_places(server, dest, content, sha256, path):
-    download.download(dest, [server.url(path), server.url("none")], sha256)
+    download.download_dataset(dest, [server.url(path), server.url("none")], sha256)
     assert server.requests == [f"/{path}", "/none", f"/{path}"]
     assert dest.read_bytes() == content
 
@@ -155,14 +157,14 @@ def test_a_failure_that_stays_is_given_up_after_three_rounds_with_longer_and_lon
     monkeypatch.undo()
     monkeypatch.setattr(download.time, "sleep", slept.append)
     with pytest.raises(QM7Error, match="cut off"):
-        download.download(dest, [server.url("cut"), server.url("none")], sha256)
+        download.download_dataset(dest, [server.url("cut"), server.url("none")], sha256)
     assert server.requests == ["/cut", "/none", "/cut", "/cut"]
     assert slept == [0, 1, 2]
 
 
 def test_the_published_file_is_told_apart_by_its_size_too(server, dest, content):
     with pytest.raises(QM7Error, match=rf"it has {len(content)} bytes \(the published file has 17884280\) and"):
-        download.download(dest, [server.url("good")])
+        download.download_dataset(dest, [server.url("good")])
 
 
 @pytest.mark.parametrize(
@@ -179,32 +181,32 @@ def test_the_published_file_is_told_apart_by_its_size_too(server, dest, content)
 def test_with_any_fingerprint_the_content_is_still_checked(server, dest, tmp_path, changes, message):
     server.content = molecules.write(tmp_path / "bad.mat", changes).read_bytes()
     with pytest.raises(QM7Error, match=message):
-        download.download(dest, [server.url("good")], "any")
+        download.download_dataset(dest, [server.url("good")], "any")
     assert dest.read_bytes() == b"before"
 
 
 def test_with_any_fingerprint_a_sound_file_is_accepted(server, dest, content):
-    download.download(dest, [server.url("good")], "any")
+    download.download_dataset(dest, [server.url("good")], "any")
     assert dest.read_bytes() == content
 
 
 @pytest.mark.realdata
 def test_qm7_has_the_units_that_are_checked(qm7):
-    dataset.check_units(qm7)
+    inspection.check_units(qm7)
 
 
 def test_the_right_file_is_found(mat, sha256):
-    assert download.find(mat, sha256, force=False).sha256 == sha256
-    assert download.find(mat, "any", force=False).sha256 == sha256
-    assert download.find(mat, sha256, force=True) is None
+    assert download.find_dataset(mat, sha256, force=False).sha256 == sha256
+    assert download.find_dataset(mat, "any", force=False).sha256 == sha256
+    assert download.find_dataset(mat, sha256, force=True) is None
 
 
 @pytest.mark.parametrize("left", [lambda _: b"", lambda _: b"\n<html>", lambda whole: whole[:-100]])
 def test_what_a_failed_download_left_may_be_replaced(tmp_path, content, sha256, left):
     path = tmp_path / "qm7.mat"
     path.write_bytes(left(content))
-    assert download.find(path, sha256, force=False) is None
-    assert download.find(path, "any", force=False) is None
+    assert download.find_dataset(path, sha256, force=False) is None
+    assert download.find_dataset(path, "any", force=False) is None
 
 
 def test_another_file_is_replaced_only_by_force(tmp_path, sha256):
@@ -214,20 +216,20 @@ def test_another_file_is_replaced_only_by_force(tmp_path, sha256):
         path = tmp_path / "qm7.mat"
         path.write_bytes(other)
         with pytest.raises(QM7Error, match=r"is there and is not the right file: .* not \w+.*; --force replaces it"):
-            download.find(path, sha256, force=False)
-        assert download.find(path, sha256, force=True) is None
+            download.find_dataset(path, sha256, force=False)
+        assert download.find_dataset(path, sha256, force=True) is None
         assert path.read_bytes() == other
     for name, text in (("notes.html", b"<html>"), ("notes.txt", b"MATLAB course notes"), ("x.mat", b"MATLAB notes")):
         (tmp_path / name).write_bytes(text)
         with pytest.raises(QM7Error, match=r"is not the right file: .*; --force"):
-            download.find(tmp_path / name, sha256, force=False)
+            download.find_dataset(tmp_path / name, sha256, force=False)
 
 
 def test_a_directory_is_no_place_for_the_file(tmp_path, sha256):
     with pytest.raises(QM7Error, match="is no file; write --dest FILE"):
-        download.find(tmp_path, sha256, force=True)
+        download.find_dataset(tmp_path, sha256, force=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(QM7Error, match=r"cannot write .*: the directory .*file may not be written to"):
-        download.find(tmp_path / "file" / "qm7.mat", sha256, force=False)
-    assert download.find(tmp_path / "new" / "er" / "qm7.mat", sha256, force=False) is None
+        download.find_dataset(tmp_path / "file" / "qm7.mat", sha256, force=False)
+    assert download.find_dataset(tmp_path / "new" / "er" / "qm7.mat", sha256, force=False) is None
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -7,9 +7,10 @@ import yaml
 
 from qm7cli.cli.compare import print_comparison
 from qm7cli.collect import find_runs
-from qm7cli.compare import compare, difference_text
+from qm7cli.compare import compare_groups, difference_text
 from qm7cli.config import Experiment, read_experiment
-from qm7cli.pairs import FoldOf, holm, read_history
+from qm7cli.history import read_history
+from qm7cli.pairs import holm
 from qm7cli.splits import Split
 from qm7cli.sweep import read_sweep
 
@@ -55,18 +56,26 @@ RESULTS = EXPERIMENTS / "results"
 README, PAGE = (Path(EXPERIMENTS.parent, name).read_text() for name in ("README.md", "docs/gradients.md"))
 
 
+def maes_on_the_way(run, fold):
+    """Return a fold's test MAE by iteration."""
+    return {row.iteration: row.test_mae for row in read_history(run.path, fold)}
+
+
 def at(runs, iterations):
     """Return runs as they were after some iterations, by their histories; there are no predictions of then."""
     return [
         run._replace(
             path=Path("then"),
-            results=run.results
-            | {
-                "folds": [
-                    fold | {"mae": read_history(FoldOf(run, fold))[iterations], "iterations": iterations}
-                    for fold in run.results["folds"]
-                ]
-            },
+            results=run.results.model_copy(
+                update={
+                    "folds": [
+                        fold.model_copy(
+                            update={"mae": maes_on_the_way(run, fold)[iterations], "iterations": iterations}
+                        )
+                        for fold in run.results.folds
+                    ]
+                }
+            ),
         )
         for run in runs
     ]
@@ -81,7 +90,7 @@ def variants():
 def test_the_pages_say_what_the_published_results_say(variants):
     runs = sorted(RESULTS.glob("*/*/results.yaml"))
     assert len(runs) == 3 + 10
-    differences = {group.name: group.difference for group in compare(variants).groups}
+    differences = {group.name: group.difference for group in compare_groups(variants).groups}
     for path in runs:
         results = yaml.safe_load(path.read_text())
         assert [(fold["fold"], fold["status"]) for fold in results["folds"]] == [(k, "complete") for k in range(5)]
@@ -109,18 +118,18 @@ def test_published_results_can_be_compared_in_80_columns(command, tmp_path, name
 
 
 def test_the_example_of_20000_iterations_is_what_the_histories_give(variants, capsys):
-    print_comparison(compare(at(variants, 20_000)))
+    print_comparison(compare_groups(at(variants, 20_000)))
     first = capsys.readouterr().out.partition("no-prebias against")[0]
     assert textwrap.indent(first, "    ") in README
-    for group in compare(at(variants, 20_000), paired=False).groups:
+    for group in compare_groups(at(variants, 20_000), paired=False).groups:
         assert f"`{group.name}` {group.mae.mean:.3f} +- {group.mae.over_folds:.3f}" in " ".join(README.split())
 
 
 def test_the_page_tells_who_is_ahead_on_the_way_as_the_histories_have_it(variants):
     def row(iterations):
-        reference, *groups = compare(at(variants, iterations)).groups
+        reference, *groups = compare_groups(at(variants, iterations)).groups
         for group in groups:
-            worse = sum(fold.record["mae"] > reference.folds[key].record["mae"] for key, fold in group.folds.items())
+            worse = sum(fold.mae > reference.folds[key].mae for key, fold in group.folds.items())
             yield f" {difference_text(group.difference)} | {worse} of 5 "
 
     rows = re.findall(r"^\| ([\d,]+) \|((?: \S+ \(.*\) \| \d of 5 \|)+)$", PAGE, re.MULTILINE)
@@ -134,8 +143,8 @@ def test_the_page_tells_who_is_ahead_on_the_way_as_the_histories_have_it(variant
 
 
 def test_the_page_says_which_of_it_is_decided(variants):
-    history = read_history(FoldOf(variants[0], variants[0].results["folds"][0]))
-    compared = {n: {group.name: group for group in compare(at(variants, n)).groups[1:]} for n in history}
+    history = maes_on_the_way(variants[0], variants[0].results.folds[0])
+    compared = {n: {group.name: group for group in compare_groups(at(variants, n)).groups[1:]} for n in history}
     alone = {(n, name): group.difference.t_test.p for n in compared for name, group in compared[n].items()}
     assert [key for key in alone if alone[key] < 0.05] == [(1000, "no-prebias"), (5000, "corrected")]
     assert all(group.decision == "not decided" for groups in compared.values() for group in groups.values())

@@ -191,9 +191,8 @@ def test_a_link_and_a_device_keep_their_place(tmp_path):
 
 def test_a_signal_that_ends_the_program_leaves_no_temporary_file_even_when_that_was_just_made(tmp_path, monkeypatch):
     def open_and_be_ended(*args, really=os.open):
-        descriptor = really(*args)
-        os.kill(os.getpid(), signal.SIGTERM)
-        return descriptor
+        os.close(really(*args))
+        signal.raise_signal(signal.SIGTERM)
 
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     monkeypatch.setattr(os, "open", open_and_be_ended)

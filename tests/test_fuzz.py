@@ -20,16 +20,19 @@ from typer.main import get_command
 
 import molecules
 from conftest import QUICK, within
-from qm7cli import cli, dataset, download
+from qm7cli import dataset, download, inspection
 from qm7cli.arrays import parse_arrays, write_arrays
-from qm7cli.checkpoint import load_checkpoint, load_model
-from qm7cli.collect import collect, find_runs, read_run
-from qm7cli.compare import compare
+from qm7cli.checkpoint import load_checkpoint
+from qm7cli.cli import main
+from qm7cli.collect import collect_folds, find_runs, read_run
+from qm7cli.compare import compare_groups
 from qm7cli.config import read_experiment, resolve
 from qm7cli.domain import Domain
 from qm7cli.engine import FoldTraining, _identity
 from qm7cli.errors import QM7Error
-from qm7cli.pairs import FoldOf, read_history, read_predictions
+from qm7cli.evaluation import load_model
+from qm7cli.history import read_history
+from qm7cli.predictions import read_predictions
 from qm7cli.results import read_fold
 from qm7cli.runner import train_run
 from qm7cli.splits import Split, make_folds, select_folds, write_split
@@ -97,12 +100,12 @@ def readers(place, small):
     (fold,) = select_folds(small, experiment.split)
     training = FoldTraining(experiment, small, fold)
     (run,) = find_runs([place / "run"])
-    of_run = FoldOf(run, run.results["folds"][0])
+    of_run = run.path, run.results.folds[0]
 
     def trained(path):
         """Use a data set as a training does."""
         data = dataset.load(path)
-        dataset.describe(data)
+        inspection.describe(data)
         with np.errstate(all="ignore"):
             (fold,) = select_folds(data, experiment.split)
             assert np.isfinite(Domain.of(data, fold.train).distance(data.X[0]))
@@ -121,9 +124,9 @@ def readers(place, small):
 
     def results(path):
         found = read_run(path.parent)
-        collect([found])
-        compare([found])
-        return {key: found.results.get(key) for key in run.results}
+        collect_folds([found])
+        compare_groups([found])
+        return found.results
 
     def checkpoint(path):
         resumed(path)
@@ -136,8 +139,8 @@ def readers(place, small):
         "run/fold-0/model.npz": predicted,
         "run/fold-0/checkpoint.npz": checkpoint,
         "run/fold-0/result.yaml": lambda path: read_fold(path.parents[1], 0),
-        "run/fold-0/predictions.csv": lambda _: read_predictions(of_run),
-        "run/fold-0/history.csv": lambda _: read_history(of_run),
+        "run/fold-0/predictions.csv": lambda _: read_predictions(*of_run),
+        "run/fold-0/history.csv": lambda _: read_history(*of_run),
         "run/results.yaml": results,
         "experiment.yaml": read_experiment,
         "split.yaml": lambda path: make_folds(small, Split(scheme=str(path))),
@@ -360,7 +363,7 @@ def test_other_values_with_right_checksums_are_one_sentence_or_a_sound_value(pla
         path.write_text(whole)
 
 
-COMMANDS = get_command(cli.app).commands
+COMMANDS = get_command(main.app).commands
 NUMBERS = [
     "0",
     "1",
@@ -407,7 +410,7 @@ OWN = {  # what an argument or an option is given more often
     "--model": ["mean", "knn", "linear", "krr"],
     "--representation": ["eigenspectrum", "sorted", "random"],
     "--kernel": ["gaussian", "laplacian"],
-    "--baseline": ["variant=original", "run"],
+    "--reference": ["variant=original", "run"],
     "--by": ["variant", "seed"],
     "--units": ["eV", "kcal/mol"],
     "--energy-key": ["energy"],
@@ -431,7 +434,7 @@ def command_lines(draw):
     for parameter in COMMANDS[name].params:
         options = [option for option in parameter.opts if option.startswith("-")]
         wanted = not options or parameter.required
-        if options in (["--debug"], ["--scheduler"]) or draw(st.integers(0, 9)) >= (9 if wanted else 3):
+        if options == ["--scheduler"] or draw(st.integers(0, 9)) >= (9 if wanted else 3):
             continue
         own = OWN.get(options[0] if options else parameter.name, PATHS)
         value = draw(words if draw(st.integers(0, 3)) == 0 else st.sampled_from(own))
@@ -459,7 +462,7 @@ def test_any_command_line_ends_with_a_status_and_one_sentence_if_it_is_wrong(sou
     monkeypatch.setattr(download, "PAUSES", (0,))
     output, errors = io.StringIO(), io.StringIO()
     with within(60), redirect_stdout(output), redirect_stderr(errors):
-        status = cli.run(line)
+        status = main.run(line)
     event(f"{line[0]}: {status}")
     assert status in {0, 1, 2}
     complaints = [text for text in errors.getvalue().splitlines() if text.startswith("qm7: ")]

@@ -7,7 +7,7 @@ import pytest
 
 import reference
 from qm7cli import network, variants
-from qm7cli.gradcheck import RATES, Direction, Motion, _Case, _claims, _wrong_directions, gradcheck
+from qm7cli.gradcheck import RATES, Direction, Motion, _Case, _claims, _wrong_directions, check_gradients
 from qm7cli.variants import RULES
 
 # Each term of variants.py, and the same with the wrong sign.
@@ -29,7 +29,7 @@ def case(small):
 
 @pytest.fixture(scope="module")
 def found(small):
-    return gradcheck(small)
+    return check_gradients(small)
 
 
 def of(found, variant, parameter):
@@ -38,7 +38,7 @@ def of(found, variant, parameter):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_all_is_as_expected_for_the_rules_as_they_are(small, seed):
-    assert gradcheck(small, seed=seed).failures == []
+    assert check_gradients(small, seed=seed).failures == []
 
 
 @pytest.mark.parametrize(("variant", "right", "wrong"), TERMS)
@@ -48,12 +48,12 @@ def test_a_wrong_sign_in_any_term_is_found(small, monkeypatch, variant, right, w
     broken = {}
     exec(source.replace(right, wrong), broken)  # noqa: S102
     monkeypatch.setitem(RULES, variant, broken["RULES"][variant])
-    assert any(variant in failure for failure in gradcheck(small, [variant]).failures)
+    assert any(variant in failure for failure in check_gradients(small, [variant]).failures)
 
 
 def test_a_wrong_derivative_of_the_activation_is_found(small, monkeypatch):
     monkeypatch.setattr(network, "activation_derivative", lambda Y: 1 - Y**2 / 1.5)
-    assert any("dW of corrected, layer 1" in failure for failure in gradcheck(small, ["corrected"]).failures)
+    assert any("dW of corrected, layer 1" in failure for failure in check_gradients(small, ["corrected"]).failures)
 
 
 def test_dw_is_the_gradient_in_all_variants_and_longer_by_the_factors_above(found):

@@ -23,7 +23,7 @@ def test_a_wheel_holds_the_package_alone_and_works_outside_the_checkout(tmp_path
         [
             sys.executable,
             "-c",
-            "import qm7cli.cli; print(qm7cli.__file__); qm7cli.cli.main()",
+            "import qm7cli.cli.main; print(qm7cli.__file__); qm7cli.cli.main.main()",
             "info",
             "--data",
             "gfn7",

@@ -14,7 +14,7 @@ from qm7cli.engine import FoldTraining
 from qm7cli.evaluation import Model
 from qm7cli.molecule_files import Molecule
 from qm7cli.network import feed_forward
-from qm7cli.predict import predict
+from qm7cli.predict import predict_molecules
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import select_folds
 
@@ -43,7 +43,7 @@ def molecule(dataset, k):
 def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
     model = models[0]
     k = int(model.train[0])
-    one = predict([model], [molecule(small, k)], draws=500)[0]
+    one = predict_molecules([model], [molecule(small, k)], draws=500)[0]
     energies = model.predict(small, np.array([k]), 500, np.random.default_rng(0))[:, 0]  # with other noise
     error = energies.std() / 500**0.5
     assert one.energy == pytest.approx(energies.mean(), abs=5 * error)
@@ -51,7 +51,7 @@ def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
     assert one.fold_spread is None
     assert one.warnings == []
     assert one.distance < 0.1
-    assert predict([model], [molecule(small, k)], draws=1)[0].spread is None
+    assert predict_molecules([model], [molecule(small, k)], draws=1)[0].spread is None
 
 
 def test_every_molecule_has_the_same_noise_on_its_sorted_rows(models, small):
@@ -62,13 +62,13 @@ def test_every_molecule_has_the_same_noise_on_its_sorted_rows(models, small):
         drawn = np.array([reference.random_sorted(small.X[k][np.ix_(order, order)], e) for e in noise])
         energies = feed_forward(model.layers, model.encoder.encode(drawn.astype(np.float32)))
         energies = energies.astype(float) * model.energy_std + model.energy_mean
-        one = predict([model], [molecule(small, k)])[0]
+        one = predict_molecules([model], [molecule(small, k)])[0]
         assert one.energy == pytest.approx(energies.mean(), abs=0.01)
         assert one.spread == pytest.approx(energies.std(ddof=1), abs=0.01)
 
 
 def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, monkeypatch):
-    whole = predict(models, [molecule(small, 3)], draws=20)[0]
+    whole = predict_molecules(models, [molecule(small, 3)], draws=20)[0]
     sizes = []
 
     def counted(model, features, really=Model.energies):
@@ -77,7 +77,7 @@ def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, mon
 
     monkeypatch.setattr(Model, "energies", counted)
     monkeypatch.setattr(sys.modules["qm7cli.predict"], "CHUNK", 7)
-    parts = predict(models, [molecule(small, 3)], draws=20)[0]
+    parts = predict_molecules(models, [molecule(small, 3)], draws=20)[0]
     assert sizes == [7, 7, 6] * 2
     assert (parts.energy, parts.spread) == (
         pytest.approx(whole.energy, abs=1e-3),
@@ -87,16 +87,16 @@ def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, mon
 
 
 def test_several_models_are_averaged_with_their_spread(models, small):
-    one, other = (predict([model], [molecule(small, 3)])[0] for model in models)
-    both = predict(models, [molecule(small, 3)])[0]
+    one, other = (predict_molecules([model], [molecule(small, 3)])[0] for model in models)
+    both = predict_molecules(models, [molecule(small, 3)])[0]
     assert both.energy == pytest.approx((one.energy + other.energy) / 2)
     assert both.spread == pytest.approx((one.spread + other.spread) / 2)
     assert both.fold_spread == pytest.approx(abs(one.energy - other.energy) / 2**0.5)
 
 
 def test_a_molecule_s_number_does_not_depend_on_its_company(models, small):
-    alone = predict(models, [molecule(small, 7)])[0]
-    assert predict(models, [molecule(small, k) for k in range(12)])[7] == alone
+    alone = predict_molecules(models, [molecule(small, 7)])[0]
+    assert predict_molecules(models, [molecule(small, k) for k in range(12)])[7] == alone
 
 
 def test_turning_shifting_and_reordering_atoms_changes_nothing_beyond_rounding(models, small):
@@ -104,7 +104,7 @@ def test_turning_shifting_and_reordering_atoms_changes_nothing_beyond_rounding(m
     order = np.random.default_rng(1).permutation(len(before.Z))
     R = Rotation.random(random_state=1).apply(before.R) + np.array([1, 2, 3])
     after = replace(before, Z=before.Z[order], R=R[order].astype(np.float32))
-    one, other = predict(models, [before, after])
+    one, other = predict_molecules(models, [before, after])
     assert other.energy == pytest.approx(one.energy, abs=0.02)
 
 
@@ -127,12 +127,12 @@ def test_the_order_of_the_atoms_in_a_file_changes_no_energy(of_gfn7, name):
     gfn7, model = of_gfn7
     chosen = np.linspace(0, len(gfn7) - 1, 200).astype(int)
     originals = [Molecule(name, *SYMMETRIC[name])] if name in SYMMETRIC else [molecule(gfn7, int(k)) for k in chosen]
-    expected = [prediction.energy for prediction in predict([model], originals)]
+    expected = [prediction.energy for prediction in predict_molecules([model], originals)]
     rng = np.random.default_rng(0)
     for _ in range(10):
         orders = [rng.permutation(len(each.Z)) for each in originals]
         shuffled = [replace(each, Z=each.Z[i], R=each.R[i]) for each, i in zip(originals, orders, strict=True)]
-        energies = [prediction.energy for prediction in predict([model], shuffled)]
+        energies = [prediction.energy for prediction in predict_molecules([model], shuffled)]
         np.testing.assert_allclose(energies, expected, rtol=0, atol=1e-3)
 
 
@@ -141,26 +141,26 @@ def test_what_the_models_have_not_seen_is_said(models):
     silicon = replace(water, Z=np.array([14, 1, 1]))
     close = replace(water, R=np.array([[0, 0, 0], [0, 0, 0.05], [1.8, 0, 0]]))
     large = Molecule("l", np.ones(8), np.arange(24).reshape(8, 3))
-    said = [prediction.warnings for prediction in predict(models, [silicon, close, large])]
+    said = [prediction.warnings for prediction in predict_molecules(models, [silicon, close, large])]
     assert "1 Si, an element not trained on" in said[0]
     assert any(reason.endswith("hartree beyond the encoder's thresholds") for reason in said[1])
     assert said[2] == ["8 atoms, more than the 7 that the model has room for"]
-    assert predict(models, [large])[0].energy is None
+    assert predict_molecules(models, [large])[0].energy is None
 
 
 def test_what_one_of_several_models_has_not_seen_is_said(models, small):
     k = int(models[0].test[0])
     narrow = Domain.of(small, np.setdiff1d(models[1].train, [k])[:2])
     first, second = models[0], replace(models[1], domain=narrow)
-    assert len(predict([first, second], [molecule(small, k)])[0].warnings) > len(
-        predict([first], [molecule(small, k)])[0].warnings
+    assert len(predict_molecules([first, second], [molecule(small, k)])[0].warnings) > len(
+        predict_molecules([first], [molecule(small, k)])[0].warnings
     )
 
 
 def test_an_energy_beyond_those_trained_on_is_said(models, small):
     energies = np.array([-1.0, 0.0])
     model = replace(models[0], domain=replace(models[0].domain, energies=energies))
-    said = predict([model], [molecule(small, int(model.train[0]))])[0].warnings
+    said = predict_molecules([model], [molecule(small, int(model.train[0]))])[0].warnings
     assert said == ["its energy is beyond those trained on, -1.0 to 0.0 kcal/mol"]
 
 
@@ -169,12 +169,12 @@ def test_draws_that_are_all_the_same_are_said_where_there_is_noise(models):
     quiet = replace(models[0], encoder=replace(models[0].encoder, noise=1e-3))
     without = replace(models[0], encoder=replace(models[0].encoder, noise=0.0))
     same = "all draws are the same, so that their spread says nothing"
-    assert same in predict([quiet], [far])[0].warnings
-    assert same not in predict([without], [far])[0].warnings
+    assert same in predict_molecules([quiet], [far])[0].warnings
+    assert same not in predict_molecules([without], [far])[0].warnings
 
 
 def test_a_model_that_did_not_keep_what_it_was_trained_on_says_so(models, small):
-    prediction = predict([replace(models[0], domain=None)], [molecule(small, int(models[0].train[0]))])[0]
+    prediction = predict_molecules([replace(models[0], domain=None)], [molecule(small, int(models[0].train[0]))])[0]
     assert prediction.warnings == ["the model is of an older version, which did not keep what it was trained on"]
     assert prediction.distance is None
 

@@ -24,7 +24,7 @@ from qm7cli import config, dataset, runner
 experiment = config.resolve(None, {[*QUICK, "split.folds=[0,1]"]!r}, {{}})
 data = dataset.load(dataset.locate(None))
 results = runner.train_run(experiment, data, Path("run"), jobs=2, overwrite=True)
-print(*(results[fold].status for fold in results))
+print(*(result.status for result in results.folds))
 """
 
 TALKATIVE = """

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 import pytest
 
 from conftest import remove_checksums
-from qm7cli.cli.compare import comparison_table
+from qm7cli.cli import compare as command
 from qm7cli.collect import find_runs
-from qm7cli.compare import compare
+from qm7cli.compare import compare_groups
 from qm7cli.errors import QM7Error
-from qm7cli.report import report
+from qm7cli.report import render_report
 
 VOID = {"meta"}  # elements that have no end
 
@@ -57,10 +57,15 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
+def figures(comparison):
+    table = command.comparison_table(comparison)
+    return table.header, table.rows
+
+
 def html(path, **options):
     runs = find_runs([path])
-    comparison = compare(runs, **options)
-    return report(comparison, runs, comparison_table(comparison))
+    comparison = compare_groups(runs, **options)
+    return render_report(comparison, runs, figures(comparison))
 
 
 def test_the_page_needs_nothing_else(three_variants):
@@ -91,9 +96,9 @@ def test_ids_are_unique_and_pictures_have_a_caption(three_variants):
 
 def test_it_has_the_verdicts_and_the_table_as_they_are(three_variants):
     runs = find_runs([three_variants])
-    comparison = compare(runs)
-    header, rows = comparison_table(comparison)
-    page = Page(report(comparison, runs, (header, rows)))
+    comparison = compare_groups(runs)
+    header, rows = figures(comparison)
+    page = Page(render_report(comparison, runs, (header, rows)))
     assert page.tables[0] == [list(header), *map(list, rows)]
     assert len(comparison.sentences) == 2
     assert set(comparison.sentences) < set(page.texts)
@@ -116,7 +121,7 @@ def test_settings_are_either_in_common_or_with_the_run(three_variants):
     common = dict(settings)
     assert set(common) == {"setting", *runs[0].settings, "data SHA-256"} - {"variant"}
     assert (common["network.hidden"], common["split.train_size"]) == ("[20, 10]", "null")
-    assert common["data SHA-256"] == runs[0].results["dataset"]["sha256"]
+    assert common["data SHA-256"] == runs[0].results.dataset.sha256
 
 
 def test_what_differs_in_the_environment_is_told_of_each_run(runs):
@@ -159,9 +164,9 @@ def test_the_same_runs_give_the_same_page(three_variants):
 
 
 def test_a_picture_that_cannot_be_drawn_is_left_out_with_the_reason(runs):
-    comparison = compare(find_runs([runs]))
+    comparison = compare_groups(find_runs([runs]))
     many = comparison._replace(groups=2 * comparison.groups)
-    page = Page(report(many, find_runs([runs]), comparison_table(many)))
+    page = Page(render_report(many, find_runs([runs]), figures(many)))
     assert page.count("svg") == 3
     assert "The picture of parity is left out: there are 6 groups, more than this picture can hold (4); " in "".join(
         page.texts
@@ -187,7 +192,7 @@ def test_a_fold_in_training_is_said_to_be(runs):
 
 def test_without_matplotlib_there_is_no_page(three_variants, monkeypatch):
     runs = find_runs([three_variants])
-    comparison = compare(runs)
+    comparison = compare_groups(runs)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(QM7Error, match=r"pip install 'qm7cli\[plots\]'$"):
-        report(comparison, runs, comparison_table(comparison))
+        render_report(comparison, runs, figures(comparison))

@@ -8,17 +8,14 @@ import yaml
 
 from conftest import remove_checksums
 from qm7cli.arrays import read_arrays, write_arrays
-from qm7cli.checkpoint import load_model, save_model
-from qm7cli.environment import environment
+from qm7cli.directory import fold_directory, fold_numbers
+from qm7cli.environment import Environment, current_environment
 from qm7cli.errors import QM7Error
+from qm7cli.evaluation import load_model, save_model
+from qm7cli.models import evaluate_run, load_models
 from qm7cli.results import (
     CHECKED,
     FoldResult,
-    environment_of_folds,
-    evaluate_run,
-    fold_directory,
-    fold_numbers,
-    load_models,
     read_checked,
     read_fold,
     read_results,
@@ -35,10 +32,10 @@ COMPLETE = FoldResult(
 
 
 def test_the_summary_is_mean_and_population_standard_deviation_of_the_complete_folds():
-    records = [{"mae": 3.0, "rmse": 5.0}, {"mae": 4.0, "rmse": 5.0}, {"mae": None, "rmse": None}]
-    assert summary(records) == {"mae": {"mean": 3.5, "std": 0.5}, "rmse": {"mean": 5.0, "std": 0.0}}
-    assert summary(records[:1])["mae"] == {"mean": 3.0, "std": None}
-    assert summary(records[2:])["mae"] == {"mean": None, "std": None}
+    assert summary([3.0, 4.0, None]) == {"mean": 3.5, "std": 0.5}
+    assert summary([5.0, 5.0]) == {"mean": 5.0, "std": 0.0}
+    assert summary([3.0]) == {"mean": 3.0, "std": None}
+    assert summary([None]) == {"mean": None, "std": None}
 
 
 def test_results_are_as_documented_and_plain_yaml(run, small):
@@ -60,31 +57,33 @@ def test_results_are_as_documented_and_plain_yaml(run, small):
     started = results["environment"]["started"]
     write_fold(run, COMPLETE.model_copy(update={"fold": 2}), small)
     results = read_results(run)
-    assert results["status"] == "complete"
-    assert results["environment"]["started"] == started <= results["environment"]["finished"]
+    assert results.status == "complete"
+    assert results.environment.started == started <= results.environment.finished
 
 
 def test_a_diverged_fold_says_why_and_makes_the_run_diverged(run, small):
     write_fold(run, COMPLETE, small)
     write_fold(run, FoldResult(fold=2, status="diverged", iterations=4, seconds=0.5, reason="it did"), small)
     results = read_results(run)
-    assert results["status"] == "diverged"
-    assert results["folds"][1]["reason"] == "it did"
-    assert "reason" not in results["folds"][0]
+    assert results.status == "diverged"
+    assert results[2].reason == "it did"
+    assert "reason" not in yaml.safe_load((run / "results.yaml").read_text())["folds"][0]
 
 
 def test_the_results_of_a_baseline_tell_it_and_its_hyperparameters(run, small):
     (run / "config.yaml").write_text("baseline: {model: knn}")
     write_fold(run, COMPLETE.model_copy(update={"hyperparameters": {"neighbours": 3}}), small)
     results = read_results(run)
-    assert (results["variant"], results["baseline"]) == (None, "knn")
-    assert results["folds"][0]["hyperparameters"] == {"neighbours": 3}
+    assert (results.variant, results.baseline) == (None, "knn")
+    assert results[0].hyperparameters == {"neighbours": 3}
 
 
 @pytest.fixture
 def on(monkeypatch):
     """Moves to a machine with another processor."""
-    return lambda cpu: monkeypatch.setattr("qm7cli.results.environment", lambda: {"python": "3.11", "cpu": cpu})
+    return lambda cpu: monkeypatch.setattr(
+        "qm7cli.results.current_environment", lambda: Environment(python="3.11", cpu=cpu)
+    )
 
 
 def test_each_fold_says_where_and_when_it_was_trained_and_the_run_says_once_what_they_share(run, small):
@@ -96,12 +95,13 @@ def test_each_fold_says_where_and_when_it_was_trained_and_the_run_says_once_what
     for fold in (0, 2):
         write_fold(run, COMPLETE.model_copy(update={"fold": fold}), small)
     first, second = (yaml.safe_load((run / f"fold-{fold}/result.yaml").read_text())["environment"] for fold in (0, 2))
-    whole = read_results(run)["environment"]
-    assert {key: first[key] for key in environment()} == environment()
-    assert [*first] == [*second] == [*whole] == [*environment(), "started", "finished"]
+    whole = yaml.safe_load((run / "results.yaml").read_text())["environment"]
+    here = current_environment().model_dump()
+    assert {key: first[key] for key in here} == here
+    assert [*first] == [*second] == [*whole] == [*here, "started", "finished"]
     assert whole["started"] == first["started"] < "2"  # it was taken up again, not started again
     assert whole["finished"] == max(first["finished"], second["finished"]) > second["started"][:10]
-    assert "environment" not in read_results(run)["folds"][0]
+    assert "environment" not in yaml.safe_load((run / "results.yaml").read_text())["folds"][0]
 
 
 def test_what_folds_do_not_share_stands_by_fold_whoever_writes_last(run, small, on):
@@ -111,11 +111,11 @@ def test_what_folds_do_not_share_stands_by_fold_whoever_writes_last(run, small, 
     write_fold(run, COMPLETE.model_copy(update={"fold": 2}), small)
     on("newest")
     write_results(run, small)
-    results = read_results(run)
-    assert results["environment"]["folds"] == {0: {"cpu": "old"}, 2: {"cpu": "new"}}
-    assert results["environment"]["python"] == "3.11"
-    assert "cpu" not in results["environment"]
-    assert {fold: own["cpu"] for fold, own in environment_of_folds(results).items()} == {0: "old", 2: "new"}
+    written = yaml.safe_load((run / "results.yaml").read_text())["environment"]
+    assert written["folds"] == {0: {"cpu": "old"}, 2: {"cpu": "new"}}
+    assert written["python"] == "3.11"
+    assert "cpu" not in written
+    assert {fold: own.cpu for fold, own in read_results(run).environments.items()} == {0: "old", 2: "new"}
 
 
 def test_folds_of_an_older_run_were_made_where_its_results_say(run, small, on):
@@ -125,14 +125,13 @@ def test_folds_of_an_older_run_were_made_where_its_results_say(run, small, on):
         write_fold(run, COMPLETE.model_copy(update={"fold": fold, "status": status}), small)
         text = (run / f"fold-{fold}/result.yaml").read_text()
         (run / f"fold-{fold}/result.yaml").write_text(text.partition("environment:")[0])
-    started = read_results(run)["environment"]["started"]
+    started = read_results(run).environment.started
     on("new")
     for _ in range(2):
         write_fold(run, COMPLETE.model_copy(update={"fold": 2}), small)
-        environments = environment_of_folds(read_results(run))
-        assert {fold: own["cpu"] for fold, own in environments.items()} == {0: "old", 2: "new"}
-    assert read_fold(run, 2).environment["started"] == started
-    assert read_results(run)["environment"]["finished"] == read_fold(run, 2).environment["finished"]
+        assert {fold: own.cpu for fold, own in read_results(run).environments.items()} == {0: "old", 2: "new"}
+    assert read_fold(run, 2).environment.started == started
+    assert read_results(run).environment.finished == read_fold(run, 2).environment.finished
 
 
 @pytest.mark.parametrize("text", ["", "fold: [", "fold: 0\nstatus: lost\niterations: 1\nseconds: 1\n", "[1]"])
@@ -164,7 +163,7 @@ def test_a_baseline_and_a_run_without_models_say_that_they_have_none(run, small)
 def trained(run, quick, small):
     """Train a fold of a run, and return what its results say of it."""
     train_run(quick("split.folds=[2]"), small, run)
-    return read_results(run)["folds"][0]
+    return read_results(run)[2]
 
 
 @pytest.mark.parametrize("name", ["result.yaml", "history.csv", "predictions.csv", "results.yaml"])
@@ -180,14 +179,14 @@ def test_a_result_that_was_changed_by_hand_is_refused_and_one_of_an_older_run_is
 
     read()
     text = path.read_text()
-    digits = str(fold["mae"]) if name != "predictions.csv" else text.splitlines()[-1].split(",")[-2]
+    digits = str(fold.mae) if name != "predictions.csv" else text.splitlines()[-1].split(",")[-2]
     assert digits in text
     path.write_text(text.replace(digits, digits[:-1]))
     with pytest.raises(QM7Error, match=rf"{name} is damaged or was changed: its checksum is \w+, .*'?\w+'?; \S+ "):
         read()
     remove_checksums(run)
-    fold = read_results(run)["folds"][0]
-    assert not CHECKED.keys() & fold.keys()
+    fold = read_results(run)[2]
+    assert (fold.history_checksum, fold.predictions_checksum) == (None, None)
     read()
 
 
@@ -195,12 +194,13 @@ def test_a_fold_in_training_has_no_checksums_of_files_that_go_on(run, quick, sma
     trained(run, quick, small)
     stopped = iter([False] * 150 + [True] * 1000)
     train_run(quick("split.folds=[2]", "training.iterations=600"), small, run, stopped=lambda: next(stopped))
-    (fold,) = read_results(run)["folds"]
-    assert fold["status"] == "partial"
-    assert not CHECKED.keys() & fold.keys()
+    fold = read_results(run)[2]
+    assert fold.status == "partial"
+    assert (fold.history_checksum, fold.predictions_checksum) == (None, None)
     train_run(quick("split.folds=[2]", "training.iterations=600"), small, run)
-    (fold,) = read_results(run)["folds"]
-    assert CHECKED.keys() < fold.keys()
+    fold = read_results(run)[2]
+    assert fold.history_checksum
+    assert fold.predictions_checksum
     for key in CHECKED:
         read_checked(run, fold, key)
 
@@ -241,10 +241,10 @@ def test_links_within_a_run_and_to_a_run_are_followed(run, quick, small, tmp_pat
 def test_evaluating_a_run_gives_the_digits_of_its_results(run, quick, small):
     train_run(quick(), small, run)
     results, again = read_results(run), evaluate_run(run, small, parts=("test", "train"))
-    for record, fold in zip(results["folds"], again["folds"], strict=True):
+    for result, fold in zip(results.folds, again["folds"], strict=True):
         for metric in ("mae", "rmse", "train_mae", "train_rmse"):
-            assert record[metric] == fold[metric]
-    assert again["mae"] == results["mae"]
+            assert getattr(result, metric) == fold[metric]
+    assert again["mae"] == results.summary("mae")
     assert fold_numbers(run) == [0, 1, 2, 3, 4]
     assert [fold["fold"] for fold in evaluate_run(run, small, folds=[3, 1])["folds"]] == [1, 3]
 

@@ -5,7 +5,7 @@ import pytest
 import molecules
 from qm7cli import dataset, run_datasets
 from qm7cli.errors import QM7Error
-from qm7cli.results import load_models
+from qm7cli.models import load_models
 from qm7cli.run_datasets import RunDatasets
 from qm7cli.runner import train_run
 

@@ -9,7 +9,7 @@ from qm7cli.config import Experiment, resolve
 from qm7cli.errors import QM7Error
 from qm7cli.locks import lock
 from qm7cli.results import FoldResult, read_fold, read_results, write_fold
-from qm7cli.run_directory import default_name, join_run, lock_fold, open_run
+from qm7cli.run_directory import default_name, lock_fold, prepare_run, register_fold
 from qm7cli.runner import train_run
 
 COMPLETE = FoldResult(
@@ -20,18 +20,18 @@ COMPLETE = FoldResult(
 def test_another_configuration_is_refused_naming_what_differs(run, quick, small):
     before = (run / "config.yaml").read_text()
     with pytest.raises(QM7Error, match=r"a run of another configuration \(variant, encoding.noise\)"):
-        open_run(run, quick("encoding.noise=2", variant="corrected"), [0], small, overwrite=False)
+        prepare_run(run, quick("encoding.noise=2", variant="corrected"), [0], small, overwrite=False)
     assert (run / "config.yaml").read_text() == before
 
 
 def test_another_data_set_is_refused(run, quick, small):
     write_fold(run, COMPLETE, small)
     with pytest.raises(QM7Error, match=r"another configuration.*SHA-256"):
-        open_run(run, quick(), [0], replace(small, sha256="0" * 64), overwrite=False)
+        prepare_run(run, quick(), [0], replace(small, sha256="0" * 64), overwrite=False)
 
 
 def test_the_configuration_lists_all_folds_that_were_asked_for(run, quick, small):
-    join_run(run, quick("training.iterations=500"), 4, small)
+    register_fold(run, quick("training.iterations=500"), 4, small)
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["split"]["folds"] == [0, 2, 4]
     assert config["training"]["iterations"] == 500
@@ -40,13 +40,13 @@ def test_the_configuration_lists_all_folds_that_were_asked_for(run, quick, small
 def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuration(run, quick, small):
     for fold in (0, 2):
         write_fold(run, COMPLETE.model_copy(update={"fold": fold}), small)
-    open_run(run, quick(), [2], small, overwrite=True)
+    prepare_run(run, quick(), [2], small, overwrite=True)
     assert [read_fold(run, fold) is None for fold in (0, 2)] == [False, True]
-    assert [fold["fold"] for fold in read_results(run)["folds"]] == [0]
-    open_run(run, quick(), [0], small, overwrite=True)
+    assert [fold.fold for fold in read_results(run).folds] == [0]
+    prepare_run(run, quick(), [0], small, overwrite=True)
     assert not (run / "results.yaml").exists()
     write_fold(run, COMPLETE, small)
-    open_run(run, quick(seed=1), [2], small, overwrite=True)
+    prepare_run(run, quick(seed=1), [2], small, overwrite=True)
     assert read_fold(run, 0) is None
     assert not (run / "results.yaml").exists()
 
@@ -54,21 +54,21 @@ def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuratio
 def test_nothing_is_overwritten_while_a_fold_of_the_run_is_in_training(run, quick, small):
     write_fold(run, COMPLETE, small)
     with lock_fold(run, 2), pytest.raises(QM7Error, match=r"fold 2 of .* is being trained by another process"):
-        open_run(run, quick(seed=1), [0], small, overwrite=True)
-    assert read_fold(run, 0).record() == COMPLETE.record()
-    assert read_results(run)["folds"] == [COMPLETE.record()]
+        prepare_run(run, quick(seed=1), [0], small, overwrite=True)
+    assert read_fold(run, 0).model_copy(update={"environment": None}) == COMPLETE
+    assert read_results(run).folds == [COMPLETE]
 
 
 def test_a_run_that_has_become_another_one_is_not_joined(run, quick, small):
     with pytest.raises(QM7Error, match=r"a run of another configuration \(seed\)"):
-        join_run(run, quick(seed=1), 4, small)
+        register_fold(run, quick(seed=1), 4, small)
 
 
 def test_a_damaged_configuration_is_one_sentence_and_can_be_overwritten(run, quick, small):
     (run / "config.yaml").write_text("seed: [")
     with pytest.raises(QM7Error, match=r"config.yaml, line 1: this is not YAML"):
-        open_run(run, quick(), [0], small, overwrite=False)
-    open_run(run, quick(), [0], small, overwrite=True)
+        prepare_run(run, quick(), [0], small, overwrite=False)
+    prepare_run(run, quick(), [0], small, overwrite=True)
     assert not (run / "config.yaml").exists()
 
 
@@ -76,9 +76,9 @@ def test_what_a_killed_process_has_left_of_a_new_run_does_not_keep_it_closed(tmp
     (tmp_path / "run/fold-0").mkdir(parents=True)
     for name in (".lock", ".qm7-0123456789abcdef.tmp", "fold-0/.lock", "results.yaml"):
         (tmp_path / "run" / name).write_text("")
-    open_run(tmp_path / "run", quick(), [0], small, overwrite=False)
+    prepare_run(tmp_path / "run", quick(), [0], small, overwrite=False)
     assert not (tmp_path / "run/results.yaml").exists()
-    join_run(tmp_path / "run", quick(), 0, small)
+    register_fold(tmp_path / "run", quick(), 0, small)
     assert not (tmp_path / "run/.qm7-0123456789abcdef.tmp").exists()
 
 
@@ -89,7 +89,7 @@ def test_what_no_overwriting_leaves_is_not_taken_for_a_run(tmp_path, quick, smal
     path.write_text("another program's")
     for overwrite in (False, True):
         with pytest.raises(QM7Error, match="is a directory with other files, not a run"):
-            open_run(tmp_path / "run", quick(), [0], small, overwrite=overwrite)
+            prepare_run(tmp_path / "run", quick(), [0], small, overwrite=overwrite)
     assert path.read_text() == "another program's"
 
 
@@ -102,23 +102,23 @@ def test_a_fold_whose_run_was_made_anew_is_not_entered_there(run, quick, small):
         before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
         for experiment in (quick(), quick(seed=1)):
             with pytest.raises(QM7Error):
-                join_run(run, experiment, 4, small)
+                register_fold(run, experiment, 4, small)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_directory_with_other_files_is_left_alone(tmp_path, quick, small):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(QM7Error, match="is a directory with other files, not a run"):
-        open_run(tmp_path, quick(), [0], small, overwrite=True)
+        prepare_run(tmp_path, quick(), [0], small, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(QM7Error, match="is a file, not a directory"):
-        open_run(tmp_path / "thesis.tex", quick(), [0], small, overwrite=False)
+        prepare_run(tmp_path / "thesis.tex", quick(), [0], small, overwrite=False)
 
 
 @pytest.mark.parametrize("write", [
-    lambda run, experiment, small: join_run(run, experiment, 4, small),
+    lambda run, experiment, small: register_fold(run, experiment, 4, small),
     lambda run, _, small: write_fold(run, COMPLETE, small),
-    lambda run, experiment, small: open_run(run, experiment, [0], small, overwrite=True),
+    lambda run, experiment, small: prepare_run(run, experiment, [0], small, overwrite=True),
 ])  # fmt: skip
 def test_what_all_folds_share_is_written_under_the_run_s_lock(run, quick, small, write):
     write_fold(run, COMPLETE.model_copy(update={"status": "partial"}), small)

@@ -51,8 +51,8 @@ def bits(run):
 def test_folds_in_processes_of_their_own_give_the_same_bits(tmp_path, quick, small):
     alone = train_run(quick(), small, tmp_path / "alone")
     beside = train_run(quick(), small, tmp_path / "beside", jobs=3)
-    assert list(alone) == list(beside) == [0, 1, 2, 3, 4]
-    assert all(alone[fold].mae == beside[fold].mae for fold in alone)
+    assert [fold.fold for fold in alone.folds] == [0, 1, 2, 3, 4]
+    assert [fold.mae for fold in alone.folds] == [fold.mae for fold in beside.folds]
     assert len(bits(tmp_path / "alone")) == 10
     assert bits(tmp_path / "alone") == bits(tmp_path / "beside")
 
@@ -74,10 +74,7 @@ def test_a_fold_that_fails_does_not_keep_the_others_and_is_raised_with_their_res
     (run / "fold-3/checkpoint.npz").write_text("nonsense")
     with pytest.raises(FoldsError, match=r"fold-3/checkpoint.npz is damaged") as failure:
         train_run(quick("split.folds=[0, 3, 4]"), small, run, jobs=jobs)
-    assert [(fold, result.status) for fold, result in failure.value.results.items()] == [
-        (0, "complete"),
-        (4, "complete"),
-    ]
+    assert [(fold.fold, fold.status) for fold in failure.value.results.folds] == [(0, "complete"), (4, "complete")]
     assert list(failure.value.errors) == [3]
     assert str(failure.value.errors[3]) == str(failure.value)
     assert failure.value.__cause__ is failure.value.errors[3]
@@ -88,12 +85,13 @@ def test_results_and_errors_come_in_the_order_of_the_folds_whatever_ends_first(t
     experiment = quick("split.folds=[4, 0, 2]", "training.iterations=400")
     train_run(quick("split.folds=[2, 4]", "training.iterations=300"), small, tmp_path / "run")
     results = train_run(experiment, small, tmp_path / "run", jobs=3)
-    assert list(results) == [0, 2, 4]
+    assert [fold.fold for fold in results.folds] == [0, 2, 4]
     (tmp_path / "run/fold-0/result.yaml").write_text("nonsense")
     (tmp_path / "run/fold-4/result.yaml").write_text("nonsense")
     with pytest.raises(FoldsError, match=r"fold-0/result.yaml .*; .*fold-4/result.yaml ") as failure:
         train_run(experiment, small, tmp_path / "run", jobs=3)
-    assert (list(failure.value.errors), list(failure.value.results)) == ([0, 4], [2])
+    assert list(failure.value.errors) == [0, 4]
+    assert failure.value.results[2] == results[2]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -112,7 +110,7 @@ def test_a_fold_that_another_process_trains_is_come_back_to_and_found_complete(t
     with other:
         results = train_run(experiment, small, run, jobs=jobs, report=report)
     assert sorted(done) == [3, 4]
-    assert [(fold, result.status) for fold, result in results.items()] == [(k, "complete") for k in (0, 3, 4)]
+    assert [(fold.fold, fold.status) for fold in results.folds] == [(k, "complete") for k in (0, 3, 4)]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -178,9 +176,9 @@ def test_a_stop_leaves_the_folds_begun_partial_and_begins_no_other(tmp_path, qui
     experiment = quick("training.iterations=1000000")
     seen = []
     outcomes = train_run(experiment, small, tmp_path / "run", jobs=jobs, report=seen.append, stopped=lambda: bool(seen))
-    assert {outcome.status for outcome in outcomes.values()} == {"partial"}
-    assert len(outcomes) == jobs
-    assert read_results(tmp_path / "run")["status"] == "partial"
+    assert {fold.status for fold in outcomes.folds} == {"partial"}
+    assert len(outcomes.folds) == jobs
+    assert outcomes == read_results(tmp_path / "run")
 
 
 @pytest.mark.parametrize("moment", ["begun", "sent"])
@@ -216,8 +214,7 @@ def test_a_worker_that_does_not_answer_is_ended_some_seconds_after_a_stop(
             report=lambda progress: stop_worker(progress.fold),
             stopped=lambda: bool(stopped),
         )
-    assert {result.status for result in results.values()} <= {"partial"}
-    assert 0 not in results
+    assert results is None or {fold.status for fold in results.folds} == {"partial"}
     assert said[0].startswith("waiting up to 0.5 s for a checkpoint of fold 0 of ")
     assert re.fullmatch(f"fold 0 of {run}.*: no answer; what came after the last checkpoint is lost", said[-1])
     assert all(process.poll() is not None for process in workers.values())
@@ -238,18 +235,18 @@ def test_a_stop_ends_the_wait_for_the_run_s_lock_and_nothing_is_lost(tmp_path, q
             report=lambda _: other.file or other.acquire(),
             stopped=lambda: bool(said),
         )
-        assert results == {}
+        assert {fold.status for fold in results.folds} == {"partial"}
         assert said[0] == f"waiting for the lock {run}/.lock, which another process holds"
-        assert train_run(experiment, small, run, stopped=lambda: bool(said)) == {}
+        assert train_run(experiment, small, run, stopped=lambda: bool(said)) is None
     other.release()
     resumed = train_run(experiment, small, run)
-    assert [result.status for result in resumed.values()] == ["complete", "complete"]
+    assert [fold.status for fold in resumed.folds] == ["complete", "complete"]
     train_run(experiment, small, tmp_path / "alone")
     assert bits(tmp_path / "alone") == bits(run)
 
 
 def test_nothing_is_touched_when_the_stop_comes_first(tmp_path, quick, small):
-    assert train_run(quick(), small, tmp_path / "run", stopped=lambda: True) == {}
+    assert train_run(quick(), small, tmp_path / "run", stopped=lambda: True) is None
     assert not (tmp_path / "run").exists()
 
 
@@ -307,7 +304,7 @@ def test_a_worker_does_one_job_after_another_and_is_sent_the_data_set_once(tmp_p
 
     counted = Counted(*(getattr(small, field.name) for field in fields(small)))
     outcomes = train_run(quick(), counted, tmp_path / "run", jobs=2)
-    assert {outcome.status for outcome in outcomes.values()} == {"complete"}
+    assert outcomes.status == "complete"
     assert len({process.pid for process in workers.values()}) == len(pickled) == 2
 
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from conftest import iterations_in
 from qm7cli.arrays import read_arrays
 from qm7cli.baselines import fit_fold
+from qm7cli.directory import fold_directory
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
-from qm7cli.results import fold_directory, read_fold, read_results
-from qm7cli.run_directory import open_run
+from qm7cli.results import read_fold, read_results
+from qm7cli.run_directory import prepare_run
 from qm7cli.runner import train_run
 from qm7cli.splits import select_folds
 from qm7cli.training import evaluation_due, train_fold
@@ -26,7 +28,7 @@ def train(small, tmp_path):
 
     def run(experiment, name="run", **kwargs):
         path = tmp_path / name
-        open_run(path, experiment, [1], small, overwrite=kwargs.pop("overwrite", False))
+        prepare_run(path, experiment, [1], small, overwrite=kwargs.pop("overwrite", False))
         return train_fold(experiment, small, select_folds(small, experiment.split)[1], path, **kwargs), path
 
     return run
@@ -90,8 +92,8 @@ def test_a_lost_process_goes_on_from_its_last_checkpoint(train, quick, monkeypat
         train(quick())
     monkeypatch.undo()
     run = whole.with_name("run")
-    assert read_fold(run, 1).iterations == 200
-    assert read_results(run)["status"] == "partial"
+    assert read_results(run).status == "partial"
+    assert iterations_in(run / "fold-1/checkpoint.npz") == 200
     train(quick())
     assert same_files(whole, run)
 
@@ -166,7 +168,7 @@ def test_divergence_is_a_result_with_the_iteration_and_the_rate(train, quick, ra
     assert result.reason.startswith("fold 1 diverged at iteration 15")
     assert result.reason.endswith(f"at the learning rate {float(rate):g}")
     assert result.mae is None
-    assert read_results(run)["status"] == "diverged"
+    assert read_results(run).status == "diverged"
     assert train(experiment)[0] == result  # not tried again
     assert train(experiment, overwrite=True)[0].iterations == result.iterations  # but anew when asked
 
@@ -219,11 +221,11 @@ def test_a_run_that_was_made_anew_under_the_same_name_is_not_written_to(small, q
         return False
 
     experiment = quick(**flags)
-    open_run(run, experiment, [1], small, overwrite=False)
+    prepare_run(run, experiment, [1], small, overwrite=False)
     with pytest.raises(QM7Error, match="fold-1 was removed or replaced while this process worked there"):
         work(experiment, small, select_folds(small, experiment.split)[1], run, stopped=replaced)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    assert read_results(run)["config"]["seed"] == 1
+    assert read_results(run).config.seed == 1
 
 
 def test_a_refused_training_leaves_the_configuration_as_it_was(train, quick):
@@ -236,10 +238,10 @@ def test_a_refused_training_leaves_the_configuration_as_it_was(train, quick):
 
 def test_results_that_lack_a_finished_fold_are_mended(train, quick):
     _, run = train(quick())
-    before = read_results(run)["folds"]
+    before = read_results(run).folds
     (run / "results.yaml").unlink()
     train(quick())
-    assert read_results(run)["folds"] == before
+    assert read_results(run).folds == before
 
 
 def test_a_missing_checkpoint_does_not_start_the_fold_anew(train, quick):

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note, print_table, say
+from qm7cli.cli.options import Data, Quiet, Split, load_dataset
+from qm7cli.cli.output import note, print_table, say
+from qm7cli.cli.tables import Table
 
 
 def augment(
@@ -28,7 +30,6 @@ def augment(
     ] = False,
     data: Data = None,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Write random-permutation Coulomb matrices to a NumPy file.
 
@@ -38,7 +39,7 @@ def augment(
     Example: qm7 augment --fold 0 --part train --draws 10 --encode --output train.npz
     """
     from qm7cli.augment import augmented_set
-    from qm7cli.cli.progress import byte_progress
+    from qm7cli.cli.progress import show_bytes
     from qm7cli.config import resolve
     from qm7cli.dataset import locate
     from qm7cli.errors import UsageError
@@ -54,11 +55,12 @@ def augment(
     free = augmented.room(output)
     if not quiet:
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
-    with byte_progress(output.name, quiet=quiet) as report:
+    with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
-    print_table(
-        ("array", "shape", "dtype"),
-        [[name, " x ".join(map(str, shape)), str(dtype)] for name, (shape, dtype) in arrays.items()],
-        words=3,
-    )
+    columns = {
+        "array": list(arrays),
+        "shape": [" x ".join(map(str, shape)) for shape, _ in arrays.values()],
+        "dtype": [str(dtype) for _, dtype in arrays.values()],
+    }
+    print_table(Table(columns, set(columns)))
     say(str(output))

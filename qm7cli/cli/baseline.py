@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, Split, load_dataset, note, stoppable
-from qm7cli.cli.train import Folds, Jobs, Out, Overwrite, Seed, train_and_print
+from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, Split, load_dataset, stoppable
+from qm7cli.cli.output import note
+from qm7cli.cli.train import train_and_print
 
 
 def baseline(
@@ -45,7 +46,6 @@ def baseline(
     out: Out = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Fit a simpler model to the same folds and report its test errors.
 
@@ -81,4 +81,4 @@ def baseline(
             folds = select_folds(dataset, experiment.split)
             needed = max(needed_memory(experiment, dataset, each) for each in folds)
             note(f"a fold takes up to {needed:.2g} GB of memory")
-        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet, debug=debug)
+        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)

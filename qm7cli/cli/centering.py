@@ -1,76 +1,81 @@
 """`qm7 centering`: how well the pre-bias of trained layers centres their inputs."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli.collect import Runs, found_directories, usable_runs
-from qm7cli.cli.common import Debug, Output, RunData, Table, TrainedFolds, deliver
-from qm7cli.cli.formats import TableFormat, TableFormatOption, fit, format_records
+from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, find_run_directories, usable_runs
+from qm7cli.cli.output import format_records, write_output
+from qm7cli.cli.tables import Column, make_table
+
+
+def _show_three_digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
+
+
+COLUMNS: Final = (
+    Column("run", "run", left=True),
+    Column("variant", "variant", left=True),
+    Column("iterations", "iterations"),
+    Column("fold", "fold"),
+    Column("layer", "layer"),
+    Column("inputs", "m"),
+    Column("spread", "spread", _show_three_digits),
+    Column("mean", "mean", _show_three_digits),
+    Column("distance", "to A", _show_three_digits),
+    Column("condition_uncentred", "at 0", _show_three_digits),
+    Column("condition_prebias", "at A", _show_three_digits),
+    Column("condition_centred", "at mean", _show_three_digits),
+)
 
 
 def centering(
     runs: Runs = None,
     fold: TrainedFolds = None,
-    format_: TableFormatOption = TableFormat.TABLE,
+    format_: OutputFormat = "table",
     output: Output = None,
-    picture: Annotated[
+    plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png|FILE.svg|FILE.pdf", help="Also draw the distances against the iterations."),
     ] = None,
     data: RunData = None,
-    debug: Debug = False,
 ) -> None:
     """Print how well the pre-bias A of each layer centres its inputs, on the molecules that the model was trained on.
 
     m is the number of inputs, spread their standard deviation, mean the size of the mean input and to A its distance
     from A, all as root mean square over the inputs. At 0, at A and at mean are the condition numbers of the inputs'
     second moments about 0, about A, which is what the layer works with, and about the mean; a dash for the first layer
-    and where the matrix is singular. The table fits 80 columns; the other formats have all. The picture is for runs
-    of several lengths; it needs matplotlib: pip install 'qm7cli[plots]'
+    and where the matrix is singular. The table fits 80 columns; the other formats have all. A plot is for runs of
+    several lengths; it needs matplotlib: pip install 'qm7cli[plots]'
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
-    from qm7cli import centering as measured
+    from qm7cli.centering import draw_centering, model_records
     from qm7cli.collect import read_runs
     from qm7cli.files import refuse_output
-    from qm7cli.plots import ending, save
-    from qm7cli.results import load_models
+    from qm7cli.models import load_models
+    from qm7cli.plots import image_format, save
     from qm7cli.run_datasets import RunDatasets
 
-    if picture is not None:
-        ending(picture)
-    directories = found_directories(runs, output, picture)
+    if plot is not None:
+        image_format(plot)
+    directories = find_run_directories(runs, output, plot)
     datasets = RunDatasets(data)
 
     def measure(run: Path) -> list[dict[str, Any]]:
         models = load_models(run, fold)
-        return measured.model_records(run, models, datasets.of(run, models))
+        return model_records(run, models, datasets.of(run, models))
 
     of_runs, status = usable_runs(*read_runs(directories, measure))
     records = [record for own in of_runs for record in own]
-    for file in (output, picture):
+    for file in (output, plot):
         refuse_output(file, datasets.paths)
-    if picture is not None:
-        save(measured.picture(records), picture)
-    table, words = _table(records)
+    if plot is not None:
+        save(draw_centering(records), plot)
+    table = make_table(records, COLUMNS)
+    text = format_records(format_, records, table)
+    table.notes.append("at 0, at A, at mean: condition numbers")
     optional = ("iterations", "m", "mean", "fold", "spread", "variant")
-    said = "at 0, at A, at mean: condition numbers"
-    fitted = fit(table, words, said, optional, ("variant", "iterations", "fold", "layer"))
-    deliver(fitted.table, format_records(records, table, format_, words), output, fitted.words, fitted.after)
+    write_output(table.fit(optional, ("variant", "iterations", "fold", "layer")), text, output)
     raise typer.Exit(status)
-
-
-def _table(records: list[dict[str, Any]]) -> tuple[Table, int]:
-    """Return header and rows, and how many columns are of words."""
-    header = ["run", "variant", "iterations", "fold", "layer", "m", "spread", "mean", "to A"]
-    header += ["at 0", "at A", "at mean"]
-    return (header, [[_short(value) for value in record.values()] for record in records]), 2
-
-
-def _short(value: Any) -> str:
-    """Return a value for a table, numbers that are no counts with three significant digits."""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return "-" if value is None else str(value)

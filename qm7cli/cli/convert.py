@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Debug, MoleculeFiles, Quiet, note, say
+from qm7cli.cli.options import MoleculeFiles, Quiet
+from qm7cli.cli.output import note, say
 
 
 def convert(
@@ -21,7 +22,6 @@ def convert(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Make a data set of molecules with known atomization energies, which all other commands take.
 
@@ -31,13 +31,13 @@ def convert(
 
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
     """
-    from qm7cli.convert import convert as make
+    from qm7cli.convert import convert_molecules
     from qm7cli.errors import UsageError
     from qm7cli.molecule_files import describe_left_out
 
     if output.suffix != ".npz":
         raise UsageError(f"--output {output}: the file of a data set ends in .npz")
-    made = make(files, energy_key, units, count, output, any_energies=any_energies, force=force)
+    made = convert_molecules(files, energy_key, units, count, output, any_energies=any_energies, force=force)
     if made.left_out and not quiet:
         note(describe_left_out(made.left_out))
     say(f"{output}: {made.molecules} molecules of up to {made.atoms} atoms, {count} folds")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Debug, Quiet, note, say
+from qm7cli.cli.options import Quiet
+from qm7cli.cli.output import note, say
 
 
 def download(
@@ -23,7 +24,6 @@ def download(
         bool, typer.Option("--force", help="Download it even if it is there, and replace whatever is there.")
     ] = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Download QM7 and check it; only a file that is right is put in place.
 
@@ -31,18 +31,18 @@ def download(
 
     Example: qm7 download --dest data/qm7.mat
     """
-    from qm7cli import download as library
-    from qm7cli.cli.progress import byte_progress
+    from qm7cli.cli.progress import show_bytes
     from qm7cli.dataset import PUBLISHED_SHA256
+    from qm7cli.download import MIRRORS, download_dataset, find_dataset
 
     wanted = (sha256 or PUBLISHED_SHA256).lower()
     if wanted != "any" and not re.fullmatch("[0-9a-f]{64}", wanted):
         raise typer.BadParameter(f"{sha256} is neither any nor 64 hexadecimal digits", param_hint="'--sha256'")
-    dataset = library.find(dest, wanted, force=force)
+    dataset = find_dataset(dest, wanted, force=force)
     found = "is there already" if dataset else "downloaded"
     if not dataset:
-        with byte_progress(dest.name, quiet=quiet) as report:
-            dataset = library.download(
-                dest, url or library.MIRRORS, wanted, report=report, notice=lambda line: None if quiet else note(line)
+        with show_bytes(dest.name, quiet=quiet) as report:
+            dataset = download_dataset(
+                dest, url or MIRRORS, wanted, report=report, notice=lambda line: None if quiet else note(line)
             )
     say(f"{dest}: {found}, {len(dataset)} molecules, SHA-256 {dataset.sha256}")

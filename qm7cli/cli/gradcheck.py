@@ -1,25 +1,24 @@
 """`qm7 gradcheck`: the gradient variants against the loss gradient."""
 
-import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from qm7cli.cli.common import (
-    Data,
-    Debug,
-    Output,
-    Table,
-    complain,
-    deliver,
-    load_dataset,
-    number,
-    paragraph,
-    plain_table,
-)
+from qm7cli.cli.options import Data, Output, load_dataset
+from qm7cli.cli.output import format_records, print_error, write_output
+from qm7cli.cli.tables import Column, Table, make_table, show_number
 
 if TYPE_CHECKING:
     from qm7cli.gradcheck import GradCheck
+
+MOTIONS: Final = (
+    Column("variant", "variant", left=True),
+    Column("to_mean", "A to mean", show_number),
+    Column("without_error", "A without error", lambda ratio: "-" if ratio is None else f"x {ratio:.3f}"),
+    Column("alone", "A steps alone", lambda change: f"{change:.2g}"),
+    Column("compensated", "B makes up", lambda change: f"{change:.2g}"),
+    Column("exponent", "exponent", show_number),
+)
 
 
 def gradcheck(
@@ -33,7 +32,6 @@ def gradcheck(
     data: Data = None,
     format_: Annotated[Literal["table", "yaml", "json"], typer.Option("--format", help="How it is printed.")] = "table",
     output: Output = None,
-    debug: Debug = False,
 ) -> None:
     """Check the gradient variants against the loss gradient by finite differences.
 
@@ -47,61 +45,49 @@ def gradcheck(
     Example: qm7 gradcheck --data gfn7 --variant original
     """
     from qm7cli.files import refuse_output
-    from qm7cli.gradcheck import gradcheck as checked
+    from qm7cli.gradcheck import check_gradients
     from qm7cli.variants import RULES
-    from qm7cli.yaml_text import format_yaml
 
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path])
-    found = checked(dataset, [variant] if variant else list(RULES), seed, step)
-    record = {
-        "sizes": found.sizes,
-        "directions": [each._asdict() for each in found.directions],
-        "motions": [each._asdict() for each in found.motions],
-        "failures": found.failures,
-    }
-    text = None
-    if format_ != "table":
-        text = format_yaml(record) if format_ == "yaml" else json.dumps(record) + "\n"
-    deliver(_directions(found), text, output, 3, _after(found))
+    found = check_gradients(dataset, [variant] if variant else list(RULES), seed, step)
+    directions = [each._asdict() for each in found.directions]
+    motions = [each._asdict() for each in found.motions]
+    record = {"sizes": found.sizes, "directions": directions, "motions": motions, "failures": found.failures}
+    table = _directions(found)
+    table.below = _below(motions, sound=not found.failures)
+    write_output(table, format_records(format_, directions, table, record), output)
     for failure in found.failures:
-        complain(failure)
+        print_error(failure)
     if found.failures:
         raise typer.Exit(1)
 
 
 def _directions(found: "GradCheck") -> Table:
-    header = ["variant", "direction", "rescaling", *(f"layer {k}" for k in range(1, len(found.sizes)))]
-    rows: dict[tuple[str, str, str], list[str]] = {}
+    """Return a row for each variant, direction and rescaling, with the layers as columns."""
+    rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
     for each in found.directions:
-        label = each.variant, each.parameter, "on" if each.rescaled else "off"
-        rows.setdefault(label, list(label)).append(f"{each.angle:.1f} x {each.ratio:#.4g}")
-    return header, sorted(rows.values(), key=lambda row: list(rows).index((row[0], row[1], "off")))
-
-
-def _motions(found: "GradCheck") -> Table:
-    header = ["variant", "A to mean", "A without error", "A steps alone", "B makes up", "exponent"]
-    rows = [
-        [
-            each.variant,
-            number(each.to_mean),
-            "-" if each.without_error is None else f"x {each.without_error:.3f}",
-            f"{each.alone:.2g}",
-            f"{each.compensated:.2g}",
-            number(each.exponent),
-        ]
-        for each in found.motions
+        row = rows.setdefault((each.variant, each.parameter, each.rescaled), {})
+        row |= {"variant": each.variant, "parameter": each.parameter, "rescaled": "on" if each.rescaled else "off"}
+        row[f"layer {each.layer}"] = f"{each.angle:.1f} x {each.ratio:#.4g}"
+    columns = [
+        Column("variant", "variant", left=True),
+        Column("parameter", "direction", left=True),
+        Column("rescaled", "rescaling", left=True),
+        *(Column(f"layer {k}", f"layer {k}") for k in range(1, len(found.sizes))),
     ]
-    return header, rows
-
-
-def _after(found: "GradCheck") -> str:
-    """Say what the first table holds, then give the second, and what is to be made of both."""
+    order = list(rows)
+    records = sorted(rows.values(), key=lambda row: order.index((row["variant"], row["parameter"], False)))
     sizes = "-".join(map(str, found.sizes))
-    directions = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
-    motions = (
-        "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01."
+    note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
+    return make_table(records, columns, note)
+
+
+def _below(motions: list[dict[str, Any]], *, sound: bool) -> str:
+    """Return what stands under the directions: what A does, and what is to be made of both tables."""
+    table = make_table(
+        motions,
+        MOTIONS,
+        "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01.",
     )
-    return f"{paragraph(directions)}\n{plain_table(*_motions(found))}{paragraph(motions)}" + (
-        "" if found.failures else "All of it is as expected.\n"
-    )
+    return f"\n{table.plain_text()}{table.after}" + ("All of it is as expected.\n" if sound else "")

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, load_dataset, print_table
+from qm7cli.cli.options import Data, load_dataset
+from qm7cli.cli.output import print_table
+from qm7cli.cli.tables import Table
 
 
 def info(
@@ -13,14 +15,14 @@ def info(
         bool,
         typer.Option("--quiet", "-q", help="Print errors only: exit status 0 means that the data set is sound."),
     ] = False,
-    debug: Debug = False,
 ) -> None:
     """Show what is in the data set, and whether it is the published one.
 
     Example: qm7 info --data data/qm7.mat
     """
-    from qm7cli.dataset import describe
+    from qm7cli.inspection import describe
 
     description = describe(load_dataset(data))
     if not quiet:
-        print_table(("property", "value"), list(description.items()), words=2)
+        columns = {"property": list(description), "value": list(description.values())}
+        print_table(Table(columns, set(columns)))

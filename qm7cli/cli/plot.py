@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.collect import Runs, found_runs
-from qm7cli.cli.common import Debug, say
-from qm7cli.cli.compare import By
+from qm7cli.cli.options import By, Runs, read_usable_runs
+from qm7cli.cli.output import say
 
 
 def plot(
@@ -20,7 +19,6 @@ def plot(
     ],
     runs: Runs = None,
     by: By = None,
-    debug: Debug = False,
 ) -> None:
     """Draw a picture of runs, as wide as a column of a paper: 85 mm.
 
@@ -28,11 +26,11 @@ def plot(
 
     Example: qm7 plot runs/variants --kind curves --output curves.pdf
     """
-    from qm7cli.compare import compare
-    from qm7cli.plots import KINDS, ending, save
+    from qm7cli.compare import compare_groups
+    from qm7cli.plots import KINDS, image_format, save
 
-    ending(output)
-    found, status = found_runs(runs, output)
-    save(KINDS[kind](compare(found, by or (), paired=False)), output)
+    image_format(output)
+    found, status = read_usable_runs(runs, output)
+    save(KINDS[kind](compare_groups(found, by or (), paired=False)), output)
     say(str(output))
     raise typer.Exit(status)

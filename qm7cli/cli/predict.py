@@ -1,12 +1,23 @@
 """`qm7 predict`: energies of the user's own molecules."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 import typer
 
-from qm7cli.cli.common import Debug, Draws, Format, MoleculeFiles, Output, Quiet, Table, deliver, note, number
+from qm7cli.cli.options import Draws, MoleculeFiles, Output, OutputFormat, Quiet
+from qm7cli.cli.output import format_records, note, write_output
+from qm7cli.cli.tables import Column, make_table, show_number
+
+ENERGY: Final = "kcal/mol"
+COLUMNS: Final = (
+    Column("molecule", "molecule", left=True),
+    Column("energy", "energy", show_number, unit=ENERGY),
+    Column("spread", "spread", show_number, unit=ENERGY),
+    Column("fold_spread", "fold spread", show_number, unit=ENERGY),
+    Column("distance", "distance", show_number, unit="hartree"),
+    Column("warnings", "outside", lambda reasons: "yes" if reasons else "no"),
+)
 
 
 def predict(
@@ -17,10 +28,9 @@ def predict(
         typer.Option(metavar="N", min=0, help="Fold whose model predicts; may be given again. Without: all trained."),
     ] = None,
     draws: Draws = None,
-    format_: Annotated[Format, typer.Option("--format", help="One line a molecule in json.")] = Format.TABLE,
+    format_: OutputFormat = "table",
     output: Output = None,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Predict atomization energies of molecules with the models of a run.
 
@@ -33,14 +43,14 @@ def predict(
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
     """
     from qm7cli.files import refuse_output
+    from qm7cli.models import load_models
     from qm7cli.molecule_files import describe_left_out, read_molecules
-    from qm7cli.predict import predict as predict_all
-    from qm7cli.results import load_models
+    from qm7cli.predict import predict_molecules
 
     refuse_output(output, [run, *files])
     models = load_models(run, fold)
     molecules, left_out = read_molecules(files)
-    predictions = predict_all(models, molecules, draws)
+    predictions = predict_molecules(models, molecules, draws)
     if not quiet:
         for prediction in predictions:
             if prediction.warnings:
@@ -48,31 +58,9 @@ def predict(
         if left_out:
             note(describe_left_out(left_out))
     records = [prediction.record() for prediction in predictions]
-    units = "energy and spreads in kcal/mol, distance in hartree\n"
-    deliver(_table(records), _formatted(records, format_), output, after=units)
+    table = make_table(records, COLUMNS, "energy and spreads in kcal/mol, distance in hartree")
+    wide = make_table(records, COLUMNS, with_units=True)
+    rows = [record | {"warnings": "; ".join(record["warnings"])} for record in records]
+    write_output(table, format_records(format_, rows, wide, records, documents={"json"}), output)
     if any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
-
-
-def _formatted(records: list[dict[str, Any]], format_: Format) -> str | None:
-    """Return the predictions as text; None for a table."""
-    from qm7cli.files import format_csv
-    from qm7cli.yaml_text import format_yaml
-
-    if format_ is Format.YAML:
-        return format_yaml(records)
-    if format_ is Format.JSON:
-        return "".join(json.dumps(record) + "\n" for record in records)
-    if format_ is Format.CSV:
-        rows = [[*list(record.values())[:-1], "; ".join(record["warnings"])] for record in records]
-        return format_csv(list(records[0]), rows)
-    return None
-
-
-def _table(records: list[dict[str, Any]]) -> Table:
-    columns = ("energy", "spread", "fold_spread", "distance")
-    rows = [
-        [record["molecule"], *(number(record[column]) for column in columns), "yes" if record["warnings"] else "no"]
-        for record in records
-    ]
-    return ["molecule", "energy", "spread", "fold spread", "distance", "outside"], rows

@@ -5,17 +5,16 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.collect import Runs, found_runs
-from qm7cli.cli.common import Debug, say
-from qm7cli.cli.compare import Baseline, By, comparison_table
+from qm7cli.cli.compare import comparison_table
+from qm7cli.cli.options import By, Reference, Runs, read_usable_runs
+from qm7cli.cli.output import say
 
 
 def report(
     output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
     runs: Runs = None,
     by: By = None,
-    baseline: Baseline = None,
-    debug: Debug = False,
+    reference: Reference = None,
 ) -> None:
     """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
 
@@ -23,12 +22,13 @@ def report(
 
     Example: qm7 report runs/variants --output report.html
     """
-    from qm7cli.compare import compare
+    from qm7cli.compare import compare_groups
     from qm7cli.files import write_output_text
-    from qm7cli.report import report as reported
+    from qm7cli.report import render_report
 
-    found, status = found_runs(runs, output)
-    comparison = compare(found, by or (), baseline)
-    write_output_text(output, reported(comparison, found, comparison_table(comparison, wide=True)))
+    found, status = read_usable_runs(runs, output)
+    comparison = compare_groups(found, by or (), reference)
+    table = comparison_table(comparison, wide=True)
+    write_output_text(output, render_report(comparison, found, (table.header, table.rows)))
     say(str(output))
     raise typer.Exit(status)

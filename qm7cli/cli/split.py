@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, load_dataset, number, print_table, say, whole_number
+from qm7cli.cli.options import Data, load_dataset, whole_number
+from qm7cli.cli.output import print_table, say
+from qm7cli.cli.tables import Table, show_number
 
 
 def split(
@@ -22,7 +24,6 @@ def split(
         Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
     ] = None,
     data: Data = None,
-    debug: Debug = False,
 ) -> None:
     """Deal the molecules to folds and show size, mean and standard deviation of their energies.
 
@@ -48,11 +49,14 @@ def split(
     folds = splits.make_folds(dataset, settings)
     if output:
         splits.write_split(output, dataset, settings, folds)
-    rows = [
-        [str(k), str(molecules), number(mean), number(std)]
-        for k, (molecules, mean, std) in enumerate(splits.describe_folds(dataset, folds))
-    ]
-    print_table(("fold", "molecules", "mean energy", "std"), rows)
+    sizes, means, deviations = zip(*splits.describe_folds(dataset, folds), strict=True)
+    columns = {
+        "fold": list(map(str, range(len(folds)))),
+        "molecules": list(map(str, sizes)),
+        "mean energy": list(map(show_number, means)),
+        "std": list(map(show_number, deviations)),
+    }
+    print_table(Table(columns, {"fold"}))
     say("Energies in kcal/mol")
     if output:
         say(str(output))

@@ -2,22 +2,22 @@
 
 import signal
 from contextlib import closing, suppress
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from qm7cli.cli.common import Data, Debug, Quiet, complain, deliver, note, show_traceback, stoppable
 from qm7cli.cli.compare import print_comparison
-from qm7cli.cli.formats import fit
+from qm7cli.cli.options import Data, Quiet, Settings, stoppable
+from qm7cli.cli.output import note, print_error, write_output
+from qm7cli.cli.tables import Column, make_table
 from qm7cli.errors import StoppedError
 from qm7cli.signals import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from qm7cli.cli.progress import SweepDisplay
+    from qm7cli.cli.progress import Display
     from qm7cli.dataset import Dataset
     from qm7cli.fold_work import Progress, Report
     from qm7cli.jobs import Executor, Job, Outcome
@@ -26,19 +26,9 @@ if TYPE_CHECKING:
 PAIRED = 50  # runs, at most, that are compared at the end
 
 
-class ExecutorName(StrEnum):
-    """What does the jobs."""
-
-    PROCESS = "process"
-    DASK = "dask"
-
-
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Sweep file: base, and grid or points.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Setting of all points; may be given again."),
-    ] = None,
+    settings: Settings = None,
     data: Data = None,
     out: Annotated[
         Path | None,
@@ -49,14 +39,13 @@ def sweep(
         typer.Option(metavar="N", min=1, help="Processes at a time. Without: as many as cores."),
     ] = None,
     executor: Annotated[
-        ExecutorName, typer.Option(help="Processes on this machine, or a Dask cluster.")
-    ] = ExecutorName.PROCESS,
+        Literal["process", "dask"], typer.Option(help="Processes on this machine, or a Dask cluster.")
+    ] = "process",
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler's, as tcp://host:8786.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs and do nothing else.")] = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Train every fold of every point of a sweep file, and compare the points.
 
@@ -66,14 +55,14 @@ def sweep(
 
     Example: qm7 sweep experiments/variants.yaml --set training.iterations=20000
     """
-    if (executor is ExecutorName.DASK) != (scheduler is not None):
+    if (executor == "dask") != (scheduler is not None):
         raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")
-    if jobs is not None and executor is ExecutorName.DASK:
+    if jobs is not None and executor == "dask":
         raise typer.BadParameter(
             "--jobs is for processes; a Dask cluster does as many jobs at a time as it has threads"
         )
     with stoppable() as stop:
-        from qm7cli.cli.progress import show_sweep
+        from qm7cli.cli.progress import show_progress
         from qm7cli.sweep import open_runs, plan, read_sweep
 
         directory = out or Path("runs", file.stem)
@@ -85,11 +74,11 @@ def sweep(
         failures: list[tuple[Job, Outcome]] = []
         with suppress(StoppedError):
             left = open_runs(work, stop)
-            with show_sweep(len(work), len(work) - len(left), quiet=quiet) as display:
+            with show_progress(len(work), len(work) - len(left), quiet=quiet) as display:
                 failures = _do_jobs(left, scheduler, jobs, display, stop)
-    _print_failures(failures, len(work), debug=debug)
+    _print_failures(failures, len(work))
     if stop.signal:
-        complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
+        print_error(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
         raise typer.Exit(128 + stop.signal)
     _print_results(every_job)
     if not quiet:
@@ -102,7 +91,7 @@ def _do_jobs(
     work: "Sequence[tuple[Job, Dataset]]",
     scheduler: str | None,
     jobs: int | None,
-    display: "SweepDisplay",
+    display: "Display",
     stop: StopRequest,
 ) -> "list[tuple[Job, Outcome]]":
     """Have jobs done; return those that have failed or diverged, or are busy elsewhere."""
@@ -117,7 +106,7 @@ def _do_jobs(
     if work:
         with closing(_executor(scheduler, jobs, len(work), report)) as executor:
             for job, outcome in do_logged(work, executor, stop):
-                display.ended(job, outcome)
+                display.end_job(job, outcome)
                 if isinstance(outcome, QM7Error) or outcome.status == "diverged":
                     failures.append((job, outcome))
     return failures
@@ -137,15 +126,19 @@ def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Repor
 def _print_jobs(jobs: "Iterable[Job]") -> None:
     from qm7cli.sweep import job_status
 
-    rows = []
+    columns = [
+        Column("run", "run", left=True),
+        *(Column(name, name) for name in ("fold", "status", "iterations")),
+    ]
+    records = []
     for job in jobs:
         status, iterations = job_status(job)
-        rows.append([str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.iterations}"])
-    fitted = fit((("run", "fold", "status", "iterations"), rows), 1)
-    deliver(fitted.table, None, None, fitted.words, fitted.after)
+        done = f"{iterations} of {job.experiment.iterations}"
+        records.append({"run": str(job.run), "fold": job.fold, "status": status, "iterations": done})
+    write_output(make_table(records, columns).fit())
 
 
-def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int, *, debug: bool) -> None:
+def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
     """Print why jobs have failed, and how many of all are busy elsewhere, which is no failure."""
     from qm7cli.errors import BusyError, QM7Error
     from qm7cli.sweep import log_file
@@ -153,19 +146,19 @@ def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int, *, deb
     failed = [(job, outcome) for job, outcome in failures if not isinstance(outcome, BusyError)]
     for job, outcome in failed:
         reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
-        complain(f"{reason} ({log_file(job.run, job.fold)})")
-        if debug:
-            show_traceback("".join(getattr(outcome, "__notes__", ())))
+        print_error(f"{reason} ({log_file(job.run, job.fold)})", "".join(getattr(outcome, "__notes__", ())))
     busy = len(failures) - len(failed)
     if busy:
-        complain(f"{busy} of {jobs} jobs are busy: another process trains them; the same command does what it leaves")
+        print_error(
+            f"{busy} of {jobs} jobs are busy: another process trains them; the same command does what it leaves"
+        )
 
 
 def _print_results(jobs: "Iterable[Job]") -> None:
     """Print the comparison of the runs that have a result; of many, without differences, which take a second each."""
     from qm7cli.collect import find_runs
-    from qm7cli.compare import compare
+    from qm7cli.compare import compare_groups
 
     begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
     if begun:
-        print_comparison(compare(find_runs(begun), paired=len(begun) <= PAIRED))
+        print_comparison(compare_groups(find_runs(begun), paired=len(begun) <= PAIRED))

@@ -6,45 +6,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli.common import (
+from qm7cli.cli.options import (
     Data,
-    Debug,
+    Folds,
+    Jobs,
+    Out,
+    Overwrite,
     Quiet,
+    Seed,
+    Settings,
     Split,
-    complain,
-    deliver,
     load_dataset,
-    mean_and_std,
-    number,
-    say,
-    show_traceback,
     stoppable,
     whole_number,
 )
-from qm7cli.cli.formats import fit
+from qm7cli.cli.output import print_error, say, write_output
+from qm7cli.cli.tables import make_table, result_columns, show_mean
 from qm7cli.signals import StopRequest
 
 if TYPE_CHECKING:
     from qm7cli.config import Experiment
     from qm7cli.dataset import Dataset
     from qm7cli.errors import QM7Error
-
-
-Folds = Annotated[
-    list[int] | None,
-    typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be given again. Without: all."),
-]
-Seed = Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the random numbers.")]
-Jobs = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores.")
-]
-Out = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Run directory. Without: a name under runs/ that tells the settings."),
-]
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Remove these folds, or all where the settings differ, and start again.")
-]
+    from qm7cli.results import RunResults
 
 
 def train(
@@ -62,10 +46,7 @@ def train(
     seed: Seed = None,
     split: Split = None,
     data: Data = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as training.batch_size=50; may be given again."),
-    ] = None,
+    settings: Settings = None,
     jobs: Jobs = None,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -73,7 +54,6 @@ def train(
         bool, typer.Option("--print-config", help="Print the resolved experiment and do nothing else.")
     ] = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Train the folds of an experiment and report their test errors.
 
@@ -100,7 +80,7 @@ def train(
             print(format_yaml(experiment.model_dump(mode="json")), end="")
             return
         dataset = load_dataset(experiment.data)
-        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet, debug=debug)
+        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)
 
 
 def train_and_print(
@@ -112,7 +92,6 @@ def train_and_print(
     *,
     overwrite: bool,
     quiet: bool,
-    debug: bool,
 ) -> None:
     """Train the folds of an experiment with progress, print the results, and exit as what became of them asks."""
     from qm7cli.cli.progress import show_progress
@@ -121,7 +100,8 @@ def train_and_print(
 
     run = out or default_directory(Path("runs"), experiment, dataset.name)
     errors: dict[int, QM7Error] = {}
-    with show_progress(quiet=quiet) as report:
+    results: RunResults | None = None
+    with show_progress(quiet=quiet) as display:
         try:
             results = train_run(
                 experiment,
@@ -129,47 +109,33 @@ def train_and_print(
                 run,
                 jobs=jobs or available_cores(),
                 overwrite=overwrite,
-                report=report,
+                report=display.report,
                 stopped=stop,
             )
         except FoldsError as failure:
             results, errors = failure.results, failure.errors
-    if (run / "results.yaml").exists():
-        _print_results(run)
-    diverged = [result for result in results.values() if result.reason]
+    if results is not None:
+        _print_results(run, results)
+    asked = experiment.split.folds
+    diverged = [
+        result for result in (results.folds if results else ()) if result.reason and (not asked or result.fold in asked)
+    ]
     for result in diverged:
-        complain(result.reason or "")
+        print_error(result.reason or "")
     for error in errors.values():
-        complain(str(error))
-        if debug:
-            show_traceback("".join(getattr(error, "__notes__", ())))
+        print_error(str(error), "".join(getattr(error, "__notes__", ())))
     if stop.signal:
-        complain(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
+        print_error(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
         raise typer.Exit(128 + stop.signal)
     if errors or diverged:  # busy only if all are
         raise typer.Exit(1 if diverged else min(error.exit_status for error in errors.values()))
 
 
-def _print_results(run: Path) -> None:
-    from qm7cli.results import METRICS, read_results, summary
+def _print_results(run: Path, results: "RunResults") -> None:
+    from qm7cli.metrics import METRICS, describe_units
 
-    results = read_results(run)
-    folds = results["folds"]
-    rows = [
-        [
-            str(fold["fold"]),
-            fold["status"],
-            str(fold["iterations"] or "-"),
-            *(number(fold[metric]) for metric in METRICS),
-            number(fold["seconds"] / 60, 1),
-        ]
-        for fold in folds
-    ]
-    means = summary(folds, METRICS)
-    total = ["mean", "", "", *(mean_and_std(means[metric]) for metric in METRICS), ""]
-    header = ("fold", "status", "iterations", "test MAE", "test RMSE", "train MAE", "train RMSE", "minutes")
-    optional = ("status", "iterations", "minutes", "train RMSE", "train MAE")
-    table = header, [*rows, total] if len(folds) > 1 else rows
-    fitted = fit(table, 1, "MAE and RMSE in kcal/mol", optional)
-    deliver(fitted.table, None, None, fitted.words, fitted.after)
+    folds = [result.model_dump() for result in results.folds]
+    mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
+    table = make_table([*folds, mean] if len(folds) > 1 else folds, result_columns(), describe_units())
+    write_output(table.fit(("status", "iterations", "minutes", "train RMSE", "train MAE")))
     say(str(run / "results.yaml"))

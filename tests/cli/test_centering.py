@@ -82,14 +82,14 @@ def test_the_model_and_the_data_are_enough(command, runs, tmp_path):
 
 def test_the_picture_depends_on_the_runs_alone_and_changes_nothing_that_is_printed(command, runs, tmp_path):
     for name in ("1.svg", "2.svg"):
-        done = command("centering", *runs, "--picture", name, SOURCE_DATE_EPOCH=name[0])
+        done = command("centering", *runs, "--plot", name, SOURCE_DATE_EPOCH=name[0])
         assert (done.stdout, done.stderr) == (command("centering", *runs).stdout, "")
     assert (tmp_path / "1.svg").read_bytes() == (tmp_path / "2.svg").read_bytes()
     assert "<!-- Layer 3 -->" in (tmp_path / "1.svg").read_text()
 
 
 def test_another_ending_of_the_picture_is_refused_before_anything_is_read(command):
-    done = command("centering", "nowhere", "--picture", "x.jpg", "--data", "none.mat", status=2)
+    done = command("centering", "nowhere", "--plot", "x.jpg", "--data", "none.mat", status=2)
     assert done.stderr.startswith("qm7: x.jpg is no name of a picture: it should end in .png, .svg or .pdf (see qm7 ")
 
 
@@ -99,7 +99,7 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path):
     (tmp_path / "x.png").write_text("before")
 
     def sentence(*args):
-        done = command("centering", *args, "--output", "x.csv", "--picture", "x.png", status=1)
+        done = command("centering", *args, "--output", "x.csv", "--plot", "x.png", status=1)
         assert done.stdout == ""
         assert done.stderr.count("\n") == 1
         assert (tmp_path / "x.csv").read_text() == (tmp_path / "x.png").read_text() == "before"
@@ -124,7 +124,7 @@ def test_what_is_read_is_not_written_over(command, runs, tmp_path, mat):
     data = tmp_path / "data.mat"
     shutil.copy(mat, data)
     before = data.read_bytes()
-    for option in ("--output", "--picture"):
+    for option in ("--output", "--plot"):
         refused = command("centering", *runs, option, "original/fold-3/x.png", status=1).stderr
         assert refused == "qm7: original/fold-3/x.png lies in the run original; choose another output\n"
     refused = command("centering", *runs, "--data", "data.mat", "--output", "data.mat", status=1).stderr
@@ -138,6 +138,6 @@ def test_without_matplotlib_there_is_a_table_but_no_picture(command, runs, tmp_p
     (tmp_path / "path/matplotlib.py").write_text("raise ImportError('none here')")
     path = {"PYTHONPATH": str(tmp_path / "path")}
     assert command("centering", *runs, **path).stdout == command("centering", *runs).stdout
-    done = command("centering", *runs, "--picture", "x.png", **path, status=1)
+    done = command("centering", *runs, "--plot", "x.png", **path, status=1)
     assert done.stderr == "qm7: pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'\n"
     assert done.stdout == ""

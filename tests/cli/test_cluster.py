@@ -14,7 +14,7 @@ import yaml
 
 import molecules
 import qm7cli.cluster
-from conftest import bits, train_one_by_one, wait_for
+from conftest import bits, iterations_in, train_one_by_one, wait_for
 from qm7cli.locks import lock
 
 pytest.importorskip("distributed")
@@ -145,7 +145,7 @@ def test_jobs_of_a_killed_client_end_and_the_next_goes_on(shared, start, tmp_pat
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
     process.kill()
     process.wait()
-    reached = max(fold["iterations"] for fold in folds(tmp_path / "dask"))
+    reached = max(map(iterations_in, (tmp_path / "dask").glob("*/fold-*/checkpoint.npz")))
     more = ["--set", f"training.iterations={reached + 1000}", "--set", "evaluation.every=100000000"]
     process = start(shared, *more)  # at once: it may have to wait for the locks
     _, stderr = process.communicate(timeout=100)

@@ -54,7 +54,7 @@ def test_the_verdict_stands_under_the_table_and_in_the_records(command, runs):
     assert below[0].endswith("Holm p is corrected for 2 comparisons and decides at 0.05.")
     assert below[1:] == [f"{record['verdict']}." for record in plain["groups"][1:]]
     assert [sentence.split()[0] for sentence in below[1:]] == ["corrected", "no-prebias"]
-    chosen = command("compare", runs, "--baseline", "runs/corrected", "--by", "variant").stdout
+    chosen = command("compare", runs, "--reference", "runs/corrected", "--by", "variant").stdout
     assert paragraphs(chosen)[1].startswith("original ")
 
 

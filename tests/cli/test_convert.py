@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import yaml
 
-from qm7cli import dataset
+from qm7cli import dataset, inspection
 
 pytest.importorskip("ase", reason="ASE is not installed")
 
@@ -57,7 +57,7 @@ def test_energies_are_turned_into_kcal_mol_and_coordinates_into_bohr(command, tm
     first = [float(x) for x in (tmp_path / "mine.xyz").read_text().splitlines()[2].split()[1:]]
     atom = sets[0].order[0].tolist().index(0)
     np.testing.assert_allclose(sets[0].R[0, atom], np.array(first) / 0.529177210903, rtol=1e-6)
-    dataset.check_units(sets[0])
+    inspection.check_units(sets[0])
 
 
 def test_charged_and_periodic_systems_are_left_out_and_counted(command, tmp_path):

@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from qm7cli.cli import main
+from qm7cli.cli.main import main
 from qm7cli.variants import RULES
 
 

@@ -27,9 +27,11 @@ def test_without_a_data_set_the_places_looked_at_are_named(command):
     )
 
 
-def test_debug_shows_the_traceback(command):
+@pytest.mark.parametrize("line", ["--debug info --data none.mat", "info --data none.mat --debug"])
+def test_debug_before_or_after_the_command_shows_the_traceback(command, line):
     with pytest.raises(AssertionError, match="Traceback"):
-        command("info", "--debug", "--data", "none.mat", status=1)
+        command(*line.split(), status=1)
+    assert command("info", "--data", "none.mat", status=1).stderr.count("\n") == 1
 
 
 def test_a_traceback_shows_what_would_steer_a_terminal(background):

@@ -8,7 +8,7 @@ import time
 import pytest
 import yaml
 
-from conftest import wait_for
+from conftest import iterations_in, wait_for
 from qm7cli.locks import lock
 from qm7cli.signals import STOPPING
 
@@ -66,8 +66,7 @@ def test_a_run_killed_at_once_goes_on_to_the_same_bits(start, command, tmp_path,
     wait_for(checkpoint(tmp_path).exists, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    reached = read(tmp_path)["folds"][0]["iterations"]
-    more = ["--fold", "0", "--iterations", str(reached + 250)]
+    more = ["--fold", "0", "--iterations", str(iterations_in(checkpoint(tmp_path)) + 250)]
     command("train", "--config", "run/config.yaml", "--out", "run", *more)
     command("train", "--config", "run/config.yaml", "--out", "whole", *more)
     assert models(tmp_path / "run") == models(tmp_path / "whole")

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import run_alone, run_here
-from qm7cli import cli
+from qm7cli.cli.main import COMMANDS as NAMES
 from qm7cli.molecule_files import BOHR
 
 TRAIN = "train --set network.hidden=[20] --iterations 20 --set evaluation.draws=2 --fold 0 --out run --quiet"
@@ -37,8 +37,7 @@ COMMANDS = [
 
 
 def test_every_command_is_among_them():
-    names = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    assert {line.split()[0] for line in COMMANDS if line} >= names
+    assert {line.split()[0] for line in COMMANDS if line} >= NAMES.keys()
 
 
 @pytest.fixture

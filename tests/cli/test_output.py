@@ -4,17 +4,18 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
-from qm7cli.cli.common import complain, deliver, note, print_table, say, show_traceback
-from qm7cli.cli.formats import TableFormat, format_records
+from qm7cli.cli.output import format_records, note, print_error, print_table, print_traceback, say, write_output
+from qm7cli.cli.tables import Table
 from qm7cli.yaml_text import parse_yaml
 
 ODD = "=a\x1b[31m\r\u202e[bold]\nb\u2028"
 SHOWN = r"=a\x1b[31m\r\u202e[bold]\nb\u2028"
 RECORDS = [{"run": ODD, "mae": -1.5}]
-TABLE = (["run", ODD], [[ODD, "-1.50"], ["mean", "2"]])
+TABLE = Table({"run": [ODD, "mean"], ODD: ["-1.50", "2"]}, {"run"})
 
 
 @pytest.fixture
@@ -38,11 +39,11 @@ def is_harmless(text):
 
 
 def test_names_stay_in_their_cell_and_line_wherever_a_table_is_printed(printed):
-    drawn = printed(print_table, *TABLE)
+    drawn = printed(print_table, TABLE)
     assert is_harmless(drawn)
     assert drawn.count(SHOWN) == 2
     assert "──" in drawn
-    plain = printed(deliver, TABLE, None, None, after=f"Sentence on {ODD}.\n", terminal=False)
+    plain = printed(write_output, replace(TABLE, below=f"Sentence on {ODD}.\n"), terminal=False)
     assert is_harmless(plain)
     assert [line.split() for line in plain.splitlines()[:3]] == [["run", SHOWN], [SHOWN, "-1.50"], ["mean", "2"]]
 
@@ -50,8 +51,8 @@ def test_names_stay_in_their_cell_and_line_wherever_a_table_is_printed(printed):
 def test_sentences_are_one_line_on_both_outputs(capsys):
     say(f"{ODD}/results.yaml")
     note(f"there are 3 atoms in {ODD}/x")
-    complain(f"cannot read {ODD}")
-    show_traceback(f"Traceback:\n  {ODD}\n")
+    print_error(f"cannot read {ODD}")
+    print_traceback(f"Traceback:\n  {ODD}\n")
     out, err = capsys.readouterr()
     assert out == f"{SHOWN}/results.yaml\n"
     assert err.splitlines()[:2] == [
@@ -63,7 +64,7 @@ def test_sentences_are_one_line_on_both_outputs(capsys):
 
 @pytest.mark.parametrize("format_", ["markdown", "latex"])
 def test_tables_for_other_pages_have_a_line_a_row(format_):
-    text = format_records(RECORDS, TABLE, TableFormat(format_), 1)
+    text = format_records(format_, RECORDS, TABLE)
     assert is_harmless(text)
     assert text.count("31m") == 2 == len([line for line in text.splitlines() if "31m" in line])
 
@@ -77,8 +78,8 @@ def test_tables_for_other_pages_have_a_line_a_row(format_):
     ],
 )
 def test_programs_get_every_name_as_it_is_and_a_terminal_does_not(printed, tmp_path, format_, parse):
-    text = format_records(RECORDS, TABLE, TableFormat(format_), 1)
-    assert is_harmless(printed(deliver, TABLE, text, None))
-    assert parse(printed(deliver, TABLE, text, None, terminal=False)) == ODD
-    deliver(TABLE, text, tmp_path / "x")
+    text = format_records(format_, RECORDS, TABLE)
+    assert is_harmless(printed(write_output, TABLE, text, None))
+    assert parse(printed(write_output, TABLE, text, None, terminal=False)) == ODD
+    write_output(TABLE, text, tmp_path / "x")
     assert parse((tmp_path / "x").read_bytes().decode()) == ODD

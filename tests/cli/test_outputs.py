@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from qm7cli.cli import app
+from qm7cli.cli.main import app
 from qm7cli.errors import QM7Error
 
 WATER = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
@@ -20,11 +20,11 @@ COMMANDS = {  # but for the output
     "plot": "plot run --kind curves --output",
     "report": "report run --output",
     "centering": "centering run --output",
-    "centering's picture": "centering run --picture",
+    "centering's plot": "centering run --plot",
     "convert": "convert water.xyz --energy-key energy --count 2 --force --output",
     "download": "download --url http://127.0.0.1:1/ --sha256 any --force --dest",
 }
-ENDINGS = {"split": ".yaml", "plot": ".svg", "centering's picture": ".png", "convert": ".npz"}
+ENDINGS = {"split": ".yaml", "plot": ".svg", "centering's plot": ".png", "convert": ".npz"}
 INPUTS = {
     "eval": "data.mat",
     "predict": "water.xyz",
@@ -35,7 +35,7 @@ INPUTS = {
     "compare": "bare/results.yaml",
     "report": "bare/results.yaml",
     "centering": "data.mat",
-    "centering's picture": "data.png",
+    "centering's plot": "data.png",
 }
 
 

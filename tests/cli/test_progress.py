@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qm7cli.cli.progress import show_sweep
+from qm7cli.cli.progress import show_progress
 from qm7cli.config import Experiment
 from qm7cli.errors import BusyError, QM7Error
 from qm7cli.fold_work import Progress
@@ -46,9 +46,9 @@ def show(monkeypatch):
 
     def run(stderr, outcome):
         monkeypatch.setattr(sys, "stderr", stderr)
-        with show_sweep(2, 1, quiet=False) as display:
+        with show_progress(2, 1, quiet=False) as display:
             display.report(Progress(Path("run"), 0, 5, 9))
-            display.ended(Job(Path("run"), Experiment(), 0), outcome)
+            display.end_job(Job(Path("run"), Experiment(), 0), outcome)
 
     return run
 

@@ -57,13 +57,13 @@ def test_a_browser_prints_it(browser, page, tmp_path):
 
 
 def test_the_baseline_and_the_groups_can_be_chosen(command, three_variants, tmp_path):
-    command("report", three_variants, "--output", "x.html", "--baseline", "variant=corrected", "--by", "variant")
+    command("report", three_variants, "--output", "x.html", "--reference", "variant=corrected", "--by", "variant")
     text = (tmp_path / "x.html").read_text()
     assert re.findall(r"<p>([\w-]+) (?:is better than|is worse than|against) ([\w-]+)[ :]", text) == [
         ("original", "corrected"),
         ("no-prebias", "corrected"),
     ]
-    message = command("report", three_variants, "--output", "x.html", "--baseline", "variant=none", status=1).stderr
+    message = command("report", three_variants, "--output", "x.html", "--reference", "variant=none", status=1).stderr
     assert message.startswith("qm7: the baseline variant=none is in no group")
 
 

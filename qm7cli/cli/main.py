@@ -1,0 +1,169 @@
+"""The program `qm7`: its commands, its options for all of them, and its exit status."""
+
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+import qm7cli
+from qm7cli.cli.augment import augment
+from qm7cli.cli.baseline import baseline
+from qm7cli.cli.centering import centering
+from qm7cli.cli.collect import collect
+from qm7cli.cli.compare import compare
+from qm7cli.cli.convert import convert
+from qm7cli.cli.download import download
+from qm7cli.cli.eval import evaluate
+from qm7cli.cli.gradcheck import gradcheck
+from qm7cli.cli.info import info
+from qm7cli.cli.options import RENAMED
+from qm7cli.cli.output import SHOW_TRACEBACKS, note, print_error, print_traceback
+from qm7cli.cli.plot import plot
+from qm7cli.cli.predict import predict
+from qm7cli.cli.report import report
+from qm7cli.cli.split import split
+from qm7cli.cli.sweep import sweep
+from qm7cli.cli.train import train
+from qm7cli.errors import QM7Error, UsageError, shortage
+from qm7cli.notices import notices_to
+from qm7cli.signals import SIGNALS
+
+# Plain help and usage errors in one line, without rich's frames: they are read in logs too.
+app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "download": download,
+    "info": info,
+    "split": split,
+    "augment": augment,
+    "train": train,
+    "baseline": baseline,
+    "sweep": sweep,
+    "eval": evaluate,
+    "collect": collect,
+    "compare": compare,
+    "plot": plot,
+    "report": report,
+    "gradcheck": gradcheck,
+    "centering": centering,
+    "predict": predict,
+    "convert": convert,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"qm7 {qm7cli.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _qm7(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train and evaluate pre-bias networks on the QM7 atomization energies.
+
+    Example: qm7 train --variant corrected --iterations 20000
+    """
+    del version
+    SHOW_TRACEBACKS.set(debug)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, typer.TyperException):
+        return error.message if hasattr(error, "possibilities") else error.format_message()
+    if isinstance(error, OSError):
+        return f"{error.filename or 'standard output'}: {error.strerror or error}"
+    return shortage(error) or str(error)
+
+
+def _set_up() -> None:
+    """Make standard streams that can be written to, and let signals end the program so that it can tidy up."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more are not used, and cost a fifth of a second to start
+    if sys.stdout is None:  # it was closed
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
+    for number in SIGNALS:
+        if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
+def _wrong_usage(error: Exception, argv: Sequence[str]) -> str:
+    """Return the sentence of an error in the command line, with the help that tells how it should be."""
+    called = "".join(f" {name}" for name in argv[:1] if name in COMMANDS)
+    return f"{_sentence(error)}{_suggestion(error)} (see qm7{called} --help)"
+
+
+def _suggestion(error: Exception) -> str:
+    """Ask whether another option was meant than one that there is not."""
+    context, unknown = getattr(error, "ctx", None), str(getattr(error, "option_name", None))
+    if not context or not hasattr(error, "possibilities"):  # those of Typer are close in their dashes
+        return ""
+    from qm7cli.config import Experiment
+    from qm7cli.mistakes import option_suggestion, suggestion
+
+    options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
+    renamed = RENAMED.get(unknown)
+    return (
+        suggestion("", (), [renamed])
+        if renamed and renamed in options
+        else option_suggestion(unknown, options, Experiment)
+    )
+
+
+def _without_debug(argv: Sequence[str]) -> list[str]:
+    """Return the arguments but --debug, which may stand before the command and after it."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    return [*(argument for argument in argv[:end] if argument != "--debug"), *argv[end:]]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the command line, without the name of the program, and return its exit status.
+
+    An error that a user can cause is one line on standard error; the status is then its own, 2 for wrong usage. With
+    --debug its traceback is printed.
+    """
+    arguments = _without_debug(argv)
+    debug = len(arguments) < len(argv)
+    try:
+        with notices_to(note):
+            line = [*["--debug"] * debug, *(arguments or ["--help"])]
+            status = app(line, prog_name="qm7", standalone_mode=False)
+        sys.stdout.flush()
+    except (typer.TyperException, UsageError) as error:
+        print_error(_wrong_usage(error, arguments))
+        return 2
+    except (QM7Error, MemoryError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not shortage(error):
+            raise
+        if debug:
+            print_traceback(traceback.format_exc())
+        elif not isinstance(error, BrokenPipeError):  # a reader such as head that has had enough is not told
+            print_error(_sentence(error))
+        return error.exit_status if isinstance(error, QM7Error) else 1
+    return int(status or 0)
+
+
+def main() -> None:
+    """Run the command line in a process of its own."""
+    _set_up()
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # it must not fail again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)

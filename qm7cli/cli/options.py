@@ -1,0 +1,159 @@
+"""The options and arguments that commands share, and what reads them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import typer
+
+from qm7cli.cli.output import Format, note, print_error
+from qm7cli.signals import StopRequest, stop_on_signals
+
+if TYPE_CHECKING:
+    from qm7cli.collect import Directories, Run, Unusable
+    from qm7cli.dataset import Dataset
+
+Read = TypeVar("Read")
+RUNS: Final = Path("runs")  # where training writes
+RENAMED: Final = {"--baseline": "--reference", "--picture": "--plot"}  # options by their old names
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number as an experiment file has it, 1e6 too; raises BadParameter if it is not one."""
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        if (number := float(text)).is_integer():
+            return int(number)
+    raise typer.BadParameter(f"{text} is not a whole number")
+
+
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Without: $QM7_DATA, then data/qm7.mat."),
+]
+RunData = Annotated[
+    str | None,
+    typer.Option(metavar="FILE|gfn7", help="Data set. Without: that of each run, which its SHA-256 tells."),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds."),
+]
+Folds = Annotated[
+    list[int] | None,
+    typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be given again. Without: all."),
+]
+Seed = Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the random numbers.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as training.batch_size=50; may be given again."),
+]
+Jobs = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Run directory. Without: a name under runs/ that tells the settings."),
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Remove these folds, or all where the settings differ, and start again.")
+]
+Runs = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="RUN", help="Run directories, or directories above them. Without: all under runs."),
+]
+TrainedFolds = Annotated[
+    list[int] | None,
+    typer.Option("--fold", metavar="N", min=0, help="Fold; may be given again. Without: all that are trained."),
+]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, max=10**6, help="Draws that predictions are averaged over. Without: the run's own."
+    ),
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."),
+]
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN|KEY=VALUE|GROUP",
+        help="Group to compare with. Without: that of the default settings, or the first.",
+    ),
+]
+MoleculeFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...",
+        help="Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories; also .gz, .bz2, .xz; angstrom.",
+    ),
+]
+OutputFormat = Annotated[
+    Format, typer.Option("--format", help="Unrounded in csv, json and yaml; latex needs booktabs.")
+]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+
+
+@contextmanager
+def stoppable() -> Iterator[StopRequest]:
+    """Give what a command asks whether a signal wants it to stop; what this does is printed."""
+    with stop_on_signals(note) as stop:
+        yield stop
+
+
+def load_dataset(data: str | None) -> "Dataset":
+    """Find, read and check the data set."""
+    from qm7cli import dataset
+
+    return dataset.load(dataset.locate(data))
+
+
+def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) -> "Directories":
+    """Return the directories of the runs at or below some paths.
+
+    Exits if there is none; raises QM7Error if an output would lie among the files of one.
+    """
+    from qm7cli.collect import find_directories
+    from qm7cli.errors import QM7Error
+    from qm7cli.files import refuse_output
+
+    if not paths and not RUNS.exists():
+        raise QM7Error(f"there is no directory {RUNS} here, where qm7 train puts its runs: name a run")
+    directories = find_directories(paths or [RUNS])
+    if not directories.runs:
+        _exit_without_runs(directories.unusable)
+    for output in outputs:
+        refuse_output(output, directories.runs)
+    return directories
+
+
+def usable_runs(made: list[Read], unusable: "Sequence[Unusable]") -> tuple[list[Read], int]:
+    """Return what `qm7cli.collect.read_runs` has made of runs, and the exit status: 1 if one that was given is missing.
+
+    Says in a line each why others are left out. Exits if none is left.
+    """
+    if not made:
+        _exit_without_runs(unusable)
+    for each in unusable:
+        print_error(f"left out: {each.error}")
+    return made, int(any(each.given for each in unusable))
+
+
+def _exit_without_runs(unusable: "Sequence[Unusable]") -> None:
+    if len(unusable) == 1:
+        raise unusable[0].error
+    for each in unusable:
+        print_error(str(each.error))
+    raise typer.Exit(1)
+
+
+def read_usable_runs(paths: Sequence[Path] | None, *outputs: Path | None) -> "tuple[list[Run], int]":
+    """Return the runs at or below some paths, and the exit status, as `usable_runs`."""
+    from qm7cli.collect import read_run, read_runs
+
+    return usable_runs(*read_runs(find_run_directories(paths, *outputs), read_run))
