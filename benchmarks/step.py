@@ -17,9 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from data import load_qm7
 from qm7cli import dataset, splits
-from qm7cli.config import Experiment, Split
+from qm7cli.config import Experiment
 from qm7cli.engine import FoldTraining
 from qm7cli.seeds import Purpose, stream
+from qm7cli.splits import Split
 from qm7cli.variants import RULES
 
 ITERATIONS = 200  # of each contestant in a turn
@@ -171,7 +172,7 @@ def timed(contestant: Any) -> Callable[[], float]:
 def main() -> None:
     """Time all contestants and print their figures."""
     data = load_qm7()
-    fold = splits.chosen_folds(data, Split(folds=[0]))[0]
+    fold = splits.select_folds(data, Split(folds=[0]))[0]
     trainings = {v: FoldTraining(Experiment(variant=v), data, fold) for v in RULES}
     start = trainings["original"]
     m, n = start.features.width, start.experiment.network.hidden[0]

@@ -23,14 +23,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.config import Split
 from qm7cli.coulomb import draw_permutations, permuted_triangles
 from qm7cli.dataset import Dataset
 from qm7cli.encoding import CHUNK, STEP, Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.files import is_special_file, remove_stale, write_output
 from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import Fold, Part, chosen_folds
+from qm7cli.splits import Fold, Part, Split, select_folds
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def augmented_set(
         If there is no such fold, or the molecules cannot be encoded.
     """
     everything = np.arange(len(dataset))
-    fold = chosen_folds(dataset, split)[0] if split.folds else Fold(0, everything, everything)
+    fold = select_folds(dataset, split)[0] if split.folds else Fold(0, everything, everything)
     molecules = fold.train if part == "train" else fold.test
     encoder = None
     if encode:

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from qm7cli.array_records import About, checked_array, load_arrays, save_arrays
+from qm7cli.config import differing_keys
 from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
 from qm7cli.history import HistoryRow
@@ -52,7 +53,7 @@ def load_checkpoint(path: Path, identity: dict[str, Any], sizes: list[int], turn
         If there is none, or it is damaged, of another format or of another configuration.
     """
     about, arrays = load_arrays(path, CheckpointAbout)
-    if about.identity != identity:
+    if differing_keys(about.identity, identity):
         raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
     basis = checked_array(path, arrays, "basis", np.float32, turned, None) if "basis" in arrays else None
     rows = sizes[0] if basis is None else sizes[0] - turned + basis.shape[1]

@@ -9,13 +9,11 @@ import functools
 import threading
 import time
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
-from qm7cli.config import SCHEMES
 from qm7cli.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.errors import BusyError, QM7Error
 from qm7cli.fold_work import Progress, Report
@@ -67,8 +65,8 @@ class DaskExecutor:
     def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
         """Have a job done; its paths and the data set's must be the same on the workers."""
         split = job.experiment.split
-        if split.scheme not in SCHEMES:
-            split = split.model_copy(update={"scheme": str(Path(split.scheme).absolute())})
+        if split.file:
+            split = split.model_copy(update={"scheme": str(split.file.absolute())})
         there = Job(job.run.absolute(), job.experiment.model_copy(update={"split": split}), job.fold)
         if dataset.path is None:
             raise QM7Error(f"the data set {dataset.name} is in no file that a cluster's workers could read")

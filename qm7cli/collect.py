@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-from qm7cli.config import Experiment, idle
+from qm7cli.config import Experiment, unused_keys
 from qm7cli.directory import trained_folds
 from qm7cli.errors import QM7Error
 from qm7cli.metrics import METRICS
@@ -142,7 +142,7 @@ def read_run(run: Path) -> Run:
     settings = dict(flatten(results.config.model_dump(mode="json")))
     del settings["split.folds"]
     settings |= {"data": results.dataset.name, "split.scheme": Path(results.config.split.scheme).name}
-    for key in idle(results.config):
+    for key in unused_keys(results.config):
         del settings[key]
     return Run(run, settings, results)
 

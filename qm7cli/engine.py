@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, Self
 import numpy as np
 
 from qm7cli.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
-from qm7cli.config import Experiment, settings
+from qm7cli.config import Experiment, identity
 from qm7cli.dataset import LARGEST, Dataset
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
@@ -90,8 +90,8 @@ class FoldTraining:
             If it is damaged or belongs to another configuration.
         """
         training = cls(experiment, dataset, fold)
-        identity = _identity(experiment, dataset, fold)
-        about, P, Q, basis = load_checkpoint(path, identity, training.sizes, len(training.basis))
+        own = _identity(experiment, dataset, fold)
+        about, P, Q, basis = load_checkpoint(path, own, training.sizes, len(training.basis))
         if basis is None or not np.array_equal(basis, training.basis):  # of an older version, or another machine
             P, Q = (training._in_own_basis(vector, basis) for vector in (P, Q))
         training.network = training._network(P, Q, about.s)
@@ -135,7 +135,7 @@ class FoldTraining:
         part = slice(place * b, (place + 1) * b)
         iteration = self.iteration + 1
         rate = self.rate(iteration)
-        a = 1 / (1 + training.history * iteration)
+        a = 1 / (1 + training.averaging * iteration)
         batch_errors = self.network.step(self._features[part], self._block_targets[part], rate, a)
         self._check((np.dot(batch_errors, batch_errors) / b) ** 0.5, iteration)
         self.iteration = iteration
@@ -225,4 +225,4 @@ class FoldTraining:
 
 def _identity(experiment: Experiment, dataset: Dataset, fold: Fold) -> dict[str, Any]:
     """Return what a checkpoint must agree in, as it reads back from JSON."""
-    return {**settings(experiment), "sha256": dataset.sha256, "fold": fold.number}
+    return {**identity(experiment), "sha256": dataset.sha256, "fold": fold.number}

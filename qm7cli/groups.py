@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from qm7cli.collect import Run, RunFold, differing_settings
-from qm7cli.config import FREE, HYPERPARAMETERS, Experiment
+from qm7cli.config import RESUMABLE_SETTINGS, Experiment
 from qm7cli.errors import QM7Error
 from qm7cli.mistakes import flatten, suggestion
 from qm7cli.pairs import LEVEL, Difference
+from qm7cli.sections import HYPERPARAMETERS
 from qm7cli.variants import Variant
 from qm7cli.yaml_text import parse_yaml
 
@@ -73,7 +74,7 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     QM7Error
         If a setting does not exist, or a group has the same fold twice.
     """
-    differing = [key for key in differing_settings(runs) if key == "data" or key not in FREE]
+    differing = [key for key in differing_settings(runs) if key == "data" or key not in RESUMABLE_SETTINGS]
     known = {key for run in runs for key in run.settings}
     unknown = [key for key in by if key not in known]
     if unknown:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from qm7cli.config import HYPERPARAMETERS, Baseline, Experiment
-from qm7cli.regressors import NEAR, Array, Hyperparameters, fit_model, model_rows
+from qm7cli.config import Experiment
+from qm7cli.regressors import DISTANCE_MODELS, Array, Hyperparameters, fit_model, model_rows
+from qm7cli.sections import HYPERPARAMETERS, Baseline
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Molecules, stratified
 
@@ -38,7 +39,7 @@ def searched_keys(settings: Baseline) -> list[str]:
 def searched_molecules(settings: Baseline, n: int) -> int:
     """Return on how many of n training molecules hyperparameters are searched."""
     draws = settings.draws or 1
-    return n if settings.model not in NEAR else min(n, max(n, SEARCHED) // draws)
+    return n if settings.model not in DISTANCE_MODELS else min(n, max(n, SEARCHED) // draws)
 
 
 def _spread(y: Array, count: int) -> Molecules:
@@ -141,7 +142,8 @@ def inner_error(
         train = np.setdiff1d(np.arange(len(y)), fold)
         fitted, held_out = ((starts + part).ravel() for part in (train, fold))
         ours, theirs = (
-            rows[np.ix_(part, fitted)] if settings.model in NEAR else rows[part] for part in (fitted, held_out)
+            rows[np.ix_(part, fitted)] if settings.model in DISTANCE_MODELS else rows[part]
+            for part in (fitted, held_out)
         )
         try:
             predict = fit_model(settings, candidate, ours, np.tile(y[train], len(starts)))

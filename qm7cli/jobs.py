@@ -18,7 +18,7 @@ from qm7cli.errors import BusyError, QM7Error, StoppedError, shortage
 from qm7cli.fold_work import Report
 from qm7cli.notices import SAY_AFTER, notice
 from qm7cli.results import FoldResult
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import select_folds
 from qm7cli.training import train_fold
 
 STOP_WITHIN: Final = 10.0  # seconds that jobs have for their checkpoints; those that don't answer are given up
@@ -89,7 +89,7 @@ class SerialExecutor:
 def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
     """Train a job's fold from where it stands, or fit a baseline; an error is returned, its traceback as a note."""
     try:
-        (fold,) = chosen_folds(dataset, job.experiment.split.model_copy(update={"folds": [job.fold]}))
+        (fold,) = select_folds(dataset, job.experiment.split.model_copy(update={"folds": [job.fold]}))
         if job.experiment.baseline.model:
             from qm7cli.baselines import fit_fold  # noqa: PLC0415 - a tenth of a second, for those who want one
 

@@ -1,13 +1,13 @@
-"""A mistake in a YAML file, as a sentence that names its place."""
+"""Typed sections of settings, their dotted keys, and a mistake in them as a sentence that names its place."""
 
 import difflib
 import json
 import reprlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from qm7cli.yaml_text import compose_yaml
@@ -20,6 +20,33 @@ OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that set
 def refusal(reason: str) -> PydanticCustomError:
     """Return what a validator raises; of a ValueError pydantic says "Value error, ..."."""
     return PydanticCustomError("refusal", reason)
+
+
+def _number(value: Any) -> Any:
+    """Make a number of ``"1e6"``, and refuse ``yes``, which YAML makes a truth value."""
+    if isinstance(value, bool):
+        raise refusal("a number is needed here")
+    if isinstance(value, str):
+        for number in (int, float):
+            try:
+                return number(value)
+            except ValueError:
+                continue
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Settings that belong together: frozen, with no other keys than those declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are validated as those of a new section are."""
+        return self.model_validate(dict(super().model_copy(update=update, deep=deep)))
 
 
 def mistake(
@@ -120,10 +147,25 @@ def _line(text: str, location: tuple[str | int, ...]) -> int:
     return int(line)
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Give the leaves of nested mappings with their dotted keys."""
+def flatten(tree: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Give the leaves of nested mappings, which may be empty mappings, with their dotted keys."""
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def unflatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested mappings that `flatten` takes apart; where keys contradict each other, the later holds."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        node = tree
+        for section in sections:
+            if not isinstance(node.get(section), dict):
+                node[section] = {}
+            node = node[section]
+        if value != {} or not isinstance(node.get(name), dict):
+            node[name] = {} if value == {} else value
+    return tree

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.collect import RunFold
-from qm7cli.config import DRAWN, SCHEMES
 from qm7cli.errors import QM7Error
 from qm7cli.predictions import Predictions, predictions_file, read_predictions
+from qm7cli.splits import DRAWN, SCHEMES
 
 LEVEL: Final = 0.95
 POWER: Final = 0.8  # four of five

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from qm7cli.config import Baseline
+from qm7cli.sections import Baseline
 
 Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]
 Hyperparameters = dict[str, int | float]  # neighbours, scale, ridge: those that the model takes
 METRICS: Final[dict[str | None, Any]] = {None: "euclidean", "gaussian": "sqeuclidean", "laplacian": "cityblock"}
-NEAR: Final = ("knn", "krr")  # they look at distances alone
+DISTANCE_MODELS: Final = ("knn", "krr")  # they look at distances alone
 
 
 def model_rows(settings: Baseline, X: Array, points: Array) -> Array:
     """Return what a model looks at for molecules X (molecules, d): their distances from `points`, or X itself."""
-    return cdist(X, points, METRICS[settings.kernel]) if settings.model in NEAR else X
+    return cdist(X, points, METRICS[settings.kernel]) if settings.model in DISTANCE_MODELS else X
 
 
 def fit_model(settings: Baseline, given: Hyperparameters, rows: Array, y: Array) -> Predict:

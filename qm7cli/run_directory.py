@@ -11,12 +11,13 @@ refused changes nothing.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-from qm7cli.config import SCHEMES, Experiment, differing_keys, read_experiment, resolve, settings
+from qm7cli.config import RENAMED, Experiment, differing_keys, identity, read_experiment
 from qm7cli.dataset import Dataset
 from qm7cli.directory import fold_directory, fold_numbers, refuse_links_out
 from qm7cli.errors import QM7Error
@@ -24,29 +25,37 @@ from qm7cli.files import make_directory, remove_file, remove_stale, write_text
 from qm7cli.locks import lock
 from qm7cli.mistakes import flatten
 from qm7cli.results import known_results, read_fold, write_results
+from qm7cli.sections import Baseline
 from qm7cli.yaml_text import format_yaml
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
 LONGEST_NAME: Final = 200  # bytes
 
 
-def default_name(experiment: Experiment, dataset: str) -> str:
+def default_directory(parent: Path, experiment: Experiment, dataset: str) -> Path:
+    """Return where an experiment goes by default below `parent`, or where an older version has put it."""
+    directory, older = (parent / default_name(experiment, dataset, keys) for keys in ({}, RENAMED))
+    return older if older.is_dir() and not directory.is_dir() else directory
+
+
+def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the name of the directory under ``runs/`` where an experiment goes by default.
 
-    A name too long for a directory ends in a digest of the whole.
+    A name too long for a directory ends in a digest of the whole. Keys of `renamed` stand for their values in it.
     """
     model = experiment.baseline.model
     name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
-    usual = resolve(None, [], {"variant": experiment.variant, "seed": experiment.seed, "baseline.model": model})
+    usual = Experiment(variant=experiment.variant, seed=experiment.seed, baseline=Baseline(model=model))
     defaults = dict(flatten(usual.model_dump(mode="json")))
-    told = {"split.sha256"}
-    if experiment.split.scheme not in SCHEMES:
-        name += f"-split={Path(experiment.split.scheme).stem}"
-        told.add("split.scheme")
-    for key, value in settings(experiment).items():
-        if key not in told and value != defaults[key]:
+    own = identity(experiment)
+    if experiment.split.file:
+        name += f"-split={experiment.split.file.stem}"
+        own = {key: value for key, value in own.items() if key not in {"split.scheme", "split.sha256"}}
+    older = {new: old for old, new in renamed.items()}
+    for key, value in own.items():
+        if value != defaults[key]:
             text = re.sub(r'[][" ]', "", json.dumps(value))
-            name += f"-{key}={text}"
+            name += f"-{older.get(key, key)}={text}"
     if len(name.encode()) > LONGEST_NAME:
         digest = hashlib.sha256(name.encode()).hexdigest()[:12]
         return name.encode()[: LONGEST_NAME - 13].decode(errors="ignore") + f"-{digest}"
@@ -167,7 +176,7 @@ def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: l
     if not (run / "config.yaml").exists():
         return []
     try:
-        differing = differing_keys(read_experiment(run / "config.yaml"), experiment)
+        differing = differing_keys(identity(read_experiment(run / "config.yaml")), identity(experiment))
     except QM7Error:
         if damaged is None:
             raise

@@ -14,7 +14,7 @@ from qm7cli.jobs import Job, SerialExecutor, do_jobs
 from qm7cli.processes import ProcessExecutor
 from qm7cli.results import RunResults, known_results, read_results
 from qm7cli.run_directory import prepare_run
-from qm7cli.splits import chosen_folds, pinned
+from qm7cli.splits import select_folds, with_checksum
 
 
 class FoldsError(QM7Error):
@@ -76,8 +76,8 @@ def train_run(
     QM7Error
         If there is no such fold, or the directory cannot be used (`qm7cli.run_directory.prepare_run`).
     """
-    experiment = experiment.model_copy(update={"split": pinned(experiment.split)})
-    chosen = chosen_folds(dataset, experiment.split)
+    experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
+    chosen = select_folds(dataset, experiment.split)
     folds = [fold.number for fold in chosen]
     if stopped():
         return None

@@ -1,4 +1,4 @@
-"""Folds: which molecules are held out for the test, and which are trained on.
+"""Folds: their settings, which molecules are held out for the test, and which are trained on.
 
 A split file, written by ``qm7 split``, holds folds of one data set::
 
@@ -9,22 +9,84 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails
 
-from qm7cli.config import DRAWN, SCHEMES, Split
 from qm7cli.dataset import Dataset
 from qm7cli.errors import QM7Error
 from qm7cli.files import is_special_file, read_text, write_output_text
+from qm7cli.mistakes import Section, Whole, refusal, suggestion
 from qm7cli.yaml_text import format_yaml, parse_yaml
 
 Molecules = NDArray[np.intp]
 Part = Literal["test", "train"]  # of a fold's molecules
 KNOWN_SPLITS: Final = 32  # of a data set, whose folds are kept
+SCHEMES: Final = ("published", "stratified", "random")
+DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
+SPLIT_FILE: Final = (".yaml", ".yml")
+RECORDED: Final = "recorded"  # context of validation: a run's settings, whose version may have ignored a count
+
+
+class Split(Section):
+    """How the molecules are dealt to folds, and which folds are held out in turn.
+
+    Attributes
+    ----------
+    scheme : str
+        One of `SCHEMES`, or the name of a .yaml file that ``qm7 split`` has written; default ``published``.
+    sha256 : str, optional
+        SHA-256 of that file's text, which a run records and keeps to; default null.
+    folds : list of int, optional
+        Different folds to hold out, from 0; default null, all.
+    count : int
+        How many folds to make, 2 or more, for ``stratified`` and ``random``; default 5.
+    seed : int
+        Seed of the folds that are made and of training subsets, 0 or more; default 0.
+    train_size : int, optional
+        How many training molecules of a fold are used, 2 or more; default null, all.
+    """
+
+    scheme: str = "published"
+    sha256: str | None = None
+    folds: list[Annotated[Whole, Field(ge=0)]] | None = None
+    count: Annotated[Whole, Field(ge=2)] = 5
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    train_size: Annotated[Whole, Field(ge=2)] | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """The split file, if `scheme` names one."""
+        return None if self.scheme in SCHEMES else Path(self.scheme)
+
+    @field_validator("scheme")
+    @classmethod
+    def _known(cls, scheme: str) -> str:
+        if scheme not in SCHEMES and (not scheme.endswith(SPLIT_FILE) or "\0" in scheme):
+            known = f"{', '.join(SCHEMES)} or a .yaml file that qm7 split has written"
+            raise refusal(f"it should be {known}{suggestion(scheme, SCHEMES)}")
+        return scheme
+
+    @field_validator("folds")
+    @classmethod
+    def _distinct(cls, folds: list[int] | None) -> list[int] | None:
+        if folds is not None and (not folds or len(set(folds)) < len(folds)):
+            raise refusal("folds are a list of different numbers, at least one")
+        return folds
+
+    @model_validator(mode="after")
+    def _count_is_of_use(self, info: ValidationInfo) -> Self:
+        """Refuse a count where no folds are made; the default says nothing, and stands in every run."""
+        default = type(self).model_fields["count"].default
+        if info.context != RECORDED and self.scheme not in DRAWN and self.count != default:
+            reason = refusal(f"it is for {' and '.join(DRAWN)}: the folds of {self.scheme} are what they are")
+            refused = InitErrorDetails(type=reason, loc=("count",), input=self.count)
+            raise ValidationError.from_exception_data("Split", [refused])
+        return self
 
 
 class Fold(NamedTuple):
@@ -66,8 +128,8 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     QM7Error
         If there are fewer molecules than folds, or a split file cannot be used.
     """
-    if split.scheme not in SCHEMES:
-        return _folds_of_file(Path(split.scheme), dataset, split.sha256)
+    if split.file:
+        return _folds_of_file(split.file, dataset, split.sha256)
     if split.scheme == "published":
         return list(dataset.P)
     molecules, count = len(dataset), split.count
@@ -86,7 +148,7 @@ def stratified(T: NDArray[np.float32], count: int, rng: np.random.Generator) -> 
     return [np.sort(by_energy[places == fold]) for fold in range(count)]
 
 
-def chosen_folds(dataset: Dataset, split: Split) -> list[Fold]:
+def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
     """Return the folds to train, those of `split.folds` or all.
 
     Each has the molecules of the others for its training, or `split.train_size` of them: a larger choice contains a
@@ -109,7 +171,7 @@ def chosen_folds(dataset: Dataset, split: Split) -> list[Fold]:
 
 def _dealt(dataset: Dataset, split: Split) -> tuple[list[Molecules], dict[int, Fold]]:
     """Return the molecules of all folds, and the folds known so far: a sweep asks for the same few splits again."""
-    if split.scheme not in SCHEMES:  # the file may have changed
+    if split.file:  # it may have changed
         return make_folds(dataset, split), {}
     splits = _KNOWN.setdefault(dataset, {})
     dealt = splits.get(split)
@@ -144,7 +206,7 @@ def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
     return np.concatenate([_spread(by_energy[first], rng), _spread(np.delete(by_energy, first), rng)])
 
 
-def pinned(split: Split) -> Split:
+def with_checksum(split: Split) -> Split:
     """Return the split with the SHA-256 of its file, if it has one, so that a run keeps to the file's content.
 
     Raises
@@ -152,9 +214,8 @@ def pinned(split: Split) -> Split:
     QM7Error
         If the file cannot be read, or it is another one than `split.sha256` says.
     """
-    if split.scheme in SCHEMES:
-        return split.model_copy(update={"sha256": None})
-    return split.model_copy(update={"sha256": _read(Path(split.scheme), split.sha256)[1]})
+    sha256 = _read(split.file, split.sha256)[1] if split.file else None
+    return split if sha256 == split.sha256 else split.model_copy(update={"sha256": sha256})
 
 
 def write_split(path: Path, dataset: Dataset, split: Split, folds: Sequence[Molecules]) -> None:

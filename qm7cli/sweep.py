@@ -12,7 +12,7 @@ Each point is a run under the sweep's directory, named after its settings.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise, product
@@ -21,22 +21,31 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.config import FREE, Experiment, assigned, overlay, read_tree, resolve, validate_part
+from qm7cli.config import (
+    RENAMED,
+    RESUMABLE_SETTINGS,
+    Experiment,
+    Source,
+    current_settings,
+    merge,
+    parse_assignment,
+    read_source,
+)
 from qm7cli.dataset import Dataset, load, locate
 from qm7cli.directory import fold_directory, refuse_links_out
-from qm7cli.errors import BusyError, QM7Error
+from qm7cli.errors import BusyError, QM7Error, UsageError
 from qm7cli.files import make_directory, read_text
 from qm7cli.fold_work import Progress, fold_status
 from qm7cli.jobs import Executor, Job, Outcome, do_jobs
 from qm7cli.locks import lock
 from qm7cli.mistakes import flatten, mistake
 from qm7cli.results import read_fold, write_results
-from qm7cli.run_directory import default_name, prepare_run
-from qm7cli.splits import chosen_folds, pinned
+from qm7cli.run_directory import default_directory, prepare_run
+from qm7cli.splits import select_folds, with_checksum
 from qm7cli.yaml_text import parse_yaml
 
 MAX_POINTS: Final = 100_000  # points
-UNTOLD: Final = FREE - {"data"}  # settings that two runs may differ in and be the same
+NOT_SWEPT: Final = RESUMABLE_SETTINGS - {"data"}  # settings that do not make another run
 
 
 class SweepFile(BaseModel):
@@ -77,32 +86,31 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
     except ValidationError as error:
         raise QM7Error(mistake(error, SweepFile, f"{file}, line {{line}}: ", text)) from error
     if isinstance(sweep.base, str):
-        base = read_tree(file.parent / sweep.base)
+        base = read_source(file.parent / sweep.base)
     else:
-        validate_part(base := sweep.base, f"{file}, line {{line}}: base: ", text, place=("base",))
-    given = {key for assignment in assignments for key, _ in flatten(assigned(assignment))}
-    given |= {"data"} if data is not None else set()
-    return [_experiment(file, base, point, given, assignments, data) for point in _points(sweep, file)]
+        settings = current_settings(sweep.base, str(file))
+        base = Source(settings, f"{file}, line {{line}}: base: ", text, ("base",))
+    given = [parse_assignment(assignment) for assignment in assignments]
+    if data is not None:
+        given.append(Source({"data": data}, error=UsageError))
+    return [_experiment(file, base, point, given) for point in _points(sweep, file)]
 
 
-def _experiment(
-    file: Path,
-    base: dict[str, Any],
-    point: dict[str, Any],
-    given: set[str],
-    assignments: Sequence[str],
-    data: str | None,
-) -> Experiment:
-    """Return the experiment of a point, `given` being the settings that `assignments` and `data` give."""
-    if given & point.keys():
-        raise QM7Error(f"{file} sweeps {min(given & point.keys())}, so it cannot be given as well")
-    if point.keys() & UNTOLD:
-        raise QM7Error(f"{file}: {min(point.keys() & UNTOLD)} cannot be swept: it does not make another run")
+def _experiment(file: Path, base: Source, point: dict[str, Any], given: Sequence[Source]) -> Experiment:
+    """Return the experiment of a point, to which the settings `given` of all points are added."""
+    twice = point.keys() & {key for source in given for key in source.settings}
+    if twice:
+        raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
+    if point.keys() & NOT_SWEPT:
+        raise QM7Error(f"{file}: {min(point.keys() & NOT_SWEPT)} cannot be swept: it does not make another run")
+    described = ", ".join(f"{key}={value}" for key, value in point.items())[:200] or "of the base"
+    origin = f"{file}, the point {described}: "
+    experiment = merge([base, Source(point, origin), *given])
     try:
-        experiment = resolve(overlay(base, point), assignments, {"data": data})
-        return experiment.model_copy(update={"split": pinned(experiment.split)})
+        split = with_checksum(experiment.split)
     except QM7Error as error:
-        raise QM7Error(f"{file}, the point {_told(point)}: {error}") from error
+        raise QM7Error(f"{origin}{error}") from error
+    return experiment if split == experiment.split else experiment.model_copy(update={"split": split})
 
 
 def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
@@ -115,15 +123,11 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
         raise QM7Error(f"{file} has {count} points, more than {MAX_POINTS}; part it in several")
     for point in sweep.points:
         for values in product(*sweep.grid.values()):
-            settings = [*flatten(point), *flatten(dict(zip(sweep.grid, values, strict=True)))]
-            for one, other in pairwise(sorted(key for key, _ in settings)):
+            parts = [*flatten(point), *flatten(dict(zip(sweep.grid, values, strict=True)))]
+            for one, other in pairwise(sorted(RENAMED.get(key, key) for key, _ in parts)):
                 if other == one or other.startswith(f"{one}."):
                     raise QM7Error(f"{file} says {other} twice of a point; leave it in one place")
-            yield dict(settings)
-
-
-def _told(point: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in point.items())[:200] or "of the base"
+            yield current_settings(dict(parts), str(file))
 
 
 def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, Dataset]]:
@@ -140,11 +144,11 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     for experiment in experiments:
         path = locate(experiment.data)
         dataset = datasets[path] = datasets.get(path) or load(path)
-        run = directory / default_name(experiment, dataset.name)
+        run = default_directory(directory, experiment, dataset.name)
         if run in runs:
             raise QM7Error(f"two points are the same run, {run}: they differ in nothing that its name tells")
         runs.add(run)
-        work += [(Job(run, experiment, fold.number), dataset) for fold in chosen_folds(dataset, experiment.split)]
+        work += [(Job(run, experiment, fold.number), dataset) for fold in select_folds(dataset, experiment.split)]
     return work
 
 

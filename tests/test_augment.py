@@ -7,10 +7,9 @@ import pytest
 
 import molecules
 from qm7cli.augment import augmented_set
-from qm7cli.config import Split
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import Split, select_folds
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def test_a_molecule_s_draws_do_not_depend_on_its_company_nor_on_how_many_follow(
 
 
 def test_features_are_those_that_a_training_of_the_fold_has(write, small, quick):
-    fold = chosen_folds(small, Split(folds=[3]))[0]
+    fold = select_folds(small, Split(folds=[3]))[0]
     encoder = FoldTraining(quick("seed=5"), small, fold).encoder
     for part in ("train", "test"):
         arrays = write([3], part, seed=5, encode=True)

@@ -15,7 +15,7 @@ from qm7cli.errors import QM7Error
 from qm7cli.predictions import read_predictions
 from qm7cli.run_directory import prepare_run
 from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import Fold, chosen_folds
+from qm7cli.splits import Fold, select_folds
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def fit(small, tmp_path):
     def do(fold=None, dataset=small, **flags):
         experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
         run = tmp_path / "-".join(map(str, flags.values()))
-        fold = fold or chosen_folds(dataset, experiment.split)[0]
+        fold = fold or select_folds(dataset, experiment.split)[0]
         prepare_run(run, experiment, [fold.number], dataset, overwrite=False)
         result = fit_fold(experiment, dataset, fold, run)
         (found,) = find_runs([run])
@@ -224,7 +224,7 @@ def test_a_fit_takes_no_more_memory_than_it_says(tmp_path, flags):
     """On bundled molecules, where matrices are larger than all else."""
     dataset = load(locate("gfn7"))
     experiment = resolve(None, ["split.train_size=1000"], {f"baseline.{key}": value for key, value in flags.items()})
-    fold = chosen_folds(dataset, experiment.split)[0]
+    fold = select_folds(dataset, experiment.split)[0]
     prepare_run(tmp_path, experiment, [0], dataset, overwrite=False)
     tracemalloc.start()
     try:
@@ -239,7 +239,7 @@ def test_a_fit_takes_no_more_memory_than_it_says(tmp_path, flags):
 def test_too_much_memory_is_refused_with_the_figure_and_nothing_is_written(small, tmp_path):
     experiment = resolve(None, [], {"baseline.model": "krr", "baseline.memory": 1e-6})
     with pytest.raises(QM7Error, match=r"fold 0 would take 0\.000\d+ GB, more than baseline.memory allows \(1e-06\)"):
-        fit_fold(experiment, small, chosen_folds(small, experiment.split)[0], tmp_path / "run")
+        fit_fold(experiment, small, select_folds(small, experiment.split)[0], tmp_path / "run")
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
@@ -320,7 +320,7 @@ def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
     experiment = resolve(None, [], {"baseline.model": "krr"})
     prepare_run(tmp_path, experiment, [0], small, overwrite=False)
     reported = []
-    fold = chosen_folds(small, experiment.split)[0]
+    fold = select_folds(small, experiment.split)[0]
     result = fit_fold(experiment, small, fold, tmp_path, reported.append, lambda: len(reported) >= 3)
     assert (result.status, result.mae, len(reported)) == ("partial", None, 3)
     assert fit_fold(experiment, small, fold, tmp_path).status == "complete"
@@ -341,5 +341,5 @@ def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
 def test_the_errors_on_qm7_are_those_expected(qm7, tmp_path, flags, mae):
     experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
     prepare_run(tmp_path, experiment, [0], qm7, overwrite=False)
-    fold = chosen_folds(qm7, experiment.split)[0]
+    fold = select_folds(qm7, experiment.split)[0]
     assert fit_fold(experiment, qm7, fold, tmp_path).mae == pytest.approx(mae, abs=0.05)

@@ -12,7 +12,7 @@ from qm7cli.engine import FoldTraining
 from qm7cli.figure_style import GROUP_STYLES, save
 from qm7cli.runner import train_run
 from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import select_folds
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def trained(small):
 
     def make(*hidden, data=small, iterations=100, **flags):
         experiment = resolve(None, [f"network.hidden={list(hidden)}", "encoding.step=4.0"], flags)
-        training = FoldTraining(experiment, data, chosen_folds(data, experiment.split)[0])
+        training = FoldTraining(experiment, data, select_folds(data, experiment.split)[0])
         for _ in range(iterations):
             training.iterate()
         return training.model()

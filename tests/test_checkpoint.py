@@ -10,12 +10,12 @@ from qm7cli.domain import Domain
 from qm7cli.engine import DivergenceError, FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import load_model, save_model
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import select_folds
 
 
 @pytest.fixture
 def training(small, quick):
-    made = FoldTraining(quick(), small, chosen_folds(small, quick().split)[0])
+    made = FoldTraining(quick(), small, select_folds(small, quick().split)[0])
     for _ in range(5):
         made.iterate()
     return made

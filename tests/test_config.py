@@ -4,18 +4,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from qm7cli.config import (
-    Baseline,
-    Experiment,
-    Split,
-    Training,
-    differing_keys,
-    read_experiment,
-    resolve,
-    settings,
-    validate,
-)
+from qm7cli.config import Experiment, differing_keys, identity, read_experiment, resolve, validate
 from qm7cli.errors import QM7Error, UsageError
+from qm7cli.sections import Baseline, Training
+from qm7cli.splits import Split
 from qm7cli.yaml_text import format_yaml
 
 
@@ -31,7 +23,7 @@ def test_the_defaults_are_the_constants_of_the_reference():
           iterations: 1000000
           batch_size: 25
           schedule: [[1, 0.001], [501, 0.0025], [2501, 0.005], [12501, 0.01]]
-          history: 0.1
+          averaging: 0.1
           checkpoint_every: 10000
         evaluation: {draws: 10, every: 25000}
         baseline: {model: null, representation: null, kernel: null, draws: null,
@@ -177,9 +169,32 @@ def test_only_settings_that_change_the_numbers_make_another_configuration():
         "training.checkpoint_every=2",
         "evaluation.every=3",
     ]
-    assert differing_keys(resolve(None, free, {}), Experiment()) == []
+    assert differing_keys(identity(resolve(None, free, {})), identity(Experiment())) == []
     other = resolve(None, ["encoding.noise=2", "split.seed=1"], {"seed": 4})
-    assert differing_keys(other, Experiment()) == ["seed", "split.seed", "encoding.noise"]
+    assert differing_keys(identity(other), identity(Experiment())) == ["seed", "split.seed", "encoding.noise"]
+
+
+def test_a_setting_that_another_version_did_not_have_counts_with_its_default():
+    now = identity(resolve(None, [], {"training.averaging": 0.2}))
+    older = {key: value for key, value in now.items() if key != "training.batch_size"}
+    older["training.history"] = older.pop("training.averaging")
+    assert differing_keys(older, now) == []
+    for other in ("training.batch_size=26", "training.averaging=0.3"):
+        different = identity(resolve(None, ["training.averaging=0.2", other], {}))
+        assert differing_keys(older, different) == [other.partition("=")[0]]
+    assert differing_keys(now | {"training.momentum": 0.9}, now) == ["training.momentum"]
+
+
+def test_what_is_overridden_is_whatever_it_was_before(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("training: 5\nseed: -1\nencoding: {}")
+    assert resolve(file, ["training.iterations=7", "encoding={}"], {"seed": 3}).training.iterations == 7
+    with pytest.raises(UsageError, match="--set training: training is 5, but should be a valid dictionary"):
+        resolve(None, ["training.iterations=7", "training=5"], {})
+    with pytest.raises(UsageError, match=r"--set variant.x: variant is \{'x': 0\}, not one of"):
+        resolve(None, ["variant=original", "variant.x=0"], {})
+    with pytest.raises(UsageError, match="--set nothing: unknown key nothing"):
+        resolve(None, ["nothing={}"], {})
 
 
 @pytest.mark.parametrize(
@@ -200,13 +215,13 @@ def test_what_a_baseline_does_not_take_is_refused(assignments, message):
 
 def test_settings_that_make_no_difference_are_no_part_of_the_configuration():
     network, knn = resolve(None, [], {}), resolve(None, [], {"baseline.model": "knn"})
-    assert {key for key in settings(network) if key.startswith("baseline.")} == {"baseline.model"}
-    assert set(settings(knn)) == {
-        "seed", "split.scheme", "split.sha256", "split.count", "split.seed", "split.train_size",
+    assert {key for key in identity(network) if key.startswith("baseline.")} == {"baseline.model"}
+    assert set(identity(knn)) == {
+        "seed", "split.scheme", "split.count", "split.seed", "split.train_size",
         "baseline.model", "baseline.representation", "baseline.neighbours",
     }  # fmt: skip
     drawn = resolve(None, [], {"baseline.model": "knn", "baseline.representation": "random"})
-    assert set(settings(drawn)) - set(settings(knn)) == {"encoding.noise", "evaluation.draws", "baseline.draws"}
+    assert set(identity(drawn)) - set(identity(knn)) == {"encoding.noise", "evaluation.draws", "baseline.draws"}
 
 
 def test_a_baseline_has_the_defaults_of_what_it_takes():

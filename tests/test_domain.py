@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from qm7cli.config import Split
 from qm7cli.domain import Domain
 from qm7cli.molecule_files import BOHR
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import Split, select_folds
 
 ALL = np.arange(60)
 
@@ -80,7 +79,7 @@ def test_a_pair_of_elements_that_no_molecule_had_is_outside(small):
 
 @pytest.mark.realdata
 def test_bohr_taken_for_angstrom_is_outside_in_every_molecule_and_few_that_were_held_out_are(qm7):
-    fold = chosen_folds(qm7, Split())[0]
+    fold = select_folds(qm7, Split())[0]
     domain = Domain.of(qm7, fold.train)
     held_out = [molecule(qm7, k) for k in fold.test[:300]]
     assert sum(bool(domain.warnings(*each)) for each in held_out) <= 6

@@ -8,13 +8,12 @@ import pytest
 
 import reference
 from qm7cli import engine
-from qm7cli.config import Split
 from qm7cli.encoding import FIT_DRAWS
 from qm7cli.engine import FoldTraining
 from qm7cli.errors import QM7Error
 from qm7cli.network import Layer
 from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import Split, select_folds
 from qm7cli.variants import RULES
 
 STEPS = 200
@@ -83,7 +82,7 @@ def assert_follows(fold_training, dtype, steps):
 @pytest.mark.parametrize("variant", RULES)
 def test_the_engine_follows_the_reference_for_200_steps(small, quick, variant, dtype):
     experiment = quick("training.schedule=[[1, 0.002], [101, 0.01]]", variant=variant)
-    fold_training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[1])
+    fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[1])
     assert_follows(fold_training, dtype, STEPS)
     moved = [layer.A for layer in fold_training.network.layers]
     assert all((abs(A).max() > 10 * TOLERANCE) == (variant != "no-prebias") for A in moved)
@@ -94,13 +93,13 @@ def test_the_engine_follows_the_reference_for_200_steps(small, quick, variant, d
 def test_the_engine_follows_the_reference_on_qm7(qm7, quick, variant):
     """At full size; the reference fits its encoder to one fold only, as it takes a second for 1,000 molecules."""
     experiment = quick("network.hidden=[400, 100]", variant=variant)
-    fold = chosen_folds(qm7, experiment.split)[0]
+    fold = select_folds(qm7, experiment.split)[0]
     fold_training = FoldTraining(experiment, qm7, fold._replace(train=fold.test[:200]))
     assert_follows(fold_training, np.float64, 60)
 
 
 def test_all_variants_see_the_same_minibatches(small, quick):
-    folds = chosen_folds(small, quick().split)
+    folds = select_folds(small, quick().split)
     seen = []
     for variant in RULES:
         fold_training = FoldTraining(quick(variant=variant), small, folds[0])
@@ -110,19 +109,19 @@ def test_all_variants_see_the_same_minibatches(small, quick):
 
 
 def test_a_fold_whose_energies_are_all_the_same_is_refused(small, quick):
-    fold = chosen_folds(small, quick().split)[0]
+    fold = select_folds(small, quick().split)[0]
     with pytest.raises(QM7Error, match="fold 0: all training energies are the same"):
         FoldTraining(quick(), small, fold._replace(train=fold.train[:1]))
 
 
 def test_the_rate_changes_at_the_iterations_of_the_schedule(small, quick):
     experiment = quick("training.schedule=[[1, 0.1], [5, 0.2], [7, 0.3]]")
-    fold_training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[0])
+    fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[0])
     assert [fold_training.rate(i) for i in (1, 4, 5, 6, 7, 99)] == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
 
 
 def test_a_checkpoint_is_of_one_configuration_fold_and_data_set(small, quick, tmp_path):
-    zero, one = chosen_folds(small, Split(folds=[0, 1]))
+    zero, one = select_folds(small, Split(folds=[0, 1]))
     path = tmp_path / "checkpoint.npz"
     FoldTraining(quick(), small, zero).save(path)
     assert FoldTraining.resume(quick(), small, zero, path).iteration == 0

@@ -3,13 +3,13 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from qm7cli.engine import FoldTraining
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import select_folds
 
 
 @pytest.fixture
 def model(small, quick):
     experiment = quick()
-    training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[0])
+    training = FoldTraining(experiment, small, select_folds(small, experiment.split)[0])
     for _ in range(100):
         training.iterate()
     return training.model()

@@ -8,9 +8,10 @@ import yaml
 from qm7cli.cli.compare import print_comparison
 from qm7cli.collect import find_runs
 from qm7cli.compare import compare_groups, difference_text
-from qm7cli.config import Experiment, Split, read_experiment
+from qm7cli.config import Experiment, read_experiment
 from qm7cli.history import read_history
 from qm7cli.pairs import holm
+from qm7cli.splits import Split
 from qm7cli.sweep import read_sweep
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"

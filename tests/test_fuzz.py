@@ -27,7 +27,7 @@ from qm7cli.checkpoint import load_checkpoint
 from qm7cli.cli import main
 from qm7cli.collect import collect_folds, find_runs, read_run
 from qm7cli.compare import compare_groups
-from qm7cli.config import Split, read_experiment, resolve
+from qm7cli.config import read_experiment, resolve
 from qm7cli.domain import Domain
 from qm7cli.engine import FoldTraining, _identity
 from qm7cli.errors import QM7Error
@@ -36,7 +36,7 @@ from qm7cli.history import read_history
 from qm7cli.predictions import read_predictions
 from qm7cli.results import read_fold
 from qm7cli.runner import train_run
-from qm7cli.splits import chosen_folds, make_folds, write_split
+from qm7cli.splits import Split, make_folds, select_folds, write_split
 from qm7cli.sweep import read_sweep
 from qm7cli.yaml_text import format_record, format_yaml
 
@@ -98,7 +98,7 @@ def place(sound, tmp_path):
 def readers(place, small):
     """By file, what reads it; a sound file gives a value that is sound, too."""
     experiment = resolve(None, [*QUICK, "split.folds=[0]"], {})
-    (fold,) = chosen_folds(small, experiment.split)
+    (fold,) = select_folds(small, experiment.split)
     training = FoldTraining(experiment, small, fold)
     (run,) = find_runs([place / "run"])
     of_run = run.path, run.results.folds[0]
@@ -108,7 +108,7 @@ def readers(place, small):
         data = dataset.load(path)
         inspection.describe(data)
         with np.errstate(all="ignore"):
-            (fold,) = chosen_folds(data, experiment.split)
+            (fold,) = select_folds(data, experiment.split)
             assert np.isfinite(Domain.of(data, fold.train).distance(data.X[0]))
             FoldTraining(experiment, data, fold).iterate()
 

@@ -16,7 +16,7 @@ from qm7cli.molecule_files import Molecule
 from qm7cli.network import feed_forward
 from qm7cli.predict import predict_molecules
 from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import select_folds
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def models(small):
 
     experiment = resolve(None, ["network.hidden=[20]", "evaluation.draws=4"], {})
     made = []
-    for fold in chosen_folds(small, experiment.split)[:2]:
+    for fold in select_folds(small, experiment.split)[:2]:
         training = FoldTraining(experiment, small, fold)
         for _ in range(200):
             training.iterate()
@@ -115,7 +115,7 @@ def of_gfn7():
 
     gfn7 = dataset.load(dataset.locate("gfn7"))
     experiment = resolve(None, ["network.hidden=[50]", "evaluation.draws=3"], {})
-    training = FoldTraining(experiment, gfn7, chosen_folds(gfn7, experiment.split)[0])
+    training = FoldTraining(experiment, gfn7, select_folds(gfn7, experiment.split)[0])
     with threadpool_limits(1):
         for _ in range(300):
             training.iterate()

@@ -10,7 +10,7 @@ from qm7cli.encoding import Encoder
 from qm7cli.engine import FoldTraining
 from qm7cli.network import Layer, as_vector
 from qm7cli.reduced import ReducedFeatures
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import select_folds
 
 ALL = np.arange(60)
 
@@ -93,7 +93,7 @@ def test_values_of_all_molecules_are_known_and_not_only_of_those_trained_on(smal
 def test_a_checkpoint_in_other_coordinates_goes_on_but_for_rounding(small, quick, tmp_path, kind):
     """As older versions wrote that did not reduce the features, and other machines may find another basis."""
     experiment = quick(variant="corrected")
-    fold = chosen_folds(small, experiment.split)[0]
+    fold = select_folds(small, experiment.split)[0]
     with threadpool_limits(1):
         training = FoldTraining(experiment, small, fold)
         for _ in range(20):

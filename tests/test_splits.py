@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from qm7cli import splits
-from qm7cli.config import Split
 from qm7cli.errors import QM7Error
-from qm7cli.splits import chosen_folds, describe_folds, make_folds, pinned, write_split
+from qm7cli.splits import Split, describe_folds, make_folds, select_folds, with_checksum, write_split
 from qm7cli.yaml_text import format_yaml, parse_yaml
 
 
@@ -44,7 +43,7 @@ def test_the_split_has_a_seed_of_its_own(small, scheme):
 
 
 def test_a_fold_is_trained_on_all_the_others(small):
-    folds = chosen_folds(small, Split(folds=[3, 1]))
+    folds = select_folds(small, Split(folds=[3, 1]))
     assert [fold.number for fold in folds] == [1, 3]
     for fold in folds:
         assert np.array_equal(fold.test, small.P[fold.number])
@@ -52,12 +51,12 @@ def test_a_fold_is_trained_on_all_the_others(small):
 
 
 def test_without_a_choice_all_folds_are_trained(small):
-    assert [fold.number for fold in chosen_folds(small, Split(scheme="random", count=7))] == list(range(7))
+    assert [fold.number for fold in select_folds(small, Split(scheme="random", count=7))] == list(range(7))
 
 
 def test_a_fold_that_is_not_there_is_refused(small):
     with pytest.raises(QM7Error, match="there is no fold 5: this split has the folds 0 to 4"):
-        chosen_folds(small, Split(folds=[0, 5]))
+        select_folds(small, Split(folds=[0, 5]))
     with pytest.raises(QM7Error, match=r"split.count is 61, but there are only 60 molecules"):
         make_folds(small, Split(scheme="random", count=61))
 
@@ -115,7 +114,7 @@ def test_a_file_that_is_none_is_refused(small, tmp_path, text):
 def test_a_pipe_is_no_split_file(tmp_path):
     os.mkfifo(tmp_path / "x.yaml")
     with pytest.raises(QM7Error, match=r"x.yaml is no file"):
-        pinned(Split(scheme=str(tmp_path / "x.yaml")))
+        with_checksum(Split(scheme=str(tmp_path / "x.yaml")))
 
 
 def test_a_split_file_is_parsed_once_as_long_as_its_content_is_the_same(small, written, monkeypatch):
@@ -123,8 +122,8 @@ def test_a_split_file_is_parsed_once_as_long_as_its_content_is_the_same(small, w
     parsed = []
     monkeypatch.setattr(splits, "parse_yaml", lambda *args: parsed.append(args) or parse_yaml(*args))
     for number in range(4):
-        split = pinned(Split(scheme=str(path), folds=[number]))
-        (fold,) = chosen_folds(small, split)
+        split = with_checksum(Split(scheme=str(path), folds=[number]))
+        (fold,) = select_folds(small, split)
         assert np.array_equal(fold.test, folds[number])
         with pytest.raises(ValueError, match="read-only"):  # it is another's too
             fold.test[0] = 1
@@ -137,15 +136,15 @@ def test_a_split_file_is_parsed_once_as_long_as_its_content_is_the_same(small, w
 def test_the_fingerprint_of_a_split_file_is_that_of_its_bytes(written):
     path, _ = written
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert pinned(Split(scheme=str(path))).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert with_checksum(Split(scheme=str(path))).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_pinned_split_keeps_to_the_content_of_its_file(small, written):
     path, folds = written
-    split = pinned(Split(scheme=str(path)))
+    split = with_checksum(Split(scheme=str(path)))
     assert all(map(np.array_equal, make_folds(small, split), folds))
     path.write_text(path.read_text() + "# changed\n")
-    for use in (pinned, lambda split: make_folds(small, split)):
+    for use in (with_checksum, lambda split: make_folds(small, split)):
         with pytest.raises(QM7Error, match=r"folds.yaml has changed: its SHA-256 is \w{64}, and the experiment's"):
             use(split)
 
@@ -153,7 +152,7 @@ def test_a_pinned_split_keeps_to_the_content_of_its_file(small, written):
 def test_molecules_in_no_fold_of_a_file_are_left_out(small, written):
     path, _ = written
     path.write_text(format_yaml({**yaml.safe_load(path.read_text()), "folds": [[5, 6], [8, 7]]}))
-    fold = chosen_folds(small, Split(scheme=str(path), folds=[1]))[0]
+    fold = select_folds(small, Split(scheme=str(path), folds=[1]))[0]
     assert (fold.train.tolist(), fold.test.tolist()) == ([5, 6], [8, 7])
 
 
@@ -168,8 +167,8 @@ def test_size_mean_and_deviation_of_folds_by_hand(small):
 @pytest.mark.realdata
 def test_training_subsets_are_nested_and_spread_over_the_energies(qm7):
     sizes = [100, 500, 1000, 2500, 5000, 5732]
-    subsets = [chosen_folds(qm7, Split(folds=[1], train_size=size))[0].train for size in sizes]
-    whole = chosen_folds(qm7, Split(folds=[1]))[0].train
+    subsets = [select_folds(qm7, Split(folds=[1], train_size=size))[0].train for size in sizes]
+    whole = select_folds(qm7, Split(folds=[1]))[0].train
     assert [len(set(subset)) for subset in subsets] == sizes
     for smaller, larger in pairwise([*subsets, whole]):
         assert set(smaller) <= set(larger)
@@ -181,8 +180,8 @@ def test_training_subsets_are_nested_and_spread_over_the_energies(qm7):
 
 
 def test_a_training_subset_has_the_split_s_seed(small):
-    one, again, other = (chosen_folds(small, Split(folds=[0], train_size=20, seed=seed))[0].train for seed in (0, 0, 1))
+    one, again, other = (select_folds(small, Split(folds=[0], train_size=20, seed=seed))[0].train for seed in (0, 0, 1))
     assert np.array_equal(one, again)
     assert set(one) != set(other)
     with pytest.raises(QM7Error, match=r"split.train_size is 49, but fold 0 leaves 48 to train on"):
-        chosen_folds(small, Split(folds=[0], train_size=49))
+        select_folds(small, Split(folds=[0], train_size=49))

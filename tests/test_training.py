@@ -17,7 +17,7 @@ from qm7cli.errors import QM7Error
 from qm7cli.results import read_fold, read_results
 from qm7cli.run_directory import prepare_run
 from qm7cli.runner import train_run
-from qm7cli.splits import chosen_folds
+from qm7cli.splits import select_folds
 from qm7cli.training import evaluation_due, train_fold
 from qm7cli.variants import RULES
 
@@ -29,7 +29,7 @@ def train(small, tmp_path):
     def run(experiment, name="run", **kwargs):
         path = tmp_path / name
         prepare_run(path, experiment, [1], small, overwrite=kwargs.pop("overwrite", False))
-        return train_fold(experiment, small, chosen_folds(small, experiment.split)[1], path, **kwargs), path
+        return train_fold(experiment, small, select_folds(small, experiment.split)[1], path, **kwargs), path
 
     return run
 
@@ -131,7 +131,7 @@ def test_interim_evaluations_and_checkpoints_change_nothing(train, quick):
 def test_the_model_is_the_average_after_the_last_iteration(train, small, quick):
     experiment = quick()
     _, run = train(experiment)
-    fold_training = FoldTraining(experiment, small, chosen_folds(small, experiment.split)[1])
+    fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[1])
     with threadpool_limits(1):  # as a training has it; two threads of some BLAS give other bits
         for _ in range(300):
             fold_training.iterate()
@@ -223,7 +223,7 @@ def test_a_run_that_was_made_anew_under_the_same_name_is_not_written_to(small, q
     experiment = quick(**flags)
     prepare_run(run, experiment, [1], small, overwrite=False)
     with pytest.raises(QM7Error, match="fold-1 was removed or replaced while this process worked there"):
-        work(experiment, small, chosen_folds(small, experiment.split)[1], run, stopped=replaced)
+        work(experiment, small, select_folds(small, experiment.split)[1], run, stopped=replaced)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert read_results(run).config.seed == 1
 

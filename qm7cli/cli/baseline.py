@@ -77,11 +77,12 @@ def baseline(
     with stoppable() as stop:
         from qm7cli.baselines import needed_memory
         from qm7cli.config import resolve
-        from qm7cli.splits import chosen_folds
+        from qm7cli.splits import select_folds
 
         experiment = resolve(None, [], flags)
         dataset = load_dataset(experiment.data)
         if not quiet:
-            needed = max(needed_memory(experiment, dataset, each) for each in chosen_folds(dataset, experiment.split))
+            folds = select_folds(dataset, experiment.split)
+            needed = max(needed_memory(experiment, dataset, each) for each in folds)
             note(f"a fold takes up to {needed:.2g} GB of memory")
         train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)

@@ -35,10 +35,10 @@ def collect(
 
 def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:
     """Return the table to look at: with the settings or, where there are too many, without."""
-    from qm7cli.config import FREE
+    from qm7cli.config import RESUMABLE_SETTINGS
     from qm7cli.metrics import describe_units
 
-    for settings in ([key for key in keys if key not in FREE or key == "data"], []):
+    for settings in ([key for key in keys if key not in RESUMABLE_SETTINGS or key == "data"], []):
         titles = _short_titles(settings)
         table = make_table(records, _columns(titles), describe_units())
         table.fit(OPTIONAL, [*titles.values(), "fold"])

@@ -33,16 +33,16 @@ def split(
     Example: qm7 split --scheme stratified --count 10 --output ten.yaml
     """
     from qm7cli import splits
-    from qm7cli.config import DRAWN, SPLIT_FILE, resolve
+    from qm7cli.config import resolve
     from qm7cli.errors import UsageError
     from qm7cli.files import refuse_output
 
     given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
-    drawn = {"split.count": count, "split.seed": seed} if scheme in DRAWN else {}
+    drawn = {"split.count": count, "split.seed": seed} if scheme in splits.DRAWN else {}
     settings = resolve(None, [], {"split.scheme": scheme, **drawn}).split
     if given and not drawn:
-        raise UsageError(f"{given[0]} is for {' and '.join(DRAWN)}: the folds of {scheme} are what they are")
-    if output and not output.name.endswith(SPLIT_FILE):
+        raise UsageError(f"{given[0]} is for {' and '.join(splits.DRAWN)}: the folds of {scheme} are what they are")
+    if output and not output.name.endswith(splits.SPLIT_FILE):
         raise UsageError(f"--output {output}: the file of a split ends in .yaml")
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path, Path(scheme)])

@@ -95,10 +95,10 @@ def train_and_print(
 ) -> None:
     """Train the folds of an experiment with progress, print the results, and exit as what became of them asks."""
     from qm7cli.cli.progress import show_progress
-    from qm7cli.run_directory import default_name
+    from qm7cli.run_directory import default_directory
     from qm7cli.runner import FoldsError, available_cores, train_run
 
-    run = out or Path("runs", default_name(experiment, dataset.name))
+    run = out or default_directory(Path("runs"), experiment, dataset.name)
     errors: dict[int, QM7Error] = {}
     results: RunResults | None = None
     with show_progress(quiet=quiet) as display:

@@ -42,7 +42,7 @@ def trained(once, small):
         "train --iterations 20 --set network.hidden=[20,10] --fold 0 --quiet",
         "baseline --model linear --quiet",
         "sweep sweep.yaml --dry-run",
-        "sweep sweep.yaml --dry-run --set encoding.noise=0.5 --set training.history=0.125",
+        "sweep sweep.yaml --dry-run --set encoding.noise=0.5 --set training.averaging=0.125",
         "eval --quiet",
         "eval runs/variants --part both --quiet",
         "eval --part both --fold 0 --quiet",
