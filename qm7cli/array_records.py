@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qm7cli.arrays import read_arrays, write_arrays
-from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
+from qm7cli.mistakes import LARGEST
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -8,11 +8,10 @@ from pydantic import Field
 
 from qm7cli.array_records import About, checked_array, load_arrays, save_arrays
 from qm7cli.config import differing_keys
-from qm7cli.dataset import LARGEST
 from qm7cli.errors import QM7Error
 from qm7cli.history import HistoryRow
+from qm7cli.mistakes import LARGEST, Count, Measure
 from qm7cli.network import SMALLEST_S, count_parameters
-from qm7cli.quantities import Count, Measure
 from qm7cli.variants import Array
 
 

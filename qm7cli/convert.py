@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.dataset import LARGEST, pad, save
+from qm7cli.dataset import pad, save
 from qm7cli.errors import QM7Error
 from qm7cli.files import refuse_output
 from qm7cli.inspection import are_total, count_elements, not_atomization
+from qm7cli.mistakes import LARGEST
 from qm7cli.molecule_files import Molecule, read_molecules
 from qm7cli.splits import stratified
 

@@ -26,11 +26,11 @@ from qm7cli.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row
 from qm7cli.errors import DamagedError, QM7Error
 from qm7cli.files import read_bytes, write_output
 from qm7cli.matlab import read_mat
+from qm7cli.mistakes import LARGEST
 from qm7cli.notices import notice
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
-LARGEST: Final = 1e9  # of any number in a data set
 UNPACKED: Final = 1_500_000_000  # bytes that the content of a file may have without compression
 MEMORY: Final = 4e9  # bytes that a data set may take while it is read
 BYTES: Final = 27  # that an entry of its Coulomb matrices takes

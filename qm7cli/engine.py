@@ -14,11 +14,12 @@ import numpy as np
 
 from qm7cli.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
 from qm7cli.config import Experiment, identity
-from qm7cli.dataset import LARGEST, Dataset
+from qm7cli.dataset import Dataset
 from qm7cli.encoding import Encoder
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation, Model
 from qm7cli.history import HistoryRow
+from qm7cli.mistakes import LARGEST
 from qm7cli.network import Layer, Network, as_layers, as_vector
 from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream

@@ -12,13 +12,13 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from qm7cli.array_records import About, Arrays, checked_array, load_arrays, require, save_arrays
-from qm7cli.dataset import LARGEST, SYMBOLS, Dataset
+from qm7cli.dataset import SYMBOLS, Dataset
 from qm7cli.domain import Domain
 from qm7cli.encoding import CHUNK, MAX_FEATURES, Encoder
 from qm7cli.errors import QM7Error, StoppedError
 from qm7cli.metrics import METRICS
+from qm7cli.mistakes import LARGEST, Count, Measure
 from qm7cli.network import Layer, feed_forward
-from qm7cli.quantities import Count, Measure
 from qm7cli.reduced import ReducedFeatures
 from qm7cli.seeds import Purpose, stream
 from qm7cli.splits import Part

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from qm7cli.directory import fold_directory
 from qm7cli.errors import QM7Error
 from qm7cli.files import format_csv, write_text
-from qm7cli.quantities import Count, Measure
+from qm7cli.mistakes import Count, Measure
 from qm7cli.results import FoldResult, read_checked
 
 

@@ -35,8 +35,11 @@ def _number(value: Any) -> Any:
     return value
 
 
+LARGEST: Final = 1e9  # of any number in a data set, a model or a record
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Measure = Annotated[float, Field(ge=0, lt=LARGEST)]  # an error in kcal/mol, or seconds
 
 
 class Section(BaseModel):

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.dataset import LARGEST, Dataset
+from qm7cli.dataset import Dataset
 from qm7cli.directory import fold_directory
 from qm7cli.errors import QM7Error
 from qm7cli.evaluation import Evaluation
 from qm7cli.files import format_csv, write_text
+from qm7cli.mistakes import LARGEST
 from qm7cli.results import REMEDY, FoldResult, read_checked
 
 

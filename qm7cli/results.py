@@ -31,8 +31,7 @@ from qm7cli.errors import QM7Error
 from qm7cli.files import LARGEST_FILE, read_text, write_text
 from qm7cli.locks import lock
 from qm7cli.metrics import TEST_METRICS
-from qm7cli.mistakes import refusal
-from qm7cli.quantities import Count, Measure
+from qm7cli.mistakes import Count, Measure, refusal
 from qm7cli.yaml_text import checksum, format_record, parse_record
 
 CHECKED: Final = {"history_checksum": "history.csv", "predictions_checksum": "predictions.csv"}
