@@ -28,6 +28,7 @@ lint: .venv/ready
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
 
 bench: .venv/installed
 	@echo "Measuring iterations and commands on QM7: four minutes on two idle cores."

@@ -15,11 +15,11 @@ from contextlib import closing
 from pathlib import Path
 
 from data import load_qm7
-from qm7cli.config import resolve
-from qm7cli.dataset import Dataset
-from qm7cli.jobs import Job
-from qm7cli.processes import ProcessExecutor
-from qm7cli.run_directory import prepare_run
+from qm7cli.data.dataset import Dataset
+from qm7cli.runs.access import prepare_run
+from qm7cli.runs.experiment import resolve
+from qm7cli.training.executor import Job
+from qm7cli.training.process_executor import ProcessExecutor
 
 RUNS = 5
 PAIRS = 3

@@ -1,7 +1,7 @@
 """The data set that is measured on."""
 
-from qm7cli import dataset
-from qm7cli.errors import QM7Error
+from qm7cli.core.errors import QM7Error
+from qm7cli.data import dataset
 
 
 def load_qm7() -> dataset.Dataset:

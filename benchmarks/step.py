@@ -16,12 +16,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from data import load_qm7
-from qm7cli import dataset, splits
-from qm7cli.config import Experiment
-from qm7cli.engine import FoldTraining
-from qm7cli.seeds import Purpose, stream
-from qm7cli.splits import Split
-from qm7cli.variants import RULES
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data import dataset, splits
+from qm7cli.data.splits import Split
+from qm7cli.model.variants import RULES
+from qm7cli.runs.experiment import Experiment
+from qm7cli.training.fold_training import FoldTraining
 
 ITERATIONS = 200  # of each contestant in a turn
 TURNS = 9

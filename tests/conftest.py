@@ -20,14 +20,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command has it
 import pytest
 
 import molecules
-from qm7cli import dataset
-from qm7cli.arrays import read_arrays
 from qm7cli.cli import main
-from qm7cli.config import resolve
-from qm7cli.directory import fold_directory
-from qm7cli.locks import lock
-from qm7cli.run_directory import default_name, prepare_run, register_fold
-from qm7cli.runner import train_run
+from qm7cli.core.arrays import read_arrays
+from qm7cli.core.locks import lock
+from qm7cli.data import dataset
+from qm7cli.runs.access import default_name, prepare_run, register_fold
+from qm7cli.runs.directory import fold_directory
+from qm7cli.runs.experiment import resolve
+from qm7cli.training.train_run import train_run
 from server import serve
 
 QUICK = (  # a run of a second

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from conftest import children, wait_for
-from qm7cli.sweep import read_sweep
+from qm7cli.training.sweep import read_sweep
 
 DOCS = Path(__file__).parents[1] / "docs"
 VARIANTS = ("original", "corrected", "no-prebias")

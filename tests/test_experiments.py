@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from qm7cli.analysis.compare import compare_groups, difference_text
+from qm7cli.analysis.paired_difference import holm
 from qm7cli.cli.compare import print_comparison
-from qm7cli.collect import find_runs
-from qm7cli.compare import compare_groups, difference_text
-from qm7cli.config import Experiment, read_experiment
-from qm7cli.history import read_history
-from qm7cli.pairs import holm
-from qm7cli.splits import Split
-from qm7cli.sweep import read_sweep
+from qm7cli.data.splits import Split
+from qm7cli.runs.collect import find_runs
+from qm7cli.runs.experiment import Experiment, read_experiment
+from qm7cli.runs.history import read_history
+from qm7cli.training.sweep import read_sweep
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 

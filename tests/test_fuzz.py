@@ -21,24 +21,24 @@ from typer.main import get_command
 
 import molecules
 from conftest import QUICK, within
-from qm7cli import dataset, download, inspection
-from qm7cli.arrays import parse_arrays, write_arrays
-from qm7cli.checkpoint import load_checkpoint
+from qm7cli.analysis.compare import compare_groups
 from qm7cli.cli import main
-from qm7cli.collect import collect_folds, find_runs, read_run
-from qm7cli.compare import compare_groups
-from qm7cli.config import read_experiment, resolve
-from qm7cli.domain import Domain
-from qm7cli.engine import FoldTraining, _identity
-from qm7cli.errors import QM7Error
-from qm7cli.evaluation import load_model
-from qm7cli.history import read_history
-from qm7cli.predictions import read_predictions
-from qm7cli.results import read_fold
-from qm7cli.runner import train_run
-from qm7cli.splits import Split, make_folds, select_folds, write_split
-from qm7cli.sweep import read_sweep
-from qm7cli.yaml_text import format_record, format_yaml
+from qm7cli.core.arrays import parse_arrays, write_arrays
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.yaml_text import format_record, format_yaml
+from qm7cli.data import dataset, download, inspection
+from qm7cli.data.splits import Split, make_folds, select_folds, write_split
+from qm7cli.model.domain import Domain
+from qm7cli.model.model import load_model
+from qm7cli.runs.collect import collect_folds, find_runs, read_run
+from qm7cli.runs.experiment import read_experiment, resolve
+from qm7cli.runs.history import read_history
+from qm7cli.runs.predictions import read_predictions
+from qm7cli.runs.results import read_fold
+from qm7cli.training.checkpoint import load_checkpoint
+from qm7cli.training.fold_training import FoldTraining, _identity
+from qm7cli.training.sweep import read_sweep
+from qm7cli.training.train_run import train_run
 
 TIMES = int(os.environ.get("QM7_FUZZ", "0"))  # as many examples, and other ones each time
 MEMORY = 400e6  # bytes that no example takes

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qm7cli import dataset
+from qm7cli.data import dataset
 
 pytest.importorskip("rdkit", reason="RDKit is not installed")
 pytest.importorskip("tblite", reason="tblite is not installed")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from conftest import bits
-from qm7cli.arrays import read_arrays
+from qm7cli.core.arrays import read_arrays
 
 OLDER = Path(__file__).parent / "data/before_the_house"
 NETWORK = [

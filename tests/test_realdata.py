@@ -2,9 +2,9 @@
 
 import pytest
 
-from qm7cli.config import resolve
-from qm7cli.runner import train_run
-from qm7cli.variants import RULES
+from qm7cli.model.variants import RULES
+from qm7cli.runs.experiment import resolve
+from qm7cli.training.train_run import train_run
 
 
 @pytest.mark.realdata

@@ -1,7 +1,7 @@
 """Make the bundled molecule set gfn7 from nothing: graphs by a rule, geometries and energies by GFN2-xTB.
 
     pip install '.[generate]'
-    python tools/make_gfn7.py                                    # minutes; writes qm7cli/bundled/gfn7.npz
+    python tools/make_gfn7.py                                    # minutes; writes qm7cli/data/bundled/gfn7.npz
     python tools/make_gfn7.py --molecules 30 --output look.npz   # a quick look
 
 Molecular graphs of up to 7 heavy atoms (C, N, O, S; hydrogens fill the valences) grow atom by atom: a new atom on any
@@ -34,8 +34,8 @@ from rich.progress import Progress
 from tblite.ase import TBLite
 from tblite.interface import Calculator
 
-from qm7cli.dataset import save
-from qm7cli.splits import stratified
+from qm7cli.data.dataset import save
+from qm7cli.data.splits import stratified
 
 ROOT = Path(__file__).parents[1]
 VALENCES = {"C": 4, "N": 3, "O": 2, "S": 2}
@@ -208,7 +208,7 @@ def compute_all(graphs: list[str], kept: Path, jobs: int) -> list[dict[str, Any]
 def main() -> None:
     """Make the set and say what is in it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=ROOT / "qm7cli" / "bundled" / "gfn7.npz", metavar="FILE.npz")
+    parser.add_argument("--output", type=Path, default=ROOT / "qm7cli/data/bundled/gfn7.npz", metavar="FILE.npz")
     parser.add_argument("--molecules", type=int, metavar="N", help="a sample of so many graphs, for a quick look")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N", help="processes (default: all cores)")
     options = parser.parse_args()

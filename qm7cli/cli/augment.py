@@ -38,12 +38,12 @@ def augment(
 
     Example: qm7 augment --fold 0 --part train --draws 10 --encode --output train.npz
     """
-    from qm7cli.augment import augmented_set
     from qm7cli.cli.progress import show_bytes
-    from qm7cli.config import resolve
-    from qm7cli.dataset import locate
-    from qm7cli.errors import UsageError
-    from qm7cli.files import refuse_output
+    from qm7cli.core.errors import UsageError
+    from qm7cli.core.files import refuse_output
+    from qm7cli.data.dataset import locate
+    from qm7cli.model.augment import augmented_set
+    from qm7cli.runs.experiment import resolve
 
     if fold is None and (part or split):
         raise UsageError(f"{'--part' if part else '--split'} is of use with --fold only")

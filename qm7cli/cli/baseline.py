@@ -75,9 +75,9 @@ def baseline(
         "baseline.memory": memory,
     }
     with stoppable() as stop:
-        from qm7cli.baselines import needed_memory
-        from qm7cli.config import resolve
-        from qm7cli.splits import select_folds
+        from qm7cli.data.splits import select_folds
+        from qm7cli.runs.experiment import resolve
+        from qm7cli.training.baselines import needed_memory
 
         experiment = resolve(None, [], flags)
         dataset = load_dataset(experiment.data)

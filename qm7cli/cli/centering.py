@@ -51,12 +51,12 @@ def centering(
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
-    from qm7cli.centering import draw_centering, model_records
-    from qm7cli.collect import read_runs
-    from qm7cli.figure_style import image_format, save
-    from qm7cli.files import refuse_output
-    from qm7cli.models import load_models
-    from qm7cli.run_datasets import RunDatasets
+    from qm7cli.analysis.centering import draw_centering, model_records
+    from qm7cli.analysis.figure_style import image_format, save
+    from qm7cli.core.files import refuse_output
+    from qm7cli.runs.collect import read_runs
+    from qm7cli.runs.datasets import RunDatasets
+    from qm7cli.runs.models import load_models
 
     if plot is not None:
         image_format(plot)

@@ -23,7 +23,7 @@ def collect(
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
-    from qm7cli.collect import collect_folds, differing_settings
+    from qm7cli.runs.collect import collect_folds, differing_settings
 
     found, status = read_usable_runs(runs, output)
     records = collect_folds(found)
@@ -35,8 +35,8 @@ def collect(
 
 def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:
     """Return the table to look at: with the settings or, where there are too many, without."""
-    from qm7cli.config import RESUMABLE_SETTINGS
-    from qm7cli.metrics import describe_units
+    from qm7cli.model.metrics import describe_units
+    from qm7cli.runs.experiment import RESUMABLE_SETTINGS
 
     for settings in ([key for key in keys if key not in RESUMABLE_SETTINGS or key == "data"], []):
         titles = _short_titles(settings)

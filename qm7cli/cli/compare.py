@@ -7,11 +7,11 @@ import typer
 from qm7cli.cli.options import By, Output, OutputFormat, Reference, Runs, read_usable_runs
 from qm7cli.cli.output import format_records, note, write_output
 from qm7cli.cli.tables import Table, paragraph, show_number
-from qm7cli.escaping import printable
+from qm7cli.core.escaping import printable
 
 if TYPE_CHECKING:
-    from qm7cli.compare import Comparison
-    from qm7cli.groups import Group
+    from qm7cli.analysis.compare import Comparison
+    from qm7cli.analysis.groups import Group
 
 DIFFERENCE: Final = "difference (95 %)"
 NARROW: Final = ("MAE, kcal/mol", DIFFERENCE, "Holm p")  # columns beside the groups' names that fit a terminal
@@ -37,7 +37,7 @@ def compare(
 
     Example: qm7 compare runs/variants --reference variant=original
     """
-    from qm7cli.compare import compare_groups, records
+    from qm7cli.analysis.compare import compare_groups, records
 
     found, status = read_usable_runs(runs, output)
     comparison = compare_groups(found, by or (), reference)
@@ -68,7 +68,7 @@ def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
     Columns without a figure are left out. With differences a table that is not `wide` fits a terminal: of the errors it
     has the test MAE alone.
     """
-    from qm7cli.groups import short_keys
+    from qm7cli.analysis.groups import short_keys
 
     keys = list(short_keys(comparison.groups[0].settings).values())
     name = keys[0] if len(keys) == 1 else "group"
@@ -82,7 +82,7 @@ def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
 
 def _figures(group: "Group") -> dict[str, str]:
     """Return the figures of a group, by column."""
-    from qm7cli.compare import bootstrap_text, difference_text, p_text, percent_text
+    from qm7cli.analysis.compare import bootstrap_text, difference_text, p_text, percent_text
 
     difference = group.difference
     columns = {"folds": str(len(group.folds))}

@@ -31,9 +31,9 @@ def convert(
 
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
     """
-    from qm7cli.convert import convert_molecules
-    from qm7cli.errors import UsageError
-    from qm7cli.molecule_files import describe_left_out
+    from qm7cli.core.errors import UsageError
+    from qm7cli.data.convert import convert_molecules
+    from qm7cli.data.molecules import describe_left_out
 
     if output.suffix != ".npz":
         raise UsageError(f"--output {output}: the file of a data set ends in .npz")

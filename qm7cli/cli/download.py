@@ -32,8 +32,8 @@ def download(
     Example: qm7 download --dest data/qm7.mat
     """
     from qm7cli.cli.progress import show_bytes
-    from qm7cli.dataset import PUBLISHED_SHA256
-    from qm7cli.download import MIRRORS, download_dataset, find_dataset
+    from qm7cli.data.dataset import PUBLISHED_SHA256
+    from qm7cli.data.download import MIRRORS, download_dataset, find_dataset
 
     wanted = (sha256 or PUBLISHED_SHA256).lower()
     if wanted != "any" and not re.fullmatch("[0-9a-f]{64}", wanted):

@@ -20,7 +20,7 @@ from qm7cli.cli.output import format_records, write_output
 from qm7cli.cli.tables import Column, make_table, metric_columns, show_mean
 
 if TYPE_CHECKING:
-    from qm7cli.splits import Part
+    from qm7cli.data.splits import Part
 
 
 def evaluate(
@@ -43,11 +43,11 @@ def evaluate(
     Example: qm7 eval runs/qm7-corrected-seed0 --part both --format csv
     """
     from qm7cli.cli.progress import show_evaluation
-    from qm7cli.collect import read_runs
-    from qm7cli.files import refuse_output
-    from qm7cli.metrics import METRICS, describe_units
-    from qm7cli.models import evaluate_models, load_models
-    from qm7cli.run_datasets import RunDatasets
+    from qm7cli.core.files import refuse_output
+    from qm7cli.model.metrics import METRICS, describe_units
+    from qm7cli.runs.collect import read_runs
+    from qm7cli.runs.datasets import RunDatasets
+    from qm7cli.runs.models import evaluate_models, load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
     directories = find_run_directories(runs, output)

@@ -9,7 +9,7 @@ from qm7cli.cli.output import format_records, print_error, write_output
 from qm7cli.cli.tables import Column, Table, make_table, show_number
 
 if TYPE_CHECKING:
-    from qm7cli.gradcheck import GradCheck
+    from qm7cli.model.gradcheck import GradCheck
 
 MOTIONS: Final = (
     Column("variant", "variant", left=True),
@@ -44,9 +44,9 @@ def gradcheck(
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
-    from qm7cli.files import refuse_output
-    from qm7cli.gradcheck import check_gradients
-    from qm7cli.variants import RULES
+    from qm7cli.core.files import refuse_output
+    from qm7cli.model.gradcheck import check_gradients
+    from qm7cli.model.variants import RULES
 
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path])

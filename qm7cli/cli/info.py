@@ -20,7 +20,7 @@ def info(
 
     Example: qm7 info --data data/qm7.mat
     """
-    from qm7cli.inspection import describe
+    from qm7cli.data.inspection import describe
 
     description = describe(load_dataset(data))
     if not quiet:

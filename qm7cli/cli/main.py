@@ -30,9 +30,9 @@ from qm7cli.cli.report import report
 from qm7cli.cli.split import split
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
-from qm7cli.errors import QM7Error, UsageError, shortage
-from qm7cli.notices import notices_to
-from qm7cli.signals import SIGNALS
+from qm7cli.core.errors import QM7Error, UsageError, shortage
+from qm7cli.core.notices import notices_to
+from qm7cli.core.signals import SIGNALS
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
 app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -113,8 +113,8 @@ def _suggestion(error: Exception) -> str:
     context, unknown = getattr(error, "ctx", None), str(getattr(error, "option_name", None))
     if not context or not hasattr(error, "possibilities"):  # those of Typer are close in their dashes
         return ""
-    from qm7cli.config import Experiment
-    from qm7cli.mistakes import option_suggestion, suggestion
+    from qm7cli.core.validation import option_suggestion, suggestion
+    from qm7cli.runs.experiment import Experiment
 
     options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
     renamed = RENAMED.get(unknown)

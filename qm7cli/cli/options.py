@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from qm7cli.cli.output import Format, note, print_error
-from qm7cli.signals import StopRequest, stop_on_signals
+from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
-    from qm7cli.collect import Directories, Run, Unusable
-    from qm7cli.dataset import Dataset
+    from qm7cli.data.dataset import Dataset
+    from qm7cli.runs.collect import Directories, Run, Unusable
 
 Read = TypeVar("Read")
 RUNS: Final = Path("runs")  # where training writes
@@ -108,7 +108,7 @@ def stoppable() -> Iterator[StopRequest]:
 
 def load_dataset(data: str | None) -> "Dataset":
     """Find, read and check the data set."""
-    from qm7cli import dataset
+    from qm7cli.data import dataset
 
     return dataset.load(dataset.locate(data))
 
@@ -118,9 +118,9 @@ def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) ->
 
     Exits if there is none; raises QM7Error if an output would lie among the files of one.
     """
-    from qm7cli.collect import find_directories
-    from qm7cli.errors import QM7Error
-    from qm7cli.files import refuse_output
+    from qm7cli.core.errors import QM7Error
+    from qm7cli.core.files import refuse_output
+    from qm7cli.runs.collect import find_directories
 
     if not paths and not RUNS.exists():
         raise QM7Error(f"there is no directory {RUNS} here, where qm7 train puts its runs: name a run")
@@ -133,9 +133,9 @@ def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) ->
 
 
 def usable_runs(made: list[Read], unusable: "Sequence[Unusable]") -> tuple[list[Read], int]:
-    """Return what `qm7cli.collect.read_runs` has made of runs, and the exit status: 1 if one that was given is missing.
+    """Return what `qm7cli.runs.collect.read_runs` has made of runs, and the exit status.
 
-    Says in a line each why others are left out. Exits if none is left.
+    It is 1 if a run that was given is missing. Says in a line each why others are left out. Exits if none is left.
     """
     if not made:
         _exit_without_runs(unusable)
@@ -154,6 +154,6 @@ def _exit_without_runs(unusable: "Sequence[Unusable]") -> None:
 
 def read_usable_runs(paths: Sequence[Path] | None, *outputs: Path | None) -> "tuple[list[Run], int]":
     """Return the runs at or below some paths, and the exit status, as `usable_runs`."""
-    from qm7cli.collect import read_run, read_runs
+    from qm7cli.runs.collect import read_run, read_runs
 
     return usable_runs(*read_runs(find_run_directories(paths, *outputs), read_run))

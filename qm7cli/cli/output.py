@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from qm7cli.cli.tables import Table
-from qm7cli.escaping import printable
+from qm7cli.core.escaping import printable
 
 Format = Literal["table", "csv", "json", "yaml", "markdown", "latex"]
 SHOW_TRACEBACKS: Final[ContextVar[bool]] = ContextVar("SHOW_TRACEBACKS", default=False)  # as --debug asks
@@ -73,7 +73,7 @@ def write_output(table: Table, text: str | None = None, output: Path | None = No
     """
     after = printable(table.after, keep="\n")
     if output is not None:
-        from qm7cli.files import write_output_text
+        from qm7cli.core.files import write_output_text
 
         write_output_text(output, table.plain_text() + after if text is None else text)
     elif text is None:
@@ -105,8 +105,8 @@ def format_records(
     documents : container of Format
         Those of JSON and YAML in which each item of the data is a line, or a document, of its own.
     """
-    from qm7cli.files import format_csv
-    from qm7cli.yaml_text import format_yaml
+    from qm7cli.core.files import format_csv
+    from qm7cli.core.yaml_text import format_yaml
 
     data = list(records) if data is None else data
     items = data if format_ in documents else [data]

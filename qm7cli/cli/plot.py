@@ -26,9 +26,9 @@ def plot(
 
     Example: qm7 plot runs/variants --kind curves --output curves.pdf
     """
-    from qm7cli.compare import compare_groups
-    from qm7cli.figure_style import image_format, save
-    from qm7cli.plots import KINDS
+    from qm7cli.analysis.compare import compare_groups
+    from qm7cli.analysis.figure_style import image_format, save
+    from qm7cli.analysis.plots import KINDS
 
     image_format(output)
     found, status = read_usable_runs(runs, output)

@@ -42,10 +42,10 @@ def predict(
 
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
     """
-    from qm7cli.files import refuse_output
-    from qm7cli.models import load_models
-    from qm7cli.molecule_files import describe_left_out, read_molecules
-    from qm7cli.predict import predict_molecules
+    from qm7cli.core.files import refuse_output
+    from qm7cli.data.molecules import describe_left_out, read_molecules
+    from qm7cli.model.predict import predict_molecules
+    from qm7cli.runs.models import load_models
 
     refuse_output(output, [run, *files])
     models = load_models(run, fold)

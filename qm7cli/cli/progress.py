@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from qm7cli.cli.output import note
-from qm7cli.errors import BusyError
-from qm7cli.escaping import printable
+from qm7cli.core.errors import BusyError
+from qm7cli.core.escaping import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from qm7cli.fold_work import Progress
-    from qm7cli.jobs import Job, Outcome
+    from qm7cli.training.executor import Job, Outcome
+    from qm7cli.training.fold_work import Progress
 
 NARROW: Final = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most

@@ -22,9 +22,9 @@ def report(
 
     Example: qm7 report runs/variants --output report.html
     """
-    from qm7cli.compare import compare_groups
-    from qm7cli.files import write_output_text
-    from qm7cli.report import render_report
+    from qm7cli.analysis.compare import compare_groups
+    from qm7cli.analysis.report import render_report
+    from qm7cli.core.files import write_output_text
 
     found, status = read_usable_runs(runs, output)
     comparison = compare_groups(found, by or (), reference)

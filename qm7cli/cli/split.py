@@ -32,10 +32,10 @@ def split(
 
     Example: qm7 split --scheme stratified --count 10 --output ten.yaml
     """
-    from qm7cli import splits
-    from qm7cli.config import resolve
-    from qm7cli.errors import UsageError
-    from qm7cli.files import refuse_output
+    from qm7cli.core.errors import UsageError
+    from qm7cli.core.files import refuse_output
+    from qm7cli.data import splits
+    from qm7cli.runs.experiment import resolve
 
     given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
     drawn = {"split.count": count, "split.seed": seed} if scheme in splits.DRAWN else {}

@@ -11,16 +11,16 @@ from qm7cli.cli.compare import print_comparison
 from qm7cli.cli.options import Data, Quiet, Settings, stoppable
 from qm7cli.cli.output import note, print_error, write_output
 from qm7cli.cli.tables import Column, make_table
-from qm7cli.errors import StoppedError
-from qm7cli.signals import StopRequest
+from qm7cli.core.errors import StoppedError
+from qm7cli.core.signals import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from qm7cli.cli.progress import Display
-    from qm7cli.dataset import Dataset
-    from qm7cli.fold_work import Progress, Report
-    from qm7cli.jobs import Executor, Job, Outcome
+    from qm7cli.data.dataset import Dataset
+    from qm7cli.training.executor import Executor, Job, Outcome
+    from qm7cli.training.fold_work import Progress, Report
 
 
 PAIRED = 50  # runs, at most, that are compared at the end
@@ -63,7 +63,7 @@ def sweep(
         )
     with stoppable() as stop:
         from qm7cli.cli.progress import show_progress
-        from qm7cli.sweep import open_runs, plan, read_sweep
+        from qm7cli.training.sweep import open_runs, plan, read_sweep
 
         directory = out or Path("runs", file.stem)
         work = plan(read_sweep(file, settings or [], data), directory)
@@ -95,8 +95,8 @@ def _do_jobs(
     stop: StopRequest,
 ) -> "list[tuple[Job, Outcome]]":
     """Have jobs done; return those that have failed or diverged, or are busy elsewhere."""
-    from qm7cli.errors import QM7Error
-    from qm7cli.sweep import do_logged, log_progress
+    from qm7cli.core.errors import QM7Error
+    from qm7cli.training.sweep import do_logged, log_progress
 
     def report(progress: "Progress") -> None:
         log_progress(progress)
@@ -114,17 +114,17 @@ def _do_jobs(
 
 def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Report") -> "Executor":
     if scheduler is None:
-        from qm7cli.processes import ProcessExecutor
-        from qm7cli.runner import available_cores
+        from qm7cli.training.process_executor import ProcessExecutor
+        from qm7cli.training.train_run import available_cores
 
         return ProcessExecutor(min(jobs or available_cores(), left), report)
-    from qm7cli.cluster import DaskExecutor
+    from qm7cli.training.dask_executor import DaskExecutor
 
     return DaskExecutor(scheduler, report)
 
 
 def _print_jobs(jobs: "Iterable[Job]") -> None:
-    from qm7cli.sweep import job_status
+    from qm7cli.training.sweep import job_status
 
     columns = [
         Column("run", "run", left=True),
@@ -140,8 +140,8 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
 
 def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
     """Print why jobs have failed, and how many of all are busy elsewhere, which is not a failure."""
-    from qm7cli.errors import BusyError, QM7Error
-    from qm7cli.sweep import log_file
+    from qm7cli.core.errors import BusyError, QM7Error
+    from qm7cli.training.sweep import log_file
 
     failed = [(job, outcome) for job, outcome in failures if not isinstance(outcome, BusyError)]
     for job, outcome in failed:
@@ -156,8 +156,8 @@ def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> Non
 
 def _print_results(jobs: "Iterable[Job]") -> None:
     """Print the comparison of the runs that have a result; of many, without differences, which take a second each."""
-    from qm7cli.collect import find_runs
-    from qm7cli.compare import compare_groups
+    from qm7cli.analysis.compare import compare_groups
+    from qm7cli.runs.collect import find_runs
 
     begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
     if begun:

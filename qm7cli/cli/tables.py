@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
-from qm7cli.escaping import printable
+from qm7cli.core.escaping import printable
 
 WIDTH: Final = 80  # columns of a terminal that tables and sentences under them fit
 RUN: Final = "run"  # the column whose cells are paths of runs, which may be cut down
@@ -56,14 +56,14 @@ class Column(NamedTuple):
 
 def metric_columns(keys: Iterable[str]) -> list[Column]:
     """Return the columns of the metrics with these keys."""
-    from qm7cli.metrics import METRICS
+    from qm7cli.model.metrics import METRICS
 
     return [Column(key, METRICS[key].label, show_number, unit=METRICS[key].unit) for key in keys]
 
 
 def result_columns() -> list[Column]:
     """Return the columns of folds' results."""
-    from qm7cli.metrics import METRICS
+    from qm7cli.model.metrics import METRICS
 
     return [
         Column("fold", "fold", left=True),

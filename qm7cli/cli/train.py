@@ -22,13 +22,13 @@ from qm7cli.cli.options import (
 )
 from qm7cli.cli.output import print_error, say, write_output
 from qm7cli.cli.tables import make_table, result_columns, show_mean
-from qm7cli.signals import StopRequest
+from qm7cli.core.signals import StopRequest
 
 if TYPE_CHECKING:
-    from qm7cli.config import Experiment
-    from qm7cli.dataset import Dataset
-    from qm7cli.errors import QM7Error
-    from qm7cli.results import RunResults
+    from qm7cli.core.errors import QM7Error
+    from qm7cli.data.dataset import Dataset
+    from qm7cli.runs.experiment import Experiment
+    from qm7cli.runs.results import RunResults
 
 
 def train(
@@ -72,8 +72,8 @@ def train(
         "training.iterations": iterations,
     }
     with stoppable() as stop:
-        from qm7cli.config import resolve
-        from qm7cli.yaml_text import format_yaml
+        from qm7cli.core.yaml_text import format_yaml
+        from qm7cli.runs.experiment import resolve
 
         experiment = resolve(config, settings or [], flags)
         if print_config:
@@ -95,8 +95,8 @@ def train_and_print(
 ) -> None:
     """Train the folds of an experiment with progress, print the results, and exit as what became of them asks."""
     from qm7cli.cli.progress import show_progress
-    from qm7cli.run_directory import default_directory
-    from qm7cli.runner import FoldsError, available_cores, train_run
+    from qm7cli.runs.access import default_directory
+    from qm7cli.training.train_run import FoldsError, available_cores, train_run
 
     run = out or default_directory(Path("runs"), experiment, dataset.name)
     errors: dict[int, QM7Error] = {}
@@ -132,7 +132,7 @@ def train_and_print(
 
 
 def _print_results(run: Path, results: "RunResults") -> None:
-    from qm7cli.metrics import METRICS, describe_units
+    from qm7cli.model.metrics import METRICS, describe_units
 
     folds = [result.model_dump() for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}

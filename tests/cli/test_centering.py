@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import molecules
-from qm7cli.arrays import read_arrays, write_arrays
+from qm7cli.core.arrays import read_arrays, write_arrays
 
 
 @pytest.fixture

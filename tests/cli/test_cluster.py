@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 import molecules
-import qm7cli.cluster
+import qm7cli.training.dask_executor
 from conftest import bits, iterations_in, train_one_by_one, wait_for
-from qm7cli.locks import lock
+from qm7cli.core.locks import lock
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -210,7 +210,7 @@ def test_a_scheduler_that_goes_away_is_an_error_for_every_job(cluster, start, tm
 
 
 def test_where_no_scheduler_answers_it_is_one_sentence(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(qm7cli.cluster, "CONNECT_WITHIN", 1)
+    monkeypatch.setattr(qm7cli.training.dask_executor, "CONNECT_WITHIN", 1)
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
     for address in ("tcp://127.0.0.1:9", "nonsense", "tcp://127.0.0.1:x"):
         done = command("sweep", "sweep.yaml", "--executor", "dask", "--scheduler", address, status=1)

@@ -9,7 +9,7 @@ import shutil
 import pytest
 import yaml
 
-from qm7cli.runner import train_run
+from qm7cli.training.train_run import train_run
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import yaml
 
-from qm7cli import dataset, inspection
+from qm7cli.data import dataset, inspection
 
 pytest.importorskip("ase", reason="ASE is not installed")
 

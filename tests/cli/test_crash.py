@@ -15,11 +15,11 @@ import yaml
 import molecules
 from conftest import QUICK, iterations_in, qm7_path
 from kills import deaths
-from qm7cli import dataset
-from qm7cli.arrays import read_arrays
-from qm7cli.config import resolve
-from qm7cli.run_directory import prepare_run
-from qm7cli.runner import train_run
+from qm7cli.core.arrays import read_arrays
+from qm7cli.data import dataset
+from qm7cli.runs.access import prepare_run
+from qm7cli.runs.experiment import resolve
+from qm7cli.training.train_run import train_run
 
 KILLS = 12
 ENDLESS = 10**8  # iterations

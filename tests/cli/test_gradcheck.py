@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from qm7cli.cli.main import main
-from qm7cli.variants import RULES
+from qm7cli.model.variants import RULES
 
 
 def test_the_rules_are_as_expected_on_the_bundled_molecules(command):

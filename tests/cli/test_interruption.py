@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from conftest import iterations_in, wait_for
-from qm7cli.locks import lock
-from qm7cli.signals import STOPPING
+from qm7cli.core.locks import lock
+from qm7cli.core.signals import STOPPING
 
 LONG = ["--set", "training.iterations=100000", "--set", "training.checkpoint_every=200"]
 

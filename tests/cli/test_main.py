@@ -4,7 +4,7 @@ import pytest
 
 from conftest import run_alone, run_here
 from qm7cli.cli.main import COMMANDS as NAMES
-from qm7cli.molecule_files import BOHR
+from qm7cli.data.molecules import BOHR
 
 TRAIN = "train --set network.hidden=[20] --iterations 20 --set evaluation.draws=2 --fold 0 --out run --quiet"
 COMMANDS = [

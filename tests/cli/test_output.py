@@ -10,7 +10,7 @@ import pytest
 
 from qm7cli.cli.output import format_records, note, print_error, print_table, print_traceback, say, write_output
 from qm7cli.cli.tables import Table
-from qm7cli.yaml_text import parse_yaml
+from qm7cli.core.yaml_text import parse_yaml
 
 ODD = "=a\x1b[31m\r\u202e[bold]\nb\u2028"
 SHOWN = r"=a\x1b[31m\r\u202e[bold]\nb\u2028"

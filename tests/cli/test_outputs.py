@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from qm7cli.cli.main import app
-from qm7cli.errors import QM7Error
+from qm7cli.core.errors import QM7Error
 
 WATER = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
 COMMANDS = {  # but for the output

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from qm7cli.plots import KINDS
+from qm7cli.analysis.plots import KINDS
 
 MAGIC = {"png": b"\x89PNG\r\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 

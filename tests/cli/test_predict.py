@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from qm7cli.molecule_files import BOHR
+from qm7cli.data.molecules import BOHR
 
 pytest.importorskip("ase", reason="ASE is not installed")
 

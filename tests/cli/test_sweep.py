@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from conftest import QUICK, bits, children, train_one_by_one, wait_for
-from qm7cli.locks import lock
-from qm7cli.signals import ENDING, STOPPING
+from qm7cli.core.locks import lock
+from qm7cli.core.signals import ENDING, STOPPING
 
 SWEEP = {
     "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 100, "draws": 3}},
@@ -41,7 +41,7 @@ def checkpoints(directory):
 
 
 def workers_of(process):
-    return [pid for pid, args in children(process).items() if "qm7cli.processes" in args]
+    return [pid for pid, args in children(process).items() if "qm7cli.training.process_executor" in args]
 
 
 @pytest.fixture(scope="module")

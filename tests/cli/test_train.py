@@ -9,7 +9,7 @@ import yaml
 
 import molecules
 from conftest import qm7_path, within
-from qm7cli.dataset import PUBLISHED_SIZE
+from qm7cli.data.dataset import PUBLISHED_SIZE
 
 
 @pytest.fixture

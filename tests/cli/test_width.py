@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from conftest import QUICK, qm7_path
-from qm7cli.config import resolve
-from qm7cli.run_directory import default_name
-from qm7cli.runner import train_run
+from qm7cli.runs.access import default_name
+from qm7cli.runs.experiment import resolve
+from qm7cli.training.train_run import train_run
 
 SETTINGS = ("encoding.noise=0.5", *QUICK[:1], *QUICK[-1:])  # that the names of runs tell
 

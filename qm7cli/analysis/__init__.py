@@ -1,0 +1,1 @@
+"""What runs say: comparisons, pictures, the report."""

@@ -1,0 +1,144 @@
+"""How all pictures look: as wide as a column of a paper (85 mm), with letters of 7 and 8 points.
+
+    with drawing(2.2) as figure:
+        axes = figure.subplots()
+    save(figure, Path("picture.pdf"))
+
+The colours are Okabe & Ito's, which colour-blind people can tell apart; line styles and markers differ as well, for a
+print in grey. A user's own settings of matplotlib change nothing: the same runs give the same bytes.
+"""
+
+import io
+import math
+import re
+import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from qm7cli.core.errors import QM7Error, UsageError
+from qm7cli.core.files import write_output
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+WIDTH: Final = 85 / 25.4  # inches
+ROW: Final = 9.5 / 72  # inches, a line of small letters
+LETTERS: Final = 50  # small ones in a row, beside the sample in a legend
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES: Final = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<")
+GROUP_STYLES: Final[list[dict[str, Any]]] = [  # of the groups in turn; 35 that differ in colour or line style
+    {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)], "marker": MARKERS[k % len(MARKERS)]}
+    for k in range(len(COLOURS) * len(LINES))
+]
+OMITTED_METADATA: Final = ("Date", "Creator", "Format", "Type")
+FORMATS: Final = {"png": (), "svg": OMITTED_METADATA, "pdf": ("CreationDate",)}  # with the metadata that is left out
+STYLE: Final[dict[str, Any]] = {
+    "font.size": 8,
+    **dict.fromkeys(("axes.titlesize", "legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 7),
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3,
+    "legend.frameon": False,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType, which journals ask for
+    "svg.fonttype": "path",  # shapes: letters in another font, where this one is missing, would overlap or be cut off
+    "svg.hashsalt": "qm7",
+    "text.parse_math": False,  # a name may have dollar signs
+}
+
+
+def load_matplotlib() -> ModuleType:
+    """Return matplotlib; raises QM7Error if it is not installed."""
+    try:
+        import matplotlib.figure  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise QM7Error("pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'") from error
+    return matplotlib
+
+
+def image_format(path: Path) -> str:
+    """Return the format that a file's name asks for; raises QM7Error if it is none of `FORMATS`."""
+    name = path.suffix.removeprefix(".").lower()
+    if name not in FORMATS:
+        raise UsageError(f"{path} is no name of a picture: it should end in .png, .svg or .pdf")
+    return name
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a picture in the format that the file's name asks for; raises QM7Error if it is none or cannot be written.
+
+    The same picture gives the same bytes.
+    """
+    content = _rendered(figure, image_format(path))
+    write_output(path, lambda file: file.write(content))
+
+
+def as_svg(figure: "Figure", prefix: str) -> str:
+    """Return a picture as an element of an HTML page; `prefix` goes before its ids, which are then its own there."""
+    text = _rendered(figure, "svg").decode()
+    return re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}-", text[text.index("<svg ") :])
+
+
+def _rendered(figure: "Figure", format_: str) -> bytes:
+    file = io.BytesIO()
+    with _style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a sign that the font lacks is a box
+        figure.savefig(file, format=format_, metadata=dict.fromkeys(FORMATS[format_]))
+    return file.getvalue()
+
+
+@contextmanager
+def _style() -> Iterator[ModuleType]:
+    matplotlib = load_matplotlib()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield matplotlib
+
+
+@contextmanager
+def drawing(height: float) -> Iterator["Figure"]:
+    """Give an empty figure of a column's width, `height` in inches, that is drawn in the style of this page."""
+    with _style() as matplotlib:
+        yield matplotlib.figure.Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def wrap_name(name: str, letters: int = LETTERS) -> str:
+    """Return a name in lines of so many letters; what is no text in it is escaped."""
+    return textwrap.fill(name.encode(errors="backslashreplace").decode(), letters)
+
+
+def add_legend(figure: "Figure", axes: "Axes") -> None:
+    """Put a legend above the axes and make the figure higher by as much; one group needs none."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) > 1:
+        columns = max(1, (LETTERS + 6) // (max(map(len, labels)) + 6))
+        rows = math.ceil(len(labels) / columns) * max(label.count("\n") + 1 for label in labels)
+        figure.set_figheight(figure.get_figheight() + rows * ROW)
+        figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2)
+
+
+def plain_ticks(axis: "Axis", most: int) -> None:
+    """Label a logarithmic axis at round numbers, written out, as many as there is room for."""
+    low, high = axis.get_view_interval()
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        ticks = [step * 10.0**power for power in decades for step in steps if low <= step * 10.0**power <= high]
+        if len(ticks) <= most:
+            break
+    if len(ticks) < 2:
+        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
+        ticks = [tick for tick in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
+    ticks = ticks[:: max(1, math.ceil(len(ticks) / most))]
+    axis.set_ticks(ticks, [f"{tick:,.10g}" for tick in ticks])
+    axis.set_ticks([], minor=True)

@@ -1,0 +1,211 @@
+"""Groups of runs: those that agree in the settings that are compared, and what is to be said of each."""
+
+import json
+import os
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+from qm7cli.analysis.paired_difference import LEVEL, Difference
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.validation import flatten, suggestion
+from qm7cli.core.yaml_text import parse_yaml
+from qm7cli.model.variants import Variant
+from qm7cli.runs.collect import Run, RunFold, differing_settings
+from qm7cli.runs.experiment import RESUMABLE_SETTINGS, Experiment
+from qm7cli.runs.sections import HYPERPARAMETERS
+
+NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
+Decision = Literal["better", "worse", "not decided"]
+Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
+
+
+class Statistics(NamedTuple):
+    """Mean and population standard deviations in kcal/mol.
+
+    `over_folds` is of the folds' means over seeds (and over whatever else differs in the group), `over_seeds` of the
+    seeds' means over folds; None where there is one, or not every seed has the same folds. `over_seeds` is also None
+    where more than the seed differs in the group.
+    """
+
+    mean: float
+    over_folds: float | None
+    over_seeds: float | None
+
+
+class Group(NamedTuple):
+    """Runs that agree in the settings that make the groups; the reference has no difference and no verdict.
+
+    `p` is that of the difference, corrected for the number of differences in the comparison; None without a test.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    folds: dict[Key, RunFold]
+    mae: Statistics | None
+    rmse: Statistics | None
+    difference: Difference | None = None
+    p: float | None = None
+    verdict: str = ""
+
+    @property
+    def decision(self) -> Decision | None:
+        """Whether the group is better or worse than the reference, if that is decided; None without a difference."""
+        if self.difference is None:
+            return None
+        if self.p is None or self.p >= 1 - LEVEL:
+            return "not decided"
+        return "better" if self.difference.mean < 0 else "worse"
+
+
+def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
+    """Return the groups of some runs, and what is to be known of them.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        What `qm7cli.runs.collect.find_runs` has found.
+    by : sequence of str
+        Settings, by dotted key, that make the groups; without, all in which the runs differ but the seed.
+
+    Raises
+    ------
+    QM7Error
+        If a setting does not exist, or a group has the same fold twice.
+    """
+    differing = [key for key in differing_settings(runs) if key == "data" or key not in RESUMABLE_SETTINGS]
+    known = {key for run in runs for key in run.settings}
+    unknown = [key for key in by if key not in known]
+    if unknown:
+        raise QM7Error(f"there is no setting {unknown[0]}{suggestion(unknown[0], sorted(known))}")
+    by = list(by) or [key for key in differing if key not in {"seed", "split.sha256"}]
+    pairing_keys = [key for key in differing if key not in by]
+    notes: list[str] = []
+    members: dict[str, dict[Key, RunFold]] = {}
+    values: dict[str, dict[str, Any]] = {}
+    names: dict[str, str] = {}
+    for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
+        own = {key: run.settings.get(key) for key in by}
+        given = {key: own[key] for key in by if key in run.settings}
+        name = _name(given, by)
+        values[name] = own
+        names[name] = _name(given, by, short=True)
+        _add_folds(members.setdefault(name, {}), run, pairing_keys, notes)
+    if len(set(names.values())) < len(names):
+        names = {name: name for name in members}
+    groups = [
+        Group(
+            names[name],
+            values[name],
+            folds,
+            mae=_statistics({key: fold.mae for key, fold in folds.items()}, pairing_keys),
+            rmse=_statistics({key: fold.rmse for key, fold in folds.items()}, pairing_keys),
+        )
+        for name, folds in members.items()
+    ]
+    for group in groups:
+        lengths = training_lengths(group.folds.values())
+        if len(lengths) > 1:
+            listed = ", ".join(map(str, sorted(lengths)))
+            notes.append(f"{group.name} has trainings of different lengths: {listed} iterations")
+    return groups, notes
+
+
+def _add_folds(members: dict[Key, RunFold], run: Run, pairing_keys: Sequence[str], notes: list[str]) -> None:
+    for result in run.results.folds:
+        if result.status != "complete":
+            notes.append(f"fold {result.fold} of {run.path} is {result.status} and left out")
+            continue
+        key = (result.fold, *(_hashable(run.settings.get(setting)) for setting in pairing_keys))
+        if key in members:
+            other = members[key].run
+            by_length = other.settings.get("training.iterations") != run.settings.get("training.iterations")
+            hint = "; --by training.iterations keeps them apart" if by_length else ""
+            raise QM7Error(f"{other.path} and {run.path} both have fold {result.fold} of the same settings{hint}")
+        members[key] = RunFold(run, result)
+
+
+def _order(key: str, value: Any) -> tuple[int, float, str]:
+    """Return what puts values in order: variants and baselines as they are listed, numbers by size, no number last."""
+    if key == "variant" and value:
+        return 0, get_args(Variant).index(value), ""
+    if key == "baseline.model":
+        return 0, list(HYPERPARAMETERS).index(value), ""
+    if isinstance(value, int | float):
+        return 0, value, ""
+    return (2, 0, "") if value is None else (1, 0, str(value))
+
+
+def _hashable(value: Any) -> Any:
+    return str(value) if isinstance(value, list) else value
+
+
+def short_keys(by: Iterable[str]) -> dict[str, str]:
+    """Return the last part of each dotted key, where it tells them apart."""
+    last = {key: key.rpartition(".")[2] for key in by}
+    return {key: part if list(last.values()).count(part) == 1 else key for key, part in last.items()}
+
+
+def _name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
+    """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML.
+
+    A short name has no more of a key than tells it from the others, and of a text the text alone.
+    """
+    keys = short_keys(by) if short else {key: key for key in by}
+    parts = []
+    for key, value in settings.items():
+        if key in NAMED:
+            parts.append(str(value or "network"))
+        elif short and isinstance(value, str):
+            parts.append(value)
+        else:
+            parts.append(f"{keys[key]}={json.dumps(value)}")
+    return ", ".join(parts).replace('"', "") or (f"without {', '.join(by)}" if by else "all runs")
+
+
+def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
+    """Return the group that is the reference, as `qm7cli.analysis.compare.compare_groups` takes it.
+
+    Raises QM7Error if there is no such group, or several.
+    """
+    if wanted is None:
+        defaults = dict(flatten(Experiment().model_dump(mode="json")))
+        usual = [group for group in groups if all(defaults[key] == value for key, value in group.settings.items())]
+        return (usual or groups)[0]
+    key, equals, text = wanted.partition("=")
+    named = [group for group in groups if group.name == wanted]
+    if named or (equals and not Path(wanted).exists()):
+        key = next((full for full, short in short_keys(groups[0].settings).items() if key in {full, short}), key)
+        if not named and key not in groups[0].settings:
+            raise QM7Error(f"the reference {wanted}: {key} is none of the settings that make the groups")
+        value = parse_yaml(text, f"the reference {wanted}") if not named else None
+        fitting = named or [group for group in groups if group.settings[key] == value]
+    else:
+        place = os.path.realpath(wanted)
+        fitting = [
+            group for group in groups if place in {os.path.realpath(fold.run.path) for fold in group.folds.values()}
+        ]
+    if len(fitting) != 1:
+        where = "in several groups" if fitting else "in no group"
+        raise QM7Error(f"the reference {wanted} is {where}; there are: {'; '.join(group.name for group in groups)}")
+    return fitting[0]
+
+
+def training_lengths(folds: Iterable[RunFold]) -> set[int]:
+    """Return how many iterations folds were trained for; a baseline has none."""
+    return {fold.result.iterations for fold in folds} - {0}
+
+
+def _statistics(values: Mapping[Key, float], pairing_keys: Sequence[str]) -> Statistics | None:
+    """Return the figures of errors by fold, whose keys are the fold's number and the settings `pairing_keys`."""
+    if not values:
+        return None
+    numbers, others = ({key[part] for key in values} for part in (slice(1), slice(1, None)))
+    mean = statistics.fmean(values.values())
+    if len(values) < len(numbers) * len(others):
+        return Statistics(mean, None, None)
+    by_fold = [statistics.fmean(values[number + other] for other in others) for number in sorted(numbers)]
+    by_seed = [statistics.fmean(values[number + other] for number in sorted(numbers)) for other in others]
+    over_seeds = statistics.pstdev(by_seed) if pairing_keys == ["seed"] and len(by_seed) > 1 else None
+    return Statistics(mean, statistics.pstdev(by_fold) if len(by_fold) > 1 else None, over_seeds)

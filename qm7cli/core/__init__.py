@@ -1,0 +1,1 @@
+"""What any program like this leans on: files that are whole or absent, locks, checks of what is read. No science."""

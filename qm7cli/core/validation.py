@@ -1,0 +1,174 @@
+"""Typed sections of settings, their dotted keys, and a mistake in them as a sentence that names its place."""
+
+import difflib
+import json
+import reprlib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from qm7cli.core.yaml_text import compose_yaml
+
+_BRIEF: Final = reprlib.Repr()
+_BRIEF.maxdict = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxstring = _BRIEF.maxother = 80
+OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
+
+
+def refusal(reason: str) -> PydanticCustomError:
+    """Return what a validator raises; of a ValueError pydantic says "Value error, ..."."""
+    return PydanticCustomError("refusal", reason)
+
+
+def _number(value: Any) -> Any:
+    """Make a number of ``"1e6"``, and refuse ``yes``, which YAML makes a truth value."""
+    if isinstance(value, bool):
+        raise refusal("a number is needed here")
+    if isinstance(value, str):
+        for number in (int, float):
+            try:
+                return number(value)
+            except ValueError:
+                continue
+    return value
+
+
+LARGEST: Final = 1e9  # of any number in a data set, a model or a record
+Whole = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Measure = Annotated[float, Field(ge=0, lt=LARGEST)]  # an error in kcal/mol, or seconds
+
+
+class Section(BaseModel):
+    """Settings that belong together: frozen, with no other keys than those declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are validated as those of a new section are."""
+        return self.model_validate(dict(super().model_copy(update=update, deep=deep)))
+
+
+def mistake(
+    error: ValidationError, model: type[BaseModel], origin: str = "", text: str = "", place: tuple[str, ...] = ()
+) -> str:
+    """Say what is wrong first in what should be a `model`.
+
+    Parameters
+    ----------
+    error : ValidationError
+        What pydantic says.
+    model : type
+        A model all of whose fields have defaults.
+    origin : str
+        How the sentence begins; ``{line}`` in it is replaced by the line of the mistake.
+    text : str
+        The YAML that the line is of.
+    place : tuple of str
+        The keys in `text` under which the model stands.
+    """
+    first = error.errors(include_url=False)[0]
+    location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
+    return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
+
+
+def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    """Say what is wrong with the value at `location`."""
+    key = ".".join(str(part) for part in location)[:200]
+    collection = isinstance(error["input"], dict | list | tuple | set)
+    value = _BRIEF.repr(error["input"]) if collection else json.dumps(error["input"], default=str)
+    value = value if len(value) <= 80 else f"{value[:77]}..."
+    if error["type"] == "extra_forbidden":
+        word, known_here = str(location[-1]), _keys(location[:-1], model)
+        elsewhere = _keys_by_name(model).get(OTHER_NAMES.get(word, word))
+        close = suggestion(word, known_here, [elsewhere] if elsewhere else [])
+        return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
+    if error["type"] == "literal_error":
+        choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        meant = suggestion(value.strip('"'), choices)
+        return f"{key} is {value}, not one of {', '.join(choices)}{meant}"
+    reason = error["msg"].removeprefix("Input ")
+    return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
+
+
+def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) -> str:
+    """Ask whether the user meant what is closest to a word, if anything is."""
+    close = [*better, *difflib.get_close_matches(word[:100], list(choices), n=1)]
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def option_suggestion(option: str, options: Iterable[str], model: type[BaseModel]) -> str:
+    """Ask whether the user meant the option that is closest to an unknown one or, beside --set, a setting of `model`.
+
+    The dashes before the names do not count, or else --lr would be close to --fold.
+    """
+    word, meant = _name(option), {_name(each): each for each in options}
+    if "set" in meant:
+        word = OTHER_NAMES.get(word, word)
+        meant = {name: f"--set {key}=..." for name, key in _keys_by_name(model).items()} | meant
+    return suggestion(word, (), [meant[name] for name in difflib.get_close_matches(word, meant, n=1)])
+
+
+def _name(option: str) -> str:
+    return option.lstrip("-").replace("-", "_")
+
+
+def _keys_by_name(model: type[BaseModel]) -> dict[str, str]:
+    """Return the dotted keys of a model's settings by their last part, the first of those that share it."""
+    keys = [key for key, _ in flatten(model().model_dump())]
+    return {key.rpartition(".")[2]: key for key in reversed(keys)}
+
+
+def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
+    """Return the keys that the section at `location` has."""
+    section = model
+    for part in location:
+        annotation = section.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)
+
+
+def _line(text: str, location: tuple[str | int, ...]) -> int:
+    """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
+    node = compose_yaml(text)
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [pair for pair in node.value if pair[0].value == str(part)]
+            if not pairs:
+                break
+            line = pairs[-1][0].start_mark.line + 1
+            node = pairs[-1][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return int(line)
+
+
+def flatten(tree: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Give the leaves of nested mappings, which may be empty mappings, with their dotted keys."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def unflatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested mappings that `flatten` takes apart; where keys contradict each other, the later holds."""
+    tree: dict[str, Any] = {}
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        node = tree
+        for section in sections:
+            if not isinstance(node.get(section), dict):
+                node[section] = {}
+            node = node[section]
+        if value != {} or not isinstance(node.get(name), dict):
+            node[name] = {} if value == {} else value
+    return tree

@@ -1,0 +1,1 @@
+"""Molecules: read, checked, downloaded, and dealt into folds."""

@@ -1,0 +1,278 @@
+"""The data set: reading, validation and fingerprint of ``qm7.mat`` and of sets in our own format.
+
+Rupp et al. (PRL 108:058301, 2012), Blum & Reymond (JACS 131:8732, 2009): 7165 molecules of up to 23 atoms with their
+Coulomb matrices X, atomization energies T, nuclear charges Z, coordinates R and the published five folds P. Any number
+of folds is read, and of atoms up to `MOST_ATOMS`, as far as `MEMORY` goes.
+
+Our own format is an ``.npz`` file, without X, which is computed::
+
+    Z (molecules, n) uint8, R (molecules, n, 3) float32 bohr, T (molecules,) float32 kcal/mol,
+    P (folds, molecules of the largest fold) int32, where smaller folds end in -1; smiles, if there are any
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.core.arrays import parse_arrays
+from qm7cli.core.errors import DamagedError, QM7Error
+from qm7cli.core.files import read_bytes, write_output
+from qm7cli.core.notices import notice
+from qm7cli.core.validation import LARGEST
+from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
+from qm7cli.data.matlab import read_mat
+
+PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
+PUBLISHED_SIZE: Final = 17_884_280  # bytes
+UNPACKED: Final = 1_500_000_000  # bytes that the content of a file may have without compression
+MEMORY: Final = 4e9  # bytes that a data set may take while it is read
+BYTES: Final = 27  # that an entry of its Coulomb matrices takes
+MOST_ATOMS: Final = 1000  # in a molecule
+DEFAULT_PATH: Final = Path("data/qm7.mat")
+_ELEMENTS: Final = """
+H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
+Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At
+Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
+"""
+SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
+BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Molecules of up to n atoms, each with its atoms in their canonical order (`qm7cli.data.coulomb.canonical_order`).
+
+    One is equal to itself alone.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its ending.
+    sha256 : str
+        The file's fingerprint, hexadecimal.
+    X : (molecules, n, n) float32
+        Coulomb matrices, hartree.
+    T : (molecules,) float32
+        Atomization energies, kcal/mol.
+    Z : (molecules, n) float32
+        Nuclear charges, 0 for padding.
+    R : (molecules, n, 3) float32
+        Coordinates, bohr.
+    P : sequence of (molecules of the fold,) intp
+        The published folds.
+    order : (molecules, n) intp
+        Places that the atoms have in the file.
+    path : Path or None
+        The file it was read from.
+    """
+
+    name: str
+    sha256: str
+    X: NDArray[np.float32]
+    T: NDArray[np.float32]
+    Z: NDArray[np.float32]
+    R: NDArray[np.float32]
+    P: Sequence[NDArray[np.intp]]
+    order: NDArray[np.intp]
+    path: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.T)
+
+    def energy_scale(self, molecules: NDArray[np.intp]) -> tuple[float, float]:
+        """Return the mean and the population standard deviation of the energies of `molecules`, kcal/mol."""
+        energies = self.T[molecules].astype(np.float64)
+        return float(energies.mean()), float(energies.std())
+
+    @cached_property
+    def norms(self) -> NDArray[np.float32]:
+        """Row norms of X, (molecules, n) float32."""
+        return row_norms(self.X)
+
+
+def locate(data: str | None) -> Path:
+    """Return the data set's file: `data`, a bundled set's name or a file, else ``$QM7_DATA``, else ``data/qm7.mat``.
+
+    Raises
+    ------
+    QM7Error
+        If it is not there, naming the places looked at.
+    """
+    named = data if data is not None else os.environ.get("QM7_DATA") or None
+    if named is None:
+        asked, path = "--data, not given; $QM7_DATA, not set; ", DEFAULT_PATH
+    else:
+        asked, path = "$QM7_DATA, " if data is None else "", BUNDLED.get(named, Path(named))
+    if not path.is_file():
+        why = "is no file" if path.exists() else "does not exist"
+        fetched = f"qm7 download --dest {path} fetches QM7, or " if path.suffix == ".mat" and not path.exists() else ""
+        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}; {fetched}try --data gfn7")
+    return path
+
+
+def load(path: Path) -> Dataset:
+    """Read and check a data set; a notice says if it seems to be the published file, but for some bytes.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be read, is neither a MATLAB nor an .npz file, does not hold what a data set holds, or takes
+        more memory than it may.
+    """
+    content = read_bytes(path)
+    try:
+        dataset = replace(parse(path.stem, content), path=path)
+    except QM7Error as error:
+        raise QM7Error(f"{path}: {error}") from error
+    if len(content) == PUBLISHED_SIZE and dataset.sha256 != PUBLISHED_SHA256:
+        notice(
+            f"{path} has the published file's size but not its SHA-256 ({dataset.sha256[:12]}..., not "
+            f"{PUBLISHED_SHA256[:12]}...), so it may be damaged: qm7 download --force fetches it anew"
+        )
+    return dataset
+
+
+def parse(name: str, content: bytes) -> Dataset:
+    """Make a Dataset called `name` of the bytes of a file; raises QM7Error like `load`."""
+    variables = _read_npz(content) if content.startswith(b"PK") else read_mat(content, UNPACKED)
+    return _check(name, hashlib.sha256(content).hexdigest(), variables)
+
+
+def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        variables = parse_arrays(content, ("T", "Z", "R", "P"), UNPACKED)
+    except DamagedError as error:
+        raise DamagedError(f"the file is damaged or cut off ({error})") from error
+    Z, R = _charges(variables), _real(variables, "R", 3)
+    if R.shape != (*Z.shape, 3):
+        raise QM7Error(f"R has the shape {R.shape}; with Z as it is, it should be {(*Z.shape, 3)}")
+    molecules, n = Z.shape
+    _check_size(molecules, n)
+    return {**variables, "X": coulomb_matrices(Z, R), "T": np.atleast_2d(_real(variables, "T", 1))}
+
+
+def _check_size(molecules: int, n: int) -> None:
+    """Raise QM7Error if molecules of up to n atoms are too large, or take more than `MEMORY`."""
+    if n > MOST_ATOMS:
+        raise QM7Error(f"molecules of up to {n} atoms are larger than any that are read here ({MOST_ATOMS})")
+    needed = BYTES * molecules * n * n
+    if needed > MEMORY:
+        size = f"{molecules} molecules of up to {n} atoms"
+        raise QM7Error(f"reading {size} would take {needed / 1e9:.3g} GB, more than {MEMORY / 1e9:g} GB")
+
+
+def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
+    """Make a Dataset of the file's variables, or say what is wrong with them."""
+    X = _real(variables, "X", 3)
+    molecules, n = X.shape[:2]
+    if not molecules or not n or X.shape[2] != n:
+        raise QM7Error(f"X has the shape {X.shape}; it should be (molecules, n, n)")
+    _check_size(molecules, n)
+    T = _real(variables, "T", 2)
+    T = T[0] if len(T) == 1 else T[:, 0] if T.shape[1] == 1 else T
+    Z, R = _charges(variables), _real(variables, "R", 3)
+    for variable, shape, needed in (
+        ("T", T.shape, (molecules,)),
+        ("Z", Z.shape, (molecules, n)),
+        ("R", R.shape, (molecules, n, 3)),
+    ):
+        if shape != needed:
+            raise QM7Error(f"{variable} has the shape {shape}; with X as it is, it should be {needed}")
+    asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
+    worst = int(asymmetry.argmax())
+    if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
+        raise QM7Error(f"X is not symmetric: molecule {worst} is off by {asymmetry[worst]:.3g}")
+    P = [fold[fold != -1] for fold in _real(variables, "P", 2)]
+    if len(P) < 2 or not all(map(len, P)) or not np.array_equal(np.sort(np.concatenate(P)), np.arange(molecules)):
+        raise QM7Error(f"P is no partition of the {molecules} molecules into two folds or more")
+    order = canonical_order(X)
+    return Dataset(
+        name=name,
+        sha256=sha256,
+        X=reorder_atoms(X, order),
+        T=T,
+        Z=np.take_along_axis(Z, order, axis=1),
+        R=np.take_along_axis(R, order[:, :, None], axis=1),
+        P=[fold.astype(np.intp) for fold in P],
+        order=order,
+    )
+
+
+def _charges(variables: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Return the nuclear charges, if every molecule has some."""
+    Z = _real(variables, "Z", 2)
+    if not np.isin(Z, np.arange(len(SYMBOLS))).all():
+        raise QM7Error(f"Z holds numbers that are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
+    atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
+    if not atoms.all():
+        raise QM7Error(f"Z has no atoms for molecule {atoms.argmin()}")
+    return Z
+
+
+def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDArray[np.float32]:
+    """Return a variable as float32, if it is there and holds finite real numbers."""
+    if name not in variables:
+        raise QM7Error(f"the variable {name} is missing")
+    values = np.asarray(variables[name])
+    if values.dtype.kind not in "fiu":
+        raise QM7Error(f"{name} holds {values.dtype}, not real numbers")
+    if values.ndim != dimensions:
+        raise QM7Error(f"{name} has the shape {values.shape}; it should have {dimensions} dimensions")
+    values = values.astype(np.promote_types(values.dtype, np.float32), copy=False)  # halves end before LARGEST
+    sound = np.abs(values) < LARGEST  # false for nan too
+    if not sound.all():
+        place = tuple(int(index) for index in np.argwhere(~sound)[0])
+        raise QM7Error(f"{name} is {values[place]} at {place}, which is no number or beyond all measure")
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def save(
+    path: Path,
+    molecules: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    T: NDArray[np.float32],
+    folds: Sequence[NDArray[np.intp]],
+    **more: NDArray[Any],
+) -> None:
+    """Write a data set in our own format; the same one gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        An ``.npz`` file.
+    molecules : sequence of ((atoms,), (atoms, 3))
+        Nuclear charges and coordinates (bohr) of each.
+    T : (molecules,) float32
+        Energies, kcal/mol.
+    folds : sequence of (molecules of the fold,) intp
+        A partition of all molecules.
+    more
+        Further arrays of the file, such as SMILES.
+
+    Raises
+    ------
+    QM7Error
+        If the molecules are too many or too large to be read again, or the file cannot be written.
+    """
+    _check_size(len(molecules), max(len(charges) for charges, _ in molecules))
+    Z = pad([charges for charges, _ in molecules]).astype(np.uint8)
+    R = pad([coordinates for _, coordinates in molecules])
+    P = np.full((len(folds), max(map(len, folds))), -1, dtype=np.int32)
+    for fold, members in enumerate(folds):
+        P[fold, : len(members)] = members
+    arrays: dict[str, NDArray[Any]] = {"Z": Z, "R": R, "T": T, "P": P, **more}
+    write_output(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
+
+
+def pad(atoms: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+    """Return what each molecule has for its atoms, (atoms, ...), filled up with 0 to n atoms: (molecules, n, ...)."""
+    padded = np.zeros((len(atoms), max(map(len, atoms)), *atoms[0].shape[1:]), dtype=np.float32)
+    for row, own in zip(padded, atoms, strict=True):
+        row[: len(own)] = own
+    return padded

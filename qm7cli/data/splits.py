@@ -1,0 +1,283 @@
+"""Folds: their settings, which molecules are held out for the test, and which are trained on.
+
+A split file, written by ``qm7 split``, holds folds of one data set::
+
+    {format: 1, scheme: stratified, seed: 0, dataset_sha256: fd6c..., folds: [[molecule, ...], ...]}
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple, Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.files import is_special_file, read_text, write_output_text
+from qm7cli.core.validation import Section, Whole, refusal, suggestion
+from qm7cli.core.yaml_text import format_yaml, parse_yaml
+from qm7cli.data.dataset import Dataset
+
+Molecules = NDArray[np.intp]
+Part = Literal["test", "train"]  # of a fold's molecules
+KNOWN_SPLITS: Final = 32  # of a data set, whose folds are kept
+SCHEMES: Final = ("published", "stratified", "random")
+DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
+SPLIT_FILE: Final = (".yaml", ".yml")
+RECORDED: Final = "recorded"  # context of validation: a run's settings, whose version may have ignored a count
+
+
+class Split(Section):
+    """How the molecules are dealt to folds, and which folds are held out in turn.
+
+    Attributes
+    ----------
+    scheme : str
+        One of `SCHEMES`, or the name of a .yaml file that ``qm7 split`` has written; default ``published``.
+    sha256 : str, optional
+        SHA-256 of that file's text, which a run records and keeps to; default null.
+    folds : list of int, optional
+        Different folds to hold out, from 0; default null, all.
+    count : int
+        How many folds to make, 2 or more, for ``stratified`` and ``random``; default 5.
+    seed : int
+        Seed of the folds that are made and of training subsets, 0 or more; default 0.
+    train_size : int, optional
+        How many training molecules of a fold are used, 2 or more; default null, all.
+    """
+
+    scheme: str = "published"
+    sha256: str | None = None
+    folds: list[Annotated[Whole, Field(ge=0)]] | None = None
+    count: Annotated[Whole, Field(ge=2)] = 5
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    train_size: Annotated[Whole, Field(ge=2)] | None = None
+
+    @property
+    def file(self) -> Path | None:
+        """The split file, if `scheme` names one."""
+        return None if self.scheme in SCHEMES else Path(self.scheme)
+
+    @field_validator("scheme")
+    @classmethod
+    def _known(cls, scheme: str) -> str:
+        if scheme not in SCHEMES and (not scheme.endswith(SPLIT_FILE) or "\0" in scheme):
+            known = f"{', '.join(SCHEMES)} or a .yaml file that qm7 split has written"
+            raise refusal(f"it should be {known}{suggestion(scheme, SCHEMES)}")
+        return scheme
+
+    @field_validator("folds")
+    @classmethod
+    def _distinct(cls, folds: list[int] | None) -> list[int] | None:
+        if folds is not None and (not folds or len(set(folds)) < len(folds)):
+            raise refusal("folds are a list of different numbers, at least one")
+        return folds
+
+    @model_validator(mode="after")
+    def _count_is_of_use(self, info: ValidationInfo) -> Self:
+        """Refuse a count where no folds are made; the default says nothing, and stands in every run."""
+        default = type(self).model_fields["count"].default
+        if info.context != RECORDED and self.scheme not in DRAWN and self.count != default:
+            reason = refusal(f"it is for {' and '.join(DRAWN)}: the folds of {self.scheme} are what they are")
+            refused = InitErrorDetails(type=reason, loc=("count",), input=self.count)
+            raise ValidationError.from_exception_data("Split", [refused])
+        return self
+
+
+class Fold(NamedTuple):
+    """The molecules of a fold, as rows of the data set."""
+
+    number: int
+    train: Molecules
+    test: Molecules
+
+
+class SplitFile(BaseModel):
+    """The content of a split file; molecules that are in no fold are left out."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    scheme: str
+    seed: int | None
+    dataset_sha256: str
+    folds: list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
+
+
+_KNOWN: Final[WeakKeyDictionary[Dataset, dict[Split, tuple[list[Molecules], dict[int, Fold]]]]] = WeakKeyDictionary()
+
+
+def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
+    """Deal the molecules to folds.
+
+    ``published`` takes the folds that the data set carries; ``random`` shuffles and cuts; ``stratified`` sorts by
+    energy and deals every `split.count` neighbours to different folds, as the published split was made; a split file
+    says itself.
+
+    Returns
+    -------
+    list of (molecules of the fold,) intp, disjoint; but for a split file a partition of all molecules
+
+    Raises
+    ------
+    QM7Error
+        If there are fewer molecules than folds, or a split file cannot be used.
+    """
+    if split.file:
+        return _folds_of_file(split.file, dataset, split.sha256)
+    if split.scheme == "published":
+        return list(dataset.P)
+    molecules, count = len(dataset), split.count
+    if molecules < count:
+        raise QM7Error(f"split.count is {count}, but there are only {molecules} molecules")
+    rng = np.random.default_rng(split.seed)
+    if split.scheme == "random":
+        return [np.sort(fold) for fold in np.array_split(rng.permutation(molecules), count)]
+    return stratified(dataset.T, count, rng)
+
+
+def stratified(T: NDArray[np.float32], count: int, rng: np.random.Generator) -> list[Molecules]:
+    """Sort molecules by their energies `T` and deal every `count` neighbours to different folds."""
+    places = np.concatenate([rng.permutation(count) for _ in range(-(-len(T) // count))])[: len(T)]
+    by_energy = np.argsort(T, kind="stable")
+    return [np.sort(by_energy[places == fold]) for fold in range(count)]
+
+
+def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
+    """Return the folds to train, those of `split.folds` or all.
+
+    Each has the molecules of the others for its training, or `split.train_size` of them: a larger choice contains a
+    smaller one, and each is spread evenly over the energies.
+
+    Raises
+    ------
+    QM7Error
+        If there is no such fold, or there are too few molecules.
+    """
+    folds, known = _dealt(dataset, split.model_copy(update={"folds": None}))
+    numbers = range(len(folds)) if split.folds is None else sorted(split.folds)
+    if numbers[-1] >= len(folds):
+        raise QM7Error(f"there is no fold {numbers[-1]}: this split has the folds 0 to {len(folds) - 1}")
+    for number in numbers:
+        if number not in known:
+            known[number] = Fold(number, _training(dataset, folds, number, split), folds[number])
+    return [known[number] for number in numbers]
+
+
+def _dealt(dataset: Dataset, split: Split) -> tuple[list[Molecules], dict[int, Fold]]:
+    """Return the molecules of all folds, and the folds known so far: a sweep asks for the same few splits again."""
+    if split.file:  # it may have changed
+        return make_folds(dataset, split), {}
+    splits = _KNOWN.setdefault(dataset, {})
+    dealt = splits.get(split)
+    if dealt is None:
+        if len(splits) >= KNOWN_SPLITS:
+            splits.clear()
+        dealt = splits[split] = make_folds(dataset, split), {}
+    return dealt
+
+
+def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: Split) -> Molecules:
+    train = np.concatenate([fold for k, fold in enumerate(folds) if k != number])
+    if split.train_size is None:
+        return train
+    if split.train_size > len(train):
+        raise QM7Error(f"split.train_size is {split.train_size}, but fold {number} leaves {len(train)} to train on")
+    rng = np.random.default_rng(np.random.SeedSequence(split.seed, spawn_key=(number,)))
+    order = _spread(np.argsort(dataset.T[train], kind="stable"), rng)
+    return train[np.sort(order[: split.train_size])]
+
+
+def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
+    """Order molecules, given by energy, so that every beginning of the order is spread evenly over the energies.
+
+    Of each two neighbours one goes to the first half and one to the second, and so on in each half.
+    """
+    if len(by_energy) < 2:
+        return by_energy
+    start = rng.integers(0, 1 + len(by_energy) % 2)  # an odd one is left over at either end
+    first = np.arange(start, len(by_energy) - 1, 2)
+    first += rng.integers(0, 2, len(first))
+    return np.concatenate([_spread(by_energy[first], rng), _spread(np.delete(by_energy, first), rng)])
+
+
+def with_checksum(split: Split) -> Split:
+    """Return the split with the SHA-256 of its file, if it has one, so that a run keeps to the file's content.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be read, or it is another one than `split.sha256` says.
+    """
+    sha256 = _read(split.file, split.sha256)[1] if split.file else None
+    return split if sha256 == split.sha256 else split.model_copy(update={"sha256": sha256})
+
+
+def write_split(path: Path, dataset: Dataset, split: Split, folds: Sequence[Molecules]) -> None:
+    """Write the folds that `make_folds` has made to a file that `split.scheme` may name.
+
+    Raises
+    ------
+    QM7Error
+        If the file cannot be written.
+    """
+    file = SplitFile(
+        scheme=split.scheme,
+        seed=split.seed if split.scheme in DRAWN else None,
+        dataset_sha256=dataset.sha256,
+        folds=[fold.tolist() for fold in folds],
+    )
+    write_output_text(path, format_yaml(file.model_dump()))
+
+
+def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[int, float, float]]:
+    """Return size, mean and population standard deviation of the energies (kcal/mol) of each fold."""
+    energies = [dataset.T[fold].astype(np.float64) for fold in folds]
+    return [(len(T), float(T.mean()), float(T.std())) for T in energies]
+
+
+def _read(path: Path, sha256: str | None) -> tuple[str, str]:
+    """Return a split file's text and its SHA-256, which must be `sha256` if that is given."""
+    if is_special_file(path):  # it is read more than once
+        raise QM7Error(f"{path} is no file")
+    text = read_text(path)
+    found = hashlib.sha256(text.encode()).hexdigest()
+    if sha256 not in {None, found}:
+        raise QM7Error(f"{path} has changed: its SHA-256 is {found}, and the experiment's split.sha256 {sha256}")
+    return text, found
+
+
+def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Molecules]:
+    text, _ = _read(path, sha256)
+    fingerprint, folds = _parsed(text, path)
+    if fingerprint != dataset.sha256:
+        raise QM7Error(
+            f"{path} splits another data set: SHA-256 {fingerprint[:12]}... there, {dataset.sha256[:12]}... here"
+        )
+    dealt = np.concatenate(folds)
+    if len(np.unique(dealt)) < len(dealt) or dealt.max() >= len(dataset):
+        raise QM7Error(f"{path}: a molecule is there twice, or is none of the data set's 0 to {len(dataset) - 1}")
+    return list(folds)
+
+
+@lru_cache(maxsize=32)  # a sweep asks for the same few files again and again
+def _parsed(text: str, path: Path) -> tuple[str, tuple[Molecules, ...]]:
+    """Return the data set's SHA-256 and the folds, which are not to be written to, that a split file's text holds."""
+    try:
+        file = SplitFile.model_validate(parse_yaml(text, path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        reason = f"{place}: {first['msg']}" if place else "it holds no keys and values"
+        raise QM7Error(f"{path} is no split file: {reason}") from error
+    if len(file.folds) < 2 or not all(file.folds):
+        raise QM7Error(f"{path}: a split has two folds or more, each with molecules")
+    folds = tuple(np.array(fold, dtype=np.intp) for fold in file.folds)
+    for fold in folds:
+        fold.flags.writeable = False
+    return file.dataset_sha256, folds

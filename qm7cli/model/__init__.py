@@ -1,0 +1,1 @@
+"""From a molecule to a number: the encoder, the network and its variants, trained models and what they predict."""

@@ -1,0 +1,183 @@
+"""Augmented sets: molecules as random-permutation Coulomb matrices, in a file for other programs.
+
+An ``.npz`` file, uncompressed, that ``numpy.load`` reads:
+
+    X            (draws, molecules, n(n+1)/2) float32   upper triangles, hartree
+    permutation  (draws, molecules, n) uint8            row k of the matrix is the file's atom permutation[k]
+    T            (molecules,) float32                   atomization energies, kcal/mol
+    molecule     (molecules,) int64                     rows of the data set
+    features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centred and scaled
+
+The same noise serves a molecule whatever others are in the file, and the first draws of a longer file are those of a
+shorter one.
+"""
+
+import math
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.files import is_special_file, remove_stale, write_output
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data.coulomb import draw_permutations, permuted_triangles
+from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import Fold, Part, Split, select_folds
+from qm7cli.model.encoder import CHUNK, STEP, Encoder
+
+
+@dataclass(frozen=True)
+class AugmentedSet:
+    """Molecules to be drawn; nothing is drawn before the file is written, and it is written in pieces.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Where the molecules are from.
+    molecules : (molecules,) intp
+        Rows of it.
+    draws : int
+        Times that each molecule is drawn.
+    noise : float
+        Standard deviation of the noise on the row norms, hartree.
+    seed : int
+        Of the draws.
+    encoder : Encoder, optional
+        Makes the features.
+    """
+
+    dataset: Dataset
+    molecules: NDArray[np.intp]
+    draws: int
+    noise: float
+    seed: int
+    encoder: Encoder | None = None
+
+    def arrays(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Return shape and dtype of each array of the file."""
+        n = self.dataset.X.shape[1]
+        each, all_draws = (len(self.molecules),), (self.draws, len(self.molecules))
+        arrays: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
+            "X": ((*all_draws, n * (n + 1) // 2), np.dtype(np.float32)),
+            "permutation": ((*all_draws, n), np.min_scalar_type(n - 1)),
+            "T": (each, np.dtype(np.float32)),
+            "molecule": (each, np.dtype(np.int64)),
+        }
+        if self.encoder:
+            arrays["features"] = ((*all_draws, len(self.encoder.mean)), np.dtype(np.float32))
+        return arrays
+
+    def size(self) -> int:
+        """Return the bytes of all arrays; the file has a few hundred more."""
+        return sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.arrays().values())
+
+    def room(self, path: Path) -> int:
+        """Return the bytes that are free where the file is to be.
+
+        Raises
+        ------
+        QM7Error
+            If there are too few, or it is no place for a file.
+        """
+        if is_special_file(path):
+            raise QM7Error(f"cannot write {path}: it is no file")
+        try:
+            directory = path.resolve().parent
+            remove_stale(directory)  # what killed augmentations have left may take all that is free
+            free = shutil.disk_usage(directory).free
+        except (OSError, RuntimeError) as error:
+            raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+        if self.size() > free:
+            raise QM7Error(f"{path} would take {self.size()} bytes, but only {free} are free there")
+        return free
+
+    def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:
+        """Write the file; the same set gives the same bytes.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; what is there is replaced at the end.
+        report : callable
+            Called with the bytes written so far and their number in all.
+
+        Raises
+        ------
+        QM7Error
+            If there is not enough room on the disk, or the file cannot be written.
+        """
+        self.room(path)
+        size = self.size()
+
+        def write(file: BinaryIO) -> None:
+            written = 0
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, (shape, dtype) in self.arrays().items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                        header = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+                        np.lib.format.write_array_header_1_0(member, header)
+                        for piece in self._pieces(name):
+                            member.write(piece.astype(dtype, copy=False).data)
+                            written += piece.size * dtype.itemsize
+                            report(written, size)
+
+        write_output(path, write)
+
+    def _pieces(self, name: str) -> Iterator[NDArray[Any]]:
+        """Make an array piece by piece; every array that is drawn draws the same again."""
+        if name == "T":
+            yield self.dataset.T[self.molecules]
+        elif name == "molecule":
+            yield self.molecules
+        else:
+            rng = stream(self.seed, 0, Purpose.AUGMENTATION)
+            for _ in range(self.draws):
+                permutations = draw_permutations(self.dataset.norms, self.noise, rng)[self.molecules]
+                for start in range(0, len(self.molecules), CHUNK):
+                    chunk = slice(start, start + CHUNK)
+                    if name == "permutation":
+                        order = self.dataset.order[self.molecules[chunk]]
+                        yield np.take_along_axis(order, permutations[chunk], axis=1)
+                    else:
+                        triangles = permuted_triangles(self.dataset.X, self.molecules[chunk], permutations[chunk])
+                        yield self.encoder.encode(triangles) if self.encoder and name == "features" else triangles
+
+
+def augmented_set(
+    dataset: Dataset, split: Split, part: Part, draws: int, noise: float, seed: int, *, encode: bool
+) -> AugmentedSet:
+    """Choose the molecules and, if asked for, fit the encoder.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        All molecules.
+    split : Split
+        With one fold: of its molecules, those of `part`. With none: all molecules of the data set.
+    part : {"train", "test"}
+        Molecules trained on or held out.
+    draws, noise, seed
+        As `AugmentedSet` has them.
+    encode : bool
+        Fit the encoder to the fold's training molecules, or to all molecules if there is no fold. It is the one that
+        a training with the same fold, noise and seed has.
+
+    Raises
+    ------
+    QM7Error
+        If there is no such fold, or the molecules cannot be encoded.
+    """
+    everything = np.arange(len(dataset))
+    fold = select_folds(dataset, split)[0] if split.folds else Fold(0, everything, everything)
+    molecules = fold.train if part == "train" else fold.test
+    encoder = None
+    if encode:
+        rng = stream(seed, fold.number, Purpose.ENCODER)
+        encoder = Encoder.fit(dataset, fold.train, noise, STEP, rng)
+    return AugmentedSet(dataset, molecules, draws, noise, seed, encoder)

@@ -1,0 +1,272 @@
+"""The gradient variants against the loss gradient by finite differences, and what moving A does to the function.
+
+A small network in float64, of real molecules and of the classes that train, takes one step. How far a parameter has
+gone, divided by its rate, is the direction that a variant takes for a gradient. It is compared with
+
+    dE/dp = (E(p + h) - E(p - h)) / 2h,        E = 1/2 sum_b (y - t)^2,
+
+with the backward rescaling ``sqrt(m / n)`` on and off. Then the outputs are looked at before and after.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data.dataset import Dataset
+from qm7cli.model.encoder import NOISE, Encoder
+from qm7cli.model.network import Layer, Network, as_layers, count_parameters, feed_forward, layer_inputs
+from qm7cli.model.variants import RULES, Array, Variant
+
+HIDDEN: Final = [12, 5]
+COARSE_STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
+MOLECULES: Final = 500  # that the features are fitted to
+MINIBATCH: Final = 25
+RATE: Final = 0.01  # at which changes of the outputs are told, the published code's last
+RATES: Final = (3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)  # over which the exponent is fitted
+DEGREES: Final = 0.01  # a smaller angle counts as 0
+RELATIVE: Final = 1e-4  # a ratio of lengths counts as right within it
+ROUNDING: Final = 1e-9  # kcal/mol; a smaller change counts as none
+PLAIN: Final[Variant] = "no-prebias"  # W and B alone
+
+
+class Direction(NamedTuple):
+    """The direction of a variant for a parameter, against the loss gradient.
+
+    `parameter` is ``dW``, ``dA``, ``dB`` or, where B also makes up for the step of A, ``dB - dA W``; `layer` counts
+    from 1. `angle` is in degrees, `ratio` that of the lengths. `expected` is the ratio at an angle of 0, or None
+    where the direction is no gradient.
+    """
+
+    variant: Variant
+    parameter: str
+    layer: int
+    rescaled: bool
+    angle: float
+    ratio: float
+    expected: float | None
+
+
+class Motion(NamedTuple):
+    """What A does and what becomes of the outputs then; changes are the largest of any, kcal/mol, at the rate `RATE`.
+
+    Attributes
+    ----------
+    to_mean : float or None
+        Angle between the step of all A together and the way to the mean inputs, degrees; None if A stays.
+    without_error : float or None
+        Length of that step if all outputs were right, as a multiple of what it is.
+    alone : float
+        Change of the outputs if A steps alone.
+    compensated : float
+        The same if B takes the part of its step that is not the loss gradient's.
+    exponent : float or None
+        Of the rate, in the difference of the outputs after the whole step and after one of W and B alone.
+    """
+
+    variant: Variant
+    to_mean: float | None
+    without_error: float | None
+    alone: float
+    compensated: float
+    exponent: float | None
+
+
+class GradCheck(NamedTuple):
+    """What was found for a network of `sizes`; `failures` are the expectations that do not hold, in words."""
+
+    sizes: list[int]
+    directions: list[Direction]
+    motions: list[Motion]
+    failures: list[str]
+
+
+def check_gradients(
+    dataset: Dataset, variants: Sequence[Variant] = tuple(RULES), seed: int = 0, h: float = 1e-4
+) -> GradCheck:
+    """Compare variants with the loss gradient, and look at what moving A does to the function.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        `MINIBATCH` of its molecules are the minibatch.
+    variants : sequence of str
+        Which.
+    seed : int
+        Of the molecules, their random-sorted matrices and the network's parameters.
+    h : float
+        Step of the finite differences; parameters, features and outputs are about 1.
+
+    Raises
+    ------
+    QM7Error
+        If the molecules are all the same.
+    """
+    with threadpool_limits(1):
+        case = _Case(dataset, seed)
+        gradient = case.gradient(h)
+        directions = [each for variant in variants for each in _directions(case, variant, gradient)]
+        motions = [_motion(case, variant) for variant in variants]
+    return GradCheck(case.sizes, directions, motions, [*_wrong_directions(directions), *_wrong_motions(motions)])
+
+
+class _Case:
+    """A small network at a point P where no parameter is 0, and a minibatch."""
+
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        rng = stream(seed, 0, Purpose.MINIBATCHES)
+        molecules = rng.permutation(len(dataset))[:MOLECULES]
+        encoder = Encoder.fit(dataset, molecules, NOISE, COARSE_STEP, stream(seed, 0, Purpose.ENCODER))
+        minibatch = rng.choice(molecules, MINIBATCH)
+        features = encoder.draw(dataset, minibatch, stream(seed, 0, Purpose.PERMUTATIONS))
+        self.X = features.astype(np.float64)
+        mean, self.unit = dataset.energy_scale(molecules)  # kcal/mol
+        self.targets = (dataset.T[minibatch] - mean) / self.unit
+        self.sizes = [len(encoder.mean), *HIDDEN, 1]
+        self.P = stream(seed, 0, Purpose.WEIGHTS).standard_normal(count_parameters(self.sizes))
+        for layer in self.layers(self.P):
+            layer.W[:] /= len(layer.A) ** 0.5
+            layer.A[:] *= 0.3
+            layer.B[:] *= 0.3
+
+    def layers(self, P: Array) -> list[Layer]:
+        """Return views of parameters, layer by layer."""
+        return as_layers(P, self.sizes)
+
+    def outputs(self, P: Array) -> Array:
+        """Return the outputs (b,) of the network with the parameters P, in standard deviations of the energies."""
+        return feed_forward(self.layers(P), self.X)
+
+    def change(self, P: Array) -> float:
+        """Return by how much the outputs of P and of the point itself differ at most, kcal/mol."""
+        return float(abs(self.outputs(P) - self.outputs(self.P)).max()) * self.unit
+
+    def stepped(self, variant: Variant, rate: float, *, rescaled: bool = True, right: bool = False) -> Array:
+        """Return the parameters after a step; if `right`, of a network whose outputs have no error."""
+        network = Network(self.sizes, RULES[variant], self.P.copy(), self.P.copy(), 1.0)
+        for layer in network.layers:
+            layer.backward_scale = layer.backward_scale if rescaled else 1.0
+        network.step(self.X, self.outputs(self.P) if right else self.targets, rate, 0.5)
+        return network.P
+
+    def direction(self, variant: Variant, *, rescaled: bool = True, right: bool = False) -> list[Layer]:
+        """Return (dW, dA, dB) of each layer."""
+        taken = self.layers(self.P - self.stepped(variant, 1.0, rescaled=rescaled, right=right))
+        return [Layer(*(len(layer.A) ** 0.5 * d for d in layer)) for layer in taken]  # a rate is 1/sqrt(m) there
+
+    def gradient(self, h: float) -> list[Layer]:
+        """Return the loss gradient (dW, dA, dB) of each layer by central differences."""
+
+        def loss(k: int, change: float) -> float:
+            P = self.P.copy()
+            P[k] += change
+            return float(np.square(self.outputs(P) - self.targets).sum()) / 2
+
+        return self.layers(np.array([(loss(k, h) - loss(k, -h)) / (2 * h) for k in range(len(self.P))]))
+
+    def to_mean(self) -> Array:
+        """Return the mean input less A, all layers in one vector."""
+        layers = self.layers(self.P)
+        inputs = layer_inputs(layers, self.X)
+        return np.concatenate([X.mean(axis=0) - layer.A for layer, X in zip(layers, inputs, strict=False)])
+
+
+def _directions(case: _Case, variant: Variant, gradient: list[Layer]) -> Iterator[Direction]:
+    for rescaled in (False, True):
+        layers = case.direction(variant, rescaled=rescaled)
+        for k, (own, true, point) in enumerate(zip(layers, gradient, case.layers(case.P), strict=True)):
+            above = math.prod((m / n) ** 0.5 for m, n in zip(case.sizes[k + 1 :], case.sizes[k + 2 :], strict=False))
+            expected = above if rescaled else 1.0
+            found = {"dW": (own.W, true.W, expected)}
+            if variant == "original":
+                found |= {"dA": (own.A, true.A, None), "dB": (own.B, true.B, None)}
+                found |= {"dB - dA W": (own.B - own.A @ point.W, true.B, expected)}
+            else:
+                found |= {"dA": (own.A, true.A, expected)} if own.A.any() else {}
+                found |= {"dB": (own.B, true.B, expected)}
+            for parameter, (ours, theirs, ratio) in found.items():
+                lengths = float(np.linalg.norm(ours) / np.linalg.norm(theirs))
+                yield Direction(variant, parameter, k + 1, rescaled, _angle(ours, theirs), lengths, ratio)
+
+
+def _angle(one: Array, other: Array) -> float:
+    """Return the angle between two directions in degrees, accurate where it is small."""
+    u, v = (vector / np.linalg.norm(vector) for vector in (one, other))
+    return math.degrees(2 * math.atan2(np.linalg.norm(u - v), np.linalg.norm(u + v)))
+
+
+def _motion(case: _Case, variant: Variant) -> Motion:
+    dA, dA_right = (
+        np.concatenate([layer.A for layer in case.direction(variant, right=right)]) for right in (False, True)
+    )
+    whole, plain = case.stepped(variant, RATE), case.stepped(PLAIN, RATE)
+    alone, compensated = case.P.copy(), case.P.copy()
+    for P in (alone, compensated):
+        for layer, after in zip(case.layers(P), case.layers(whole), strict=True):
+            layer.A[:] = after.A
+    for layer, after, without in zip(*map(case.layers, (compensated, whole, plain)), strict=True):
+        layer.B[:] += after.B - without.B
+    moves = bool(dA.any())
+    return Motion(
+        variant,
+        _angle(-dA, case.to_mean()) if moves else None,
+        float(np.linalg.norm(dA_right) / np.linalg.norm(dA)) if moves else None,
+        case.change(alone),
+        case.change(compensated),
+        _exponent(case, variant) if moves else None,
+    )
+
+
+def _exponent(case: _Case, variant: Variant) -> float:
+    differences = [
+        case.outputs(case.stepped(variant, rate)) - case.outputs(case.stepped(PLAIN, rate)) for rate in RATES
+    ]
+    changes = [np.linalg.norm(difference) for difference in differences]
+    return float(np.polyfit(np.log(RATES), np.log(changes), 1)[0])
+
+
+def _wrong_directions(directions: Sequence[Direction]) -> Iterator[str]:
+    for each in directions:
+        if each.expected is None or (each.angle <= DEGREES and _near(each.ratio / each.expected, 1, RELATIVE)):
+            continue
+        yield (
+            f"{each.parameter} of {each.variant}, layer {each.layer}, rescaling {'on' if each.rescaled else 'off'}, is "
+            f"{each.angle:.3g} degrees from the loss gradient and {each.ratio:.5g} times as long, "
+            f"not 0 degrees and {each.expected:.5g} times"
+        )
+
+
+def _wrong_motions(motions: Sequence[Motion]) -> Iterator[str]:
+    for each in motions:
+        for claim, holds in _claims(each).items():
+            if not holds:
+                yield f"{each.variant}: it is not so that {claim}"
+
+
+def _claims(motion: Motion) -> dict[str, bool]:
+    """Return what a variant should do, and whether it does."""
+    stays = motion.alone <= ROUNDING
+    match motion.variant:
+        case "original":
+            return {
+                "A steps straight to the mean input": _near(motion.to_mean, 0, DEGREES),
+                "A steps as far without an error": _near(motion.without_error, 1, RELATIVE),
+                "the outputs move if A steps alone": not stays,
+                "the outputs stay if B makes up for A": motion.compensated <= ROUNDING,
+                "what is left over of the step of A is of second order": _near(motion.exponent, 2, 0.05),
+            }
+        case "corrected":
+            return {
+                "A stays without an error": _near(motion.without_error, 0, RELATIVE),
+                "the outputs move with A": not stays and motion.compensated == motion.alone,
+                "the step of A is of first order": _near(motion.exponent, 1, 0.05),
+            }
+        case "no-prebias":
+            return {"A stays": motion.to_mean is None and stays and motion.compensated <= ROUNDING}
+
+
+def _near(value: float | None, expected: float, tolerance: float) -> bool:
+    return value is not None and abs(value - expected) <= tolerance

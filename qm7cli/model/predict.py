@@ -1,0 +1,139 @@
+"""Energies of molecules outside the data set, from the models of a run.
+
+Every molecule is drawn with the same noise, and is predicted by itself: its number depends neither on its company nor
+on the order of its atoms.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data.coulomb import canonical_order, draw_permutations, permuted_triangles, reorder_atoms, row_norms
+from qm7cli.data.molecules import Molecule
+from qm7cli.model.encoder import CHUNK
+from qm7cli.model.model import Model
+
+SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the models say of a molecule; None where they cannot say anything.
+
+    Attributes
+    ----------
+    molecule : str
+        Its name.
+    energy : float
+        Atomization energy, kcal/mol: the mean over draws and models.
+    spread : float
+        Sample standard deviation over draws, kcal/mol, as the mean over models; None for a single draw. It is the
+        scatter of the draws, not an error bar.
+    fold_spread : float
+        Sample standard deviation over models, kcal/mol; None for a single model.
+    distance : float
+        From the nearest molecule that a model was trained on, hartree, of sorted Coulomb matrices (Euclidean); the
+        largest over models.
+    warnings : list of str
+        In what the molecule is outside of what some model was trained on.
+    """
+
+    molecule: str
+    energy: float | None = None
+    spread: float | None = None
+    fold_spread: float | None = None
+    distance: float | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return asdict(self)
+
+
+class _Drawn(NamedTuple):
+    """What a model gives for the draws of a molecule.
+
+    Attributes
+    ----------
+    energies : (draws,) float64
+        kcal/mol.
+    smallest, largest : (n(n+1)/2,) float32
+        Each entry's, over the draws, hartree.
+    """
+
+    energies: NDArray[np.float64]
+    smallest: NDArray[np.float32]
+    largest: NDArray[np.float32]
+
+
+def predict_molecules(
+    models: Sequence[Model], molecules: Sequence[Molecule], draws: int | None = None
+) -> list[Prediction]:
+    """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number."""
+    with threadpool_limits(1):  # more threads would give other digits
+        return [_predict(models, molecule, draws) for molecule in molecules]
+
+
+def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> Prediction:
+    n = min(model.size for model in models)
+    if len(molecule.Z) > n:
+        too_large = f"{len(molecule.Z)} atoms, more than the {n} that the model has room for"
+        return Prediction(molecule.name, warnings=[too_large])
+    X = molecule.coulomb_matrix(n)[None]
+    X = reorder_atoms(X, canonical_order(X))
+    means, spreads, distances = [], [], []
+    warnings: dict[str, str] = {}
+    for model in models:
+        drawn = _draw(model, X, draws or model.draws)
+        means.append(float(drawn.energies.mean()))
+        if len(drawn.energies) > 1:
+            spreads.append(float(drawn.energies.std(ddof=1)))
+        if model.domain:
+            distances.append(model.domain.distance(X[0]))
+        warnings = _warnings(model, molecule, X[0], drawn) | warnings
+    return Prediction(
+        molecule.name,
+        energy=float(np.mean(means)),
+        spread=float(np.mean(spreads)) if spreads else None,
+        fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        distance=max(distances, default=None),
+        warnings=list(warnings.values()),
+    )
+
+
+def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Drawn) -> dict[str, str]:
+    """Return in what a molecule is outside of what a model was trained on, as `qm7cli.model.domain.Domain.warnings`."""
+    reasons = {}
+    excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
+    if excess > 0:
+        reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
+    if model.encoder.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
+        reasons["draws"] = "all draws are the same, so that their spread says nothing"
+    if model.domain is None:
+        return reasons | {"unknown": "the model is of an older version, which did not keep what it was trained on"}
+    least, most = model.domain.energies
+    if not least <= drawn.energies.mean() <= most:
+        reasons["energy"] = f"its energy is beyond those trained on, {least:.1f} to {most:.1f} kcal/mol"
+    return model.domain.warnings(molecule.Z, molecule.R, X) | reasons
+
+
+def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Drawn:
+    """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise, a chunk at a time."""
+    rng = stream(model.seed, model.fold, Purpose.PREDICTION)
+    norms = row_norms(X)  # (1, n)
+    energies = np.empty(draws)
+    smallest = np.full(len(model.encoder.counts), np.inf, dtype=np.float32)
+    largest = -smallest
+    for start in range(0, draws, CHUNK):
+        count = min(CHUNK, draws - start)
+        permutations = draw_permutations(norms.repeat(count, axis=0), model.encoder.noise, rng)  # (count, n)
+        triangles = permuted_triangles(X, np.zeros(count, dtype=np.intp), permutations)  # (count, n(n+1)/2)
+        energies[start : start + count] = model.energies(model.encoder.encode(triangles))
+        np.minimum(smallest, triangles.min(axis=0), out=smallest)
+        np.maximum(largest, triangles.max(axis=0), out=largest)
+    return _Drawn(energies, smallest, largest)

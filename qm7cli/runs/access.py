@@ -1,0 +1,199 @@
+"""Who may train what in a run directory: one configuration a run, one process a fold.
+
+    runs/NAME/config.yaml    the resolved experiment, with all folds that were begun
+    runs/NAME/.lock          held while config.yaml or results.yaml is written
+    runs/NAME/fold-0/.lock   held while the fold is trained
+
+A fold is entered into ``config.yaml`` when its lock is held and its training is about to begin, so a command that is
+refused changes nothing.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.files import make_directory, remove_file, remove_stale, write_text
+from qm7cli.core.locks import lock
+from qm7cli.core.validation import flatten
+from qm7cli.core.yaml_text import format_yaml
+from qm7cli.data.dataset import Dataset
+from qm7cli.runs.directory import fold_directory, fold_numbers, refuse_links_out
+from qm7cli.runs.experiment import RENAMED, Experiment, differing_keys, identity, read_experiment
+from qm7cli.runs.results import known_results, read_fold, write_results
+from qm7cli.runs.sections import Baseline
+
+FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
+LONGEST_NAME: Final = 200  # bytes
+
+
+def default_directory(parent: Path, experiment: Experiment, dataset: str) -> Path:
+    """Return where an experiment goes by default below `parent`, or where an older version has put it."""
+    directory, older = (parent / default_name(experiment, dataset, keys) for keys in ({}, RENAMED))
+    return older if older.is_dir() and not directory.is_dir() else directory
+
+
+def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the name of the directory under ``runs/`` where an experiment goes by default.
+
+    A name too long for a directory ends in a digest of the whole. Keys of `renamed` stand for their values in it.
+    """
+    model = experiment.baseline.model
+    name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
+    usual = Experiment(variant=experiment.variant, seed=experiment.seed, baseline=Baseline(model=model))
+    defaults = dict(flatten(usual.model_dump(mode="json")))
+    own = identity(experiment)
+    if experiment.split.file:
+        name += f"-split={experiment.split.file.stem}"
+        own = {key: value for key, value in own.items() if key not in {"split.scheme", "split.sha256"}}
+    older = {new: old for old, new in renamed.items()}
+    for key, value in own.items():
+        if value != defaults[key]:
+            text = re.sub(r'[][" ]', "", json.dumps(value))
+            name += f"-{older.get(key, key)}={text}"
+    if len(name.encode()) > LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        return name.encode()[: LONGEST_NAME - 13].decode(errors="ignore") + f"-{digest}"
+    return name
+
+
+def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
+    """Return a context that holds a fold.
+
+    Raises
+    ------
+    BusyError
+        When it is entered, if another process trains the fold.
+    QM7Error
+        If a file of the fold is a link out of the run.
+    """
+    directory = fold_directory(run, fold)
+    refuse_links_out(run, directory)
+    make_directory(directory)
+    return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
+
+
+def prepare_run(
+    run: Path,
+    experiment: Experiment,
+    folds: list[int],
+    dataset: Dataset,
+    *,
+    overwrite: bool,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Make a run directory, or check that folds of an experiment may be trained in the one that is there.
+
+    Parameters
+    ----------
+    run : Path
+        The directory.
+    experiment : Experiment
+        Its settings.
+    folds : list of int
+        Folds about to be trained.
+    dataset : Dataset
+        What they are trained on.
+    overwrite : bool
+        Remove these folds first, and the whole run if its configuration is another one.
+    stopped : callable
+        Asked while another process holds the run's lock.
+
+    Raises
+    ------
+    StoppedError
+        If stopped while waiting for the run's lock.
+    QM7Error
+        If the directory is not a run, is a run of another configuration or has a link out of it, or a fold to remove is
+        in training.
+    """
+    if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
+        raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
+    refuse_links_out(run, run)
+    make_directory(run)
+    with lock(run / ".lock", stopped=stopped):
+        if overwrite:
+            # Killed anywhere in here, the same command must find the same differences again. What tells them goes last:
+            # config.yaml after the folds, results.yaml, which alone tells the data set, after config.yaml.
+            differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
+            _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
+            if differing:
+                remove_file(run / "config.yaml")
+        else:
+            _refuse_differences(run, experiment, dataset)
+        if not (run / "config.yaml").exists() or (overwrite and not any(read_fold(run, k) for k in fold_numbers(run))):
+            remove_file(run / "results.yaml")
+        elif overwrite:
+            write_results(run, dataset)
+
+
+def _is_bare(path: Path) -> bool:
+    """Say whether a file is what a run without ``config.yaml`` may have.
+
+    Before its first fold is entered it has locks, and folds with nothing else; ``results.yaml``, too, where the folds
+    have been removed, but not yet the file that tells their errors.
+    """
+    if path.name == "results.yaml":
+        return path.with_name(".lock").exists()
+    return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
+
+
+def register_fold(
+    run: Path, experiment: Experiment, fold: int, dataset: Dataset, stopped: Callable[[], bool] = lambda: False
+) -> None:
+    """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
+
+    Raises
+    ------
+    StoppedError
+        If stopped while waiting for the run's lock.
+    QM7Error
+        If the run has become one of another configuration since it was opened.
+    """
+    with lock(run / ".lock", stopped=stopped):
+        _refuse_differences(run, experiment, dataset)
+        path = run / "config.yaml"
+        entered = (read_experiment(path).split.folds or []) if path.exists() else []
+        split = experiment.split.model_copy(update={"folds": sorted({fold, *entered})})
+        write_text(path, format_yaml(experiment.model_copy(update={"split": split}).model_dump(mode="json")))
+
+
+def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
+    differing = _differences(run, experiment, dataset)
+    if differing:
+        raise QM7Error(
+            f"{run} is a run of another configuration ({', '.join(differing)}); choose another --out, or --overwrite it"
+        )
+
+
+def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: list[str] | None = None) -> list[str]:
+    """Return in what a run is of another configuration; `damaged` if its ``config.yaml`` is, instead of an error."""
+    if not (run / "config.yaml").exists():
+        return []
+    try:
+        differing = differing_keys(identity(read_experiment(run / "config.yaml")), identity(experiment))
+    except QM7Error:
+        if damaged is None:
+            raise
+        return damaged
+    results = known_results(run)
+    if results and results.dataset.sha256 != dataset.sha256:
+        there = results.dataset.sha256
+        differing.append(f"data, SHA-256 {there[:12]}... there, {dataset.sha256[:12]}... now")
+    return differing
+
+
+def _remove_folds(run: Path, folds: Iterable[int]) -> None:
+    """Remove the files of folds: of all, or of none if one is in training."""
+    with ExitStack() as locks:
+        for fold in folds:
+            locks.enter_context(lock_fold(run, fold))
+        for fold in folds:
+            for name in FOLD_FILES:
+                remove_file(fold_directory(run, fold) / name)
+            remove_stale(fold_directory(run, fold))

@@ -1,0 +1,204 @@
+"""The experiment: every setting of a run, typed, with the reference's constants as defaults.
+
+An experiment comes from a YAML file, from ``--set KEY=VALUE`` and from flags, the later before the earlier::
+
+    experiment = resolve(Path("experiments/quick.yaml"), ["encoding.noise=0.5"], {"variant": "corrected"})
+    experiment.training.iterations  # 20000
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+from pydantic import Field, ValidationError
+
+from qm7cli.core.errors import QM7Error, UsageError
+from qm7cli.core.files import read_text
+from qm7cli.core.notices import notice
+from qm7cli.core.validation import Section, Whole, flatten, mistake, unflatten
+from qm7cli.core.yaml_text import parse_yaml
+from qm7cli.data.splits import RECORDED, Split
+from qm7cli.model.variants import Variant
+from qm7cli.runs.sections import HYPERPARAMETERS, Architecture, Baseline, Encoding, Evaluation, Training
+
+SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
+RENAMED: Final = {"training.history": "training.averaging"}  # keys of older versions, and what they are called now
+
+
+class Experiment(Section):
+    """All settings of a run.
+
+    Attributes
+    ----------
+    variant : str
+        What moves A and B: ``original`` (as published), ``corrected`` (the true gradient) or ``no-prebias``; default
+        ``original``.
+    seed : int
+        Seed of the weights, the encoder, the minibatches and the draws of a fold, 0 or more; default 0.
+    data : str, optional
+        The data set's file, or ``gfn7``, which is built in; default null, $QM7_DATA, then data/qm7.mat.
+    split, encoding, network, training, evaluation, baseline
+        The sections above, and `qm7cli.data.splits.Split`.
+    """
+
+    variant: Variant = "original"
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    data: str | None = None
+    split: Split = Split()
+    encoding: Encoding = Encoding()
+    network: Architecture = Architecture()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    baseline: Baseline = Baseline()
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of a finished fold; a baseline has none."""
+        return 0 if self.baseline.model else self.training.iterations
+
+
+DEFAULTS: Final = dict(flatten(Experiment().model_dump(mode="json")))  # by dotted key
+# Settings that may differ when a run is resumed: where the data lies, how much is trained, and what is only looked at.
+RESUMABLE_SETTINGS: Final = frozenset(
+    {"data", "split.folds", "training.iterations", "training.checkpoint_every", "evaluation.every", "baseline.memory"}
+)
+
+
+def identity(experiment: Experiment) -> dict[str, Any]:
+    """Return what makes two runs the same configuration: the settings that count, by dotted key, as JSON has them.
+
+    A split file counts by its content, where that is recorded, as it may move.
+    """
+    ignored = RESUMABLE_SETTINGS | unused_keys(experiment)
+    ignored |= {"split.scheme" if experiment.split.file and experiment.split.sha256 else "split.sha256"}
+    return {key: value for key, value in flatten(experiment.model_dump(mode="json")) if key not in ignored}
+
+
+def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the dotted keys in which two identities differ, of which one may have been recorded by another version.
+
+    Older keys count as those of today, and settings that one of them lacks have their defaults.
+    """
+    ours, theirs = current_settings(one), current_settings(other)
+    return [key for key in {**ours, **theirs} if ours.get(key, DEFAULTS.get(key)) != theirs.get(key, DEFAULTS.get(key))]
+
+
+def unused_keys(experiment: Experiment) -> set[str]:
+    """Return the dotted keys of settings that make no difference: a baseline's to the network, and the reverse."""
+    baseline = experiment.baseline
+    given = baseline.model_dump(exclude_none=True)
+    keys = {f"baseline.{key}" for key in Baseline.model_fields.keys() - given - {*HYPERPARAMETERS[baseline.model]}}
+    if baseline.model is None:
+        return keys - {"baseline.model"}
+    sections = experiment.model_dump(include={"variant", "encoding", "network", "training", "evaluation"})
+    used = {"encoding.noise", "evaluation.draws"} if baseline.representation == "random" else set()
+    return keys | {key for key, _ in flatten(sections)} - used
+
+
+class Source(NamedTuple):
+    """Settings by dotted key, and how an error in them begins: ``{line}`` there is a line of `text`, below `place`."""
+
+    settings: dict[str, Any]
+    origin: str = ""
+    text: str = ""
+    place: tuple[str, ...] = ()
+    error: type[QM7Error] = QM7Error
+
+    def gives(self, location: Sequence[str | int]) -> bool:
+        """Say whether the source has the setting at a location, one below it or one that it is in."""
+        wanted = ".".join(map(str, location)) + "."
+        return any(wanted.startswith(f"{key}.") or f"{key}.".startswith(wanted) for key in self.settings)
+
+
+def merge(sources: Sequence[Source], context: str | None = None) -> Experiment:
+    """Lay settings over those before them, and over the defaults, and validate what comes of it.
+
+    Raises
+    ------
+    QM7Error
+        With a sentence that begins with the origin of the last source that gives the mistaken setting.
+    """
+    merged: dict[str, Any] = {}
+    for source in sources:
+        replaced = source.settings.keys() | ({"split.sha256"} if "split.scheme" in source.settings else set())
+        merged = {key: value for key, value in merged.items() if key not in replaced} | source.settings
+    try:
+        return Experiment.model_validate(unflatten(merged), context=context)
+    except ValidationError as error:
+        location = error.errors()[0]["loc"]
+        last = next((source for source in reversed(sources) if source.gives(location)), sources[0])
+        raise last.error(mistake(error, Experiment, last.origin, last.text, last.place)) from error
+
+
+def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
+    """Merge an experiment file, ``KEY=VALUE`` assignments and flags over the defaults.
+
+    Parameters
+    ----------
+    base : Path or dict, optional
+        A YAML file, or what it would hold; keys that it leaves out keep their defaults.
+    assignments : iterable of str
+        ``training.iterations=20000`` and the like; the value is read as YAML.
+    flags : mapping
+        Values by dotted key; those that are None are left out.
+
+    Raises
+    ------
+    QM7Error
+        For an unknown key, a wrong type, a value out of range or one that others leave no use for, with the place it
+        stands in; UsageError if that is an assignment or a flag.
+    """
+    first = read_source(base) if isinstance(base, Path) else Source(current_settings(base or {}))
+    given = {key: value for key, value in flags.items() if value is not None}
+    return merge([first, *map(parse_assignment, assignments), Source(given, error=UsageError)])
+
+
+def current_settings(tree: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+    """Return settings by dotted key, older keys under their names of today.
+
+    If `name` says where they come from, a notice says what they are called now.
+    """
+    settings = dict(flatten(tree))
+    for old, new in RENAMED.items():
+        if old in settings and new not in settings:
+            settings = {new if key == old else key: value for key, value in settings.items()}
+            if name:
+                notice(f"{name}: {old} is called {new} now")
+    return settings
+
+
+def parse_assignment(assignment: str) -> Source:
+    """Return the settings that a ``KEY=VALUE`` gives; raises UsageError if it is not one."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
+    try:
+        value = parse_yaml(text, f"--set {key}")
+    except QM7Error as error:
+        raise UsageError(str(error)) from error
+    return Source(current_settings({key.strip(): value}, "--set"), f"--set {key}: ", error=UsageError)
+
+
+def read_source(file: Path, *, recorded: bool = False) -> Source:
+    """Read the settings of an experiment file, or those that a run has recorded, whose older keys need no notice."""
+    text = read_text(file)
+    tree = parse_yaml(text, file)
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
+    if tree.keys() & SWEEP_KEYS:
+        raise QM7Error(f"{file} is a sweep file, not an experiment: qm7 sweep {file} takes it")
+    return Source(current_settings(tree, "" if recorded else str(file)), f"{file}, line {{line}}: ", text)
+
+
+def read_experiment(file: Path) -> Experiment:
+    """Read the settings that a run has recorded; raises QM7Error like `resolve`."""
+    return merge([read_source(file, recorded=True)], RECORDED)
+
+
+def validate(tree: Any, origin: str = "") -> Experiment:
+    """Make an Experiment of all settings of a run; raises QM7Error with a sentence that begins with `origin`."""
+    if not isinstance(tree, dict):
+        raise QM7Error(f"{origin}settings are keys and values, not a {type(tree).__name__}")
+    return merge([Source(current_settings(tree), origin)], RECORDED)

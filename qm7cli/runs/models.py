@@ -1,0 +1,158 @@
+"""The models of a run: reading them, and evaluating them again."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import Part
+from qm7cli.model.metrics import METRICS
+from qm7cli.model.model import Model, load_model
+from qm7cli.runs.directory import fold_directory, refuse_links_out, trained_folds
+from qm7cli.runs.experiment import Experiment, read_experiment
+from qm7cli.runs.results import RunResults, known_results, summary
+
+
+def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[Model]:
+    """Read the models of the given folds of a run, or of all that are trained, in order.
+
+    Raises
+    ------
+    QM7Error
+        If there is no such run or fold, a model is damaged or not of this run, or it was trained on another data set
+        than `dataset`.
+    """
+    trained = trained_folds(run)
+    missing = sorted(set(folds or []) - set(trained))
+    if not trained:
+        raise QM7Error(_no_model(run))
+    if missing:
+        raise QM7Error(f"{run} has no complete fold {missing[0]}; it has {', '.join(map(str, trained))}")
+    wanted = sorted(set(folds)) if folds else trained
+    for directory in (run, *(fold_directory(run, fold) for fold in wanted)):
+        refuse_links_out(run, directory)
+    experiment = None
+    with suppress(QM7Error):  # without a configuration, the model is enough
+        experiment = read_experiment(run / "config.yaml")
+    results = known_results(run)
+    models = [_own_model(run, fold, experiment, results) for fold in wanted]
+    if dataset is not None:
+        refuse_other_dataset(run, models, dataset)
+    return models
+
+
+def _own_model(run: Path, fold: int, experiment: Experiment | None, results: RunResults | None) -> Model:
+    """Read the model of a fold; raises QM7Error if it is damaged, or is another fold's or another run's."""
+    path = fold_directory(run, fold) / "model.npz"
+    model = load_model(path)
+    for what, own, expected in (
+        ("the model of fold", model.fold, fold),
+        ("a model with the seed", model.seed, experiment and experiment.seed),
+        ("a model of the variant", model.variant, experiment and experiment.variant),
+        ("a model of the data set with the SHA-256", model.sha256, results and results.dataset.sha256),
+    ):
+        if expected not in {None, own}:
+            raise QM7Error(f"{path} is {what} {own}, and not {expected} as its run; --overwrite trains the fold again")
+    return model
+
+
+def _no_model(run: Path) -> str:
+    """Say why there is no model in a directory."""
+    if not (run / "results.yaml").exists():
+        return f"{run} is not a run with a complete fold: there is no fold-*/model.npz in it"
+    results = known_results(run)
+    if results and results.baseline:
+        return f"{run} is a baseline ({results.baseline}), which keeps no model; its errors are in its results.yaml"
+    return f"{run} has no model: there is no fold-*/model.npz in it"
+
+
+def refuse_other_dataset(run: Path, models: Iterable[Model], dataset: Dataset) -> None:
+    """Raise QM7Error if a model of a run was trained on another data set."""
+    for model in models:
+        if model.sha256 != dataset.sha256:
+            raise QM7Error(
+                f"fold {model.fold} of {run} was trained on another data set: "
+                f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
+            )
+        if not model.fits(dataset):
+            path = fold_directory(run, model.fold) / "model.npz"
+            raise QM7Error(f"{path} is damaged: it has molecules that the data set lacks")
+
+
+def evaluate_run(
+    run: Path,
+    dataset: Dataset,
+    *,
+    folds: Sequence[int] | None = None,
+    draws: int | None = None,
+    parts: Sequence[Part] = ("test",),
+) -> dict[str, Any]:
+    """Evaluate the trained folds of a run from their models, as `evaluate_models`.
+
+    Parameters
+    ----------
+    run : Path
+        The run's directory.
+    dataset : Dataset
+        What it was trained on.
+    folds : sequence of int, optional
+        Which folds; without it, all that are trained.
+    draws, parts
+        As of `evaluate_models`.
+
+    Raises
+    ------
+    QM7Error
+        If there is no such run or fold, a model is damaged, or it was trained on another data set.
+    """
+    return evaluate_models(run, load_models(run, folds, dataset), dataset, draws=draws, parts=parts)
+
+
+def evaluate_models(
+    run: Path,
+    models: Sequence[Model],
+    dataset: Dataset,
+    *,
+    draws: int | None = None,
+    parts: Sequence[Part] = ("test",),
+    report: Callable[[Path, int], None] = lambda _run, _fold: None,
+) -> dict[str, Any]:
+    """Evaluate models of a run.
+
+    Parameters
+    ----------
+    run : Path
+        The run's directory.
+    models : sequence of Model
+        What `load_models` has read there.
+    dataset : Dataset
+        What they were trained on.
+    draws : int, optional
+        Draws to average over; without it the run's own, which give the digits of its results again.
+    parts : sequence of {"test", "train"}
+        Which molecules.
+    report : callable
+        Called with the run and the number of each fold, when it is done.
+
+    Returns
+    -------
+    dict
+        ``run``, ``variant``, ``units``, ``folds`` and the summary of each metric, as in ``results.yaml``.
+    """
+    keys = [key for key, metric in METRICS.items() if metric.part in parts]
+    records = []
+    for model in models:
+        record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": draws or model.draws}
+        for part in parts:
+            record |= model.evaluate(dataset, part, record["draws"]).errors(part)
+        records.append(record)
+        report(run, model.fold)
+    return {
+        "run": str(run),
+        "variant": models[0].variant,
+        "units": "kcal/mol",
+        "folds": records,
+        **{key: summary(record[key] for record in records) for key in keys},
+    }

@@ -1,0 +1,152 @@
+"""The sections of a `qm7cli.runs.experiment.Experiment`: its settings with their ranges and defaults."""
+
+from itertools import pairwise
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
+
+from qm7cli.core.validation import Real, Section, Whole, refusal
+
+MOST_DRAWS: Final = 1_000_000
+HYPERPARAMETERS: Final[dict[str | None, tuple[str, ...]]] = {  # of each baseline; None is the network
+    None: (),
+    "mean": (),
+    "knn": ("neighbours",),
+    "linear": ("ridge",),
+    "krr": ("scale", "ridge"),
+}
+
+
+class Encoding(Section):
+    """The random-sorted Coulomb matrix and its tanh expansion.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation of the noise on the row norms, hartree, 0 to 1e6; 0 sorts without noise; default 1.
+    step : float
+        Distance of the thresholds in the expansion, hartree, 0.001 to 1000; default 1.
+    """
+
+    noise: Annotated[Real, Field(ge=0, le=1e6)] = 1.0
+    step: Annotated[Real, Field(ge=1e-3, le=1e3)] = 1.0
+
+
+class Architecture(Section):
+    """The network's layers.
+
+    Attributes
+    ----------
+    hidden : list of int
+        Sizes of the hidden layers, 1 to 100,000 each; default [400, 100].
+    """
+
+    hidden: list[Annotated[Whole, Field(ge=1, le=100_000)]] = Field(default=[400, 100])
+
+
+class Training(Section):
+    """Stochastic gradient descent and the average of the parameters.
+
+    Attributes
+    ----------
+    iterations : int
+        Minibatches in all, 1 to 1e12; default 1,000,000.
+    batch_size : int
+        Molecules in a minibatch, drawn with replacement, 1 to 100,000; default 25.
+    schedule : list of (int, float)
+        From which iteration on, 1 and up, which learning rate, above 0; default 0.001, from 501 on 0.0025, from 2,501
+        on 0.005, from 12,501 on 0.01.
+    averaging : float
+        Fraction of the past iterations that the running average of the parameters remembers, 1e-6 to 1; default 0.1.
+    checkpoint_every : int
+        Iterations between checkpoints, 1 or more; default 10,000.
+    """
+
+    iterations: Annotated[Whole, Field(ge=1, le=10**12)] = 1_000_000
+    batch_size: Annotated[Whole, Field(ge=1, le=100_000)] = 25
+    schedule: list[tuple[Whole, Annotated[Real, Field(gt=0)]]] = Field(
+        default=[(1, 0.001), (501, 0.0025), (2_501, 0.005), (12_501, 0.01)]
+    )
+    averaging: Annotated[Real, Field(ge=1e-6, le=1)] = 0.1
+    checkpoint_every: Annotated[Whole, Field(ge=1)] = 10_000
+
+    @field_validator("schedule")
+    @classmethod
+    def _increasing(cls, schedule: list[tuple[int, float]]) -> list[tuple[int, float]]:
+        starts = [start for start, _ in schedule]
+        if starts[:1] != [1] or any(later <= start for start, later in pairwise(starts)):
+            raise refusal("a schedule is a list of [iteration, rate] that starts at iteration 1 and goes up")
+        return schedule
+
+
+class Evaluation(Section):
+    """How predictions are averaged, and how often a training network is evaluated.
+
+    Attributes
+    ----------
+    draws : int
+        Random draws that predictions are averaged over, 1 to 1,000,000; default 10.
+    every : int
+        Iterations between evaluations, 1 or more, besides 1, 2 and 5 times 1,000, 10,000, ...; default 25,000.
+    """
+
+    draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] = 10
+    every: Annotated[Whole, Field(ge=1)] = 25_000
+
+
+class Baseline(Section):
+    """A simpler model in the network's place (`qm7cli.training.baselines`).
+
+    What the model does not take is null. A hyperparameter (`neighbours`, `scale`, `ridge`) that it takes is found by
+    inner cross-validation where it is null.
+
+    Attributes
+    ----------
+    model : str, optional
+        ``mean``, ``knn``, ``linear`` or ``krr``; default null, the network.
+    representation : str, optional
+        ``eigenspectrum``, ``sorted`` or ``random``, of the Coulomb matrix; default ``sorted``, but null for the mean.
+    kernel : str, optional
+        Of krr: ``gaussian`` or ``laplacian``; default ``gaussian``.
+    draws : int, optional
+        Draws of each training molecule, 1 to 1,000,000, for the representation ``random``; default 4.
+    neighbours : int, optional
+        Of knn, 1 or more; default null.
+    scale : float, optional
+        Sigma of krr's kernel, hartree, 1e-6 to 1e9; default null.
+    ridge : float, optional
+        Of krr, and of linear in hartree^2, 0 to 1e9; default null.
+    memory : float
+        GB that a fold may take, above 0; default 8.
+    """
+
+    model: Literal["mean", "knn", "linear", "krr"] | None = None
+    representation: Literal["eigenspectrum", "sorted", "random"] | None = None
+    kernel: Literal["gaussian", "laplacian"] | None = None
+    draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] | None = None
+    neighbours: Annotated[Whole, Field(ge=1)] | None = None
+    scale: Annotated[Real, Field(ge=1e-6, le=1e9)] | None = None
+    ridge: Annotated[Real, Field(ge=0, le=1e9)] | None = None
+    memory: Annotated[Real, Field(gt=0)] = 8.0
+
+    @model_validator(mode="after")
+    def _completed(self) -> Self:
+        """Fill in the defaults of what the model takes, and refuse what it does not."""
+        takes: dict[str, Any] = dict.fromkeys(HYPERPARAMETERS[self.model])
+        if self.model not in {None, "mean"}:
+            takes["representation"] = "sorted"
+        if self.model == "krr":
+            takes["kernel"] = "gaussian"
+        if self.representation == "random":
+            takes["draws"] = 4
+        given = self.model_dump(exclude={"model", "memory"}, exclude_none=True)
+        reason = refusal(f"{self.model or 'the network'} takes none{', only ' if takes else ''}{', '.join(takes)}")
+        refused = [
+            InitErrorDetails(type=reason, loc=(key,), input=value) for key, value in given.items() if key not in takes
+        ]
+        if refused:
+            raise ValidationError.from_exception_data("Baseline", refused)
+        for key in takes.keys() - given:
+            object.__setattr__(self, key, takes[key])  # frozen for all others
+        return self

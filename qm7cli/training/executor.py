@@ -1,0 +1,213 @@
+"""Jobs, each a fold of a run; executors, which do jobs in this process, in others or on a cluster; and the loop.
+
+A job's outcome is a result, or the error that says why there is none; the others go on.
+"""
+
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final, NamedTuple, Protocol
+
+from qm7cli.core.errors import BusyError, QM7Error, StoppedError, shortage
+from qm7cli.core.notices import SAY_AFTER, notice
+from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import select_folds
+from qm7cli.runs.experiment import Experiment
+from qm7cli.runs.results import FoldResult
+from qm7cli.training.fold_work import Report
+from qm7cli.training.train_fold import train_fold
+
+STOP_WITHIN: Final = 10.0  # seconds that jobs have for their checkpoints; those that don't answer are given up
+Outcome = FoldResult | QM7Error
+
+
+class Job(NamedTuple):
+    """A fold of a run, whose directory has been opened, and all settings of it."""
+
+    run: Path
+    experiment: Experiment
+    fold: int
+
+
+class LostError(QM7Error):
+    """A worker has ended before its job; another may go on from the last checkpoint."""
+
+
+class Executor(Protocol):
+    """Does jobs, one or several at a time.
+
+    Progress is reported to what it was made with, from one thread at a time.
+    """
+
+    def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
+        """Have a job done; the future may raise LostError."""
+
+    def stop(self) -> None:
+        """Have the jobs that are being done write their checkpoints and end, and cancel the others."""
+
+    def close(self) -> None:
+        """End whatever is still being done."""
+
+
+class SerialExecutor:
+    """Does each job at once, in this process; see `Executor`.
+
+    Parameters
+    ----------
+    report : callable
+        Called with the progress.
+    stopped : callable
+        Asked often; when true, the job that is being done writes its checkpoint, and no other is begun.
+    """
+
+    def __init__(self, report: Report, stopped: Callable[[], bool]) -> None:
+        self._report, self._stopped = report, stopped
+
+    def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
+        """Do a job."""
+        future: Future[Outcome] = Future()
+        if self._stopped():
+            future.cancel()
+            return future
+        try:
+            future.set_result(do_job(job, dataset, self._report, self._stopped))
+        except Exception as error:  # noqa: BLE001 - as what other executors do, it is raised by the future
+            future.set_exception(error)
+        return future
+
+    def stop(self) -> None:
+        """Do nothing: `stopped` has been asked."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is still being done."""
+
+
+def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
+    """Train a job's fold from where it stands, or fit a baseline; an error is returned, its traceback as a note."""
+    try:
+        (fold,) = select_folds(dataset, job.experiment.split.model_copy(update={"folds": [job.fold]}))
+        if job.experiment.baseline.model:
+            from qm7cli.training.baselines import fit_fold  # noqa: PLC0415 - a tenth of a second, for those who want one
+
+            return fit_fold(job.experiment, dataset, fold, job.run, report, stopped)
+        return train_fold(job.experiment, dataset, fold, job.run, report, stopped)
+    except QM7Error as error:
+        error.add_note(traceback.format_exc())
+        return error
+
+
+def is_stopped(outcome: Outcome) -> bool:
+    """Say whether a job was stopped before its end."""
+    return isinstance(outcome, StoppedError) or (isinstance(outcome, FoldResult) and outcome.status == "partial")
+
+
+def error_outcome(job: Job, error: Exception) -> QM7Error:
+    """Return an error that is not a user's as the outcome of a job, with its traceback as a note."""
+    reason = shortage(error) or f"{type(error).__name__}: {error}"
+    outcome = QM7Error(f"{_fold(job)}: {reason}")
+    outcome.add_note("".join(traceback.format_exception(error)))
+    return outcome
+
+
+class _Attempt(NamedTuple):
+    """A job that is being done."""
+
+    job: Job
+    dataset: Dataset
+    lost: bool = False  # its worker was lost before
+    busy: bool = False  # another process trained its fold before
+
+
+def do_jobs(
+    work: Iterable[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
+) -> Iterator[tuple[Job, Outcome]]:
+    """Have jobs done, and give each with its outcome as it ends.
+
+    One whose worker is lost is tried once more. One whose fold another process trains is come back to when all others
+    have ended: the fold may be complete then, or free; if it is still busy, the outcome is that BusyError.
+
+    Parameters
+    ----------
+    work : iterable of (Job, Dataset)
+        The jobs, whose run directories have been opened, with the data set of each.
+    executor : Executor
+        What does them.
+    stopped : callable
+        Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun. Those
+        that have not ended after `STOP_WITHIN` seconds are left to the executor's `close`.
+    """
+    pending: dict[Future[Outcome], _Attempt] = {}
+    ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+    busy: list[_Attempt] = []
+
+    def submit(attempt: _Attempt) -> None:
+        future = executor.submit(attempt.job, attempt.dataset)
+        pending[future] = attempt
+        future.add_done_callback(ended.put)
+
+    for job, dataset in work:
+        submit(_Attempt(job, dataset))
+    for future in _as_they_end(pending, ended, executor, stopped):
+        attempt = pending.pop(future)
+        outcome = _outcome(attempt, future, stopped)
+        if isinstance(outcome, LostError):
+            submit(attempt._replace(lost=True))
+        elif isinstance(outcome, BusyError) and not attempt.busy:
+            busy.append(attempt)
+        elif not isinstance(outcome, StoppedError):
+            yield attempt.job, outcome
+        if busy and not pending and not stopped():
+            for again in busy:
+                submit(again._replace(lost=False, busy=True))
+            busy = []
+
+
+def _outcome(attempt: _Attempt, future: Future[Outcome], stopped: Callable[[], bool]) -> Outcome:
+    """Return a job's outcome; LostError if it is to be tried once more, StoppedError if a stop keeps it from that."""
+    try:
+        return future.result()
+    except (LostError, CancelledError) as error:
+        lost = f"{_fold(attempt.job)}: {str(error) or 'its executor is closed'}"
+        if stopped():
+            return StoppedError(lost)
+        return QM7Error(f"{lost}; the same command goes on from its checkpoint") if attempt.lost else LostError(lost)
+    except Exception as error:  # noqa: BLE001 - whatever else befalls a job, the others go on
+        return error_outcome(attempt.job, error)
+
+
+def _as_they_end(
+    pending: Mapping[Future[Outcome], _Attempt],
+    ended: SimpleQueue[Future[Outcome]],
+    executor: Executor,
+    stopped: Callable[[], bool],
+) -> Iterator[Future[Outcome]]:
+    """Give futures as they end, until none is pending, or `STOP_WITHIN` seconds after a stop."""
+    stopping, said = math.inf, False  # since when
+    while pending:
+        if stopping == math.inf and stopped():
+            stopping = time.monotonic()
+            executor.stop()
+        try:
+            yield ended.get(timeout=0.1)
+        except Empty:
+            waited = time.monotonic() - stopping
+            if waited > STOP_WITHIN:
+                notice(f"{_folds(pending.values())}: no answer; what came after the last checkpoint is lost")
+                return
+            if waited > SAY_AFTER and not said:
+                notice(f"waiting up to {STOP_WITHIN:g} s for a checkpoint of {_folds(pending.values())}")
+                said = True
+
+
+def _fold(job: Job) -> str:
+    return f"fold {job.fold} of {job.run}"
+
+
+def _folds(attempts: Iterable[_Attempt]) -> str:
+    """Name the folds of some jobs, if they are few."""
+    names = [_fold(attempt.job) for attempt in attempts]
+    return " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} others"

@@ -1,0 +1,229 @@
+"""The state of one fold's training, and what an iteration does to it (Montavon et al., NIPS 2012, section 4).
+
+An iteration depends on the seed, the fold and its own number alone. Minibatches are drawn and encoded in blocks;
+block k is drawn from its own streams, so a training that stopped in the middle of it draws the same block again and
+goes on with the same bits.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NoReturn, Self
+
+import numpy as np
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.core.validation import LARGEST
+from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import Fold
+from qm7cli.model.encoder import Encoder
+from qm7cli.model.model import Evaluation, Model
+from qm7cli.model.network import Layer, Network, as_layers, as_vector
+from qm7cli.model.reduced import ReducedFeatures
+from qm7cli.model.variants import RULES, Array
+from qm7cli.runs.experiment import Experiment, identity
+from qm7cli.runs.history import HistoryRow
+from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
+
+BLOCK: Final = 1250  # molecules drawn and encoded at once: 50 minibatches of 25, 10 MB of features
+MAX_RMSE: Final = 1000.0  # of a minibatch, in standard deviations of the energies
+
+
+class DivergenceError(QM7Error):
+    """The RMSE of a minibatch is NaN or above `MAX_RMSE`, or a parameter is too large to go on with."""
+
+
+class FoldTraining:
+    """The state of one fold's training.
+
+    Attributes
+    ----------
+    experiment, dataset, fold
+        What is trained.
+    encoder : Encoder
+        Fitted to the training molecules.
+    energy_mean, energy_std : float
+        Of the training energies, kcal/mol.
+    targets : (molecules of the data set,) float32
+        Energies, in standard deviations from the mean.
+    sizes : list of int
+        Features m, hidden units of each layer, 1.
+    features : ReducedFeatures
+        What the network is given.
+    basis : (d, r + p) float32
+        The directions of the features of the diagonal that the network has rows for.
+    network : Network
+    iteration : int
+        Iterations done.
+    seconds : float
+        Time spent on them.
+    history : list of HistoryRow
+        A row of ``history.csv`` for each interim evaluation.
+    """
+
+    def __init__(self, experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
+        self.experiment, self.dataset, self.fold = experiment, dataset, fold
+        self.energy_mean, self.energy_std = dataset.energy_scale(fold.train)
+        if self.energy_std == 0:
+            raise QM7Error(f"fold {fold.number}: all training energies are the same")
+        self.targets = ((dataset.T - self.energy_mean) / self.energy_std).astype(np.float32)
+        noise, step = experiment.encoding.noise, experiment.encoding.step
+        self.encoder = Encoder.fit(dataset, fold.train, noise, step, self._stream(Purpose.ENCODER))
+        self.sizes = [len(self.encoder.mean), *experiment.network.hidden, 1]
+        layers = Network.initial(self.sizes, RULES[experiment.variant], self._stream(Purpose.WEIGHTS)).averaged()
+        self.features = ReducedFeatures.of(self.encoder, dataset)
+        self.basis = self.features.basis(layers[0].W)
+        P = as_vector(self._reduced(layers))
+        self.network = self._network(P, P.copy(), 1.0)
+        self.iteration = 0
+        self.seconds = 0.0
+        self.history: list[HistoryRow] = []
+        self._block = -1
+
+    @classmethod
+    def resume(cls, experiment: Experiment, dataset: Dataset, fold: Fold, path: Path) -> Self:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        QM7Error
+            If it is damaged or belongs to another configuration.
+        """
+        training = cls(experiment, dataset, fold)
+        own = _identity(experiment, dataset, fold)
+        about, P, Q, basis = load_checkpoint(path, own, training.sizes, len(training.basis))
+        if basis is None or not np.array_equal(basis, training.basis):  # of an older version, or another machine
+            P, Q = (training._in_own_basis(vector, basis) for vector in (P, Q))
+        training.network = training._network(P, Q, about.s)
+        training.iteration, training.seconds, training.history = about.iteration, about.seconds, about.history
+        return training
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint.
+
+        Raises
+        ------
+        DivergenceError
+            If a parameter is NaN or too large, though the errors are not: units saturate.
+        """
+        network = self.network
+        if not np.abs([network.P, network.s * network.Q]).max() < LARGEST:  # true for nan
+            self._diverge(self.iteration)
+        about = CheckpointAbout(
+            identity=_identity(self.experiment, self.dataset, self.fold),
+            iteration=self.iteration,
+            seconds=self.seconds,
+            history=self.history,
+            s=self.network.s,
+        )
+        save_checkpoint(path, about, self.network.P, self.network.Q, self.basis)
+
+    def iterate(self) -> None:
+        """Do one iteration.
+
+        Raises
+        ------
+        DivergenceError
+            If the RMSE of its minibatch is NaN or above `MAX_RMSE`.
+        """
+        training = self.experiment.training
+        b = training.batch_size
+        minibatches = max(1, BLOCK // b)
+        block, place = divmod(self.iteration, minibatches)
+        if block != self._block:
+            self._draw_block(block, minibatches * b)
+        part = slice(place * b, (place + 1) * b)
+        iteration = self.iteration + 1
+        rate = self.rate(iteration)
+        a = 1 / (1 + training.averaging * iteration)
+        batch_errors = self.network.step(self._features[part], self._block_targets[part], rate, a)
+        self._check((np.dot(batch_errors, batch_errors) / b) ** 0.5, iteration)
+        self.iteration = iteration
+
+    def _check(self, rmse: float, iteration: int) -> None:
+        """Raise DivergenceError if an RMSE, in standard deviations, is NaN or above `MAX_RMSE`."""
+        if not rmse < MAX_RMSE:  # true for nan
+            self._diverge(iteration)
+
+    def _diverge(self, iteration: int) -> NoReturn:
+        rate = self.rate(iteration)
+        raise DivergenceError(
+            f"fold {self.fold.number} diverged at iteration {iteration}, at the learning rate {rate:g}"
+        )
+
+    def rate(self, iteration: int) -> float:
+        """Return the learning rate of an iteration, counted from 1."""
+        schedule = self.experiment.training.schedule
+        return schedule[bisect_right(schedule, iteration, key=lambda step: step[0]) - 1][1]
+
+    def model(self) -> Model:
+        """Return the averaged network as it is now, with its encoder."""
+        return Model(
+            variant=self.experiment.variant,
+            seed=self.experiment.seed,
+            fold=self.fold.number,
+            iterations=self.iteration,
+            draws=self.experiment.evaluation.draws,
+            sha256=self.dataset.sha256,
+            train=self.fold.train,
+            test=self.fold.test,
+            encoder=self.encoder,
+            layers=self.layers(self.network.averaged()),
+            energy_mean=self.energy_mean,
+            energy_std=self.energy_std,
+        )
+
+    def evaluate(self, stopped: Callable[[], bool] = lambda: False) -> tuple[Evaluation, Evaluation]:
+        """Evaluate the averaged network as it is now, on the test and on the training molecules.
+
+        Raises
+        ------
+        StoppedError
+            If `stopped`, which is asked often.
+        DivergenceError
+            If an RMSE is NaN or above `MAX_RMSE`.
+        """
+        model = self.model()
+        test, train = (model.evaluate(self.dataset, part, model.draws, stopped) for part in ("test", "train"))
+        self._check(max(test.rmse, train.rmse) / self.energy_std, self.iteration)
+        return test, train
+
+    def history_row(self, test: Evaluation, train: Evaluation) -> HistoryRow:
+        """Return a row of ``history.csv``."""
+        return HistoryRow(self.iteration, round(self.seconds, 1), test.mae, test.rmse, train.mae, train.rmse)
+
+    def layers(self, reduced: list[Layer]) -> list[Layer]:
+        """Return layers of the network in training as layers on all m features."""
+        return [self.features.expand(reduced[0], self.basis), *reduced[1:]]
+
+    def _reduced(self, layers: list[Layer]) -> list[Layer]:
+        return [self.features.reduce(layers[0], self.basis), *layers[1:]]
+
+    def _in_own_basis(self, P: Array, basis: Array | None) -> Array:
+        """Return parameters in `self.basis` that were in another one, or none."""
+        m, *others = self.sizes
+        if basis is None:
+            return as_vector(self._reduced(as_layers(P, [m, *others])))
+        first, *rest = as_layers(P, [m - len(basis) + basis.shape[1], *others])
+        return as_vector(self._reduced([self.features.expand(first, basis), *rest]))
+
+    def _network(self, P: Array, Q: Array, s: float) -> Network:
+        m, *others = self.sizes
+        rows = m - len(self.basis) + self.basis.shape[1]
+        return Network([rows, *others], RULES[self.experiment.variant], P, Q, s, m)
+
+    def _draw_block(self, block: int, count: int) -> None:
+        choice = self._stream(Purpose.MINIBATCHES, block).integers(0, len(self.fold.train), count)
+        molecules = self.fold.train[choice]
+        self._features = self.features.draw(self.dataset, molecules, self._stream(Purpose.PERMUTATIONS, block))
+        self._block_targets = self.targets[molecules]
+        self._block = block
+
+    def _stream(self, purpose: Purpose, *index: int) -> np.random.Generator:
+        return stream(self.experiment.seed, self.fold.number, purpose, *index)
+
+
+def _identity(experiment: Experiment, dataset: Dataset, fold: Fold) -> dict[str, Any]:
+    """Return what a checkpoint must agree in, as it reads back from JSON."""
+    return {**identity(experiment), "sha256": dataset.sha256, "fold": fold.number}

@@ -1,0 +1,130 @@
+"""What a network's training and a baseline's fit have in common: a fold that is held, and what is there already."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from threadpoolctl import threadpool_limits
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import Fold
+from qm7cli.runs.access import lock_fold, register_fold
+from qm7cli.runs.directory import fold_directory
+from qm7cli.runs.experiment import Experiment
+from qm7cli.runs.results import FoldResult, read_fold, repair_results, write_fold
+
+
+class Progress(NamedTuple):
+    """Where a fold's training stands, in iterations, or in another `unit`.
+
+    `mae` is the test MAE in kcal/mol when an evaluation has just been done, else None.
+    """
+
+    run: Path
+    fold: int
+    iteration: int
+    iterations: int
+    mae: float | None = None
+    unit: str = "iteration"
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class FoldWork:
+    """A fold of a run that this process holds; `before` is its result as it was found, if there was one."""
+
+    experiment: Experiment
+    dataset: Dataset
+    fold: Fold
+    run: Path
+    stopped: Callable[[], bool]
+    before: FoldResult | None
+
+    @property
+    def directory(self) -> Path:
+        """The fold's directory."""
+        return fold_directory(self.run, self.fold.number)
+
+    @property
+    def finished(self) -> FoldResult | None:
+        """The fold's result, if nothing is left to do."""
+        return self.before if fold_status(self.before, self.experiment.iterations) in {"complete", "diverged"} else None
+
+    def begin(self, result: FoldResult) -> FoldResult:
+        """Enter the fold into the run's configuration, and write where it stands; raises like `register_fold`."""
+        register_fold(self.run, self.experiment, self.fold.number, self.dataset, self.stopped)
+        return self.write(result)
+
+    def write(self, result: FoldResult) -> FoldResult:
+        """Write the fold's result and the run's; return what was written. Raises like `write_fold`."""
+        return write_fold(self.run, result, self.dataset, self.stopped)
+
+    def result(
+        self, status: Literal["complete", "partial"], iterations: int, seconds: float, **values: Any
+    ) -> FoldResult:
+        """Return a result of the fold; `values` are further fields."""
+        return FoldResult(
+            fold=self.fold.number,
+            status=status,
+            iterations=iterations,
+            seconds=round(seconds, 1),
+            train_molecules=len(self.fold.train),
+            test_molecules=len(self.fold.test),
+            **values,
+        )
+
+
+@contextmanager
+def hold_fold(
+    experiment: Experiment, dataset: Dataset, fold: Fold, run: Path, stopped: Callable[[], bool]
+) -> Iterator[FoldWork]:
+    """Hold a fold, with one BLAS thread, and look at what is there already.
+
+    A finished fold that ``results.yaml`` lacks is entered there. Else nothing is written before `FoldWork.begin`.
+
+    Raises
+    ------
+    BusyError
+        If another process holds the fold.
+    StoppedError
+        If stopped while waiting for the run's lock.
+    QM7Error
+        If the fold has been trained for longer than `experiment` asks, or its result is damaged.
+    """
+    with lock_fold(run, fold.number), threadpool_limits(1):
+        work = FoldWork(experiment, dataset, fold, run, stopped, read_fold(run, fold.number))
+        if work.before is not None and work.before.iterations > experiment.iterations:
+            raise too_long(run, fold.number, work.before.iterations, experiment.iterations)
+        if work.finished is not None:
+            repair_results(run, work.finished, dataset, stopped)
+        yield work
+
+
+def fold_status(result: FoldResult | None, iterations: int) -> str:
+    """Say where a fold stands whose result this is, if it is to be trained for so many iterations.
+
+    Returns
+    -------
+    str
+        ``new``, ``partial``, ``complete``, ``diverged``, or ``longer`` if it has been trained for more iterations.
+    """
+    if result is None:
+        return "new"
+    if result.iterations > iterations:
+        return "longer"
+    if result.status == "complete" and result.iterations < iterations:
+        return "partial"
+    return result.status
+
+
+def too_long(run: Path, fold: int, iterations: int, wanted: int) -> QM7Error:
+    """Return the error of a fold that has been trained for more iterations than wanted."""
+    return QM7Error(
+        f"fold {fold} of {run} has been trained for {iterations} iterations, more than the {wanted} asked for; "
+        "choose another --out, or --overwrite it"
+    )

@@ -1,0 +1,153 @@
+"""The search for a baseline's hyperparameters that are not given.
+
+They are those of the least inner error: in three inner folds of the training molecules, the model is fitted to all
+forms of the others, and its predictions are averaged over the forms of those held out. Where there are several forms of
+a molecule, `knn` and `krr` do so with at most `SEARCHED` forms, or as many as there are training molecules if that is
+more: those of fewer molecules, spread evenly over the energies.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from operator import itemgetter
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError
+
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data.splits import Molecules, stratified
+from qm7cli.runs.experiment import Experiment
+from qm7cli.runs.sections import HYPERPARAMETERS, Baseline
+from qm7cli.training.regressors import DISTANCE_MODELS, Array, Hyperparameters, fit_model, model_rows
+
+INNER_FOLDS: Final = 3
+SEARCHED: Final = 8000  # forms of molecules whose distances are looked at in the search, if there are several of each
+SAMPLE: Final = 1000  # molecules whose mean distance is taken
+NEIGHBOURS: Final = (1, 2, 3, 5, 8, 13)
+SCALES: Final = (1.0, 4.0, 16.0, 64.0)  # in mean distances of the training molecules
+RIDGES: Final[dict[str | None, Sequence[float]]] = {"linear": (1e-4, 1e-2, 1.0, 100.0), "krr": (1e-8, 1e-6, 1e-4, 1e-2)}
+FINER: Final = {"scale": (0.5, 1.0, 2.0), "ridge": (0.1, 1.0, 10.0)}  # around the best
+
+
+def searched_keys(settings: Baseline) -> list[str]:
+    """Return the hyperparameters that a model takes and that are not given."""
+    return [key for key in HYPERPARAMETERS[settings.model] if getattr(settings, key) is None]
+
+
+def searched_molecules(settings: Baseline, n: int) -> int:
+    """Return on how many of n training molecules hyperparameters are searched."""
+    draws = settings.draws or 1
+    return n if settings.model not in DISTANCE_MODELS else min(n, max(n, SEARCHED) // draws)
+
+
+def _spread(y: Array, count: int) -> Molecules:
+    """Return `count` rows of molecules, spread evenly over their energies y, in the order of the rows."""
+    by_energy = np.argsort(y, kind="stable")
+    return np.sort(by_energy[(2 * np.arange(count) + 1) * len(y) // (2 * count)])
+
+
+def find_hyperparameters(
+    experiment: Experiment,
+    fold: int,
+    X: Sequence[Array],
+    T: NDArray[np.float32],
+    report: Callable[[int, int], None],
+    stopped: Callable[[], bool],
+) -> tuple[Hyperparameters, int] | None:
+    """Find the hyperparameters of the least inner error.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The settings.
+    fold : int
+        The number of the fold whose training molecules these are.
+    X : sequence of (molecules, d)
+        Their representation in each draw.
+    T : (molecules,) float32
+        Their energies, kcal/mol.
+    report : callable
+        Called before each trial with the number of those done and of all.
+    stopped : callable
+        Asked before each trial; when true, the search ends.
+
+    Returns
+    -------
+    tuple or None
+        The hyperparameters, with those that are given, and the number of trials, 1 if all are given; None if stopped.
+    """
+    settings, y = experiment.baseline, T.astype(np.float64)
+    coarse = coarse_candidates(settings, X[0])
+    trials = len(coarse) + len(finer_candidates(settings, coarse[0]))
+    if trials == 1:
+        return coarse[0], trials
+    some = _spread(y, searched_molecules(settings, len(y)))
+    inner = stratified(T[some], INNER_FOLDS, stream(experiment.seed, fold, Purpose.INNER_FOLDS))
+    points = np.concatenate([draw[some] for draw in X])  # (draws molecules, d)
+    rows = model_rows(settings, points, points)
+    tried: list[tuple[float, Hyperparameters]] = []
+
+    def candidates() -> Iterator[Hyperparameters]:
+        yield from coarse
+        yield from finer_candidates(settings, min(tried, key=itemgetter(0))[1])
+
+    for candidate in candidates():
+        if stopped():
+            return None
+        report(len(tried), trials)
+        tried.append((inner_error(settings, candidate, rows, y[some], inner), candidate))
+    return min(tried, key=itemgetter(0))[1], trials
+
+
+def coarse_candidates(settings: Baseline, X: Array) -> list[Hyperparameters]:
+    """Return what is to be tried first for training molecules X (molecules, d); one, if all is given."""
+    grid: dict[str, Sequence[float]] = {}
+    for key in HYPERPARAMETERS[settings.model]:
+        given = getattr(settings, key)
+        if given is not None:
+            grid[key] = [given]
+        elif key == "neighbours":
+            grid[key] = [k for k in NEIGHBOURS if k <= len(X) // INNER_FOLDS]
+        elif key == "ridge":
+            grid[key] = RIDGES[settings.model]
+        else:
+            some = X[:: -(-len(X) // SAMPLE)]
+            distance = float(model_rows(settings, some, some).mean())
+            grid[key] = [(distance**0.5 if settings.kernel == "gaussian" else distance) * factor for factor in SCALES]
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def finer_candidates(settings: Baseline, best: Hyperparameters) -> list[Hyperparameters]:
+    """Return what is to be tried then around the best, itself left out."""
+    searched = [key for key in searched_keys(settings) if key in FINER]
+    around = [
+        best | {key: best[key] * factor for key, factor in zip(searched, factors, strict=True)}
+        for factors in product(*(FINER[key] for key in searched))
+    ]
+    return [candidate for candidate in around if candidate != best]
+
+
+def inner_error(
+    settings: Baseline, candidate: Hyperparameters, rows: Array, y: Array, folds: Sequence[Molecules]
+) -> float:
+    """Return the mean absolute error over inner folds, infinite if a matrix is singular.
+
+    `rows` are those of the molecules in one draw after the other; predictions are means over the draws.
+    """
+    starts = np.arange(0, len(rows), len(y))[:, None]  # of the draws, (draws, 1)
+    errors = []
+    for fold in folds:
+        train = np.setdiff1d(np.arange(len(y)), fold)
+        fitted, held_out = ((starts + part).ravel() for part in (train, fold))
+        ours, theirs = (
+            rows[np.ix_(part, fitted)] if settings.model in DISTANCE_MODELS else rows[part]
+            for part in (fitted, held_out)
+        )
+        try:
+            predict = fit_model(settings, candidate, ours, np.tile(y[train], len(starts)))
+        except LinAlgError:
+            return math.inf
+        errors.append(abs(predict(theirs).reshape(len(starts), -1).mean(axis=0) - y[fold]))
+    return float(np.concatenate(errors).mean())

@@ -1,0 +1,233 @@
+"""Sweeps: a base experiment and the points around it, every fold of every point a job.
+
+A sweep file holds the base, an experiment file's name or what it would hold, and a grid, a list of points, or both,
+which gives every point with every place of the grid::
+
+    base: {training: {iterations: 200000}}
+    grid:
+      variant: [original, corrected, no-prebias]
+      seed: [0, 1]
+
+Each point is a run under the sweep's directory, named after its settings.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qm7cli.core.errors import BusyError, QM7Error, UsageError
+from qm7cli.core.files import make_directory, read_text
+from qm7cli.core.locks import lock
+from qm7cli.core.validation import flatten, mistake
+from qm7cli.core.yaml_text import parse_yaml
+from qm7cli.data.dataset import Dataset, load, locate
+from qm7cli.data.splits import select_folds, with_checksum
+from qm7cli.runs.access import default_directory, prepare_run
+from qm7cli.runs.directory import fold_directory, refuse_links_out
+from qm7cli.runs.experiment import (
+    RENAMED,
+    RESUMABLE_SETTINGS,
+    Experiment,
+    Source,
+    current_settings,
+    merge,
+    parse_assignment,
+    read_source,
+)
+from qm7cli.runs.results import read_fold, write_results
+from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
+from qm7cli.training.fold_work import Progress, fold_status
+
+MAX_POINTS: Final = 100_000  # points
+NOT_SWEPT: Final = RESUMABLE_SETTINGS - {"data"}  # settings that do not make another run
+
+
+class SweepFile(BaseModel):
+    """The content of a sweep file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: str | dict[str, Any] = {}
+    grid: dict[str, list[Any]] = {}
+    points: list[dict[str, Any]] = [{}]
+
+
+def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = None) -> list[Experiment]:
+    """Return the experiment of every point of a sweep file.
+
+    Parameters
+    ----------
+    file : Path
+        The sweep file; an experiment file that it names is looked for beside it.
+    assignments : sequence of str
+        ``KEY=VALUE`` settings that go before the base's.
+    data : str, optional
+        The data set of all points.
+
+    Raises
+    ------
+    QM7Error
+        If the file or a point of it is wrong, or a setting is both swept and given.
+    """
+    text = read_text(file)
+    tree = parse_yaml(text, file)
+    if not isinstance(tree, dict):
+        raise QM7Error(f"{file}: a sweep file holds base, grid and points")
+    if tree and tree.keys() <= Experiment.model_fields.keys():
+        raise QM7Error(f"{file} is an experiment, not a sweep file: qm7 train --config {file} takes it")
+    try:
+        sweep = SweepFile.model_validate(tree)
+    except ValidationError as error:
+        raise QM7Error(mistake(error, SweepFile, f"{file}, line {{line}}: ", text)) from error
+    if isinstance(sweep.base, str):
+        base = read_source(file.parent / sweep.base)
+    else:
+        settings = current_settings(sweep.base, str(file))
+        base = Source(settings, f"{file}, line {{line}}: base: ", text, ("base",))
+    given = [parse_assignment(assignment) for assignment in assignments]
+    if data is not None:
+        given.append(Source({"data": data}, error=UsageError))
+    return [_experiment(file, base, point, given) for point in _points(sweep, file)]
+
+
+def _experiment(file: Path, base: Source, point: dict[str, Any], given: Sequence[Source]) -> Experiment:
+    """Return the experiment of a point, to which the settings `given` of all points are added."""
+    twice = point.keys() & {key for source in given for key in source.settings}
+    if twice:
+        raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
+    if point.keys() & NOT_SWEPT:
+        raise QM7Error(f"{file}: {min(point.keys() & NOT_SWEPT)} cannot be swept: it does not make another run")
+    described = ", ".join(f"{key}={value}" for key, value in point.items())[:200] or "of the base"
+    origin = f"{file}, the point {described}: "
+    experiment = merge([base, Source(point, origin), *given])
+    try:
+        split = with_checksum(experiment.split)
+    except QM7Error as error:
+        raise QM7Error(f"{origin}{error}") from error
+    return experiment if split == experiment.split else experiment.model_copy(update={"split": split})
+
+
+def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
+    """Give the settings of every point, by dotted key."""
+    empty = [key for key, values in sweep.grid.items() if not values]
+    if empty or not sweep.points:
+        raise QM7Error(f"{file}: {f'grid.{empty[0]}' if empty else 'points'} is empty, so there is no point")
+    count = len(sweep.points) * math.prod(map(len, sweep.grid.values()))
+    if count > MAX_POINTS:
+        raise QM7Error(f"{file} has {count} points, more than {MAX_POINTS}; part it in several")
+    for point in sweep.points:
+        for values in product(*sweep.grid.values()):
+            parts = [*flatten(point), *flatten(dict(zip(sweep.grid, values, strict=True)))]
+            for one, other in pairwise(sorted(RENAMED.get(key, key) for key, _ in parts)):
+                if other == one or other.startswith(f"{one}."):
+                    raise QM7Error(f"{file} says {other} twice of a point; leave it in one place")
+            yield current_settings(dict(parts), str(file))
+
+
+def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, Dataset]]:
+    """Return the jobs of a sweep, each fold of each experiment, with their data sets, each of which is read once.
+
+    Raises
+    ------
+    QM7Error
+        If two experiments would be the same run, a data set cannot be used or has no such fold.
+    """
+    datasets: dict[Path, Dataset] = {}
+    runs: set[Path] = set()
+    work = []
+    for experiment in experiments:
+        path = locate(experiment.data)
+        dataset = datasets[path] = datasets.get(path) or load(path)
+        run = default_directory(directory, experiment, dataset.name)
+        if run in runs:
+            raise QM7Error(f"two points are the same run, {run}: they differ in nothing that its name tells")
+        runs.add(run)
+        work += [(Job(run, experiment, fold.number), dataset) for fold in select_folds(dataset, experiment.split)]
+    return work
+
+
+def open_runs(
+    work: Sequence[tuple[Job, Dataset]], stopped: Callable[[], bool] = lambda: False
+) -> list[tuple[Job, Dataset]]:
+    """Make the run directories of a sweep, or check that they are runs of its points; return the jobs left to do.
+
+    Raises
+    ------
+    StoppedError
+        If stopped while waiting for the lock of a run.
+    QM7Error
+        If one cannot be used (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
+    """
+    runs: dict[Path, list[tuple[Job, Dataset]]] = {}
+    left = []
+    for job, dataset in work:
+        runs.setdefault(job.run, []).append((job, dataset))
+        status, iterations = job_status(job)
+        if status == "longer":
+            wanted = job.experiment.iterations
+            done = f"fold {job.fold} of {job.run} has been trained for {iterations} iterations"
+            raise QM7Error(f"{done}, more than the {wanted} asked for; choose another --out")
+        if status != "complete":
+            left.append((job, dataset))
+    incomplete = {job.run for job, _ in left}
+    for run, jobs in runs.items():
+        job, dataset = jobs[0]
+        prepare_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False, stopped=stopped)
+        if run not in incomplete and not (run / "results.yaml").exists():
+            with lock(run / ".lock", stopped=stopped):
+                write_results(run, dataset)
+    return left
+
+
+def job_status(job: Job) -> tuple[str, int]:
+    """Return a job's `qm7cli.training.fold_work.fold_status`, or ``damaged``, and the iterations that are done."""
+    try:
+        result = read_fold(job.run, job.fold)
+    except QM7Error:
+        return "damaged", 0
+    return fold_status(result, job.experiment.iterations), result.iterations if result else 0
+
+
+def do_logged(
+    work: Sequence[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
+) -> Iterator[tuple[Job, Outcome]]:
+    """Have jobs done, as `qm7cli.training.executor.do_jobs`, with their outcomes noted in their log files.
+
+    That of a fold which another process trains is left to the other.
+    """
+    for job, outcome in do_jobs(work, executor, stopped):
+        if isinstance(outcome, BusyError):
+            pass
+        elif isinstance(outcome, QM7Error):
+            log(job.run, job.fold, "\n".join([str(outcome), *getattr(outcome, "__notes__", [])]))
+        else:
+            log(job.run, job.fold, outcome.reason or f"{outcome.status} after {outcome.iterations} iterations")
+        yield job, outcome
+
+
+def log_progress(progress: Progress) -> None:
+    """Note an evaluation in the log file of its fold."""
+    if progress.mae is not None:
+        reached = f"{progress.unit} {progress.iteration} of {progress.iterations}"
+        log(progress.run, progress.fold, f"{reached}, test MAE {progress.mae:.4f} kcal/mol")
+
+
+def log_file(run: Path, fold: int) -> Path:
+    """Return the log file of a fold."""
+    return fold_directory(run, fold) / "log.txt"
+
+
+def log(run: Path, fold: int, text: str) -> None:
+    """Add a text with the time to the log file of a fold; if it cannot be written, the work goes on."""
+    path = log_file(run, fold)
+    with suppress(OSError, QM7Error):
+        refuse_links_out(run, path.parent)
+        make_directory(path.parent)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")

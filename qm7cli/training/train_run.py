@@ -1,0 +1,105 @@
+"""The folds of a run, one after the other in this process or several at a time."""
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+from operator import itemgetter
+from pathlib import Path
+
+from qm7cli.core.errors import QM7Error, StoppedError
+from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import select_folds, with_checksum
+from qm7cli.runs.access import prepare_run
+from qm7cli.runs.experiment import Experiment
+from qm7cli.runs.results import RunResults, known_results, read_results
+from qm7cli.training.executor import Job, SerialExecutor, do_jobs
+from qm7cli.training.fold_work import Report
+from qm7cli.training.process_executor import ProcessExecutor
+
+
+class FoldsError(QM7Error):
+    """Folds of a run have no result.
+
+    Attributes
+    ----------
+    errors : dict of int to QM7Error
+        By fold, why there is none; a traceback is a note of it (`__notes__`).
+    results : RunResults or None
+        What the run has of all folds, None if that is nothing.
+    """
+
+    def __init__(self, errors: dict[int, QM7Error], results: RunResults | None) -> None:
+        super().__init__("; ".join(map(str, errors.values())))
+        self.errors, self.results = errors, results
+
+
+def train_run(
+    experiment: Experiment,
+    dataset: Dataset,
+    run: Path,
+    *,
+    jobs: int = 1,
+    overwrite: bool = False,
+    report: Report = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> RunResults | None:
+    """Train the folds of an experiment, each from where it stands.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The settings, `split.folds` included.
+    dataset : Dataset
+        The molecules.
+    run : Path
+        The run's directory, made if absent.
+    jobs : int
+        Folds trained at a time; 1 trains in this process, more in processes of their own.
+    overwrite : bool
+        Remove what the directory has of these folds first.
+    report : callable
+        Called with the progress of any fold, in this process.
+    stopped : callable
+        Asked often; when true, folds in training write their checkpoints and no further fold is begun. A process that
+        doesn't answer within `qm7cli.training.executor.STOP_WITHIN` is killed.
+
+    Returns
+    -------
+    RunResults or None
+        As ``results.yaml`` has them, of all folds of the run so far; None if stopped before a fold was begun.
+
+    Raises
+    ------
+    FoldsError
+        If a fold has no result: another process trains it, a file of it is damaged, its process was lost twice. The
+        other folds are trained first.
+    QM7Error
+        If there is no such fold, or the directory cannot be used (`qm7cli.runs.access.prepare_run`).
+    """
+    experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
+    chosen = select_folds(dataset, experiment.split)
+    folds = [fold.number for fold in chosen]
+    if stopped():
+        return None
+    if experiment.baseline.model:
+        from qm7cli.training.baselines import refuse  # noqa: PLC0415 - slow to import, and seldom needed
+
+        for fold in chosen:
+            refuse(experiment, dataset, fold)
+    try:
+        prepare_run(run, experiment, folds, dataset, overwrite=overwrite, stopped=stopped)
+    except StoppedError:
+        return None
+    work = [(Job(run, experiment, fold), dataset) for fold in folds]
+    at_once = min(jobs, len(folds))
+    with closing(ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped)) as executor:
+        outcomes = sorted(((job.fold, outcome) for job, outcome in do_jobs(work, executor, stopped)), key=itemgetter(0))
+    errors = {fold: outcome for fold, outcome in outcomes if isinstance(outcome, QM7Error)}
+    if errors:
+        raise FoldsError(errors, known_results(run)) from next(iter(errors.values()))
+    return read_results(run) if (run / "results.yaml").exists() else None
+
+
+def available_cores() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

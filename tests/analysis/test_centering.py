@@ -1,0 +1,192 @@
+import json
+import re
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from qm7cli.analysis.centering import CONDITIONS, draw_centering, layer_records, measure_centering
+from qm7cli.analysis.figure_style import GROUP_STYLES, save
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data import dataset
+from qm7cli.data.splits import select_folds
+from qm7cli.runs.experiment import resolve
+from qm7cli.training.fold_training import FoldTraining
+from qm7cli.training.train_run import train_run
+
+
+@pytest.fixture
+def trained(small):
+    """Makes a model with hidden layers of some sizes after a short training."""
+
+    def make(*hidden, data=small, iterations=100, **flags):
+        experiment = resolve(None, [f"network.hidden={list(hidden)}", "encoding.step=4.0"], flags)
+        training = FoldTraining(experiment, data, select_folds(data, experiment.split)[0])
+        for _ in range(iterations):
+            training.iterate()
+        return training.model()
+
+    return make
+
+
+def inputs(model, data):
+    """Return the inputs of each layer, in float64, one molecule after the other."""
+    draw = model.encoder.draw(data, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
+    ways = []
+    for features in draw.astype(float):
+        way = [features]
+        for W, A, B in model.layers[:-1]:
+            way.append(1.5 * np.tanh(((way[-1] - A) @ W.astype(float) + B) / 1.5))
+        ways.append(way)
+    return [np.array(layer) for layer in zip(*ways, strict=True)]
+
+
+def rms(values):
+    return (sum(float(value) ** 2 for value in values) / len(values)) ** 0.5
+
+
+@pytest.mark.parametrize("variant", ["original", "corrected"])
+def test_the_numbers_are_those_of_a_slow_computation(trained, small, variant):
+    model = trained(20, 10, variant=variant)
+    records = layer_records(model, small)
+    assert [(record["layer"], record["inputs"]) for record in records] == [
+        (1, len(model.encoder.mean)),
+        (2, 20),
+        (3, 10),
+    ]
+    for record, layer, X in zip(records, model.layers, inputs(model, small), strict=True):
+        mean = [sum(unit) / 48 for unit in X.T]
+        assert record["spread"] == pytest.approx(rms(X.std(axis=0)), rel=1e-5)
+        assert record["mean"] == pytest.approx(rms(mean), rel=1e-5, abs=1e-8)
+        assert record["distance"] == pytest.approx(rms(layer.A - mean), rel=1e-5, abs=1e-8)
+        for name, centre in zip(CONDITIONS, (0, layer.A, mean), strict=True):
+            condition = None if record["layer"] == 1 else pytest.approx(np.linalg.cond(X - centre) ** 2, rel=1e-3)
+            assert record[name] == condition
+    assert len({records[1][name] for name in CONDITIONS}) == 3
+
+
+def test_a_prebias_at_the_mean_has_no_distance_and_the_condition_of_centred_inputs(trained, small):
+    model = trained(20, 10)
+    for k in range(3):  # from below: an A moves the inputs of the layers above
+        model.layers[k].A[:] = inputs(model, small)[k].mean(axis=0)
+    for record in layer_records(model, small):
+        assert record["distance"] == pytest.approx(0, abs=1e-6)
+        assert record["mean"] > 1e-3
+        if record["layer"] > 1:
+            assert record["condition_prebias"] == pytest.approx(record["condition_centred"], rel=1e-6)
+            assert record["condition_prebias"] != pytest.approx(record["condition_uncentred"], rel=1e-3)
+
+
+def test_no_prebias_is_as_far_from_the_mean_as_0_is_and_has_the_condition_of_uncentred_inputs(trained, small):
+    for record in layer_records(trained(20, 10, variant="no-prebias"), small):
+        assert record["distance"] == record["mean"] > 0
+        assert record["condition_prebias"] == record["condition_uncentred"]
+        assert record["layer"] == 1 or record["condition_prebias"] != record["condition_centred"]
+
+
+def test_a_singular_matrix_has_no_condition_number(trained, small):
+    model = trained(20, 48, 49)
+    W, _, B = model.layers[0]
+    W[:, 1], B[1], model.layers[1].A[1] = W[:, 0], B[0], model.layers[1].A[0]  # two units that are always the same
+    _, twins, as_many, more = layer_records(model, small)
+    assert [twins[name] for name in CONDITIONS] == [None, None, None]
+    assert as_many["condition_centred"] is None  # 48 molecules about their mean span 47 dimensions
+    assert [more[name] for name in CONDITIONS] == [None, None, None]
+    model = trained(1)
+    for P in (model.layers[0].W, model.layers[0].B, model.layers[1].A):
+        P[:] = 0
+    assert [layer_records(model, small)[1][name] for name in CONDITIONS] == [None, None, None]
+
+
+def test_the_digits_are_the_same_again_whatever_the_threads(trained):
+    gfn7 = dataset.load(dataset.locate("gfn7"))  # with 130 units, large enough for threads to change digits
+    model = trained(130, data=gfn7, iterations=1)
+    with threadpool_limits(1):
+        once = layer_records(model, gfn7)
+    with threadpool_limits(2):
+        assert layer_records(model, gfn7) == once
+
+
+def test_a_run_has_a_record_of_plain_values_for_every_fold_and_layer(quick, small, tmp_path):
+    run = tmp_path / "run"
+    train_run(quick("split.folds=[0,2,3]", variant="corrected"), small, run)
+    records = measure_centering(run, small)
+    assert [(record["fold"], record["layer"]) for record in records] == [(f, k) for f in (0, 2, 3) for k in (1, 2, 3)]
+    assert all((r["run"], r["variant"], r["iterations"]) == (str(run), "corrected", 300) for r in records)
+    assert json.loads(json.dumps(records)) == records
+    assert measure_centering(run, small, folds=[3, 0]) == records[:3] + records[6:]
+    assert len({record["distance"] for record in records}) == 9
+
+
+def record(variant, iterations, layer, distance, mean=0.5, fold=0):
+    return {
+        "variant": variant, "iterations": iterations, "fold": fold, "layer": layer, "distance": distance, "mean": mean,
+    }  # fmt: skip
+
+
+def lines(panel):
+    """Return the points of the lines of a panel."""
+    return [[tuple(point) for point in line.get_xydata()] for line in panel.lines if len(line.get_xdata())]
+
+
+def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in_the_colour_of_the_variant():
+    figure = draw_centering(
+        [
+            record("no-prebias", 2000, 1, 0.3, 0.3),
+            record("original", 2000, 1, 0.25, 0.5),
+            record("original", 1000, 1, 0.5, 0.7, fold=0),
+            record("original", 1000, 1, 0.25, 0.5, fold=1),
+            record("original", 1000, 2, 0.125, 0.25),
+        ]
+    )
+    assert [panel.get_title() for panel in figure.axes] == ["Layer 1", "Layer 2"]
+    assert {(panel.get_xscale(), panel.get_yscale()) for panel in figure.axes} == {("log", "log")}
+    assert lines(figure.axes[0]) == [
+        [(1000, 0.375), (2000, 0.25)],
+        [(1000, pytest.approx(0.6)), (2000, 0.5)],
+        [(2000, 0.3)],
+        [(2000, 0.3)],
+    ]
+    assert lines(figure.axes[1]) == [[(1000, 0.125)], [(1000, 0.25)]]
+    drawn = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:4]]
+    colours = GROUP_STYLES[0]["color"], GROUP_STYLES[2]["color"]
+    assert drawn == [(colour, style) for colour in colours for style in ("-", "--")]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["original", "no-prebias", "size of the mean input"]
+
+
+def test_the_picture_is_as_wide_as_a_column_with_labelled_axes_and_panels_that_are_high_enough():
+    for layers in (1, 3, 6):
+        figure = draw_centering(
+            [record("original", n, k + 1, 0.1**k / n) for n in (1000, 10**6) for k in range(layers)]
+        )
+        figure.draw_without_rendering()
+        assert figure.get_figwidth() * 25.4 == pytest.approx(85)
+        assert figure.axes[-1].get_xlabel() == "Training iterations"
+        assert figure.get_supylabel() == "Distance of A from the mean input"
+        assert min(panel.get_window_extent().height for panel in figure.axes) > 0.8 * figure.dpi
+
+
+@pytest.mark.parametrize("distances", [(0, 0.1), (0, 0), (0.1, 1e-30)])
+def test_a_distance_of_0_has_its_place_on_the_logarithmic_axis(distances, tmp_path):
+    figure = draw_centering(
+        [record("original", 1000 * k, 1, value, value) for k, value in enumerate(distances, start=1)]
+    )
+    save(figure, tmp_path / "x.svg")
+    low, high = figure.axes[0].get_ylim()
+    for points in lines(figure.axes[0]):
+        assert points == [(1000 * k, max(value, 1e-8)) for k, value in enumerate(distances, start=1)]
+        assert all(low < y < high for _, y in points)
+    assert len(figure.axes[0].get_yticks()) >= 2
+
+
+def test_the_same_records_give_the_same_bytes_and_the_ending_is_the_format(tmp_path):
+    records = [record("corrected", 1000, 1, 0.1), record("corrected", 2000, 1, 0.2)]
+    for name, magic in (("x.png", b"\x89PNG"), ("x.svg", b"<?xml"), ("x.pdf", b"%PDF")):
+        contents = set()
+        for order in (records, records[::-1]):
+            save(draw_centering(order), tmp_path / name)
+            contents.add((tmp_path / name).read_bytes())
+        (content,) = contents
+        assert content.startswith(magic)
+        assert not re.search(rb"20\d\d-\d\d-\d\d", content)

@@ -1,0 +1,43 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qm7cli.core.escaping import printable, spreadsheet_cell
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ä 分子 e\u0301 [bold]", "ä 分子 e\u0301 [bold]"),
+        ("\x1b[31mred\x1b]0;title\x07", r"\x1b[31mred\x1b]0;title\x07"),
+        ("\x9b31m", r"\x9b31m"),
+        ("a\rb\nc\td\x08", r"a\rb\nc\td\x08"),
+        ("\u202eabc\u2066", r"\u202eabc\u2066"),
+        ("a\u2028b\x85c", r"a\u2028b\x85c"),
+        ("\udcff\U000e0001", r"\udcff\U000e0001"),
+    ],
+)
+def test_what_a_terminal_obeys_is_shown_instead(text, shown):
+    assert printable(text) == shown
+
+
+@given(st.text())
+def test_no_text_keeps_a_control_a_format_or_a_line_separator(text):
+    kinds = {unicodedata.category(sign) for sign in printable(text)}
+    assert kinds.isdisjoint({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+    lines = text.split("\n")
+    assert printable(text, keep="\n").split("\n") == [printable(line) for line in lines]
+
+
+@given(st.text() | st.sampled_from(["=1", "'=1", "''", "-1"]))
+def test_taking_an_apostrophe_away_gives_every_text_back(text):
+    cell = spreadsheet_cell(text)
+    assert cell.removeprefix("'") == text
+    assert not cell.startswith(tuple("=+-@\t\r"))
+
+
+@given(st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none())
+def test_what_is_not_a_text_stays(value):
+    assert spreadsheet_cell(value) is value

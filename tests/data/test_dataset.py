@@ -1,0 +1,286 @@
+import re
+import struct
+import tracemalloc
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+
+import molecules
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.notices import notices_to
+from qm7cli.data import dataset, inspection
+
+GOOD = molecules.variables()
+
+
+def changed(name, place, value):
+    array = GOOD[name].astype(float)
+    array[place] = value
+    return {name: array}
+
+
+def test_a_file_is_read_with_its_fingerprint_and_the_places_that_its_atoms_had(mat, small):
+    assert len(small) == 60
+    np.testing.assert_array_equal(small.T, GOOD["T"][0])
+    np.testing.assert_array_equal(small.P, GOOD["P"])
+    for name in ("X", "Z", "R"):
+        array = getattr(small, name)
+        for k, order in enumerate(small.order):
+            expected = GOOD[name][k, order]
+            np.testing.assert_array_equal(array[k], expected[:, order] if name == "X" else expected)
+        assert array.dtype == np.float32
+        assert array.flags.c_contiguous
+    assert len(small.sha256) == 64
+    assert small.name == mat.stem
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"X": None}, "the variable X is missing"),
+        ({"P": None}, "the variable P is missing"),
+        ({"X": GOOD["X"][:, :, :5]}, "X has the shape (60, 7, 5); it should be (molecules, n, n)"),
+        ({"X": GOOD["X"][:, 0]}, "X has the shape (60, 7); it should have 3 dimensions"),
+        ({"T": GOOD["T"][:, :50]}, "T has the shape (50,); with X as it is, it should be (60,)"),
+        ({"Z": GOOD["Z"][:, :6]}, "Z has the shape (60, 6); with X as it is, it should be (60, 7)"),
+        ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with X as it is, it should be (60, 7, 3)"),
+        ({"T": np.array([["a"] * 60], dtype=object)}, "T holds cell, not real numbers"),
+        ({"X": GOOD["X"].astype(complex)}, "X holds complex"),
+        (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is no number or beyond all measure"),
+        (changed("R", (1, 2, 0), np.inf), "R is inf at (1, 2, 0), which is no number"),
+        (changed("X", (4, 0, 0), 1e300), "X is 1e+300 at (4, 0, 0)"),
+        (changed("Z", (2, 0), -6), "Z holds numbers that are not nuclear charges, 1 to 118, nor 0"),
+        (changed("Z", (2, 0), 119), "Z holds numbers that are not nuclear charges"),
+        (changed("Z", 2, 0), "Z has no atoms for molecule 2"),
+        ({"T": GOOD["T"].reshape(5, 12)}, "T has the shape (5, 12); with X as it is, it should be (60,)"),
+        (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
+        (changed("P", (0, 0), 60), "P is no partition of the 60 molecules"),
+        ({"P": GOOD["P"][:4]}, "P is no partition of the 60 molecules"),
+        ({"P": GOOD["P"] * 1.5}, "P is no partition of the 60 molecules"),
+    ],
+)
+def test_a_file_with_wrong_variables_is_refused_with_the_reason(tmp_path, changes, message):
+    path = molecules.write(tmp_path / "x.mat", changes)
+    with pytest.raises(QM7Error, match=re.escape(message)) as error:
+        dataset.load(path)
+    assert str(error.value).startswith(str(path))
+
+
+def test_matlab_s_doubles_are_as_good(tmp_path, small):
+    path = molecules.write(tmp_path / "x.mat", {name: array.astype(float) for name, array in GOOD.items()})
+    loaded = dataset.load(path)
+    np.testing.assert_array_equal(loaded.P, small.P)
+    np.testing.assert_array_equal(loaded.X, small.X)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda _: b"", "the file is empty"),
+        (lambda _: b"<html>404 not found</html>" * 20, "this is neither a MATLAB nor an .npz file"),
+        (lambda good: good[: len(good) // 2], "the file is damaged or cut off"),
+        (lambda good: good[:60], "the file is damaged or cut off"),
+        (lambda good: good[:3000] + b"\0" * 500 + good[3500:], "the file is damaged or cut off"),
+        (lambda good: good + bytes(8), "the file is damaged or cut off (there is something that is not a variable at"),
+        (lambda good: good[:124] + good[124:128] + 2 * good[128:], "a variable is there twice"),
+        (lambda _: b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "this is a MATLAB 7.3 file; save it as"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, mat, content, message):
+    path = tmp_path / "x.mat"
+    path.write_bytes(content(mat.read_bytes()))
+    with pytest.raises(QM7Error, match=re.escape(message)):
+        dataset.load(path)
+
+
+def test_the_data_set_is_looked_for_where_the_help_says(tmp_path, monkeypatch, mat):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QM7_DATA", raising=False)
+    with pytest.raises(
+        QM7Error, match=r"looked at --data, not given; \$QM7_DATA, not set; data/qm7.mat, which does not"
+    ):
+        dataset.locate(None)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/qm7.mat").write_bytes(mat.read_bytes())
+    assert dataset.locate(None) == dataset.DEFAULT_PATH
+    monkeypatch.setenv("QM7_DATA", str(tmp_path))
+    with pytest.raises(QM7Error, match=r"looked at \$QM7_DATA, .*, which is no file"):
+        dataset.locate(None)
+    monkeypatch.setenv("QM7_DATA", str(mat))
+    assert dataset.locate(None) == mat
+    with pytest.raises(QM7Error, match=r"looked at none.mat, which does not exist"):
+        dataset.locate("none.mat")
+
+
+@pytest.mark.realdata
+def test_the_folds_of_qm7_give_the_mean_predictor_s_published_error(qm7):
+    maes = []
+    for fold in qm7.P:
+        rest = np.setdiff1d(np.arange(len(qm7)), fold)
+        maes.append(np.abs(qm7.T[fold] - qm7.T[rest].mean(dtype=float)).mean(dtype=float))
+    assert np.mean(maes) == pytest.approx(179.02, abs=0.01)
+    assert np.std(maes) == pytest.approx(0.08, abs=0.01)
+
+
+def test_a_file_of_the_published_size_with_other_bytes_is_noted(mat, monkeypatch):
+    notes = []
+    with notices_to(notes.append):
+        dataset.load(mat)
+        assert notes == []
+        monkeypatch.setattr(dataset, "PUBLISHED_SIZE", mat.stat().st_size)
+        loaded = dataset.load(mat)
+    (note,) = notes
+    assert note == (
+        f"{mat} has the published file's size but not its SHA-256 ({loaded.sha256[:12]}..., not fd6c26c10868...), "
+        "so it may be damaged: qm7 download --force fetches it anew"
+    )
+    monkeypatch.setattr(dataset, "PUBLISHED_SHA256", loaded.sha256)
+    with notices_to(notes.append):
+        dataset.load(mat)
+    assert len(notes) == 1
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Writes the small molecules in our own format, with changes."""
+
+    def write(**changes):
+        own = {"Z": GOOD["Z"].astype(np.uint8), "R": GOOD["R"], "T": GOOD["T"][0], "P": GOOD["P"].astype(np.int32)}
+        arrays = {**own, **changes}
+        path = tmp_path / "own.npz"
+        np.savez_compressed(path, **{name: array for name, array in arrays.items() if array is not None})
+        return path
+
+    return write
+
+
+def test_our_own_format_gives_the_same_data_set_with_x_computed(npz, small):
+    own = dataset.load(npz(smiles=np.array(["C"] * 60)))
+    assert (own.name, len(own)) == ("own", 60)
+    for name in ("Z", "R", "T", "P"):
+        np.testing.assert_array_equal(getattr(own, name), getattr(small, name))
+    np.testing.assert_allclose(own.X, small.X, rtol=1e-6)
+    assert own.X.dtype == np.float32
+
+
+def test_folds_of_different_sizes_end_in_minus_one(npz):
+    P = np.full((3, 30), -1)
+    P[0], P[1, :20], P[2, :10] = np.arange(30), np.arange(30, 50), np.arange(50, 60)
+    own = dataset.load(npz(P=P))
+    assert [len(fold) for fold in own.P] == [30, 20, 10]
+    assert inspection.describe(own)["folds"] == "3 of 10 to 30 molecules"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Z": None}, "the variable Z is missing"),
+        ({"T": None}, "the variable T is missing"),
+        ({"T": np.zeros((60, 1))}, "T has the shape (60, 1); it should have 1 dimensions"),
+        ({"T": np.zeros(59)}, "T has the shape (59,)"),
+        ({"R": np.zeros((60, 6, 3))}, "R has the shape (60, 6, 3); with Z as it is, it should be (60, 7, 3)"),
+        ({"R": np.zeros((60, 7, 3))}, "molecule 0: atoms 0 and 1 are in the same place"),
+        ({"P": np.array([[0, 1], [-1, -1]])}, "P is no partition of the 60 molecules"),
+        ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off (cannot create an OBJECT array"),
+    ],
+)
+def test_a_file_of_our_own_that_cannot_be_is_refused_with_the_reason(npz, changes, message):
+    with pytest.raises(QM7Error, match=re.escape(message)):
+        dataset.load(npz(**changes))
+
+
+def test_a_damaged_file_of_our_own_is_refused(npz):
+    path = npz()
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(QM7Error, match="the file is damaged or cut off"):
+        dataset.load(path)
+
+
+def test_the_bundled_set_is_found_by_its_name_and_is_what_its_card_says():
+    gfn7 = dataset.load(dataset.locate("gfn7"))
+    assert gfn7.name == "gfn7"
+    assert gfn7.Z.shape[1] <= 23
+    assert len(gfn7) == 1933
+    assert dataset.locate("gfn7").stat().st_size < 1e6
+    assert set(np.unique(gfn7.Z)) == {0, 1, 6, 7, 8, 16}
+    assert len(gfn7.P) == 5
+    inspection.check_units(gfn7)
+
+
+@pytest.fixture
+def _little_memory():
+    """Lets no more than 50 MB be taken at a time."""
+    tracemalloc.start()
+    yield
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+@pytest.mark.usefixtures("_little_memory")
+@pytest.mark.parametrize("n", [1001, 5000])
+def test_molecules_of_thousands_of_atoms_are_refused_before_their_matrices_are_made(npz, n):
+    path = npz(
+        Z=np.ones((2, n), dtype=np.uint8), R=np.zeros((2, n, 3), np.float32), T=np.zeros(2), P=np.array([[0], [1]])
+    )
+    assert path.stat().st_size < 20_000
+    with pytest.raises(
+        QM7Error, match=rf"molecules of up to {n} atoms are larger than any that are read here \(1000\)"
+    ):
+        dataset.load(path)
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_molecules_whose_matrices_would_take_too_much_memory_are_refused_before_they_are_made(npz):
+    path = npz(Z=np.ones((200, 1000), dtype=np.uint8), R=np.zeros((200, 1000, 3), np.float32))
+    with pytest.raises(QM7Error, match=r"reading 200 molecules of up to 1000 atoms would take 5\.4 GB, more than 4 GB"):
+        dataset.load(path)
+
+
+def test_a_data_set_that_could_not_be_read_is_not_written(tmp_path):
+    large = [(np.ones(1001), np.zeros((1001, 3)))] * 2
+    with pytest.raises(QM7Error, match="molecules of up to 1001 atoms are larger than any that are read here"):
+        dataset.save(tmp_path / "x.npz", large, np.zeros(2, np.float32), [np.array([0]), np.array([1])])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_what_a_file_of_our_own_has_beside_its_variables_is_not_unpacked(npz, small):
+    path = npz(bomb=np.zeros(10**6))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("larger.npy", "w") as member:
+        for _ in range(100):
+            member.write(bytes(10**6))
+    assert len(dataset.load(path)) == len(small)
+
+
+def test_variables_that_unpack_to_more_than_there_is_room_for_are_refused(npz, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "UNPACKED", 10_000)
+    path = npz(R=np.zeros((60, 7, 300), np.float32))
+    with pytest.raises(QM7Error, match=r"its arrays have 5\d+ bytes, more than 10000"):
+        dataset.load(path)
+    path = molecules.write(tmp_path / "x.mat", {"R": np.zeros((60, 7, 300))})
+    with pytest.raises(QM7Error, match=r"a variable is cut off, or there are more than 10000 bytes"):
+        dataset.load(path)
+
+
+def element(order, kind, content):
+    """Return an element of a MATLAB 5 file."""
+    return struct.pack(f"{order}II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+
+@pytest.mark.parametrize(("order", "mark"), [("<", b"IM"), (">", b"MI")])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_matlab_file_is_read_whatever_the_order_of_its_bytes_compressed_or_not(
+    tmp_path, small, order, mark, compressed
+):
+    content = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(f"{order}H", 0x0100) + mark
+    for name, array in GOOD.items():
+        parts = [struct.pack(f"{order}II", 6, 0), struct.pack(f"{order}{array.ndim}i", *array.shape), name.encode()]
+        parts.append(array.astype(f"{order}f8").tobytes("F"))  # double
+        plain = element(order, 14, b"".join(map(element, order * 4, (6, 5, 1, 9), parts)))
+        packed = zlib.compress(plain)
+        content += struct.pack(f"{order}II", 15, len(packed)) + packed if compressed else plain
+    (tmp_path / "x.mat").write_bytes(content)
+    np.testing.assert_array_equal(dataset.load(tmp_path / "x.mat").X, small.X)

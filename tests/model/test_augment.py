@@ -1,0 +1,120 @@
+import shutil
+import tracemalloc
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+import molecules
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.splits import Split, select_folds
+from qm7cli.model.augment import augmented_set
+from qm7cli.training.fold_training import FoldTraining
+
+
+@pytest.fixture
+def write(tmp_path, small):
+    """Writes an augmented set of the small molecules and reads it back."""
+
+    def make(folds=None, part="train", draws=3, noise=1.0, seed=0, *, encode=False, report=lambda *_: None):
+        path = tmp_path / "x.npz"
+        split = Split(folds=folds)
+        augmented_set(small, split, part, draws, noise, seed, encode=encode).write(path, report)
+        with np.load(path) as arrays:
+            return dict(arrays)
+
+    return make
+
+
+def test_the_file_has_the_documented_arrays(write):
+    shapes = {name: (array.shape, str(array.dtype)) for name, array in write(encode=True).items()}
+    m = shapes["features"][0][2]
+    assert shapes == {
+        "X": ((3, 60, 28), "float32"),
+        "permutation": ((3, 60, 7), "uint8"),
+        "T": ((60,), "float32"),
+        "molecule": ((60,), "int64"),
+        "features": ((3, 60, m), "float32"),
+    }
+
+
+def test_each_matrix_is_that_of_its_molecule_in_the_order_of_its_permutation(write, small):
+    arrays = write([1], "test")
+    assert np.array_equal(arrays["molecule"], small.P[1])
+    assert np.array_equal(arrays["T"], small.T[small.P[1]])
+    upper = np.triu_indices(7)
+    matrices = molecules.variables()["X"]  # in the order of the file's atoms
+    for draw in range(3):
+        for k, molecule in enumerate(small.P[1]):
+            order = arrays["permutation"][draw, k]
+            assert sorted(order) == list(range(7))
+            assert np.array_equal(arrays["X"][draw, k], matrices[molecule][np.ix_(order, order)][upper])
+
+
+def test_without_noise_the_rows_are_sorted_and_with_it_every_draw_is_another(write):
+    arrays = write(noise=0.0)
+    norms = np.linalg.norm(molecules.variables()["X"], axis=2)[None].repeat(3, axis=0)
+    assert (np.diff(np.take_along_axis(norms, arrays["permutation"].astype(int), axis=2), axis=2) <= 1e-3).all()
+    one, other = write()["permutation"][:2]
+    assert not np.array_equal(one, other)
+
+
+def test_a_molecule_s_draws_do_not_depend_on_its_company_nor_on_how_many_follow(write, small):
+    everything = write(draws=4)
+    part = write([2], "test", draws=2)
+    assert np.array_equal(part["X"], everything["X"][:2, small.P[2]])
+    assert not np.array_equal(write(draws=4, seed=1)["X"], everything["X"])
+
+
+def test_features_are_those_that_a_training_of_the_fold_has(write, small, quick):
+    fold = select_folds(small, Split(folds=[3]))[0]
+    encoder = FoldTraining(quick("seed=5"), small, fold).encoder
+    for part in ("train", "test"):
+        arrays = write([3], part, seed=5, encode=True)
+        expected = [encoder.encode(triangles) for triangles in arrays["X"]]
+        assert np.array_equal(arrays["features"], expected)
+
+
+def test_the_same_set_gives_the_same_bytes(write, tmp_path):
+    write(encode=True)
+    before = (tmp_path / "x.npz").read_bytes()
+    write(encode=True)
+    assert (tmp_path / "x.npz").read_bytes() == before
+
+
+def test_the_file_is_as_large_as_said_and_progress_ends_there(write, tmp_path):
+    told = []
+    write(encode=True, report=lambda *progress: told.append(progress))
+    done, size = told[-1]
+    assert done == size
+    assert size < (tmp_path / "x.npz").stat().st_size < size + 3000
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_memory_does_not_grow_with_the_draws(small, tmp_path):
+    augmented = augmented_set(small, Split(), "train", 2000, 1.0, 0, encode=False)
+    assert augmented.size() > 13e6
+    tracemalloc.start()
+    try:
+        augmented.write(tmp_path / "x.npz")
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_disk_without_room_is_one_sentence_and_nothing_is_written(small, tmp_path, monkeypatch):
+    usage = namedtuple("Usage", "free")  # noqa: PYI024 - as shutil has it
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1000))
+    augmented = augmented_set(small, Split(), "train", 1, 1.0, 0, encode=False)
+    with pytest.raises(QM7Error, match=r"x.npz would take 7860 bytes, but only 1000 are free there"):
+        augmented.write(tmp_path / "x.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_augmentations_have_left_is_no_room_that_is_taken(small, tmp_path, monkeypatch):
+    left = tmp_path / ".qm7-0123456789abcdef.tmp"
+    left.write_bytes(bytes(10_000))
+    usage = namedtuple("Usage", "free")  # noqa: PYI024 - as shutil has it
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0 if left.exists() else 10_000))
+    augmented_set(small, Split(), "train", 1, 1.0, 0, encode=False).write(tmp_path / "x.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]

@@ -1,0 +1,140 @@
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reference
+from qm7cli.model import network, variants
+from qm7cli.model.gradcheck import RATES, Direction, Motion, _Case, _claims, _wrong_directions, check_gradients
+from qm7cli.model.variants import RULES
+
+# Each term of variants.py, and the same with the wrong sign.
+TERMS = [
+    ("original", "-C.sum(axis=0), ", "C.sum(axis=0), "),
+    ("original", "dZ.sum(axis=0) - CW", "-dZ.sum(axis=0) - CW"),
+    ("original", "- CW.sum(axis=0)", "+ CW.sum(axis=0)"),
+    ("corrected", "-(W @ sum_dZ)", "(W @ sum_dZ)"),
+    ("corrected", "), sum_dZ", "), -sum_dZ"),
+    ("corrected", "= dZ.sum(axis=0)", "= -dZ.sum(axis=0)"),
+    ("no-prebias", "C.dtype), dZ.sum(axis=0)", "C.dtype), -dZ.sum(axis=0)"),
+]
+
+
+@pytest.fixture(scope="module")
+def case(small):
+    return _Case(small, 0)
+
+
+@pytest.fixture(scope="module")
+def found(small):
+    return check_gradients(small)
+
+
+def of(found, variant, parameter):
+    return [each for each in found.directions if (each.variant, each.parameter) == (variant, parameter)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_is_as_expected_for_the_rules_as_they_are(small, seed):
+    assert check_gradients(small, seed=seed).failures == []
+
+
+@pytest.mark.parametrize(("variant", "right", "wrong"), TERMS)
+def test_a_wrong_sign_in_any_term_is_found(small, monkeypatch, variant, right, wrong):
+    source = Path(variants.__file__).read_text()
+    assert source.count(right) == 1
+    broken = {}
+    exec(source.replace(right, wrong), broken)  # noqa: S102
+    monkeypatch.setitem(RULES, variant, broken["RULES"][variant])
+    assert any(variant in failure for failure in check_gradients(small, [variant]).failures)
+
+
+def test_a_wrong_derivative_of_the_activation_is_found(small, monkeypatch):
+    monkeypatch.setattr(network, "activation_derivative", lambda Y: 1 - Y**2 / 1.5)
+    assert any("dW of corrected, layer 1" in failure for failure in check_gradients(small, ["corrected"]).failures)
+
+
+def test_dw_is_the_gradient_in_all_variants_and_longer_by_the_factors_above(found):
+    sizes = found.sizes
+    for variant, rescaled in itertools.product(RULES, (False, True)):
+        for each in of(found, variant, "dW"):
+            above = math.prod(math.sqrt(sizes[j] / sizes[j + 1]) for j in range(each.layer, len(sizes) - 1))
+            if each.rescaled == rescaled:
+                assert each.angle < 1e-3
+                assert each.ratio == pytest.approx(above if rescaled else 1, rel=1e-6)
+
+
+def test_da_of_original_is_no_gradient(found):
+    assert all(each.angle > 10 and each.expected is None for each in of(found, "original", "dA"))
+
+
+@pytest.mark.parametrize("variant", RULES)
+def test_the_directions_are_those_of_the_reference(case, variant):
+    slow = reference.Network([layer.W for layer in case.layers(case.P)], variant)
+    for own, point in zip(slow.layers, case.layers(case.P), strict=True):
+        own.A, own.B = point.A, point.B
+    slow.step(case.X, case.targets, 1e-3, 1)
+    for (dW, dA, dB), own in zip(case.direction(variant), slow.layers, strict=True):
+        np.testing.assert_allclose(dW, own.dW, atol=1e-9)
+        np.testing.assert_allclose(dA, own.dA, atol=1e-9)
+        np.testing.assert_allclose(dB, own.dB, atol=1e-9)
+
+
+def test_moving_a_and_making_up_for_it_leaves_the_function_unchanged_in_original_alone(found):
+    original, corrected, plain = found.motions
+    assert original.compensated < 1e-10
+    assert original.alone > 1
+    assert corrected.compensated == corrected.alone > 1
+    assert plain.compensated == plain.alone == 0
+
+
+def test_what_is_left_over_is_of_second_order_in_original_and_of_first_in_corrected(case, found):
+    """The exponents are worked out again from the changes at the largest and the smallest rate."""
+    for motion, expected in zip(found.motions, (2, 1, None), strict=True):
+        if expected is None:
+            assert motion.exponent is None
+            continue
+        ends = [
+            abs(case.outputs(case.stepped(motion.variant, rate)) - case.outputs(case.stepped("no-prebias", rate))).max()
+            for rate in (RATES[0], RATES[-1])
+        ]
+        slope = math.log(ends[0] / ends[1]) / math.log(RATES[0] / RATES[-1])
+        assert motion.exponent == pytest.approx(slope, abs=0.02)
+        assert motion.exponent == pytest.approx(expected, abs=0.05)
+
+
+AS_EXPECTED = [
+    Motion("original", 0.0, 1.0, 20.0, 1e-13, 2.0),
+    Motion("corrected", 80.0, 0.0, 17.0, 17.0, 1.0),
+    Motion("no-prebias", None, None, 0.0, 0.0, None),
+]
+WRONG_MOTIONS = [
+    AS_EXPECTED[0]._replace(to_mean=1.0),
+    AS_EXPECTED[0]._replace(without_error=0.9),
+    AS_EXPECTED[0]._replace(alone=0.0),
+    AS_EXPECTED[0]._replace(compensated=1e-3),
+    AS_EXPECTED[0]._replace(exponent=1.0),
+    AS_EXPECTED[1]._replace(without_error=1.0),
+    AS_EXPECTED[1]._replace(alone=0.0, compensated=0.0),
+    AS_EXPECTED[1]._replace(compensated=1.0),
+    AS_EXPECTED[1]._replace(exponent=2.0),
+    AS_EXPECTED[2]._replace(to_mean=5.0),
+    AS_EXPECTED[2]._replace(alone=1.0),
+    AS_EXPECTED[2]._replace(compensated=1.0),
+]
+
+
+@pytest.mark.parametrize("motion", WRONG_MOTIONS, ids=str)
+def test_each_claim_about_a_fails_alone_where_it_does_not_hold(motion):
+    assert all(all(_claims(expected).values()) for expected in AS_EXPECTED)
+    assert list(_claims(motion).values()).count(False) == 1
+
+
+def test_a_direction_is_wrong_by_its_angle_or_by_its_length_and_one_that_is_no_gradient_is_not():
+    right = Direction("corrected", "dA", 2, rescaled=True, angle=0.0, ratio=2.0, expected=2.0)
+    assert not list(_wrong_directions([right, right._replace(angle=80.0, ratio=9.0, expected=None)]))
+    for wrong in (right._replace(angle=0.1), right._replace(ratio=2.01), right._replace(angle=math.nan)):
+        (sentence,) = _wrong_directions([wrong])
+        assert sentence.startswith("dA of corrected, layer 2, rescaling on, is ")

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+import reference
+from qm7cli.model.network import Network, activation, activation_derivative, feed_forward
+from qm7cli.model.variants import RULES
+
+SIZES = [30, 12, 6, 1]
+
+
+@pytest.fixture
+def network():
+    return Network.initial(SIZES, RULES["original"], np.random.default_rng(0))
+
+
+def minibatches(count, b=25):
+    rng = np.random.default_rng(1)
+    for _ in range(count):
+        yield rng.normal(0.5, 1, (b, 30)).astype(np.float32), rng.normal(size=b).astype(np.float32)
+
+
+def test_the_derivative_of_the_activation_is_that_of_the_equation():
+    Z = np.linspace(-4, 4, 101, dtype=np.float32)
+    np.testing.assert_allclose(activation(Z), 1.5 * np.tanh(Z / 1.5), rtol=1e-6)
+    np.testing.assert_allclose(activation_derivative(activation(Z)), 1 - np.tanh(Z / 1.5) ** 2, atol=1e-6)
+
+
+def test_initial_weights_have_their_standard_deviation_and_the_last_are_0():
+    network = Network.initial([400, 300, 1], RULES["original"], np.random.default_rng(0))
+    first, last = network.layers
+    assert first.W.std() == pytest.approx(400**-0.5, rel=0.01)
+    assert not last.W.any()
+    assert not any(layer.A.any() or layer.B.any() for layer in network.layers)
+
+
+@pytest.mark.parametrize("variant", RULES)
+def test_a_step_is_that_of_the_reference(variant):
+    """Alone, without the loop of training around it: any difference would be here."""
+    network = Network.initial(SIZES, RULES[variant], np.random.default_rng(0))
+    slow = reference.Network([layer.W.astype(np.float64) for layer in network.layers], variant)
+    for iteration, (X, targets) in enumerate(minibatches(20), start=1):
+        errors = network.step(X, targets, 0.02, 10 / (10 + iteration))
+        expected = slow.step(X.astype(np.float64), targets, 0.02, iteration)
+        np.testing.assert_allclose(errors, expected, atol=2e-5)
+
+
+def test_the_average_survives_a_scale_that_leaves_float32():
+    """Over 3,000 steps s Q is folded many times; left alone, s would be below 1e-38 after the first 60."""
+    network = Network.initial([3, 1], RULES["original"], np.random.default_rng(0))
+    average = network.P.astype(np.float64)
+    rng = np.random.default_rng(2)
+    for iteration in range(1, 3001):
+        a = 1000 / (1000 + iteration)
+        network.step(rng.normal(size=(5, 3)).astype(np.float32), np.zeros(5, dtype=np.float32) + 1, 0.01, a)
+        average = a * network.P + (1 - a) * average
+    averaged = np.concatenate([np.concatenate([W.ravel(), A, B]) for W, A, B in network.averaged()])
+    np.testing.assert_allclose(averaged, average, rtol=1e-5, atol=1e-6)
+
+
+def test_feeding_forward_gives_what_the_training_network_gives(network):
+    for X, targets in minibatches(5):
+        network.step(X, targets, 0.02, 0.5)
+    network.s, network.Q[:] = 1.0, network.P  # the average is the parameters
+    X, targets = next(minibatches(1))
+    before = feed_forward(network.averaged(), X)
+    np.testing.assert_allclose(network.step(X, targets, 0.02, 0.5), before - targets, atol=1e-5)
+
+
+def test_a_network_without_hidden_layers_is_a_linear_model():
+    network = Network.initial([30, 1], RULES["corrected"], np.random.default_rng(0))
+    weights = np.linspace(-1, 1, 30)
+    for X, _ in minibatches(3000):
+        errors = network.step(X, (X @ weights).astype(np.float32), 0.02, 0.1)
+    assert abs(errors).max() < 1e-3

@@ -1,0 +1,184 @@
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
+
+import reference
+from molecules import SYMMETRIC
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data import dataset
+from qm7cli.data.molecules import Molecule
+from qm7cli.data.splits import select_folds
+from qm7cli.model.domain import Domain
+from qm7cli.model.model import Model
+from qm7cli.model.network import feed_forward
+from qm7cli.model.predict import predict_molecules
+from qm7cli.training.fold_training import FoldTraining
+
+
+@pytest.fixture(scope="module")
+def models(small):
+    """The models of two folds after some training."""
+    from qm7cli.runs.experiment import resolve  # noqa: PLC0415
+
+    experiment = resolve(None, ["network.hidden=[20]", "evaluation.draws=4"], {})
+    made = []
+    for fold in select_folds(small, experiment.split)[:2]:
+        training = FoldTraining(experiment, small, fold)
+        for _ in range(200):
+            training.iterate()
+        made.append(replace(training.model(), domain=Domain.of(small, fold.train)))
+    return made
+
+
+def molecule(dataset, k):
+    """Return a molecule of a data set, without its padding."""
+    real = dataset.Z[k] > 0
+    return Molecule(f"{k}", dataset.Z[k][real], dataset.R[k][real])
+
+
+def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
+    model = models[0]
+    k = int(model.train[0])
+    one = predict_molecules([model], [molecule(small, k)], draws=500)[0]
+    energies = model.predict(small, np.array([k]), 500, np.random.default_rng(0))[:, 0]  # with other noise
+    error = energies.std() / 500**0.5
+    assert one.energy == pytest.approx(energies.mean(), abs=5 * error)
+    assert one.spread == pytest.approx(energies.std(ddof=1), rel=0.2)
+    assert one.fold_spread is None
+    assert one.warnings == []
+    assert one.distance < 0.1
+    assert predict_molecules([model], [molecule(small, k)], draws=1)[0].spread is None
+
+
+def test_every_molecule_has_the_same_noise_on_its_sorted_rows(models, small):
+    model = models[1]
+    noise = stream(model.seed, model.fold, Purpose.PREDICTION).standard_normal((4, 7), dtype=np.float32)
+    for k in (0, 1, 2):
+        order = np.argsort(-small.norms[k], kind="stable")
+        drawn = np.array([reference.random_sorted(small.X[k][np.ix_(order, order)], e) for e in noise])
+        energies = feed_forward(model.layers, model.encoder.encode(drawn.astype(np.float32)))
+        energies = energies.astype(float) * model.energy_std + model.energy_mean
+        one = predict_molecules([model], [molecule(small, k)])[0]
+        assert one.energy == pytest.approx(energies.mean(), abs=0.01)
+        assert one.spread == pytest.approx(energies.std(ddof=1), abs=0.01)
+
+
+def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, monkeypatch):
+    whole = predict_molecules(models, [molecule(small, 3)], draws=20)[0]
+    sizes = []
+
+    def counted(model, features, really=Model.energies):
+        sizes.append(len(features))
+        return really(model, features)
+
+    monkeypatch.setattr(Model, "energies", counted)
+    monkeypatch.setattr(sys.modules["qm7cli.model.predict"], "CHUNK", 7)
+    parts = predict_molecules(models, [molecule(small, 3)], draws=20)[0]
+    assert sizes == [7, 7, 6] * 2
+    assert (parts.energy, parts.spread) == (
+        pytest.approx(whole.energy, abs=1e-3),
+        pytest.approx(whole.spread, abs=1e-3),
+    )
+    assert replace(parts, energy=whole.energy, spread=whole.spread, fold_spread=whole.fold_spread) == whole
+
+
+def test_several_models_are_averaged_with_their_spread(models, small):
+    one, other = (predict_molecules([model], [molecule(small, 3)])[0] for model in models)
+    both = predict_molecules(models, [molecule(small, 3)])[0]
+    assert both.energy == pytest.approx((one.energy + other.energy) / 2)
+    assert both.spread == pytest.approx((one.spread + other.spread) / 2)
+    assert both.fold_spread == pytest.approx(abs(one.energy - other.energy) / 2**0.5)
+
+
+def test_a_molecule_s_number_does_not_depend_on_its_company(models, small):
+    alone = predict_molecules(models, [molecule(small, 7)])[0]
+    assert predict_molecules(models, [molecule(small, k) for k in range(12)])[7] == alone
+
+
+def test_turning_shifting_and_reordering_atoms_changes_nothing_beyond_rounding(models, small):
+    before = molecule(small, 5)
+    order = np.random.default_rng(1).permutation(len(before.Z))
+    R = Rotation.random(random_state=1).apply(before.R) + np.array([1, 2, 3])
+    after = replace(before, Z=before.Z[order], R=R[order].astype(np.float32))
+    one, other = predict_molecules(models, [before, after])
+    assert other.energy == pytest.approx(one.energy, abs=0.02)
+
+
+@pytest.fixture(scope="module")
+def of_gfn7():
+    """The bundled set and a model of it after some training."""
+    from qm7cli.runs.experiment import resolve  # noqa: PLC0415
+
+    gfn7 = dataset.load(dataset.locate("gfn7"))
+    experiment = resolve(None, ["network.hidden=[50]", "evaluation.draws=3"], {})
+    training = FoldTraining(experiment, gfn7, select_folds(gfn7, experiment.split)[0])
+    with threadpool_limits(1):
+        for _ in range(300):
+            training.iterate()
+    return gfn7, training.model()
+
+
+@pytest.mark.parametrize("name", [*SYMMETRIC, "200 of gfn7"])
+def test_the_order_of_the_atoms_in_a_file_changes_no_energy(of_gfn7, name):
+    gfn7, model = of_gfn7
+    chosen = np.linspace(0, len(gfn7) - 1, 200).astype(int)
+    originals = [Molecule(name, *SYMMETRIC[name])] if name in SYMMETRIC else [molecule(gfn7, int(k)) for k in chosen]
+    expected = [prediction.energy for prediction in predict_molecules([model], originals)]
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        orders = [rng.permutation(len(each.Z)) for each in originals]
+        shuffled = [replace(each, Z=each.Z[i], R=each.R[i]) for each, i in zip(originals, orders, strict=True)]
+        energies = [prediction.energy for prediction in predict_molecules([model], shuffled)]
+        np.testing.assert_allclose(energies, expected, rtol=0, atol=1e-3)
+
+
+def test_what_the_models_have_not_seen_is_said(models):
+    water = Molecule("w", np.array([8, 1, 1]), np.array([[0, 0, 0], [0, 0, 1.8], [1.8, 0, 0]]))
+    silicon = replace(water, Z=np.array([14, 1, 1]))
+    close = replace(water, R=np.array([[0, 0, 0], [0, 0, 0.05], [1.8, 0, 0]]))
+    large = Molecule("l", np.ones(8), np.arange(24).reshape(8, 3))
+    said = [prediction.warnings for prediction in predict_molecules(models, [silicon, close, large])]
+    assert "1 Si, an element not trained on" in said[0]
+    assert any(reason.endswith("hartree beyond the encoder's thresholds") for reason in said[1])
+    assert said[2] == ["8 atoms, more than the 7 that the model has room for"]
+    assert predict_molecules(models, [large])[0].energy is None
+
+
+def test_what_one_of_several_models_has_not_seen_is_said(models, small):
+    k = int(models[0].test[0])
+    narrow = Domain.of(small, np.setdiff1d(models[1].train, [k])[:2])
+    first, second = models[0], replace(models[1], domain=narrow)
+    assert len(predict_molecules([first, second], [molecule(small, k)])[0].warnings) > len(
+        predict_molecules([first], [molecule(small, k)])[0].warnings
+    )
+
+
+def test_an_energy_beyond_those_trained_on_is_said(models, small):
+    energies = np.array([-1.0, 0.0])
+    model = replace(models[0], domain=replace(models[0].domain, energies=energies))
+    said = predict_molecules([model], [molecule(small, int(model.train[0]))])[0].warnings
+    assert said == ["its energy is beyond those trained on, -1.0 to 0.0 kcal/mol"]
+
+
+def test_draws_that_are_all_the_same_are_said_where_there_is_noise(models):
+    far = Molecule("far", np.array([8, 1]), np.array([[0, 0, 0], [0, 0, 2.0]]))
+    quiet = replace(models[0], encoder=replace(models[0].encoder, noise=1e-3))
+    without = replace(models[0], encoder=replace(models[0].encoder, noise=0.0))
+    same = "all draws are the same, so that their spread says nothing"
+    assert same in predict_molecules([quiet], [far])[0].warnings
+    assert same not in predict_molecules([without], [far])[0].warnings
+
+
+def test_a_model_that_did_not_keep_what_it_was_trained_on_says_so(models, small):
+    prediction = predict_molecules([replace(models[0], domain=None)], [molecule(small, int(models[0].train[0]))])[0]
+    assert prediction.warnings == ["the model is of an older version, which did not keep what it was trained on"]
+    assert prediction.distance is None
+
+
+def test_the_size_of_a_model_is_that_of_its_molecules(models):
+    assert [model.size for model in models] == [7, 7]
+    assert isinstance(models[0], Model)

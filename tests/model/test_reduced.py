@@ -1,0 +1,120 @@
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from qm7cli.core.arrays import read_arrays, write_arrays
+from qm7cli.data.splits import select_folds
+from qm7cli.model.encoder import Encoder
+from qm7cli.model.network import Layer, as_vector
+from qm7cli.model.reduced import ReducedFeatures
+from qm7cli.training.fold_training import FoldTraining
+
+ALL = np.arange(60)
+
+
+@pytest.fixture(scope="module")
+def encoder(small):
+    return Encoder.fit(small, ALL[:48], 1.0, 1.0, np.random.default_rng(3))
+
+
+@pytest.fixture(scope="module")
+def features(small, encoder):
+    return ReducedFeatures.of(encoder, small)
+
+
+@pytest.fixture(scope="module")
+def layer(encoder):
+    """A layer of 5 units on all features, no parameter 0."""
+    rng = np.random.default_rng(0)
+    m = len(encoder.mean)
+    return Layer(*(rng.standard_normal(shape).astype(np.float32) for shape in ((m, 5), (m,), (5,))))
+
+
+def drawn(of, dataset):
+    return of.draw(dataset, ALL, np.random.default_rng(1))
+
+
+def test_coordinates_are_fewer_and_give_the_features_again(small, encoder, features):
+    full, reduced = drawn(encoder, small), drawn(features, small)
+    r = features.q.shape[1]
+    assert reduced.shape[1] == full.shape[1] - len(features.q) + r
+    assert r < len(features.q) / 5
+    np.testing.assert_array_equal(reduced[:, :-r], full[:, ~features.turned])
+    np.testing.assert_allclose(reduced[:, -r:] @ features.q.T, full[:, features.turned], atol=2e-5)
+
+
+def test_the_basis_is_orthonormal_and_keeps_every_product_with_the_features(small, encoder, features, layer):
+    basis = features.basis(layer.W)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-6)
+    assert basis.shape == (len(features.q), features.q.shape[1] + 5)
+    reduced = features.reduce(layer, basis)
+    coordinates = drawn(features, small)
+    k = coordinates.shape[1]
+    np.testing.assert_allclose(coordinates @ reduced.W[:k], drawn(encoder, small) @ layer.W, atol=1e-3)
+
+
+def test_a_data_set_of_many_diagonals_takes_no_more_memory_than_their_features(small, encoder):
+    X = np.tile(small.X, (14, 1, 1))  # (840, 7, 7)
+    diagonal = np.arange(7)
+    X[:, diagonal, diagonal] *= np.random.default_rng(0).uniform(0.9, 1, (840, 7)).astype(np.float32)
+    tracemalloc.start()
+    features = ReducedFeatures.of(encoder, replace(small, X=X))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(features.values) > 3000
+    assert peak < 10 * 4 * len(features.values) * len(encoder.mean)
+
+
+def test_a_layer_expands_to_what_it_was_reduced_from(features, layer):
+    layer = layer._replace(A=layer.A * (~features.turned))  # beyond the basis it holds what `corrected` may reach
+    basis = features.basis(layer.W)
+    for again, before in zip(features.expand(features.reduce(layer, basis), basis), layer, strict=True):
+        np.testing.assert_allclose(again, before, atol=2e-6)
+
+
+def test_a_layer_for_prediction_gives_what_the_whole_one_does(small, encoder, features, layer):
+    W, A, B = features.for_prediction(layer)
+    expected = (drawn(encoder, small) - layer.A) @ layer.W + layer.B
+    np.testing.assert_allclose((drawn(features, small) - A) @ W + B, expected, atol=1e-3)
+
+
+def test_values_of_all_molecules_are_known_and_not_only_of_those_trained_on(small):
+    hydrogen_free = np.flatnonzero((small.Z != 8).all(axis=1))
+    encoder = Encoder.fit(small, hydrogen_free, 1.0, 1.0, np.random.default_rng(3))
+    features = ReducedFeatures.of(encoder, small)
+    full, reduced = drawn(encoder, small), drawn(features, small)
+    np.testing.assert_allclose(reduced[:, -features.q.shape[1] :] @ features.q.T, full[:, features.turned], atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["all features", "another basis"])
+def test_a_checkpoint_in_other_coordinates_goes_on_but_for_rounding(small, quick, tmp_path, kind):
+    """As older versions wrote that did not reduce the features, and other machines may find another basis."""
+    experiment = quick(variant="corrected")
+    fold = select_folds(small, experiment.split)[0]
+    with threadpool_limits(1):
+        training = FoldTraining(experiment, small, fold)
+        for _ in range(20):
+            training.iterate()
+        training.save(tmp_path / "new.npz")
+        arrays = read_arrays(tmp_path / "new.npz")
+        network = training.network
+        layers = training.layers([Layer(layer.W, layer.A, layer.B) for layer in network.layers])
+        averaged = [Layer(*(P / np.float32(network.s) for P in layer)) for layer in training.model().layers]
+        if kind == "another basis":
+            turned, basis = training.features, -training.basis[:, ::-1]
+            arrays["basis"] = np.ascontiguousarray(basis)
+            layers, averaged = ([turned.reduce(some[0], basis), *some[1:]] for some in (layers, averaged))
+        else:
+            del arrays["basis"]
+        write_arrays(tmp_path / "old.npz", arrays | {"P": as_vector(layers), "Q": as_vector(averaged)})
+        resumed = FoldTraining.resume(experiment, small, fold, tmp_path / "old.npz")
+        for each in (training, resumed):
+            for _ in range(20):
+                each.iterate()
+    assert resumed.iteration == 40
+    for one, other in zip(training.model().layers, resumed.model().layers, strict=True):
+        for P, expected in zip(one, other, strict=True):
+            np.testing.assert_allclose(P, expected, atol=2e-6)

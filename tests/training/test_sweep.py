@@ -1,0 +1,198 @@
+import re
+
+import pytest
+import yaml
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.splits import make_folds, write_split
+from qm7cli.runs.experiment import SWEEP_KEYS, Experiment
+from qm7cli.training.sweep import SweepFile, job_status, log, log_file, plan, read_sweep
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a sweep file."""
+
+    def write(text):
+        path = tmp_path / "sweep.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def settings(experiments, *keys):
+    values = []
+    for experiment in experiments:
+        tree = experiment.model_dump()
+        found = []
+        for key in keys:
+            value = tree
+            for part in key.split("."):
+                value = value[part]
+            found.append(value)
+        values.append(tuple(found))
+    return values
+
+
+def test_a_grid_gives_every_combination_the_last_key_fastest(written):
+    file = written("""
+        base: {training: {iterations: 7}}
+        grid: {variant: [original, corrected], encoding.noise: [0.5, 1, 1e-1]}
+        """)
+    experiments = read_sweep(file)
+    assert settings(experiments, "variant", "encoding.noise", "training.iterations") == [
+        (variant, noise, 7) for variant in ("original", "corrected") for noise in (0.5, 1.0, 0.1)
+    ]
+
+
+def test_points_are_taken_one_by_one_and_with_every_place_of_the_grid(written):
+    points = "points: [{seed: 3}, {encoding: {noise: 0}, network.hidden: [5]}]"
+    assert settings(read_sweep(written(points)), "seed", "encoding.noise", "network.hidden") == [
+        (3, 1.0, [400, 100]),
+        (0, 0.0, [5]),
+    ]
+    both = read_sweep(written(points + "\ngrid: {variant: [original, no-prebias]}"))
+    assert settings(both, "seed", "variant") == [
+        (3, "original"),
+        (3, "no-prebias"),
+        (0, "original"),
+        (0, "no-prebias"),
+    ]
+
+
+def test_the_base_may_be_an_experiment_file_beside_the_sweep_file(written, tmp_path, monkeypatch):
+    (tmp_path / "base.yaml").write_text("seed: 5\nencoding: {noise: 2}")
+    file = written("base: base.yaml\ngrid: {split.train_size: [20, null]}")
+    monkeypatch.chdir("/")
+    keys = ("seed", "encoding.noise", "split.train_size")
+    assert settings(read_sweep(file), *keys) == [(5, 2.0, 20), (5, 2.0, None)]
+
+
+def test_an_empty_sweep_file_of_a_base_is_one_point(written):
+    assert read_sweep(written("base: {seed: 1}")) == [Experiment(seed=1)]
+
+
+def test_what_is_given_goes_before_the_base(written):
+    file = written("base: {seed: 1, training: {iterations: 9}}\ngrid: {variant: [corrected]}")
+    (experiment,) = read_sweep(file, ["training.iterations=11", "encoding={noise: 3}"], "gfn7")
+    assert (experiment.training.iterations, experiment.encoding.noise) == (11, 3)
+    assert (experiment.data, experiment.seed) == ("gfn7", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a", "a sweep file holds base, grid and points"),
+        ("seed: 1\ntraining: {iterations: 5}", "sweep.yaml is an experiment, not a sweep file: qm7 train --config "),
+        ("scheme: random\nseed: 1", "line 1: unknown key scheme; there are base, grid, points"),
+        ("gird: {seed: [1]}", 'line 1: unknown key gird; did you mean "grid"?'),
+        ("grid:\n  seed: 1", "line 2: grid.seed is 1, but should be a valid list"),
+        ("grid: {seed: []}", "grid.seed is empty, so there is no point"),
+        ("points: []", "points is empty, so there is no point"),
+        ("points: [seed]", 'line 1: points.0 is "seed", but should be a valid dictionary'),
+        ("base:\n  seed: 1\n  sede: 2", "line 3: base: unknown key sede"),
+        ("base: none.yaml", "cannot read"),
+        ("base: sweep.yaml", "sweep.yaml is a sweep file, not an experiment: qm7 sweep "),
+        (
+            "base: {baseline: {model: mean}}\ngrid: {baseline.kernel: [gaussian]}",
+            "the point baseline.kernel=gaussian: baseline.kernel is",
+        ),
+        ("grid: {seed: [0, -1]}", "the point seed=-1: seed is -1, but should be greater than or equal to 0"),
+        ("grid: {sed: [0]}", "the point sed=0: unknown key sed"),
+        ("grid: {variant.x: [0]}", "the point variant.x=0: variant is"),
+        ("grid: {seed: [1]}\npoints: [{seed: 2}]", "says seed twice of a point; leave it in one place"),
+        ("grid: {training.batch_size: [5], training: [{batch_size: 10}]}", "says training.batch_size twice of a point"),
+        ("grid: {split: [[scheme]], split.scheme: [random]}", "says split.scheme twice of a point"),
+        ("grid: {training.iterations: [10, 20]}", "training.iterations cannot be swept: it does not make another run"),
+        ("grid: {split.folds: [[0], [1]]}", "split.folds cannot be swept"),
+        ("points: [{split: null}]", "the point split=None: split is null, but should be a valid dictionary"),
+        ("grid: {split: [5]}", "the point split=5: split is 5, but should be a valid dictionary"),
+        ("points: [&a {training: *a}]", "an alias stands in what it is the alias of"),
+        ('base: "a\\0b.yaml"', "cannot read"),
+        (
+            "grid: {seed: [" + "1, " * 400 + "1], training.batch_size: [" + "1, " * 400 + "1]}",
+            "has 160801 points, more",
+        ),
+        ("grid: {seed: [1]", "this is not YAML"),
+    ],
+)
+def test_a_mistake_in_a_sweep_file_is_named_with_its_place(written, text, message):
+    file = written(text)
+    with pytest.raises(QM7Error, match=re.escape(message)) as error:
+        read_sweep(file)
+    assert str(file.parent) in str(error.value)
+
+
+def test_the_keys_of_a_sweep_file_are_none_of_an_experiment():
+    assert SweepFile.model_fields.keys() == SWEEP_KEYS
+    assert not SWEEP_KEYS & Experiment.model_fields.keys()
+
+
+def test_a_base_may_leave_to_the_points_what_its_settings_are_of(written):
+    file = written("base: {baseline: {kernel: laplacian}}\ngrid: {baseline.model: [krr]}")
+    (swept,) = read_sweep(file)
+    assert (swept.baseline.kernel, swept.baseline.representation) == ("laplacian", "sorted")
+
+
+def test_a_swept_setting_cannot_be_given_as_well(written):
+    file = written("grid: {encoding.noise: [1, 2], data: [gfn7], training: [{batch_size: 3}]}")
+    for assignments, data, key in (
+        (["encoding={noise: 1}"], None, "encoding.noise"),
+        ([], "gfn7", "data"),
+        (["training.batch_size=1"], None, "training.batch_size"),
+    ):
+        with pytest.raises(QM7Error, match=f"sweeps {key}, so it cannot be given as well"):
+            read_sweep(file, assignments, data)
+
+
+def test_every_fold_of_every_point_is_a_job_in_a_directory_that_tells_the_point(written, tmp_path, mat):
+    file = written("base: {split: {folds: [1, 3]}}\ngrid: {variant: [original, corrected], seed: [0, 7]}")
+    work = plan(read_sweep(file, data=str(mat)), tmp_path / "runs")
+    assert [(job.run.relative_to(tmp_path).as_posix(), job.fold) for job, _ in work] == [
+        (f"runs/small-{variant}-seed{seed}", fold)
+        for variant in ("original", "corrected")
+        for seed in (0, 7)
+        for fold in (1, 3)
+    ]
+    assert len({id(dataset) for _, dataset in work}) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_two_points_that_would_be_one_run_are_refused(written, tmp_path, mat):
+    file = written("grid: {encoding.noise: [1, 1.0]}")
+    with pytest.raises(QM7Error, match=r"two points are the same run, .*small-original-seed0: they differ in nothing"):
+        plan(read_sweep(file, data=str(mat)), tmp_path)
+
+
+def test_a_split_file_is_pinned_by_its_content(written, tmp_path, small):
+    folds = tmp_path / "folds.yaml"
+    experiment = Experiment().split.model_copy(update={"scheme": "random"})
+    write_split(folds, small, experiment, make_folds(small, experiment))
+    (swept,) = read_sweep(written(yaml.safe_dump({"base": {"split": {"scheme": str(folds)}}})))
+    assert len(swept.split.sha256) == 64
+
+
+def test_a_job_is_complete_when_its_fold_has_all_iterations(written, tmp_path, mat, command, quick_flags):
+    command("train", *quick_flags, "--out", "runs/small-original-seed0", "--fold", "1")
+    work = plan(read_sweep(written("base: {split: {folds: [1, 3]}}"), ["training.iterations=300"], str(mat)), tmp_path)
+    work = [(job._replace(run=tmp_path / "runs/small-original-seed0"), dataset) for job, dataset in work]
+    assert [job_status(job) for job, _ in work] == [("complete", 300), ("new", 0)]
+    longer = work[0][0].experiment.training.model_copy(update={"iterations": 301})
+    job = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": longer}))
+    assert job_status(job) == ("partial", 300)
+    shorter = longer.model_copy(update={"iterations": 299})
+    short = work[0][0]._replace(experiment=work[0][0].experiment.model_copy(update={"training": shorter}))
+    assert job_status(short) == ("longer", 300)
+    (job.run / "fold-1/result.yaml").write_text("nonsense")
+    assert job_status(job) == ("damaged", 0)
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_fail(tmp_path):
+    log(tmp_path / "run", 0, "one")
+    log(tmp_path / "run", 0, "two")
+    lines = log_file(tmp_path / "run", 0).read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == ["one", "two"]
+    (tmp_path / "file").write_text("")
+    log(tmp_path / "file", 0, "three")
+    assert (tmp_path / "file").read_text() == ""

@@ -1,0 +1,252 @@
+"""Stopping and going on changes no bit, and every way to end leaves what it should."""
+
+import itertools
+import shutil
+from threading import Thread
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from conftest import iterations_in
+from qm7cli.core.arrays import read_arrays
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.splits import select_folds
+from qm7cli.model.variants import RULES
+from qm7cli.runs.access import prepare_run
+from qm7cli.runs.directory import fold_directory
+from qm7cli.runs.results import read_fold, read_results
+from qm7cli.training.baselines import fit_fold
+from qm7cli.training.fold_training import FoldTraining
+from qm7cli.training.train_fold import evaluation_due, train_fold
+from qm7cli.training.train_run import train_run
+
+
+@pytest.fixture
+def train(small, tmp_path):
+    """Trains fold 1 of an experiment in a run directory and gives its result and files."""
+
+    def run(experiment, name="run", **kwargs):
+        path = tmp_path / name
+        prepare_run(path, experiment, [1], small, overwrite=kwargs.pop("overwrite", False))
+        return train_fold(experiment, small, select_folds(small, experiment.split)[1], path, **kwargs), path
+
+    return run
+
+
+def stop_after(asked):
+    """Give what says stop after it has been asked so often: once an iteration, and a draw of an evaluation's part."""
+    calls = itertools.count()
+    return lambda: next(calls) >= asked
+
+
+def same_files(one, other):
+    names = ("model.npz", "predictions.csv")
+    return all((one / "fold-1" / name).read_bytes() == (other / "fold-1" / name).read_bytes() for name in names)
+
+
+def without_seconds(run):
+    lines = (run / "fold-1/history.csv").read_text().splitlines()
+    return [[cell for k, cell in enumerate(line.split(",")) if k != 1] for line in lines]
+
+
+@pytest.mark.parametrize("variant", RULES)
+def test_stopped_and_resumed_gives_the_same_bits(train, quick, variant):
+    undisturbed, whole = train(quick(variant=variant), "whole")
+    for stop in (0, 1, 77, 100, 121):
+        result, run = train(quick(variant=variant), stopped=stop_after(stop))
+        assert result.status == "partial"
+        assert result.mae is None
+    result, run = train(quick(variant=variant))
+    assert result.status == "complete"
+    assert (result.mae, result.train_rmse) == (undisturbed.mae, undisturbed.train_rmse)
+    assert same_files(whole, run)
+    assert without_seconds(whole) == without_seconds(run)
+
+
+@pytest.mark.parametrize(("asked", "reached"), [(100, 100), (103, 100), (105, 100), (206, 200), (312, 300), (317, 300)])
+def test_an_evaluation_that_a_stop_ends_is_done_when_the_training_goes_on(train, quick, asked, reached):
+    """On 3 draws of 2 parts after 100 and 200 iterations, 6 times asked each, and at the end."""
+    undisturbed, whole = train(quick(), "whole")
+    seen = []
+    result, run = train(quick(), stopped=stop_after(asked), report=seen.append)
+    assert (result.status, result.iterations) == ("partial", reached)
+    result, run = train(quick(), report=seen.append)
+    assert [progress.iteration for progress in seen if progress.mae] == [100, 200, 300]
+    assert (result.mae, result.train_rmse) == (undisturbed.mae, undisturbed.train_rmse)
+    assert same_files(whole, run)
+    assert without_seconds(whole) == without_seconds(run)
+
+
+def test_a_lost_process_goes_on_from_its_last_checkpoint(train, quick, monkeypatch):
+    _, whole = train(quick(), "whole")
+    iterate = FoldTraining.iterate
+
+    def die(fold_training):
+        if fold_training.iteration == 250:
+            raise KeyboardInterrupt
+        iterate(fold_training)
+
+    monkeypatch.setattr(FoldTraining, "iterate", die)
+    with pytest.raises(KeyboardInterrupt):
+        train(quick())
+    monkeypatch.undo()
+    run = whole.with_name("run")
+    assert read_results(run).status == "partial"
+    assert iterations_in(run / "fold-1/checkpoint.npz") == 200
+    train(quick())
+    assert same_files(whole, run)
+
+
+def test_more_iterations_go_on_from_the_last_state(train, quick):
+    _, whole = train(quick("training.iterations=450"), "whole")
+    train(quick("training.iterations=130"))
+    _, run = train(quick("training.iterations=450"))
+    assert same_files(whole, run)
+    assert without_seconds(whole) == without_seconds(run)
+
+
+def test_a_finished_fold_is_kept(train, quick):
+    before, run = train(quick())
+    changed = (run / "fold-1/model.npz").stat().st_mtime_ns
+    assert train(quick())[0] == before
+    assert (run / "fold-1/model.npz").stat().st_mtime_ns == changed
+
+
+def test_fewer_iterations_than_done_are_refused(train, quick):
+    train(quick())
+    with pytest.raises(QM7Error, match="trained for 300 iterations, more than the 200 asked for"):
+        train(quick("training.iterations=200"))
+    train(quick("training.iterations=250", "evaluation.every=1000"), "stopped", stopped=stop_after(240))
+    with pytest.raises(QM7Error, match="trained for 240 iterations, more than the 200 asked for"):
+        train(quick("training.iterations=200"), "stopped")
+
+
+def test_interim_evaluations_and_checkpoints_change_nothing(train, quick):
+    _, often = train(quick("evaluation.every=10", "training.checkpoint_every=7"), "often")
+    _, seldom = train(quick("evaluation.every=1000", "training.checkpoint_every=1000"), "seldom")
+    assert same_files(often, seldom)
+
+
+def test_the_model_is_the_average_after_the_last_iteration(train, small, quick):
+    experiment = quick()
+    _, run = train(experiment)
+    fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[1])
+    with threadpool_limits(1):  # as a training has it; two threads of some BLAS give other bits
+        for _ in range(300):
+            fold_training.iterate()
+    arrays = read_arrays(run / "fold-1/model.npz")
+    for k, layer in enumerate(fold_training.model().layers):
+        np.testing.assert_array_equal(arrays[f"layer{k}.W"], layer.W)
+
+
+def test_the_history_has_a_row_for_every_evaluation_and_the_last_is_the_result(train, quick):
+    result, run = train(quick("training.iterations=250"))
+    header, *rows = without_seconds(run)
+    assert header == ["iteration", "test_mae", "test_rmse", "train_mae", "train_rmse"]
+    assert [row[0] for row in rows] == ["100", "200", "250"]
+    assert list(map(float, rows[-1][1:])) == [result.mae, result.rmse, result.train_mae, result.train_rmse]
+
+
+def test_the_predictions_are_those_of_the_result(train, small, quick):
+    result, run = train(quick())
+    header, *lines = (run / "fold-1/predictions.csv").read_text().splitlines()
+    assert header == "molecule,target,prediction,spread"
+    molecule, target, prediction, spread = np.array([line.split(",") for line in lines], dtype=float).T
+    np.testing.assert_array_equal(molecule, small.P[1])
+    np.testing.assert_array_equal(target.astype(np.float32), small.T[small.P[1]])
+    assert abs(prediction - target).mean() == pytest.approx(result.mae, rel=1e-6)
+    assert spread.min() >= 0
+    assert spread.max() > 1
+
+
+@pytest.mark.parametrize("rate", ["1e2", "1e30"])
+def test_divergence_is_a_result_with_the_iteration_and_the_rate(train, quick, rate):
+    experiment = quick(f"training.schedule=[[1, 0.001], [151, {rate}]]")
+    result, run = train(experiment)
+    assert result.status == "diverged"
+    assert result.reason.startswith("fold 1 diverged at iteration 15")
+    assert result.reason.endswith(f"at the learning rate {float(rate):g}")
+    assert result.mae is None
+    assert read_results(run).status == "diverged"
+    assert train(experiment)[0] == result  # not tried again
+    assert train(experiment, overwrite=True)[0].iterations == result.iterations  # but anew when asked
+
+
+def test_a_last_step_that_explodes_is_no_result(train, quick):
+    result, _ = train(quick("training.iterations=1", "training.schedule=[[1, 1e30]]"))
+    assert result.status == "diverged"
+    assert result.reason == "fold 1 diverged at iteration 1, at the learning rate 1e+30"
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(train, quick):
+    _, one = train(quick(), stopped=stop_after(150))
+    _, other = train(quick(seed=1), "other", stopped=stop_after(150))
+    (one / "fold-1/checkpoint.npz").write_bytes((other / "fold-1/checkpoint.npz").read_bytes())
+    with pytest.raises(QM7Error, match="belongs to another configuration"):
+        train(quick())
+
+
+def test_evaluations_come_at_1_2_5_times_powers_of_ten_and_every_so_many():
+    due = [i for i in range(1, 60_001) if evaluation_due(i, 25_000)]
+    assert due == [1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000]
+
+
+def test_what_a_killed_process_has_left_is_removed(train, quick):
+    directory = fold_directory(train(quick(), stopped=stop_after(5))[1], 1)
+    (directory / ".qm7-0123456789abcdef.tmp").write_text("half")
+    train(quick())
+    assert not (directory / ".qm7-0123456789abcdef.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("work", "flags", "call"),
+    [
+        (train_fold, {}, 0),  # before anything is written but the fold's beginning
+        (train_fold, {}, 150),  # before a checkpoint
+        (train_fold, {}, 299),  # before the model
+        (fit_fold, {"baseline.model": "linear"}, 3),
+    ],
+)
+def test_a_run_that_was_made_anew_under_the_same_name_is_not_written_to(small, quick, tmp_path, work, flags, call):
+    run, calls, before = tmp_path / "run", itertools.count(), {}
+
+    def replaced():
+        if next(calls) == call:
+            shutil.rmtree(run)
+            other = Thread(target=train_run, args=(quick("split.folds=[1]", seed=1), small, run))
+            other.start()
+            other.join()
+            before.update((path, path.read_bytes()) for path in run.rglob("*") if path.is_file())
+        return False
+
+    experiment = quick(**flags)
+    prepare_run(run, experiment, [1], small, overwrite=False)
+    with pytest.raises(QM7Error, match="fold-1 was removed or replaced while this process worked there"):
+        work(experiment, small, select_folds(small, experiment.split)[1], run, stopped=replaced)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert read_results(run).config.seed == 1
+
+
+def test_a_refused_training_leaves_the_configuration_as_it_was(train, quick):
+    _, run = train(quick())
+    before = (run / "config.yaml").read_text()
+    with pytest.raises(QM7Error, match="more than the 200"):
+        train(quick("training.iterations=200"))
+    assert (run / "config.yaml").read_text() == before
+
+
+def test_results_that_lack_a_finished_fold_are_mended(train, quick):
+    _, run = train(quick())
+    before = read_results(run).folds
+    (run / "results.yaml").unlink()
+    train(quick())
+    assert read_results(run).folds == before
+
+
+def test_a_missing_checkpoint_does_not_start_the_fold_anew(train, quick):
+    _, run = train(quick())
+    (run / "fold-1/checkpoint.npz").unlink()
+    with pytest.raises(QM7Error, match=r"checkpoint.npz is missing; --overwrite trains this fold from the start"):
+        train(quick("training.iterations=400"))
+    assert read_fold(run, 1).status == "complete"
