@@ -1,4 +1,4 @@
-"""Runs that the program made when `training.averaging` was called `training.history`: see data/before_the_house."""
+"""Runs that the program made when `training.averaging` was called `training.history`: see older_runs/README.md."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from conftest import bits
 from qm7cli.core.arrays import read_arrays
 
-OLDER = Path(__file__).parent / "data/before_the_house"
+OLDER = Path(__file__).parent / "older_runs"
 NETWORK = [
     *("--data", "small.mat", "--set", "network.hidden=[5,4]", "--set", "training.batch_size=5"),
     *("--set", "encoding.step=3", "--set", "evaluation.draws=2", "--set", "evaluation.every=100"),

@@ -139,7 +139,7 @@ def test_where_no_more_threads_start_it_is_a_sentence(command, site, quick_flags
 
 
 def test_a_worker_that_cannot_hold_the_data_set_is_a_sentence(command, site, quick_flags):
-    fail = "import sys\nfrom qm7cli import processes\n"
+    fail = "import sys\nfrom qm7cli.training import process_executor as processes\n"
     fail += "def load(file): raise MemoryError\nif '-c' in sys.orig_argv: processes.pickle.load = load"
     two = ("--fold", 0, "--fold", 1, "--jobs", 2)
     done = command("train", *quick_flags, *two, "--quiet", status=1, PYTHONPATH=site(fail))
