@@ -53,11 +53,6 @@ def compare(
     raise typer.Exit(status)
 
 
-def print_comparison(comparison: "Comparison") -> None:
-    """Print a comparison as `qm7 compare` does without options."""
-    write_output(comparison_table(comparison))
-
-
 def _sentences(comparison: "Comparison") -> list[str]:
     return [*filter(None, [comparison.explanation]), *comparison.sentences]
 

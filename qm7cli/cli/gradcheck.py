@@ -54,8 +54,8 @@ def gradcheck(
     directions = [each._asdict() for each in found.directions]
     motions = [each._asdict() for each in found.motions]
     record = {"sizes": found.sizes, "directions": directions, "motions": motions, "failures": found.failures}
-    table = _directions(found)
-    table.below = _below(motions, sound=not found.failures)
+    table = _directions_table(found)
+    table.below = _text_below(motions, sound=not found.failures)
     write_output(table, format_records(format_, directions, table, record), output)
     for failure in found.failures:
         print_error(failure)
@@ -63,7 +63,7 @@ def gradcheck(
         raise typer.Exit(1)
 
 
-def _directions(found: "GradCheck") -> Table:
+def _directions_table(found: "GradCheck") -> Table:
     """Return a row for each variant, direction and rescaling, with the layers as columns."""
     rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
     for each in found.directions:
@@ -83,11 +83,8 @@ def _directions(found: "GradCheck") -> Table:
     return make_table(records, columns, note)
 
 
-def _below(motions: list[dict[str, Any]], *, sound: bool) -> str:
-    """Return what stands under the directions: what A does, and what is to be made of both tables."""
-    table = make_table(
-        motions,
-        MOTIONS,
-        "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01.",
-    )
+def _text_below(motions: list[dict[str, Any]], *, sound: bool) -> str:
+    """Return the text under the directions: what A does, and whether all is as expected."""
+    note = "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01."
+    table = make_table(motions, MOTIONS, note)
     return f"\n{table.plain_text()}{table.after}" + ("All of it is as expected.\n" if sound else "")
