@@ -21,9 +21,9 @@ def collect(runs: Runs = None, format_: OutputFormat = "table", output: Output =
     """
     from qm7cli.runs.collect import collect_folds, differing_settings
 
-    found, status = read_usable_runs(runs, output)
-    records = collect_folds(found)
-    keys = [key for key in differing_settings(found) if key in records[0]]
+    usable, status = read_usable_runs(runs, output)
+    records = collect_folds(usable)
+    keys = [key for key in differing_settings(usable) if key in records[0]]
     wide = make_table(records, _columns({key: key for key in keys}))
     write_output(_fit(records, keys), format_records(format_, records, wide), output)
     raise typer.Exit(status)

@@ -87,7 +87,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _set_up() -> None:
-    """Make standard streams that can be written to, and let signals end the program so that it can tidy up."""
+    """Make the standard streams writable, and let signals end the program so that it can tidy up."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more are not used, and cost a fifth of a second to start
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed

@@ -69,9 +69,7 @@ TrainedFolds = Annotated[
 ]
 Draws = Annotated[
     int | None,
-    typer.Option(
-        metavar="N", min=1, max=10**6, help="Draws that predictions are averaged over. Without: the run's own."
-    ),
+    typer.Option(metavar="N", min=1, max=10**6, help="Draws to average predictions over. Without: the run's own."),
 ]
 By = Annotated[
     list[str] | None,

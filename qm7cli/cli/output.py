@@ -40,7 +40,24 @@ def print_traceback(text: str) -> None:
         print(printable(text.rstrip(), keep="\n"), file=sys.stderr, flush=True)
 
 
-def print_table(table: Table) -> None:
+def write_output(table: Table, text: str | None = None, output: Path | None = None) -> None:
+    """Write a text or, without one, a table and what stands under it to `output`, or to standard output.
+
+    A file and a pipe get the text as it is, a terminal without what would steer it.
+    """
+    after = printable(table.after, keep="\n")
+    if output is not None:
+        from qm7cli.core.files import write_output_text
+
+        write_output_text(output, table.plain_text() + after if text is None else text)
+    elif text is None:
+        _print_table(table)
+        print(after, end="")
+    else:
+        print(printable(text, keep="\n") if sys.stdout.isatty() else text, end="")
+
+
+def _print_table(table: Table) -> None:
     """Print a table: with a line under its header on a terminal that is wide enough, plain elsewhere."""
     if not sys.stdout.isatty() or table.headings:
         print(table.plain_text(), end="")
@@ -64,23 +81,6 @@ def print_table(table: Table) -> None:
         console.print(drawn)
     else:
         print(table.plain_text(), end="")
-
-
-def write_output(table: Table, text: str | None = None, output: Path | None = None) -> None:
-    """Write a text or, without one, a table and what stands under it to `output`, or to standard output.
-
-    A text is for programs, which get it as it is; a terminal does not.
-    """
-    after = printable(table.after, keep="\n")
-    if output is not None:
-        from qm7cli.core.files import write_output_text
-
-        write_output_text(output, table.plain_text() + after if text is None else text)
-    elif text is None:
-        print_table(table)
-        print(after, end="")
-    else:
-        print(printable(text, keep="\n") if sys.stdout.isatty() else text, end="")
 
 
 def format_records(

@@ -1,6 +1,6 @@
 """Progress of trainings, evaluations and files: bars on a terminal, a plain line now and then in a log.
 
-A training of one run is shown as a sweep of that run, but that a log has a line for each evaluation.
+A training of one run is shown as a sweep of that run; in a log it has a line for each evaluation as well.
 """
 
 import sys
@@ -39,7 +39,7 @@ class Display:
 
 @contextmanager
 def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) -> Iterator[Display]:
-    """Give what shows on standard error how trainings get on.
+    """Give what shows the progress of trainings on standard error.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class _Lines(Display):
         note(line)
 
     def end_job(self, job: "Job", outcome: "Outcome") -> None:
-        """Print a line; jobs that were stopped, or are busy elsewhere, are not done."""
+        """Print a line, and count the job as done unless it was stopped or is busy elsewhere."""
         name = f"{job.run.name} fold {job.fold}"
         if isinstance(outcome, BusyError):
             note(f"{name}: busy: another process trains it")

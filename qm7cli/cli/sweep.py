@@ -47,7 +47,7 @@ def sweep(
     """Train every fold of every point of a sweep file, and compare the points.
 
     Run again, complete jobs are skipped and others go on where they stopped. A job that fails doesn't stop the others;
-    its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is come back to
+    its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again
     at the end; if it is still busy, and no job failed, the exit status is 75.
 
     Example: qm7 sweep experiments/variants.yaml --set training.iterations=20000
@@ -88,7 +88,7 @@ def _do_jobs(
     display: "Display",
     stop: StopRequest,
 ) -> "list[tuple[Job, Outcome]]":
-    """Have jobs done; return those that have failed or diverged, or are busy elsewhere."""
+    """Do jobs; return those that failed or diverged, or are busy elsewhere."""
     from qm7cli.core.errors import QM7Error
     from qm7cli.training.sweep import do_logged, log_progress
 
@@ -130,7 +130,7 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
 
 
 def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
-    """Print why jobs have failed, and how many of all are busy elsewhere, which is not a failure."""
+    """Print why jobs failed, and how many are busy elsewhere."""
     from qm7cli.core.errors import BusyError, QM7Error
     from qm7cli.training.sweep import log_file
 

@@ -95,7 +95,7 @@ def train_and_print(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Train the folds of an experiment with progress, print the results, and exit as what became of them asks."""
+    """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
     from qm7cli.runs.access import default_directory
     from qm7cli.training.train_run import FoldsError, available_cores, train_run
