@@ -203,3 +203,15 @@ def test_a_signal_that_ends_the_program_leaves_no_temporary_file_even_when_that_
         signal.signal(signal.SIGTERM, before)
         monkeypatch.undo()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    done = []
+
+    def noted(name, really):
+        return lambda *args: (done.append(name), really(*args))[1]
+
+    monkeypatch.setattr(os, "fsync", noted("fsync", os.fsync))
+    monkeypatch.setattr(Path, "replace", noted("replace", Path.replace))
+    files.write_text(tmp_path / "x", "text")
+    assert done == ["fsync", "replace"]
