@@ -7,7 +7,8 @@ import yaml
 
 from qm7cli.analysis.compare import compare_groups, difference_text
 from qm7cli.analysis.paired_difference import holm
-from qm7cli.cli.compare import print_comparison
+from qm7cli.cli.compare import comparison_table
+from qm7cli.cli.output import write_output
 from qm7cli.data.splits import Split
 from qm7cli.runs.collect import find_runs
 from qm7cli.runs.experiment import Experiment, read_experiment
@@ -118,7 +119,7 @@ def test_published_results_can_be_compared_in_80_columns(command, tmp_path, name
 
 
 def test_the_example_of_20000_iterations_is_what_the_histories_give(variants, capsys):
-    print_comparison(compare_groups(at(variants, 20_000)))
+    write_output(comparison_table(compare_groups(at(variants, 20_000))))
     first = capsys.readouterr().out.partition("no-prebias against")[0]
     assert textwrap.indent(first, "    ") in README
     for group in compare_groups(at(variants, 20_000), paired=False).groups:
