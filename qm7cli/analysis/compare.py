@@ -57,6 +57,8 @@ def compare_groups(
 ) -> Comparison:
     """Group runs and compare each group with a reference.
 
+    Raises QM7Error if a setting or the reference does not exist, or a group has the same fold twice.
+
     Parameters
     ----------
     runs, by
@@ -66,11 +68,6 @@ def compare_groups(
         default settings, or the first.
     paired : bool
         Whether differences are worked out, which takes a while; else groups have none, and no verdict.
-
-    Raises
-    ------
-    QM7Error
-        If a setting or the reference does not exist, or a group has the same fold twice.
     """
     groups, notes = group_runs(runs, by)
     if not paired:

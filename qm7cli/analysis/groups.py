@@ -62,17 +62,14 @@ class Group(NamedTuple):
 def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
     """Return the groups of some runs, and what is to be known of them.
 
+    Raises QM7Error if a setting does not exist, or a group has the same fold twice.
+
     Parameters
     ----------
     runs : sequence of Run
         What `qm7cli.runs.collect.find_runs` has found.
     by : sequence of str
         Settings, by dotted key, that make the groups; without, all in which the runs differ but the seed.
-
-    Raises
-    ------
-    QM7Error
-        If a setting does not exist, or a group has the same fold twice.
     """
     differing = [key for key in differing_settings(runs) if key == "data" or key not in RESUMABLE_SETTINGS]
     known = {key for run in runs for key in run.settings}

@@ -95,11 +95,8 @@ def predictions_if_any(fold: RunFold) -> Predictions | None:
 def make_pair(fold: RunFold, base: RunFold, ours: Predictions | None, theirs: Predictions | None) -> Pair:
     """Return a fold and its reference as a pair, with their predictions if both have them.
 
-    Raises
-    ------
-    QM7Error
-        If the two are not of the same test molecules; without predictions the same data set, split and number of the
-        fold tell it.
+    Raises QM7Error if the two are not of the same test molecules; without predictions the same data set, split and
+    number of the fold tell it.
     """
     number, sample = fold.result.fold, None
     if ours is not None and theirs is not None:

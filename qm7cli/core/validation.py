@@ -55,20 +55,10 @@ class Section(BaseModel):
 def mistake(
     error: ValidationError, model: type[BaseModel], origin: str = "", text: str = "", place: tuple[str, ...] = ()
 ) -> str:
-    """Say what is wrong first in what should be a `model`.
+    """Say what is wrong first in what should be a `model`, all of whose fields have defaults.
 
-    Parameters
-    ----------
-    error : ValidationError
-        What pydantic says.
-    model : type
-        A model all of whose fields have defaults.
-    origin : str
-        How the sentence begins; ``{line}`` in it is replaced by the line of the mistake.
-    text : str
-        The YAML that the line is of.
-    place : tuple of str
-        The keys in `text` under which the model stands.
+    The sentence begins with `origin`. ``{line}`` in that becomes the line of the mistake in the YAML `text`, where the
+    model stands under the keys of `place`.
     """
     first = error.errors(include_url=False)[0]
     location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
@@ -76,7 +66,6 @@ def mistake(
 
 
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
-    """Say what is wrong with the value at `location`."""
     key = ".".join(str(part) for part in location)[:200]
     collection = isinstance(error["input"], dict | list | tuple | set)
     value = _BRIEF.repr(error["input"]) if collection else json.dumps(error["input"], default=str)

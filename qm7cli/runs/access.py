@@ -65,12 +65,8 @@ def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
     """Return a context that holds a fold.
 
-    Raises
-    ------
-    BusyError
-        When it is entered, if another process trains the fold.
-    QM7Error
-        If a file of the fold is a link out of the run.
+    Raises BusyError when it is entered, if another process trains the fold; QM7Error if a file of the fold is a link
+    out of the run.
     """
     directory = fold_directory(run, fold)
     refuse_links_out(run, directory)
@@ -89,6 +85,9 @@ def prepare_run(
 ) -> None:
     """Make a run directory, or check that folds of an experiment may be trained in the one that is there.
 
+    Raises StoppedError if stopped while waiting for the run's lock; QM7Error if the directory is not a run, is a run of
+    another configuration or has a link out of it, or a fold to remove is in training.
+
     Parameters
     ----------
     run : Path
@@ -103,14 +102,6 @@ def prepare_run(
         Remove these folds first, and the whole run if its configuration is another one.
     stopped : callable
         Asked while another process holds the run's lock.
-
-    Raises
-    ------
-    StoppedError
-        If stopped while waiting for the run's lock.
-    QM7Error
-        If the directory is not a run, is a run of another configuration or has a link out of it, or a fold to remove is
-        in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
@@ -148,12 +139,8 @@ def register_fold(
 ) -> None:
     """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
 
-    Raises
-    ------
-    StoppedError
-        If stopped while waiting for the run's lock.
-    QM7Error
-        If the run has become one of another configuration since it was opened.
+    Raises StoppedError if stopped while waiting for the run's lock; QM7Error if the run has become one of another
+    configuration since it was opened.
     """
     with lock(run / ".lock", stopped=stopped):
         _refuse_differences(run, experiment, dataset)

@@ -125,10 +125,7 @@ def read_runs(directories: Directories, read: Callable[[Path], Read]) -> tuple[l
 def find_runs(paths: Iterable[Path]) -> list[Run]:
     """Return the runs at or below some paths, in the order of `find_directories`.
 
-    Raises
-    ------
-    QM7Error
-        If there is none at or below a path, or one cannot be read.
+    Raises QM7Error if there is none at or below a path, or one cannot be read.
     """
     runs, unusable = read_runs(find_directories(paths), read_run)
     if unusable:

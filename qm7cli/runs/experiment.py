@@ -133,6 +133,9 @@ def merge(sources: Sequence[Source], context: str | None = None) -> Experiment:
 def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
     """Merge an experiment file, ``KEY=VALUE`` assignments and flags over the defaults.
 
+    Raises QM7Error for an unknown key, a wrong type, a value out of range or one that others leave no use for, with the
+    place it stands in; UsageError if that is an assignment or a flag.
+
     Parameters
     ----------
     base : Path or dict, optional
@@ -141,12 +144,6 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
         ``training.iterations=20000`` and the like; the value is read as YAML.
     flags : mapping
         Values by dotted key; those that are None are left out.
-
-    Raises
-    ------
-    QM7Error
-        For an unknown key, a wrong type, a value out of range or one that others leave no use for, with the place it
-        stands in; UsageError if that is an assignment or a flag.
     """
     first = read_source(base) if isinstance(base, Path) else Source(current_settings(base or {}))
     given = {key: value for key, value in flags.items() if value is not None}

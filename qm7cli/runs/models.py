@@ -18,11 +18,8 @@ from qm7cli.runs.results import RunResults, known_results, summary
 def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[Model]:
     """Read the models of the given folds of a run, or of all that are trained, in order.
 
-    Raises
-    ------
-    QM7Error
-        If there is no such run or fold, a model is damaged or not of this run, or it was trained on another data set
-        than `dataset`.
+    Raises QM7Error if there is no such run or fold, a model is damaged or not of this run, or it was trained on another
+    data set than `dataset`.
     """
     trained = trained_folds(run)
     missing = sorted(set(folds or []) - set(trained))
@@ -91,6 +88,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Evaluate the trained folds of a run from their models, as `evaluate_models`.
 
+    Raises QM7Error if there is no such run or fold, a model is damaged, or it was trained on another data set.
+
     Parameters
     ----------
     run : Path
@@ -101,11 +100,6 @@ def evaluate_run(
         Which folds; without it, all that are trained.
     draws, parts
         As of `evaluate_models`.
-
-    Raises
-    ------
-    QM7Error
-        If there is no such run or fold, a model is damaged, or it was trained on another data set.
     """
     return evaluate_models(run, load_models(run, folds, dataset), dataset, draws=draws, parts=parts)
 

@@ -46,10 +46,7 @@ def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dat
 def read_predictions(run: Path, result: FoldResult) -> Predictions:
     """Return what `write_predictions` has written for a fold, without the spread.
 
-    Raises
-    ------
-    QM7Error
-        If ``predictions.csv`` is missing or damaged, or its errors are not those of the fold's result.
+    Raises QM7Error if ``predictions.csv`` is missing or damaged, or its errors are not those of the fold's result.
     """
     path, text = predictions_file(run, result.fold), read_checked(run, result, "predictions_checksum")
     lines = [line for line in text.splitlines()[1:] if line.strip()]

@@ -185,10 +185,7 @@ def _file_checksum(path: Path) -> str | None:
 def read_checked(run: Path, result: FoldResult, key: str) -> str:
     """Read the file of a fold whose checksum is under `key` in the fold's result, if that has one.
 
-    Raises
-    ------
-    QM7Error
-        If it is missing, cannot be read or has another checksum.
+    Raises QM7Error if it is missing, cannot be read or has another checksum.
     """
     path = fold_directory(run, result.fold) / CHECKED[key]
     refuse_links_out(run, path.parent)
