@@ -65,6 +65,12 @@ def mistake(
     return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
 
 
+def first_mistake(error: ValidationError) -> str:
+    """Say what is wrong first in a record, which no user has written: the place and pydantic's reason."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in location)[:200]
     collection = isinstance(error["input"], dict | list | tuple | set)

@@ -46,7 +46,7 @@ def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dat
 def read_predictions(run: Path, result: FoldResult) -> Predictions:
     """Return what `write_predictions` has written for a fold, without the spread.
 
-    Raises QM7Error if ``predictions.csv`` is missing or damaged, or its errors are not those of the fold's result.
+    Raises QM7Error if the file is missing or damaged, or its errors are not those of the fold's result.
     """
     path, text = predictions_file(run, result.fold), read_checked(run, result, "predictions_checksum")
     lines = [line for line in text.splitlines()[1:] if line.strip()]
@@ -55,10 +55,10 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
     except (ValueError, IndexError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
     if not len(table) or not (np.abs(table) < LARGEST).all():
-        raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are no energies")
+        raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are not energies")
     molecules, targets, predictions = table.T  # (molecules,) each
     if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
-        raise QM7Error(f"{path} is damaged: its molecules are no different rows of a data set")
+        raise QM7Error(f"{path} is damaged: its molecules are not different rows of a data set")
     errors = predictions - targets.astype(np.float32)  # as data sets have them
     for name, own, found in (
         ("MAE", result.mae, np.abs(errors).mean()),
