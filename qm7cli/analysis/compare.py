@@ -34,12 +34,10 @@ class Comparison(NamedTuple):
     @property
     def explanation(self) -> str:
         """What the differences and their intervals are, and what decides; empty where there are none."""
-        differences = sum(group.difference is not None for group in self.groups)
-        if not differences:
+        if not any(group.difference for group in self.groups):
             return ""
         reference = next(group.name for group in self.groups if not group.verdict)
-        tests = sum(group.p is not None for group in self.groups)
-        count = f"{tests} comparison{'' if tests == 1 else 's'}"
+        count = _count(sum(group.p is not None for group in self.groups), "comparison")
         return (
             f"Difference: test MAE less that of {reference}, in kcal/mol, with the 95 % interval of the corrected "
             f"resampled t-test of each comparison alone. Holm p is corrected for {count} and decides at 0.05."
@@ -97,9 +95,9 @@ def _paired(
     notes: list[str],
     without_predictions: dict[Path, None],
 ) -> Group:
-    """Return a group with its difference from the reference, or a verdict that says why there is none.
+    """Return a group with its difference from the reference, or with a verdict that says why it has none.
 
-    What is read of the reference's predictions is added to `read`, files that are missing to `without_predictions`.
+    Adds the reference's predictions to `read`, and missing files to `without_predictions`.
     """
     pairs = {key: (fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds}
     unpaired = len(group.folds) + len(reference.folds) - 2 * len(pairs)
@@ -159,8 +157,7 @@ def difference_text(difference: Difference) -> str:
 
 def bootstrap_text(difference: Difference | None) -> str:
     """Return the bootstrap's interval of a difference in kcal/mol; a dash where there is none."""
-    bounds = difference and difference.bootstrap
-    return _interval_text(bounds, difference) if difference and bounds else "-"
+    return _interval_text(difference.bootstrap, difference) if difference and difference.bootstrap else "-"
 
 
 def _interval_text(interval: Interval, difference: Difference) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qm7cli.core.errors import DamagedError, QM7Error, brief
 from qm7cli.core.files import read_bytes, write_file
-from qm7cli.core.validation import LARGEST
+from qm7cli.core.validation import LARGEST, first_mistake
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -35,19 +35,12 @@ def read_arrays(path: Path) -> Arrays:
 
 
 def parse_arrays(content: bytes, names: Iterable[str] | None = None, largest: int | None = None) -> Arrays:
-    """Read arrays of the content of an ``.npz`` file; nothing is unpickled.
+    """Read the arrays in the content of an ``.npz`` file, or those of `names` that are there; nothing is unpickled.
+
+    They may be compressed only if `largest` is given, the bytes that they may have together.
 
     Raises DamagedError if the content is not an ``.npz`` file's, or an array's bytes are not those of its checksum or
     its shape; QM7Error if the arrays are compressed and may not be, or have more bytes than they may.
-
-    Parameters
-    ----------
-    content : bytes
-        The file's.
-    names : iterable of str, optional
-        Arrays that are read if they are there; without it, all.
-    largest : int, optional
-        Bytes that they may have together, and they may be compressed; without it they may not.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -97,12 +90,11 @@ def load_arrays(path: Path, kind: type[OwnAbout]) -> tuple[OwnAbout, Arrays]:
     try:
         return kind.model_validate_json(str(arrays.pop("about", "{}"))), arrays
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place, reason = ".".join(map(str, first["loc"])), first["msg"]
+        reason = first_mistake(error, "about")
     except ValueError as error:  # characters that do not exist
-        place, reason = "", str(error)
+        reason = f"about: {error}"
     wanted = kind.model_fields["kind"].default
-    raise QM7Error(f"{path} is not a {wanted} that this version of qm7 reads: {place or 'about'}: {reason}")
+    raise QM7Error(f"{path} is not a {wanted} that this version of qm7 reads: {reason}")
 
 
 def require(path: Path, name: str, *, sound: bool | np.bool) -> None:

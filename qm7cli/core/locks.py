@@ -36,14 +36,8 @@ def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lamb
     If the file is removed or replaced meanwhile, the lock is lost: what this thread would still write or remove is then
     refused, wherever it is, since others may hold the lock of that name now.
 
-    Parameters
-    ----------
-    path : Path
-        Made if absent, and left in place.
-    busy : str, optional
-        Raise BusyError with this sentence if another process holds the lock; default: wait.
-    stopped : callable
-        Asked while waiting; when true, raise StoppedError after `GIVE_UP_AFTER` seconds.
+    The file is made if absent, and left in place. If another process holds it, raise BusyError with the sentence
+    `busy`; default: wait, and raise StoppedError after `GIVE_UP_AFTER` seconds as soon as `stopped` is true.
     """
     begun, said = time.monotonic(), False
     try:

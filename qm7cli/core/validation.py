@@ -3,7 +3,7 @@
 import difflib
 import json
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Self
 
 import yaml
@@ -65,10 +65,10 @@ def mistake(
     return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
 
 
-def first_mistake(error: ValidationError) -> str:
-    """Say what is wrong first in a record, which no user has written: the place and pydantic's reason."""
+def first_mistake(error: ValidationError, whole: str = "") -> str:
+    """Say what is wrong first in a record that the program has written: the place, or the `whole`, and the reason."""
     first = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
@@ -95,20 +95,17 @@ def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) ->
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def option_suggestion(option: str, options: Iterable[str], model: type[BaseModel]) -> str:
+def option_suggestion(option: str, options: Sequence[str], model: type[BaseModel]) -> str:
     """Ask whether the user meant the option that is closest to an unknown one or, beside --set, a setting of `model`.
 
     The dashes before the names do not count, or else --lr would be close to --fold.
     """
-    word, meant = _name(option), {_name(each): each for each in options}
+    word, *names = (each.lstrip("-").replace("-", "_") for each in (option, *options))
+    meant = dict(zip(names, options, strict=True))
     if "set" in meant:
         word = OTHER_NAMES.get(word, word)
         meant = {name: f"--set {key}=..." for name, key in _keys_by_name(model).items()} | meant
     return suggestion(word, (), [meant[name] for name in difflib.get_close_matches(word, meant, n=1)])
-
-
-def _name(option: str) -> str:
-    return option.lstrip("-").replace("-", "_")
 
 
 def _keys_by_name(model: type[BaseModel]) -> dict[str, str]:

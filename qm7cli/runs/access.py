@@ -1,11 +1,7 @@
 """Who may train what in a run directory: one configuration a run, one process a fold.
 
-    runs/NAME/config.yaml    the resolved experiment, with all folds that were begun
-    runs/NAME/.lock          held while config.yaml or results.yaml is written
-    runs/NAME/fold-0/.lock   held while the fold is trained
-
-A fold is entered into ``config.yaml`` when its lock is held and its training is about to begin, so a command that is
-refused changes nothing.
+A run's ``.lock`` is held while ``config.yaml`` or ``results.yaml`` is written, a fold's while it is trained. A fold is
+entered into ``config.yaml`` when its training is about to begin, so a command that is refused changes nothing.
 """
 
 import hashlib
@@ -47,11 +43,10 @@ def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str
     name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
     usual = Experiment(variant=experiment.variant, seed=experiment.seed, baseline=Baseline(model=model))
     defaults = dict(flatten(usual.model_dump(mode="json")))
-    own = identity(experiment)
     if experiment.split.file:
         name += f"-split={experiment.split.file.stem}"
     older = {new: old for old, new in renamed.items()}
-    for key, value in own.items():
+    for key, value in identity(experiment).items():
         named = experiment.split.file and key in RECORDED_SETTINGS | {"split.scheme"}
         if value != defaults[key] and not named:
             text = re.sub(r'[][" ]', "", json.dumps(value))
@@ -133,8 +128,7 @@ def register_fold(
 
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
-    differing = _differences(run, experiment, dataset)
-    if differing:
+    if differing := _differences(run, experiment, dataset):
         keys = ", ".join(differing)
         raise QM7Error(f"{run} is a run of another configuration ({keys}); choose another --out, or --overwrite it")
 

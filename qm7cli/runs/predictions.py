@@ -60,13 +60,13 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
     if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
         raise QM7Error(f"{path} is damaged: its molecules are not different rows of a data set")
     errors = predictions - targets.astype(np.float32)  # as data sets have them
-    for name, own, found in (
+    for name, own, actual in (
         ("MAE", result.mae, np.abs(errors).mean()),
         ("RMSE", result.rmse, np.sqrt(np.square(errors).mean())),
     ):
-        if own is None or not math.isclose(found, own, rel_tol=1e-6, abs_tol=1e-6):
+        if own is None or not math.isclose(actual, own, rel_tol=1e-6, abs_tol=1e-6):
             raise QM7Error(
-                f"{path} does not belong to the fold's result: its {name} is {found:.6g} kcal/mol, "
+                f"{path} does not belong to the fold's result: its {name} is {actual:.6g} kcal/mol, "
                 f"in the result it is {'missing' if own is None else format(own, '.6g')}; {REMEDY}"
             )
     return Predictions(molecules.astype(np.intp), targets, predictions)

@@ -1,7 +1,4 @@
-"""The results of a run and of its folds: one record, written to these files and read from them.
-
-    runs/NAME/results.yaml         all folds so far, their summary, and where they were made
-    runs/NAME/fold-0/result.yaml   this fold's result, and where it was made
+"""The results of a run (``results.yaml``) and of each fold (``fold-0/result.yaml``): one record, written and read here.
 
 Processes may train different folds of one run at once: ``results.yaml`` is made anew from all the folds' own files,
 under the run's lock.
