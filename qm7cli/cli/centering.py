@@ -67,8 +67,8 @@ def centering(
         models = load_models(run, fold)
         return measure_centering(run, models, datasets.of(run, models))
 
-    of_runs, status = usable_runs(*read_runs(directories, measure))
-    records = [record for own in of_runs for record in own]
+    by_run, status = usable_runs(*read_runs(directories, measure))
+    records = [record for records_of_run in by_run for record in records_of_run]
     for file in (output, plot):
         refuse_output(file, datasets.paths)
     if plot is not None:
