@@ -39,14 +39,7 @@ CHUNK: Final = 4096  # bytes that come at the least rate in a fraction of the ti
 def find_dataset(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     """Look at what is at `dest` before anything is downloaded.
 
-    Parameters
-    ----------
-    dest : Path
-        Where the file is to be.
-    sha256 : str
-        The fingerprint it should have; ``any`` for any sound data set.
-    force : bool
-        Whatever is there may be replaced.
+    `sha256` is the fingerprint it should have, ``any`` for any sound data set; with `force`, any file may be replaced.
 
     Returns
     -------
@@ -164,7 +157,7 @@ def check(name: str, content: bytes, sha256: str) -> Dataset:
 
 
 class _OtherBytesError(QM7Error):
-    """The bytes are not those of the right file."""
+    """The file has another SHA-256."""
 
 
 class _PassingError(QM7Error):
@@ -172,7 +165,7 @@ class _PassingError(QM7Error):
 
 
 class _UnreachedError(_PassingError):
-    """There is no connection, as to all places at once where there is no network."""
+    """A place cannot be reached, as all are without a network."""
 
 
 class _Transfer(threading.Thread):

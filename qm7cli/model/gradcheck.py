@@ -110,7 +110,12 @@ def check_gradients(
         gradient = case.gradient(h)
         directions = [each for variant in variants for each in _directions(case, variant, gradient)]
         motions = [_motion(case, variant) for variant in variants]
-    return GradCheck(case.sizes, directions, motions, [*_wrong_directions(directions), *_wrong_motions(motions)])
+    failures = [*_wrong_directions(directions)]
+    for motion in motions:
+        failures += [
+            f"{motion.variant}: it is not so that {claim}" for claim, holds in _claims(motion).items() if not holds
+        ]
+    return GradCheck(case.sizes, directions, motions, failures)
 
 
 class _Case:
@@ -221,10 +226,10 @@ def _motion(case: _Case, variant: Variant) -> Motion:
 
 
 def _exponent(case: _Case, variant: Variant) -> float:
-    differences = [
-        case.outputs(case.stepped(variant, rate)) - case.outputs(case.stepped(PLAIN, rate)) for rate in RATES
+    changes = [
+        np.linalg.norm(case.outputs(case.stepped(variant, rate)) - case.outputs(case.stepped(PLAIN, rate)))
+        for rate in RATES
     ]
-    changes = [np.linalg.norm(difference) for difference in differences]
     return float(np.polyfit(np.log(RATES), np.log(changes), 1)[0])
 
 
@@ -237,13 +242,6 @@ def _wrong_directions(directions: Sequence[Direction]) -> Iterator[str]:
             f"{each.angle:.3g} degrees from the loss gradient and {each.ratio:.5g} times as long, "
             f"not 0 degrees and {each.expected:.5g} times"
         )
-
-
-def _wrong_motions(motions: Sequence[Motion]) -> Iterator[str]:
-    for each in motions:
-        for claim, holds in _claims(each).items():
-            if not holds:
-                yield f"{each.variant}: it is not so that {claim}"
 
 
 def _claims(motion: Motion) -> dict[str, bool]:
