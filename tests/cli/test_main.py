@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import run_alone, run_here
+from qm7cli.cli import main
 from qm7cli.cli.main import COMMANDS as NAMES
 from qm7cli.data.molecules import BOHR
 
