@@ -36,7 +36,7 @@ from qm7cli.runs.history import read_history
 from qm7cli.runs.predictions import read_predictions
 from qm7cli.runs.results import read_fold
 from qm7cli.training.checkpoint import load_checkpoint
-from qm7cli.training.fold_training import FoldTraining, _identity
+from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.sweep import read_sweep
 from qm7cli.training.train_run import train_run
 
@@ -131,7 +131,7 @@ def readers(place, small):
 
     def checkpoint(path):
         resumed(path)
-        return load_checkpoint(path, _identity(experiment, small, fold), training.sizes, len(training.basis))
+        return load_checkpoint(path, training.identity(), training.sizes, len(training.basis))
 
     return {
         "small.mat": trained,

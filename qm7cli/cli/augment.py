@@ -52,7 +52,7 @@ def augment(
     settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split
     augmented = augmented_set(load_dataset(data), settings, part or "train", draws, noise, seed, encode=encode)
     arrays = augmented.arrays()
-    free = augmented.room(output)
+    free = augmented.free_bytes(output)
     if not quiet:
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with show_bytes(output.name, quiet=quiet) as report:

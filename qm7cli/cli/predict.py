@@ -39,6 +39,8 @@ def predict(
 
     Example: qm7 predict runs/qm7-corrected-seed0 molecules.xyz --format csv
     """
+    from dataclasses import asdict
+
     from qm7cli.core.files import refuse_output
     from qm7cli.data.molecules import describe_left_out, read_molecules
     from qm7cli.model.predict import predict_molecules
@@ -54,7 +56,7 @@ def predict(
                 note(f"{prediction.molecule}: {'; '.join(prediction.warnings)}")
         if left_out:
             note(describe_left_out(left_out))
-    records = [prediction.record() for prediction in predictions]
+    records = [asdict(prediction) for prediction in predictions]
     table = make_table(records, COLUMNS, "energy and spreads in kcal/mol, distance in hartree")
     rows = [record | {"warnings": "; ".join(record["warnings"])} for record in records]
     write_output(table, format_records(format_, rows, table, records, documents={"json"}), output)

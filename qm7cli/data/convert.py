@@ -25,28 +25,14 @@ UNITS: Final = {  # in kcal/mol; CODATA 2018
 
 
 class Converted(NamedTuple):
-    """What a data set was made of.
-
-    Attributes
-    ----------
-    molecules, atoms : int
-        How many molecules, and the atoms of the largest.
-    elements : str
-        How many atoms of each element, in words.
-    energies : (lowest, highest)
-        Atomization energies, kcal/mol.
-    energies_an_atom : (lowest, highest)
-        Each molecule's energy over its number of atoms, kcal/mol.
-    left_out : Counter
-        How many molecules were left out, by reason.
-    """
+    """What a data set was made of."""
 
     molecules: int
-    atoms: int
-    elements: str
-    energies: tuple[float, float]
-    energies_an_atom: tuple[float, float]
-    left_out: Counter[str]
+    atoms: int  # of the largest molecule
+    elements: str  # with the number of atoms of each, in words
+    energies: tuple[float, float]  # lowest and highest atomization energy, kcal/mol
+    energies_an_atom: tuple[float, float]  # likewise, each over the molecule's number of atoms
+    left_out: Counter[str]  # molecules by reason
 
 
 def convert_molecules(
@@ -59,20 +45,20 @@ def convert_molecules(
     any_energies: bool = False,
     force: bool = False,
 ) -> Converted:
-    """Write the molecules of files, with the energies that they have under a key, as a data set.
+    """Write the molecules of files and their energies as a data set.
 
     Parameters
     ----------
     files : sequence of Path
         Files of molecules (`qm7cli.data.molecules`).
     key : str
-        Under which the file has each molecule's atomization energy.
+        Name of the atomization energy in the files.
     units : {"kcal/mol", "kJ/mol", "eV", "hartree"}
-        Of these energies.
+        Unit of these energies.
     count : int
-        How many folds, stratified by energy.
+        How many folds to make, stratified by energy.
     output : Path
-        The data set file.
+        The data set file to write.
     any_energies : bool
         Take energies that cannot be atomization energies (`qm7cli.data.inspection.not_atomization`).
     force : bool
@@ -81,9 +67,9 @@ def convert_molecules(
     Raises
     ------
     QM7Error
-        If `output` is there already, is one of the files or lies in a run, a file cannot be read, an energy is missing
-        or not a number, the energies cannot be atomization energies, there are fewer molecules than folds, or the file
-        cannot be written.
+        If `output` exists, is one of the files or lies in a run, a file cannot be read, an energy is missing or is not
+        a number, the energies cannot be atomization energies, there are fewer molecules than folds, or the file cannot
+        be written.
     """
     if output.is_file() and not force:
         raise QM7Error(f"{output} is there already; --force replaces it")
@@ -110,21 +96,21 @@ def convert_molecules(
 
 
 def _energy(molecule: Molecule, key: str, unit: float) -> float:
-    """Return the energy that the file has under `key`, times `unit`: kcal/mol."""
+    """Return a molecule's energy in kcal/mol; `unit` is the file's, in kcal/mol."""
     if key not in molecule.values:
         there = ", ".join(sorted(molecule.values)) or "nothing"
         raise QM7Error(f"{molecule.name}: there is no {key}; the file has {there}")
     try:
         energy = float(molecule.values[key]) * unit
     except (TypeError, ValueError, OverflowError) as error:
-        raise QM7Error(f"{molecule.name}: {key} is {molecule.values[key]!r}, which is no number") from error
+        raise QM7Error(f"{molecule.name}: {key} is {molecule.values[key]!r}, which is not a number") from error
     if not abs(energy) < LARGEST:  # true for nan too
         raise QM7Error(f"{molecule.name}: {key} is {molecule.values[key]}")
     return energy
 
 
 def _cause(T: NDArray[np.float64], Z: NDArray[np.float32], units: str) -> str:
-    """Say what energies T, kcal/mol, that were taken to be in `units`, seem to be instead."""
+    """Say what energies seem to be that, taken to be in `units`, are T in kcal/mol."""
     written = T / UNITS[units]
     for unit, size in UNITS.items():
         if are_total(written * (size / UNITS["hartree"]), Z):

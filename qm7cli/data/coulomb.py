@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error
 
-ENTRIES: Final = 1_000_000  # of matrices that are worked out at once, to bound the memory
+ENTRIES: Final = 1_000_000  # of matrices computed at once, to bound the memory
 TIE_DECIMALS: Final = 3  # of entries and norms, hartree, that count as equal: symmetric atoms agree to 1e-5 or so
 
 
@@ -58,11 +58,11 @@ def coulomb_matrices(Z: NDArray[np.floating], R: NDArray[np.floating]) -> NDArra
 
 
 def canonical_order(X: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Order the atoms of each molecule in a way that does not depend on the order they come in.
+    """Order the atoms of each molecule independently of the order in which they come.
 
     Rows go by their norms, rounded, the largest first. Ties go by charge and then, atom after atom, by the entries
-    with the atoms already placed, so that atoms which symmetry makes equal may come in any order: the matrix is the
-    same. What still ties goes by the norms before rounding.
+    with the atoms already placed. Atoms that symmetry makes equal may come in any order: the matrix is the same. What
+    still ties goes by the norms before rounding.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ from qm7cli.data.matlab import read_mat
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
-UNPACKED: Final = 1_500_000_000  # bytes that the content of a file may have without compression
+UNPACKED: Final = 1_500_000_000  # bytes of a file without compression, at most
 MEMORY: Final = 4e9  # bytes that a data set may take while it is read
 BYTES: Final = 27  # that an entry of its Coulomb matrices takes
 MOST_ATOMS: Final = 1000  # in a molecule
@@ -111,20 +111,19 @@ def locate(data: str | None) -> Path:
     else:
         asked, path = "$QM7_DATA, " if data is None else "", BUNDLED.get(named, Path(named))
     if not path.is_file():
-        why = "is no file" if path.exists() else "does not exist"
+        why = "is not a file" if path.exists() else "does not exist"
         fetched = f"qm7 download --dest {path} fetches QM7, or " if path.suffix == ".mat" and not path.exists() else ""
         raise QM7Error(f"no data set: looked at {asked}{path}, which {why}; {fetched}try --data gfn7")
     return path
 
 
 def load(path: Path) -> Dataset:
-    """Read and check a data set; a notice says if it seems to be the published file, but for some bytes.
+    """Read and check a data set; a notice warns of a file that seems to be the published one, damaged.
 
     Raises
     ------
     QM7Error
-        If the file cannot be read, is neither a MATLAB nor an .npz file, does not hold what a data set holds, or takes
-        more memory than it may.
+        If the file cannot be read, is neither a MATLAB nor an .npz file, is not a data set, or takes too much memory.
     """
     content = read_bytes(path)
     try:
@@ -140,7 +139,7 @@ def load(path: Path) -> Dataset:
 
 
 def parse(name: str, content: bytes) -> Dataset:
-    """Make a Dataset called `name` of the bytes of a file; raises QM7Error like `load`."""
+    """Make a Dataset called `name` of a file's bytes; raises QM7Error like `load`."""
     variables = _read_npz(content) if content.startswith(b"PK") else read_mat(content, UNPACKED)
     return _check(name, hashlib.sha256(content).hexdigest(), variables)
 
@@ -191,7 +190,7 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
         raise QM7Error(f"X is not symmetric: molecule {worst} is off by {asymmetry[worst]:.3g}")
     P = [fold[fold != -1] for fold in _real(variables, "P", 2)]
     if len(P) < 2 or not all(map(len, P)) or not np.array_equal(np.sort(np.concatenate(P)), np.arange(molecules)):
-        raise QM7Error(f"P is no partition of the {molecules} molecules into two folds or more")
+        raise QM7Error(f"P is not a partition of the {molecules} molecules into two folds or more")
     order = canonical_order(X)
     return Dataset(
         name=name,
@@ -229,7 +228,7 @@ def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDA
     sound = np.abs(values) < LARGEST  # false for nan too
     if not sound.all():
         place = tuple(int(index) for index in np.argwhere(~sound)[0])
-        raise QM7Error(f"{name} is {values[place]} at {place}, which is no number or beyond all measure")
+        raise QM7Error(f"{name} is {values[place]} at {place}, which is not a number or is too large")
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
@@ -271,7 +270,7 @@ def save(
 
 
 def pad(atoms: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
-    """Return what each molecule has for its atoms, (atoms, ...), filled up with 0 to n atoms: (molecules, n, ...)."""
+    """Fill up what each molecule has for its atoms, (atoms, ...), with 0 to n atoms: (molecules, n, ...)."""
     padded = np.zeros((len(atoms), max(map(len, atoms)), *atoms[0].shape[1:]), dtype=np.float32)
     for row, own in zip(padded, atoms, strict=True):
         row[: len(own)] = own

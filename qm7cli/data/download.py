@@ -39,20 +39,13 @@ CHUNK: Final = 4096  # bytes that come at the least rate in a fraction of the ti
 def find_dataset(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     """Look at what is at `dest` before anything is downloaded.
 
-    Parameters
-    ----------
-    dest : Path
-        Where the file is to be.
-    sha256 : str
-        The fingerprint it should have; ``any`` for any sound data set.
-    force : bool
-        Whatever is there may be replaced.
+    `sha256` is the fingerprint it should have, ``any`` for any sound data set; with `force`, any file may be replaced.
 
     Returns
     -------
     Dataset or None
-        The data set, if the right one is there already; None if it is to be downloaded, because there is nothing or
-        only what a failed download leaves: an empty file, a web page, a part.
+        The data set, if the right one is there; None if there is nothing, or only what a failed download leaves: an
+        empty file, a web page, a part.
 
     Raises
     ------
@@ -61,7 +54,7 @@ def find_dataset(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     """
     try:
         if is_special_file(dest):
-            raise QM7Error(f"{dest} is no file; write --dest FILE")
+            raise QM7Error(f"{dest} is not a file; write --dest FILE")
         content = dest.read_bytes() if dest.exists() and not force else b""
         directory = next(parent for parent in dest.absolute().parents if parent.exists())
     except OSError as error:
@@ -97,21 +90,16 @@ def download_dataset(
     sha256 : str
         The fingerprint it must have, hexadecimal; ``any`` for any sound data set.
     report : callable
-        Called with the bytes received so far and, where the server tells, their number in all, else 0.
+        Called with the bytes received so far and their number in all, 0 if the server does not tell it.
     notice : callable
-        Called with a sentence when a place has failed and another is tried, or the same again; of places that cannot
-        be reached only the error tells, once for all.
+        Called with a sentence when a place has failed and the next is tried, unless it could not be reached.
     timeout : float
         Seconds to wait for a server that sends nothing, or less than `LEAST_RATE` allows.
-
-    Returns
-    -------
-    Dataset
 
     Raises
     ------
     QM7Error
-        If no place gives the right file, it lies in a run or cannot be written; what was at `dest` is then untouched.
+        If no place gives the right file, `dest` lies in a run or cannot be written; what was there is then untouched.
     """
     for url in urls:
         if not re.match("https?://[^/]", url):
@@ -169,7 +157,7 @@ def check(name: str, content: bytes, sha256: str) -> Dataset:
 
 
 class _OtherBytesError(QM7Error):
-    """The bytes are not those of the right file."""
+    """The file has another SHA-256."""
 
 
 class _PassingError(QM7Error):
@@ -177,30 +165,18 @@ class _PassingError(QM7Error):
 
 
 class _UnreachedError(_PassingError):
-    """There is no connection, as to all places at once where there is no network."""
+    """A place cannot be reached, as all are without a network."""
 
 
 class _Transfer(threading.Thread):
-    """What a place sends, as it comes; a server that drips can hold a reader for ever, so this is a thread of its own.
-
-    Attributes
-    ----------
-    received : bytearray
-        What has come.
-    total : int or None
-        Bytes in all, 0 if the server doesn't tell, None before it has answered.
-    error : Exception or None
-        What has ended it.
-    given_up : bool
-        To be set when nobody waits for more.
-    """
+    """What a place sends, as it comes; a thread of its own, since a server that drips can hold a reader for ever."""
 
     def __init__(self, url: str, timeout: float) -> None:
         super().__init__(daemon=True)
         self.received = bytearray()
-        self.total: int | None = None
-        self.error: Exception | None = None
-        self.given_up = False
+        self.total: int | None = None  # bytes in all, 0 if the server doesn't tell, None before it has answered
+        self.error: Exception | None = None  # what has ended it
+        self.given_up = False  # set it to end the transfer
         self._url, self._timeout = url, timeout
 
     def run(self) -> None:
@@ -226,7 +202,6 @@ class _Transfer(threading.Thread):
 
 
 def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
-    """Return what a place sends."""
     transfer = _Transfer(url, timeout)
     transfer.start()
     try:
@@ -248,7 +223,6 @@ def _get(url: str, report: Callable[[int, int], None], timeout: float) -> bytes:
 
 
 def _stalled(transfer: _Transfer, timeout: float) -> QM7Error:
-    """Say that a server sends nothing, or next to nothing."""
     if transfer.total is None:
         return _PassingError(f"no answer within {timeout:g} s")
     return _PassingError(f"it sent less than {LEAST_RATE * timeout / 1e3:g} kB in {timeout:g} s{_reached(transfer)}")
@@ -260,7 +234,6 @@ def _reached(transfer: _Transfer) -> str:
 
 
 def _failure(error: Exception, transfer: _Transfer, timeout: float) -> QM7Error:
-    """Say in words what went wrong with a request."""
     cause: BaseException = error
     while deeper := cause.__cause__ or cause.__context__:
         cause = deeper
@@ -280,7 +253,7 @@ def _is_page(content: bytes) -> bool:
 
 
 def _is_damaged(content: bytes, error: QM7Error) -> bool:
-    """Say whether a file that `check` refuses is damaged or cut off; it has not parsed one of other bytes."""
+    """Say whether a file that `check` refuses is damaged or cut off, also one refused for its SHA-256."""
     if isinstance(error, _OtherBytesError):
         try:
             parse("", content)

@@ -52,7 +52,7 @@ def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Seq
 
 
 def are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
-    """Say whether energies T (molecules,), hartree, are all what molecules of the charges Z (molecules, n) have in all.
+    """Say whether all energies T (molecules,), hartree, are total energies of molecules of charges Z (molecules, n).
 
     The diagonal of a Coulomb matrix, 0.5 Z^2.4, is a fit to the total energies of free atoms (Rupp et al.).
     """
@@ -61,7 +61,7 @@ def are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
 
 
 def check_units(dataset: Dataset) -> None:
-    """Check what a file from an unknown source may have otherwise: units and conventions of X, R and T.
+    """Check the units and conventions of X, R and T, which a file from an unknown source may have otherwise.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def check_units(dataset: Dataset) -> None:
         )
     reason = not_atomization(dataset.T, dataset.Z)
     if reason:
-        raise QM7Error(f"T holds no atomization energies in kcal/mol: {reason}")
+        raise QM7Error(f"T does not hold atomization energies in kcal/mol: {reason}")
 
 
 def _coulomb_differences(dataset: Dataset) -> NDArray[np.float64]:
@@ -114,7 +114,6 @@ def describe(dataset: Dataset) -> dict[str, str]:
 
 
 def _owner(sha256: str) -> str:
-    """Say whose a fingerprint is."""
     for name, path in BUNDLED.items():
         if sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
             return f"that of {name}, which comes with qm7"

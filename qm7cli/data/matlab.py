@@ -56,8 +56,8 @@ def read_mat(content: bytes, largest: int) -> dict[str, NDArray[Any]]:
 def _decompress(content: bytes, largest: int) -> bytes:
     """Return a MATLAB file with its compressed variables as they are without compression.
 
-    After 128 bytes, whose last two tell the order of bytes, come the variables: type, number of bytes, content. So what
-    there is of a variable is known to be no more than `largest`, whatever it tells of itself.
+    After 128 bytes, whose last two give the order of bytes, come the variables: type, number of bytes, content. All
+    together unpack to `largest` bytes at most, whatever they say of their size.
     """
     order = ">" if content[126:128] == b"MI" else "<"
     parts, place, left = [content[:128]], 128, largest

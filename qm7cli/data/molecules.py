@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.coulomb import coulomb_matrices
+from qm7cli.data.dataset import MOST_ATOMS
 
 BOHR: Final = 0.529177210903  # angstrom; CODATA 2018
 FORMATS: Final = {  # ASE's names, by the ending; none of them leads to another file
@@ -33,10 +34,9 @@ FORMATS: Final = {  # ASE's names, by the ending; none of them leads to another 
     ".traj": "traj",
 }
 UNPACK: Final[dict[str, Callable[[Path], Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-MOST_ATOMS: Final = 1000  # of a molecule; the Coulomb matrix has the square
 MOST_COLUMNS: Final = 1000  # of an extended XYZ file
-UNPACKED: Final = 100_000_000  # bytes to which any packed file may unpack,
-TIMES: Final = 50  # or so many times its size; molecules take five times as much, bombs a thousand
+UNPACKED: Final = 100_000_000  # bytes to which any packed file may unpack
+TIMES: Final = 50  # its size, to which a larger one may unpack; molecules take 5 times as much, bombs 1,000
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Molecule:
     R : (atoms, 3) float32
         Coordinates, bohr.
     values : dict
-        What the file says of it beside, such as energies, by key.
+        What else the file says of it, such as energies, by key.
     """
 
     name: str
@@ -110,7 +110,6 @@ def describe_left_out(left_out: Counter[str]) -> str:
 
 
 def _charge(name: str, atoms: Any) -> int:
-    """Return the charge that a file says a molecule has, in elementary charges."""
     charge = atoms.info.get("charge", atoms.get_initial_charges().sum())
     try:
         return round(float(charge))
@@ -158,7 +157,7 @@ def _read(path: Path) -> Iterator[Any]:
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a file; what is packed is unpacked into memory, unless it is absurdly large there."""
+    """Open a file; unpack a packed one into memory, unless it is absurdly large there."""
     unpack = UNPACK.get(path.suffix.lower())
     if unpack is None:
         return path.open("rb")
@@ -187,7 +186,7 @@ def _format(path: Path, file: BinaryIO) -> str:
         file.seek(0)
     if name not in FORMATS.values():
         raise QM7Error(
-            f"{path} cannot be read as a file of molecules: it is none of XYZ, extended XYZ, SDF, MOL, PDB and "
+            f"{path} cannot be read as a file of molecules: it is not one of XYZ, extended XYZ, SDF, MOL, PDB and "
             "ASE trajectories, be it packed (.gz, .bz2, .xz) or not"
         )
     return name
@@ -258,7 +257,7 @@ def _sdf_records(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _sdf_values(record: str) -> dict[str, Any]:
-    """Return the charge and the data fields of a record, after a look at whether it is one and whole."""
+    """Return the charge and the data fields of a record; raises ValueError if it is not a whole one."""
     lines = record.split("\n")
     if "V3000" in "".join(lines[3:4]):
         raise ValueError("it is written as V3000; of SDF, V2000 is read")
@@ -277,7 +276,7 @@ def _sdf_values(record: str) -> dict[str, Any]:
 
 
 def _pdb_records(lines: Iterator[str]) -> Iterator[str]:
-    """Yield each model with the header, of the file or its own, that tells its unit cell."""
+    """Yield each model with the header, the file's or its own, that gives its unit cell."""
     header: dict[str, str] = {}
     model: list[str] = []
     for line in chain(lines, ["END"]):

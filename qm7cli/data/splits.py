@@ -151,8 +151,8 @@ def stratified(T: NDArray[np.float32], count: int, rng: np.random.Generator) -> 
 def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
     """Return the folds to train, those of `split.folds` or all.
 
-    Each has the molecules of the others for its training, or `split.train_size` of them: a larger choice contains a
-    smaller one, and each is spread evenly over the energies.
+    Each trains on the molecules of the others, or `split.train_size` of them: a larger choice contains a smaller one,
+    and each is spread evenly over the energies.
 
     Raises
     ------
@@ -244,7 +244,7 @@ def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[i
 def _read(path: Path, sha256: str | None) -> tuple[str, str]:
     """Return a split file's text and its SHA-256, which must be `sha256` if that is given."""
     if is_special_file(path):  # it is read more than once
-        raise QM7Error(f"{path} is no file")
+        raise QM7Error(f"{path} is not a file")
     text = read_text(path)
     found = hashlib.sha256(text.encode()).hexdigest()
     if sha256 not in {None, found}:
@@ -261,7 +261,7 @@ def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Mol
         )
     dealt = np.concatenate(folds)
     if len(np.unique(dealt)) < len(dealt) or dealt.max() >= len(dataset):
-        raise QM7Error(f"{path}: a molecule is there twice, or is none of the data set's 0 to {len(dataset) - 1}")
+        raise QM7Error(f"{path}: a molecule is there twice, or is not one of the data set's 0 to {len(dataset) - 1}")
     return list(folds)
 
 
@@ -273,8 +273,8 @@ def _parsed(text: str, path: Path) -> tuple[str, tuple[Molecules, ...]]:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        reason = f"{place}: {first['msg']}" if place else "it holds no keys and values"
-        raise QM7Error(f"{path} is no split file: {reason}") from error
+        reason = f"{place}: {first['msg']}" if place else "it does not hold keys and values"
+        raise QM7Error(f"{path} is not a split file: {reason}") from error
     if len(file.folds) < 2 or not all(file.folds):
         raise QM7Error(f"{path}: a split has two folds or more, each with molecules")
     folds = tuple(np.array(fold, dtype=np.intp) for fold in file.folds)

@@ -8,7 +8,7 @@ An ``.npz`` file, uncompressed, that ``numpy.load`` reads:
     molecule     (molecules,) int64                     rows of the data set
     features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centred and scaled
 
-The same noise serves a molecule whatever others are in the file, and the first draws of a longer file are those of a
+A molecule's noise does not depend on which others are in the file, and the first draws of a longer file are those of a
 shorter one.
 """
 
@@ -34,22 +34,22 @@ from qm7cli.model.encoder import CHUNK, STEP, Encoder
 
 @dataclass(frozen=True)
 class AugmentedSet:
-    """Molecules to be drawn; nothing is drawn before the file is written, and it is written in pieces.
+    """Molecules to draw; `write` draws them and writes them piece by piece.
 
     Attributes
     ----------
     dataset : Dataset
-        Where the molecules are from.
+        All molecules.
     molecules : (molecules,) intp
-        Rows of it.
+        Its rows to draw.
     draws : int
         Times that each molecule is drawn.
     noise : float
         Standard deviation of the noise on the row norms, hartree.
     seed : int
-        Of the draws.
+        Seed of the draws.
     encoder : Encoder, optional
-        Makes the features.
+        Makes the features; default None, no features.
     """
 
     dataset: Dataset
@@ -77,19 +77,13 @@ class AugmentedSet:
         """Return the bytes of all arrays; the file has a few hundred more."""
         return sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.arrays().values())
 
-    def room(self, path: Path) -> int:
-        """Return the bytes that are free where the file is to be.
-
-        Raises
-        ------
-        QM7Error
-            If there are too few, or it is no place for a file.
-        """
+    def free_bytes(self, path: Path) -> int:
+        """Return the bytes that are free where the file is to be; raises QM7Error if they are too few."""
         if is_special_file(path):
-            raise QM7Error(f"cannot write {path}: it is no file")
+            raise QM7Error(f"cannot write {path}: it is not a file")
         try:
             directory = path.resolve().parent
-            remove_stale(directory)  # what killed augmentations have left may take all that is free
+            remove_stale(directory)  # files that killed augmentations have left may fill the disk
             free = shutil.disk_usage(directory).free
         except (OSError, RuntimeError) as error:
             raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
@@ -100,19 +94,10 @@ class AugmentedSet:
     def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:
         """Write the file; the same set gives the same bytes.
 
-        Parameters
-        ----------
-        path : Path
-            Where to; what is there is replaced at the end.
-        report : callable
-            Called with the bytes written so far and their number in all.
-
-        Raises
-        ------
-        QM7Error
-            If there is not enough room on the disk, or the file cannot be written.
+        A file at `path` is replaced at the end. `report` is called with the bytes written so far and their number in
+        all. Raises QM7Error if the disk is too full or the file cannot be written.
         """
-        self.room(path)
+        self.free_bytes(path)
         size = self.size()
 
         def write(file: BinaryIO) -> None:
@@ -156,17 +141,15 @@ def augmented_set(
 
     Parameters
     ----------
-    dataset : Dataset
-        All molecules.
+    dataset, draws, noise, seed
+        As in `AugmentedSet`.
     split : Split
-        With one fold: of its molecules, those of `part`. With none: all molecules of the data set.
+        With one of its `folds`, the molecules of that fold's `part`; with none, all molecules.
     part : {"train", "test"}
         Molecules trained on or held out.
-    draws, noise, seed
-        As `AugmentedSet` has them.
     encode : bool
-        Fit the encoder to the fold's training molecules, or to all molecules if there is no fold. It is the one that
-        a training with the same fold, noise and seed has.
+        Fit the encoder to the fold's training molecules, or to all molecules if no fold is given. A training with the
+        same fold, noise and seed has the same encoder.
 
     Raises
     ------

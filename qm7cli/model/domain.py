@@ -1,11 +1,11 @@
-"""The applicability domain of a model: what its training molecules cover, and in what another molecule is outside.
+"""The applicability domain of a model: what its training molecules cover, and how another molecule differs.
 
     domain = Domain.of(dataset, fold.train)
     domain.warnings(Z, R, X)  # {"S": "3 S, more than any molecule trained on (1)"}
 
-A network answers any question. Whoever asks is told where the molecule leaves what the training molecules cover: the
-number of atoms, of each element, the distances between atoms, and the distance (Euclidean, hartree) of the sorted
-Coulomb matrix from the nearest of theirs.
+A network gives an energy for any molecule. The domain warns where the molecule leaves what was trained on: the number
+of atoms, of each element, the distances between atoms, and the distance (Euclidean, hartree) of the sorted Coulomb
+matrix from the nearest one trained on.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.data.molecules import BOHR
 
-QUANTILE: Final = 0.99  # of the training molecules, which have their nearest neighbours within the reach
-SAMPLE: Final = 2000  # molecules, at most, that the reach is worked out from
-CHUNK: Final = 200  # molecules whose distances are worked out at once
-ROUNDING: Final = 0.02  # bohr, by which a distance may be beyond: files round coordinates
+QUANTILE: Final = 0.99  # of the training molecules have their nearest neighbour within the reach
+SAMPLE: Final = 2000  # molecules, at most, whose nearest neighbours give the reach
+CHUNK: Final = 200  # molecules whose distances are computed at once
+ROUNDING: Final = 0.02  # bohr, by which a distance may exceed the limits: files round coordinates
 Number = TypeVar("Number", bound=np.generic)
 
 
@@ -75,7 +75,7 @@ class Domain:
         )
 
     def warnings(self, Z: NDArray[np.floating], R: NDArray[np.floating], X: NDArray[np.float32]) -> dict[str, str]:
-        """Return in what a molecule is outside, in words, each under the name of what it is about.
+        """Return how a molecule leaves the domain, sentences by the name of what they are about.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class Domain:
         return float(_nearest(_triangles(X[None]), self.matrices)[0])
 
     def _numbers(self, Z: NDArray[np.floating]) -> Iterator[tuple[str, int, NDArray[np.intp]]]:
-        """Give how many atoms a molecule has, and how many of each element, with the limits."""
+        """Yield how many atoms a molecule has, and how many of each element, with the limits."""
         yield "atoms" if len(Z) > 1 else "atom", len(Z), self.atoms
         for charge in np.union1d(self.charges, Z).astype(np.intp):
             limits = self.counts[:, self.charges == charge].sum(axis=1)  # 0 for an element that is not known
@@ -120,7 +120,7 @@ class Domain:
     def _lengths(
         self, Z: NDArray[np.floating], R: NDArray[np.floating]
     ) -> Iterator[tuple[str, float, NDArray[np.float32]]]:
-        """Give the shortest and the longest distance, bohr, of each pair of known elements, with the limits."""
+        """Yield the shortest and the longest distance, bohr, of each pair of known elements, with the limits."""
         lengths = _distance_limits(Z[None], R[None], self.charges)  # (2, elements, elements)
         for a, b in combinations_with_replacement(range(len(self.charges)), 2):
             for length in lengths[:, a, b]:

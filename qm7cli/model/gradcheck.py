@@ -38,7 +38,7 @@ class Direction(NamedTuple):
 
     `parameter` is ``dW``, ``dA``, ``dB`` or, where B also makes up for the step of A, ``dB - dA W``; `layer` counts
     from 1. `angle` is in degrees, `ratio` that of the lengths. `expected` is the ratio at an angle of 0, or None
-    where the direction is no gradient.
+    where the direction is not a gradient.
     """
 
     variant: Variant
@@ -51,7 +51,7 @@ class Direction(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """What A does and what becomes of the outputs then; changes are the largest of any, kcal/mol, at the rate `RATE`.
+    """How A moves, and the outputs with it; changes are the largest of any output, kcal/mol, at the rate `RATE`.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Motion(NamedTuple):
 
 
 class GradCheck(NamedTuple):
-    """What was found for a network of `sizes`; `failures` are the expectations that do not hold, in words."""
+    """The findings for a network of `sizes`; `failures` are sentences, one for each expectation that does not hold."""
 
     sizes: list[int]
     directions: list[Direction]
@@ -92,13 +92,13 @@ def check_gradients(
     Parameters
     ----------
     dataset : Dataset
-        `MINIBATCH` of its molecules are the minibatch.
+        Its molecules; `MINIBATCH` of them are the minibatch.
     variants : sequence of str
-        Which.
+        Variants to compare; default all.
     seed : int
-        Of the molecules, their random-sorted matrices and the network's parameters.
+        Seed of the molecules, their random-sorted matrices and the network's parameters; default 0.
     h : float
-        Step of the finite differences; parameters, features and outputs are about 1.
+        Step of the finite differences, where parameters, features and outputs are about 1; default 1e-4.
 
     Raises
     ------
@@ -110,7 +110,12 @@ def check_gradients(
         gradient = case.gradient(h)
         directions = [each for variant in variants for each in _directions(case, variant, gradient)]
         motions = [_motion(case, variant) for variant in variants]
-    return GradCheck(case.sizes, directions, motions, [*_wrong_directions(directions), *_wrong_motions(motions)])
+    failures = [*_wrong_directions(directions)]
+    for motion in motions:
+        failures += [
+            f"{motion.variant}: it is not so that {claim}" for claim, holds in _claims(motion).items() if not holds
+        ]
+    return GradCheck(case.sizes, directions, motions, failures)
 
 
 class _Case:
@@ -141,11 +146,11 @@ class _Case:
         return feed_forward(self.layers(P), self.X)
 
     def change(self, P: Array) -> float:
-        """Return by how much the outputs of P and of the point itself differ at most, kcal/mol."""
+        """Return the largest difference between the outputs of P and of the point itself, kcal/mol."""
         return float(abs(self.outputs(P) - self.outputs(self.P)).max()) * self.unit
 
     def stepped(self, variant: Variant, rate: float, *, rescaled: bool = True, right: bool = False) -> Array:
-        """Return the parameters after a step; if `right`, of a network whose outputs have no error."""
+        """Return the parameters after a step; if `right`, as though all outputs were the targets."""
         network = Network(self.sizes, RULES[variant], self.P.copy(), self.P.copy(), 1.0)
         for layer in network.layers:
             layer.backward_scale = layer.backward_scale if rescaled else 1.0
@@ -221,10 +226,10 @@ def _motion(case: _Case, variant: Variant) -> Motion:
 
 
 def _exponent(case: _Case, variant: Variant) -> float:
-    differences = [
-        case.outputs(case.stepped(variant, rate)) - case.outputs(case.stepped(PLAIN, rate)) for rate in RATES
+    changes = [
+        np.linalg.norm(case.outputs(case.stepped(variant, rate)) - case.outputs(case.stepped(PLAIN, rate)))
+        for rate in RATES
     ]
-    changes = [np.linalg.norm(difference) for difference in differences]
     return float(np.polyfit(np.log(RATES), np.log(changes), 1)[0])
 
 
@@ -237,13 +242,6 @@ def _wrong_directions(directions: Sequence[Direction]) -> Iterator[str]:
             f"{each.angle:.3g} degrees from the loss gradient and {each.ratio:.5g} times as long, "
             f"not 0 degrees and {each.expected:.5g} times"
         )
-
-
-def _wrong_motions(motions: Sequence[Motion]) -> Iterator[str]:
-    for each in motions:
-        for claim, holds in _claims(each).items():
-            if not holds:
-                yield f"{each.variant}: it is not so that {claim}"
 
 
 def _claims(motion: Motion) -> dict[str, bool]:

@@ -8,30 +8,14 @@ from typing import Final, Literal, NamedTuple
 
 
 class Metric(NamedTuple):
-    """An error of a model on one part of the molecules.
+    """An error of a model on one part of the molecules."""
 
-    Attributes
-    ----------
-    key : str
-        Its name in results, as ``train_mae``.
-    part : {"test", "train"}
-        The molecules that it is about: held out, or trained on.
-    measure : str
-        The field of `qm7cli.model.model.Evaluation` that has it, as ``mae``.
-    name : str
-        What people call it, as ``MAE``.
-    unit : str
-        Of its values.
-    best : {"lowest", "highest"}
-        Which values are good ones.
-    """
-
-    key: str
-    part: Literal["test", "train"]
-    measure: str
-    name: str
+    key: str  # its name in results, as ``train_mae``
+    part: Literal["test", "train"]  # the molecules: held out, or trained on
+    measure: str  # the field of `qm7cli.model.model.Evaluation` that has it, as ``mae``
+    name: str  # for people, as ``MAE``
     unit: str = "kcal/mol"
-    best: Literal["lowest", "highest"] = "lowest"
+    best: Literal["lowest", "highest"] = "lowest"  # which values are good ones
 
     @property
     def label(self) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.array_records import About, Arrays, checked_array, load_arrays, require, save_arrays
+from qm7cli.core.arrays import About, Arrays, checked_array, load_arrays, require, save_arrays
 from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST, Count, Measure
@@ -50,7 +50,7 @@ def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np
 
 @dataclass(frozen=True)
 class Model:
-    """A trained fold: all that predicting and evaluating need beside the data set.
+    """A trained fold: all that predicting and evaluating need beside the molecules.
 
     Attributes
     ----------
@@ -94,12 +94,12 @@ class Model:
         return math.isqrt(2 * len(self.encoder.counts))  # of n(n+1)/2 entries
 
     def fits(self, dataset: Dataset) -> bool:
-        """Say whether a data set has so many atoms in a molecule, and the molecules trained on and tested."""
+        """Say whether a data set has molecules of this size, and all those trained on and tested."""
         last = max(int(self.train.max()), int(self.test.max()))
         return last < len(dataset) and self.size == dataset.X.shape[1]
 
     def energies(self, features: Array, layers: list[Layer] | None = None) -> NDArray[np.float64]:
-        """Return the energies (b,) of features (b, m), or of what `layers` take instead; kcal/mol."""
+        """Return the energies (b,) of features (b, m), kcal/mol; `layers`, if given, stand for the model's own."""
         outputs = feed_forward(layers or self.layers, features).astype(np.float64)
         return outputs * self.energy_std + self.energy_mean
 
@@ -163,16 +163,11 @@ MODEL_VALUES: Final = ModelAbout.model_fields.keys() - About.model_fields.keys()
 
 
 def save_model(path: Path, model: Model) -> None:
-    """Write a model; raises QM7Error if it cannot."""
+    """Write a model; raises QM7Error if the file cannot be written."""
     encoder = model.encoder
     values = {name: getattr(encoder, name) for name in ENCODER_VALUES}
     values |= {name: getattr(model, name) for name in MODEL_VALUES}
-    arrays: Arrays = {
-        "counts": encoder.counts,
-        "mean": encoder.mean,
-        "train": model.train,
-        "test": model.test,
-    }
+    arrays: Arrays = {"counts": encoder.counts, "mean": encoder.mean, "train": model.train, "test": model.test}
     if model.domain:
         domain = {**vars(model.domain), "reach": np.array([model.domain.reach])}
         arrays |= {f"domain.{name}": array for name, array in domain.items()}
@@ -182,13 +177,7 @@ def save_model(path: Path, model: Model) -> None:
 
 
 def load_model(path: Path) -> Model:
-    """Read a model.
-
-    Raises
-    ------
-    QM7Error
-        If there is none, or it is damaged or of another format.
-    """
+    """Read a model; raises QM7Error if it is missing, damaged or of another format."""
     about, arrays = load_arrays(path, ModelAbout)
     counts = checked_array(path, arrays, "counts", np.intp)
     n = math.isqrt(2 * len(counts))  # atoms

@@ -1,12 +1,12 @@
 """Energies of molecules outside the data set, from the models of a run.
 
-Every molecule is drawn with the same noise, and is predicted by itself: its number depends neither on its company nor
-on the order of its atoms.
+Every molecule is drawn with the same noise and predicted by itself: its energy depends neither on the other molecules
+nor on the order of its atoms.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the models say of a molecule; None where they cannot say anything.
+    """What the models predict for a molecule; None where they cannot.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Prediction:
         From the nearest molecule that a model was trained on, hartree, of sorted Coulomb matrices (Euclidean); the
         largest over models.
     warnings : list of str
-        In what the molecule is outside of what some model was trained on.
+        How the molecule differs from all that some model was trained on.
     """
 
     molecule: str
@@ -50,24 +50,12 @@ class Prediction:
     distance: float | None = None
     warnings: list[str] = field(default_factory=list)
 
-    def record(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        return asdict(self)
 
+class _Draws(NamedTuple):
+    """A model's energies of a molecule's draws, and the range of the matrices drawn."""
 
-class _Drawn(NamedTuple):
-    """What a model gives for the draws of a molecule.
-
-    Attributes
-    ----------
-    energies : (draws,) float64
-        kcal/mol.
-    smallest, largest : (n(n+1)/2,) float32
-        Each entry's, over the draws, hartree.
-    """
-
-    energies: NDArray[np.float64]
-    smallest: NDArray[np.float32]
+    energies: NDArray[np.float64]  # (draws,), kcal/mol
+    smallest: NDArray[np.float32]  # of each entry over the draws, (n(n+1)/2,), hartree
     largest: NDArray[np.float32]
 
 
@@ -82,7 +70,7 @@ def predict_molecules(
 def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> Prediction:
     n = min(model.size for model in models)
     if len(molecule.Z) > n:
-        too_large = f"{len(molecule.Z)} atoms, more than the {n} that the model has room for"
+        too_large = f"{len(molecule.Z)} atoms, more than the {n} that the model takes"
         return Prediction(molecule.name, warnings=[too_large])
     X = molecule.coulomb_matrix(n)[None]
     X = reorder_atoms(X, canonical_order(X))
@@ -106,8 +94,8 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
     )
 
 
-def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Drawn) -> dict[str, str]:
-    """Return in what a molecule is outside of what a model was trained on, as `qm7cli.model.domain.Domain.warnings`."""
+def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Draws) -> dict[str, str]:
+    """Return how a molecule differs from those trained on, as `qm7cli.model.domain.Domain.warnings` does."""
     reasons = {}
     excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
     if excess > 0:
@@ -122,7 +110,7 @@ def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _
     return model.domain.warnings(molecule.Z, molecule.R, X) | reasons
 
 
-def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Drawn:
+def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Draws:
     """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise, a chunk at a time."""
     rng = stream(model.seed, model.fold, Purpose.PREDICTION)
     norms = row_norms(X)  # (1, n)
@@ -136,4 +124,4 @@ def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Drawn:
         energies[start : start + count] = model.energies(model.encoder.encode(triangles))
         np.minimum(smallest, triangles.min(axis=0), out=smallest)
         np.maximum(largest, triangles.max(axis=0), out=largest)
-    return _Drawn(energies, smallest, largest)
+    return _Draws(energies, smallest, largest)

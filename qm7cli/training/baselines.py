@@ -34,7 +34,7 @@ def fit_fold(
     report: Report = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> FoldResult:
-    """Fit the baseline of an experiment to one fold of a run, or return what is there if that has been done.
+    """Fit the baseline of an experiment to one fold of a run, or return its result if that has been done.
 
     Parameters are those of `qm7cli.training.train_fold.train_fold`; progress is counted in trials of hyperparameters.
     If stopped, the result is ``partial``, and the next call begins anew; a factorisation cannot be stopped half-way.
@@ -66,7 +66,7 @@ def fit_fold(
 
 
 def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float:
-    """Return the memory in GB that a fit takes at most, beside that of the data set."""
+    """Return the memory, GB, that a fit takes at most beside the data set."""
     settings = experiment.baseline
     n, N, tests = len(fold.train), (settings.draws or 1) * len(fold.train), len(fold.test)
     search = bool(searched_keys(settings))
@@ -103,10 +103,7 @@ def _evaluate(
     report: Callable[[int, int], None],
     stopped: Callable[[], bool],
 ) -> tuple[Hyperparameters, int, Evaluation] | None:
-    """Return the best hyperparameters, the number of those tried, and what they make of the test molecules.
-
-    None if stopped.
-    """
+    """Return the best hyperparameters, the number of trials and the test evaluation; None if stopped."""
     settings, T = experiment.baseline, dataset.T[fold.train]
     X = list(representations(experiment, dataset, fold, "train"))
     found = find_hyperparameters(experiment, fold.number, X, T, report, stopped)
@@ -128,7 +125,7 @@ def _evaluate(
 
 
 def representations(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:
-    """Give the representation (molecules, d) of the molecules of a part, as often as it is drawn."""
+    """Yield the representation (molecules, d) of a part's molecules, once for each draw."""
     settings, molecules = experiment.baseline, fold.train if part == "train" else fold.test
     if settings.representation is None:
         yield np.zeros((len(molecules), 1))

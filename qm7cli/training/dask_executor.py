@@ -1,8 +1,8 @@
 """Jobs on a Dask cluster, whose workers write to the shared file system and return small records.
 
-Dask gives the job of a worker that it has lost to another, which goes on from the last checkpoint. A job whose worker
-is asked to end, or whose task was cancelled or has lost its client, writes its checkpoint and ends; in the former case
-another worker goes on.
+When Dask loses a worker, another goes on with its job from the last checkpoint. A job whose worker is asked to end, or
+whose task was cancelled or has lost its client, writes its checkpoint and ends; in the former case another worker goes
+on.
 """
 
 import functools
@@ -28,12 +28,9 @@ _reading = threading.Lock()
 
 
 class DaskExecutor:
-    """Does jobs on the workers of the Dask scheduler at an address; see `qm7cli.training.executor.Executor`.
+    """Does jobs on the workers of a Dask scheduler (`qm7cli.training.executor.Executor`).
 
-    Raises
-    ------
-    QM7Error
-        If Dask is not installed or no scheduler answers there.
+    Raises QM7Error if Dask is not installed or no scheduler answers at the address.
     """
 
     def __init__(self, scheduler: str, report: Report) -> None:
@@ -69,7 +66,7 @@ class DaskExecutor:
             split = split.model_copy(update={"scheme": str(split.file.absolute())})
         there = Job(job.run.absolute(), job.experiment.model_copy(update={"split": split}), job.fold)
         if dataset.path is None:
-            raise QM7Error(f"the data set {dataset.name} is in no file that a cluster's workers could read")
+            raise QM7Error(f"the data set {dataset.name} is not in a file that a cluster's workers could read")
         data = dataset.name if dataset.path in BUNDLED.values() else str(dataset.path.absolute())
         number = len(self._jobs)
         self._jobs.append(job)
@@ -91,7 +88,7 @@ class DaskExecutor:
         self._client.close()
 
     def _on_event(self, event: tuple[float, Any]) -> None:
-        """Take what a worker says of a job: its number and where it stands, or the number alone when it has ended."""
+        """Take a worker's event: a job's number and progress, or the number alone when the job has ended."""
         number, *progress = event[1]
         with self._changed:
             if progress:
@@ -103,7 +100,7 @@ class DaskExecutor:
                 self._changed.notify()
 
     def _on_worker_event(self, event: tuple[float, Any]) -> None:
-        """Take from the scheduler who comes and leaves, and say when nobody is left and when one comes again."""
+        """Keep the set of workers, and give a notice when the last one leaves and when one comes again."""
         match event[1]:
             case {"action": "add-worker", "worker": worker}:
                 if not self._workers:

@@ -1,6 +1,6 @@
 """Jobs, each a fold of a run; executors, which do jobs in this process, in others or on a cluster; and the loop.
 
-A job's outcome is a result, or the error that says why there is none; the others go on.
+A job's outcome is its result or its error; after an error the other jobs go on.
 """
 
 import math
@@ -26,11 +26,14 @@ Outcome = FoldResult | QM7Error
 
 
 class Job(NamedTuple):
-    """A fold of a run, whose directory has been opened, and all settings of it."""
+    """A fold of a run, whose directory has been prepared, with the run's settings."""
 
     run: Path
     experiment: Experiment
     fold: int
+
+    def __str__(self) -> str:
+        return f"fold {self.fold} of {self.run}"
 
 
 class LostError(QM7Error):
@@ -38,10 +41,7 @@ class LostError(QM7Error):
 
 
 class Executor(Protocol):
-    """Does jobs, one or several at a time.
-
-    Progress is reported to what it was made with, from one thread at a time.
-    """
+    """Does jobs, one or several at a time, and reports their progress from one thread at a time."""
 
     def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
         """Have a job done; the future may raise LostError."""
@@ -54,14 +54,10 @@ class Executor(Protocol):
 
 
 class SerialExecutor:
-    """Does each job at once, in this process; see `Executor`.
+    """Does each job at once, in this process (`Executor`).
 
-    Parameters
-    ----------
-    report : callable
-        Called with the progress.
-    stopped : callable
-        Asked often; when true, the job that is being done writes its checkpoint, and no other is begun.
+    `report` is called with the progress. `stopped` is asked often; when true, the job that is being done writes its
+    checkpoint, and no other is begun.
     """
 
     def __init__(self, report: Report, stopped: Callable[[], bool]) -> None:
@@ -72,11 +68,8 @@ class SerialExecutor:
         future: Future[Outcome] = Future()
         if self._stopped():
             future.cancel()
-            return future
-        try:
+        else:
             future.set_result(do_job(job, dataset, self._report, self._stopped))
-        except Exception as error:  # noqa: BLE001 - as what other executors do, it is raised by the future
-            future.set_exception(error)
         return future
 
     def stop(self) -> None:
@@ -87,7 +80,7 @@ class SerialExecutor:
 
 
 def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
-    """Train a job's fold from where it stands, or fit a baseline; an error is returned, its traceback as a note."""
+    """Train a job's fold from where it stands, or fit a baseline; return any error, with its traceback as a note."""
     try:
         (fold,) = select_folds(dataset, job.experiment.split.model_copy(update={"folds": [job.fold]}))
         if job.experiment.baseline.model:
@@ -98,6 +91,8 @@ def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], boo
     except QM7Error as error:
         error.add_note(traceback.format_exc())
         return error
+    except Exception as error:  # noqa: BLE001 - whatever befalls a job, the others go on
+        return error_outcome(job, error)
 
 
 def is_stopped(outcome: Outcome) -> bool:
@@ -106,9 +101,9 @@ def is_stopped(outcome: Outcome) -> bool:
 
 
 def error_outcome(job: Job, error: Exception) -> QM7Error:
-    """Return an error that is not a user's as the outcome of a job, with its traceback as a note."""
+    """Return an unforeseen error as the outcome of a job, with its traceback as a note."""
     reason = shortage(error) or f"{type(error).__name__}: {error}"
-    outcome = QM7Error(f"{_fold(job)}: {reason}")
+    outcome = QM7Error(f"{job}: {reason}")
     outcome.add_note("".join(traceback.format_exception(error)))
     return outcome
 
@@ -127,15 +122,15 @@ def do_jobs(
 ) -> Iterator[tuple[Job, Outcome]]:
     """Have jobs done, and give each with its outcome as it ends.
 
-    One whose worker is lost is tried once more. One whose fold another process trains is come back to when all others
-    have ended: the fold may be complete then, or free; if it is still busy, the outcome is that BusyError.
+    A job whose worker is lost is tried once more. One whose fold another process trains is tried again when all others
+    have ended; if the fold is still busy, the outcome is that BusyError.
 
     Parameters
     ----------
     work : iterable of (Job, Dataset)
-        The jobs, whose run directories have been opened, with the data set of each.
+        The jobs with their data sets.
     executor : Executor
-        What does them.
+        Does them.
     stopped : callable
         Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun. Those
         that have not ended after `STOP_WITHIN` seconds are left to the executor's `close`.
@@ -167,15 +162,15 @@ def do_jobs(
 
 
 def _outcome(attempt: _Attempt, future: Future[Outcome], stopped: Callable[[], bool]) -> Outcome:
-    """Return a job's outcome; LostError if it is to be tried once more, StoppedError if a stop keeps it from that."""
+    """Return a job's outcome: LostError if it is to be tried once more, StoppedError if a stop prevents that."""
     try:
         return future.result()
     except (LostError, CancelledError) as error:
-        lost = f"{_fold(attempt.job)}: {str(error) or 'its executor is closed'}"
+        lost = f"{attempt.job}: {str(error) or 'its executor is closed'}"
         if stopped():
             return StoppedError(lost)
         return QM7Error(f"{lost}; the same command goes on from its checkpoint") if attempt.lost else LostError(lost)
-    except Exception as error:  # noqa: BLE001 - whatever else befalls a job, the others go on
+    except Exception as error:  # noqa: BLE001 - of the executor
         return error_outcome(attempt.job, error)
 
 
@@ -203,11 +198,7 @@ def _as_they_end(
                 said = True
 
 
-def _fold(job: Job) -> str:
-    return f"fold {job.fold} of {job.run}"
-
-
 def _folds(attempts: Iterable[_Attempt]) -> str:
     """Name the folds of some jobs, if they are few."""
-    names = [_fold(attempt.job) for attempt in attempts]
+    names = [str(attempt.job) for attempt in attempts]
     return " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} others"

@@ -40,20 +40,21 @@ class FoldTraining:
     Attributes
     ----------
     experiment, dataset, fold
-        What is trained.
+        The settings, all molecules, and those held out.
     encoder : Encoder
         Fitted to the training molecules.
     energy_mean, energy_std : float
-        Of the training energies, kcal/mol.
+        Mean and population standard deviation of the training energies, kcal/mol.
     targets : (molecules of the data set,) float32
         Energies, in standard deviations from the mean.
     sizes : list of int
         Features m, hidden units of each layer, 1.
     features : ReducedFeatures
-        What the network is given.
+        The network's inputs.
     basis : (d, r + p) float32
         The directions of the features of the diagonal that the network has rows for.
     network : Network
+        The parameters and their average.
     iteration : int
         Iterations done.
     seconds : float
@@ -83,16 +84,9 @@ class FoldTraining:
 
     @classmethod
     def resume(cls, experiment: Experiment, dataset: Dataset, fold: Fold, path: Path) -> Self:
-        """Go on from a checkpoint.
-
-        Raises
-        ------
-        QM7Error
-            If it is damaged or belongs to another configuration.
-        """
+        """Go on from a checkpoint; raises QM7Error if it is damaged or belongs to another configuration."""
         training = cls(experiment, dataset, fold)
-        own = _identity(experiment, dataset, fold)
-        about, P, Q, basis = load_checkpoint(path, own, training.sizes, len(training.basis))
+        about, P, Q, basis = load_checkpoint(path, training.identity(), training.sizes, len(training.basis))
         if basis is None or not np.array_equal(basis, training.basis):  # of an older version, or another machine
             P, Q = (training._in_own_basis(vector, basis) for vector in (P, Q))
         training.network = training._network(P, Q, about.s)
@@ -100,33 +94,25 @@ class FoldTraining:
         return training
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint.
-
-        Raises
-        ------
-        DivergenceError
-            If a parameter is NaN or too large, though the errors are not: units saturate.
-        """
+        """Write a checkpoint; raises DivergenceError if a parameter is NaN or too large, though units saturate."""
         network = self.network
         if not np.abs([network.P, network.s * network.Q]).max() < LARGEST:  # true for nan
             self._diverge(self.iteration)
         about = CheckpointAbout(
-            identity=_identity(self.experiment, self.dataset, self.fold),
+            identity=self.identity(),
             iteration=self.iteration,
             seconds=self.seconds,
             history=self.history,
-            s=self.network.s,
+            s=network.s,
         )
-        save_checkpoint(path, about, self.network.P, self.network.Q, self.basis)
+        save_checkpoint(path, about, network.P, network.Q, self.basis)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a checkpoint must agree in, as it reads back from JSON."""
+        return {**identity(self.experiment), "sha256": self.dataset.sha256, "fold": self.fold.number}
 
     def iterate(self) -> None:
-        """Do one iteration.
-
-        Raises
-        ------
-        DivergenceError
-            If the RMSE of its minibatch is NaN or above `MAX_RMSE`.
-        """
+        """Do one iteration; raises DivergenceError if its minibatch's RMSE is NaN or above `MAX_RMSE`."""
         training = self.experiment.training
         b = training.batch_size
         minibatches = max(1, BLOCK // b)
@@ -147,10 +133,8 @@ class FoldTraining:
             self._diverge(iteration)
 
     def _diverge(self, iteration: int) -> NoReturn:
-        rate = self.rate(iteration)
-        raise DivergenceError(
-            f"fold {self.fold.number} diverged at iteration {iteration}, at the learning rate {rate:g}"
-        )
+        place = f"iteration {iteration}, at the learning rate {self.rate(iteration):g}"
+        raise DivergenceError(f"fold {self.fold.number} diverged at {place}")
 
     def rate(self, iteration: int) -> float:
         """Return the learning rate of an iteration, counted from 1."""
@@ -205,8 +189,8 @@ class FoldTraining:
         m, *others = self.sizes
         if basis is None:
             return as_vector(self._reduced(as_layers(P, [m, *others])))
-        first, *rest = as_layers(P, [m - len(basis) + basis.shape[1], *others])
-        return as_vector(self._reduced([self.features.expand(first, basis), *rest]))
+        first, *upper = as_layers(P, [m - len(basis) + basis.shape[1], *others])
+        return as_vector(self._reduced([self.features.expand(first, basis), *upper]))
 
     def _network(self, P: Array, Q: Array, s: float) -> Network:
         m, *others = self.sizes
@@ -222,8 +206,3 @@ class FoldTraining:
 
     def _stream(self, purpose: Purpose, *index: int) -> np.random.Generator:
         return stream(self.experiment.seed, self.fold.number, purpose, *index)
-
-
-def _identity(experiment: Experiment, dataset: Dataset, fold: Fold) -> dict[str, Any]:
-    """Return what a checkpoint must agree in, as it reads back from JSON."""
-    return {**identity(experiment), "sha256": dataset.sha256, "fold": fold.number}

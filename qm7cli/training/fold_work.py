@@ -1,4 +1,4 @@
-"""What a network's training and a baseline's fit have in common: a fold that is held, and what is there already."""
+"""The prologue that a network's training and a baseline's fit share: hold the fold, and look at its result."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from qm7cli.runs.results import FoldResult, read_fold, repair_results, write_fol
 
 
 class Progress(NamedTuple):
-    """Where a fold's training stands, in iterations, or in another `unit`.
+    """How far a fold's training is, in iterations or in another `unit`.
 
     `mae` is the test MAE in kcal/mol when an evaluation has just been done, else None.
     """
@@ -56,7 +56,7 @@ class FoldWork:
         return self.before if fold_status(self.before, self.experiment.iterations) in {"complete", "diverged"} else None
 
     def begin(self, result: FoldResult) -> FoldResult:
-        """Enter the fold into the run's configuration, and write where it stands; raises like `register_fold`."""
+        """Enter the fold into the run's configuration and write its first result; raises like `register_fold`."""
         register_fold(self.run, self.experiment, self.fold.number, self.dataset, self.stopped)
         return self.write(result)
 
@@ -106,12 +106,9 @@ def hold_fold(
 
 
 def fold_status(result: FoldResult | None, iterations: int) -> str:
-    """Say where a fold stands whose result this is, if it is to be trained for so many iterations.
+    """Return the status of a fold with this result, of which `iterations` are asked for.
 
-    Returns
-    -------
-    str
-        ``new``, ``partial``, ``complete``, ``diverged``, or ``longer`` if it has been trained for more iterations.
+    It is ``new``, ``partial``, ``complete``, ``diverged``, or ``longer`` if it has been trained for more iterations.
     """
     if result is None:
         return "new"
@@ -122,9 +119,9 @@ def fold_status(result: FoldResult | None, iterations: int) -> str:
     return result.status
 
 
-def too_long(run: Path, fold: int, iterations: int, wanted: int) -> QM7Error:
+def too_long(
+    run: Path, fold: int, iterations: int, wanted: int, remedy: str = "choose another --out, or --overwrite it"
+) -> QM7Error:
     """Return the error of a fold that has been trained for more iterations than wanted."""
-    return QM7Error(
-        f"fold {fold} of {run} has been trained for {iterations} iterations, more than the {wanted} asked for; "
-        "choose another --out, or --overwrite it"
-    )
+    trained = f"fold {fold} of {run} has been trained for {iterations} iterations"
+    return QM7Error(f"{trained}, more than the {wanted} asked for; {remedy}")

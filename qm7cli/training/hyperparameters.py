@@ -1,9 +1,9 @@
 """The search for a baseline's hyperparameters that are not given.
 
-They are those of the least inner error: in three inner folds of the training molecules, the model is fitted to all
-forms of the others, and its predictions are averaged over the forms of those held out. Where there are several forms of
-a molecule, `knn` and `krr` do so with at most `SEARCHED` forms, or as many as there are training molecules if that is
-more: those of fewer molecules, spread evenly over the energies.
+They minimise the inner error: in three inner folds of the training molecules, the model is fitted to all forms of the
+others, and its predictions are averaged over the forms of those held out. Where each molecule has several forms, `knn`
+and `krr` search on at most `SEARCHED` forms, or as many as there are training molecules if that is more: those of fewer
+molecules, spread evenly over the energies.
 """
 
 import math
@@ -42,12 +42,6 @@ def searched_molecules(settings: Baseline, n: int) -> int:
     return n if settings.model not in DISTANCE_MODELS else min(n, max(n, SEARCHED) // draws)
 
 
-def _spread(y: Array, count: int) -> Molecules:
-    """Return `count` rows of molecules, spread evenly over their energies y, in the order of the rows."""
-    by_energy = np.argsort(y, kind="stable")
-    return np.sort(by_energy[(2 * np.arange(count) + 1) * len(y) // (2 * count)])
-
-
 def find_hyperparameters(
     experiment: Experiment,
     fold: int,
@@ -60,12 +54,10 @@ def find_hyperparameters(
 
     Parameters
     ----------
-    experiment : Experiment
-        The settings.
-    fold : int
-        The number of the fold whose training molecules these are.
+    experiment, fold
+        The settings and the fold's number.
     X : sequence of (molecules, d)
-        Their representation in each draw.
+        The representation of the training molecules in each draw.
     T : (molecules,) float32
         Their energies, kcal/mol.
     report : callable
@@ -83,7 +75,9 @@ def find_hyperparameters(
     trials = len(coarse) + len(finer_candidates(settings, coarse[0]))
     if trials == 1:
         return coarse[0], trials
-    some = _spread(y, searched_molecules(settings, len(y)))
+    count = searched_molecules(settings, len(y))
+    evenly = (2 * np.arange(count) + 1) * len(y) // (2 * count)  # places in the order of the energies
+    some = np.sort(np.argsort(y, kind="stable")[evenly])
     inner = stratified(T[some], INNER_FOLDS, stream(experiment.seed, fold, Purpose.INNER_FOLDS))
     points = np.concatenate([draw[some] for draw in X])  # (draws molecules, d)
     rows = model_rows(settings, points, points)
@@ -102,7 +96,7 @@ def find_hyperparameters(
 
 
 def coarse_candidates(settings: Baseline, X: Array) -> list[Hyperparameters]:
-    """Return what is to be tried first for training molecules X (molecules, d); one, if all is given."""
+    """Return the candidates to try first for training molecules X (molecules, d); one, if all is given."""
     grid: dict[str, Sequence[float]] = {}
     for key in HYPERPARAMETERS[settings.model]:
         given = getattr(settings, key)
@@ -120,7 +114,7 @@ def coarse_candidates(settings: Baseline, X: Array) -> list[Hyperparameters]:
 
 
 def finer_candidates(settings: Baseline, best: Hyperparameters) -> list[Hyperparameters]:
-    """Return what is to be tried then around the best, itself left out."""
+    """Return the candidates around the best, without it, to try next."""
     searched = [key for key in searched_keys(settings) if key in FINER]
     around = [
         best | {key: best[key] * factor for key, factor in zip(searched, factors, strict=True)}

@@ -2,7 +2,7 @@
 
 A worker is a fresh Python with one BLAS thread. It imports this module, never the program of its parent, which
 would run once more in it. It reads one job after another from its standard input, each data set once, and
-writes what becomes of them to its standard output. It ignores the terminal's Ctrl-C and hang-up, and stops when its
+writes their outcomes to its standard output. It ignores the terminal's Ctrl-C and hang-up, and stops when its
 parent says so or has ended, which ends the input, or when somebody else asks it to (SIGTERM).
 """
 
@@ -27,13 +27,7 @@ from qm7cli.training.executor import Job, LostError, Outcome, do_job, error_outc
 from qm7cli.training.fold_work import Progress, Report
 
 Work = tuple[Job, str, Dataset | None]  # the data set's SHA-256, and itself if the worker doesn't have it yet
-Message = Progress | str | Outcome  # where a job stands, a notice, or what has become of the job
-
-
-class _OfThread(threading.local):
-    """What belongs to one of the executor's threads."""
-
-    worker: "_Worker | None" = None
+Message = Progress | str | Outcome  # a job's progress, a notice, or a job's outcome
 
 
 class ProcessExecutor:
@@ -44,7 +38,7 @@ class ProcessExecutor:
         self._report = report
         self._reporting = threading.Lock()
         self._stopping = threading.Event()
-        self._of_thread = _OfThread()
+        self._of_thread = threading.local()  # its `worker`, if there is one
         self._workers: list[_Worker] = []  # all that were ever started
 
     def submit(self, job: Job, dataset: Dataset) -> Future[Outcome]:
@@ -70,9 +64,9 @@ class ProcessExecutor:
 
     def _do(self, job: Job, dataset: Dataset) -> Outcome:
         try:
-            worker = self._of_thread.worker or self._start_worker()
+            worker: _Worker = getattr(self._of_thread, "worker", None) or self._start_worker()
         except OSError as error:
-            return QM7Error(f"fold {job.fold} of {job.run}: no process for it: {error.strerror}")
+            return QM7Error(f"{job}: cannot start a process for it: {error.strerror}")
         try:
             return worker.do(job, dataset, self._report_one)
         except BaseException:
@@ -112,13 +106,7 @@ class _Worker:
         self._asked = False  # to stop
 
     def do(self, job: Job, dataset: Dataset, report: Report) -> Outcome:
-        """Have a job done.
-
-        Raises
-        ------
-        LostError
-            If the process ends before the job.
-        """
+        """Have a job done; raises LostError if the process ends before the job."""
         self._send((job, dataset.sha256, None if dataset.sha256 in self._known else dataset))
         self._known.add(dataset.sha256)
         while isinstance(message := self._receive(), Progress | str):
@@ -196,13 +184,13 @@ def work() -> None:
             job, sha256, dataset = message
             if dataset is not None:
                 datasets[sha256] = dataset
-            send(_outcome(job, datasets[sha256], send, stop))
+            send(do_job(job, datasets[sha256], send, stop))
     with suppress(OSError):  # likewise
         sink.close()
 
 
 def _private_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """Return standard input and output, and leave others in their place, so that nothing else reads or writes them."""
+    """Return standard input and output, and put /dev/null in their place, so that nothing else reads or writes them."""
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -222,11 +210,3 @@ def _listen(source: IO[bytes], take: Callable[[Any], None], ask_to_stop: Callabl
         take(error)
     finally:
         ask_to_stop()
-
-
-def _outcome(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
-    """Do a job; an unforeseen error is its outcome as well, and not taken for the worker's end."""
-    try:
-        return do_job(job, dataset, report, stopped)
-    except Exception as error:  # noqa: BLE001
-        return error_outcome(job, error)

@@ -27,19 +27,14 @@ DISTANCE_MODELS: Final = ("knn", "krr")  # they look at distances alone
 
 
 def model_rows(settings: Baseline, X: Array, points: Array) -> Array:
-    """Return what a model looks at for molecules X (molecules, d): their distances from `points`, or X itself."""
+    """Return a model's inputs for molecules X (molecules, d): their distances from `points`, or X itself."""
     return cdist(X, points, METRICS[settings.kernel]) if settings.model in DISTANCE_MODELS else X
 
 
 def fit_model(settings: Baseline, given: Hyperparameters, rows: Array, y: Array) -> Predict:
     """Fit a model to the rows of training molecules; return what predicts from those of others. Kernels overwrite them.
 
-    Raises
-    ------
-    LinAlgError
-        If a matrix is singular.
-    ValueError
-        If the model is unknown.
+    Raises LinAlgError if a matrix is singular, ValueError if the model is unknown.
     """
     mean = y.mean()
     match settings.model:
@@ -61,7 +56,7 @@ def fit_model(settings: Baseline, given: Hyperparameters, rows: Array, y: Array)
         case "mean":
             return lambda rows: np.full(len(rows), mean)
         case unknown:
-            raise ValueError(f"there is no baseline {unknown}")
+            raise ValueError(f"the baseline {unknown} is unknown")
 
 
 def solve_ridge(matrix: Array, ridge: float, right: Array) -> Array:

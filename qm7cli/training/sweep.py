@@ -42,9 +42,9 @@ from qm7cli.runs.experiment import (
 )
 from qm7cli.runs.results import read_fold, write_results
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
-from qm7cli.training.fold_work import Progress, fold_status
+from qm7cli.training.fold_work import Progress, fold_status, too_long
 
-MAX_POINTS: Final = 100_000  # points
+MAX_POINTS: Final = 100_000
 NOT_SWEPT: Final = RESUMABLE_SETTINGS - {"data"}  # settings that do not make another run
 
 
@@ -146,7 +146,7 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
         dataset = datasets[path] = datasets.get(path) or load(path)
         run = default_directory(directory, experiment, dataset.name)
         if run in runs:
-            raise QM7Error(f"two points are the same run, {run}: they differ in nothing that its name tells")
+            raise QM7Error(f"two points are the same run, {run}: their settings in its name are the same")
         runs.add(run)
         work += [(Job(run, experiment, fold.number), dataset) for fold in select_folds(dataset, experiment.split)]
     return work
@@ -170,9 +170,7 @@ def open_runs(
         runs.setdefault(job.run, []).append((job, dataset))
         status, iterations = job_status(job)
         if status == "longer":
-            wanted = job.experiment.iterations
-            done = f"fold {job.fold} of {job.run} has been trained for {iterations} iterations"
-            raise QM7Error(f"{done}, more than the {wanted} asked for; choose another --out")
+            raise too_long(job.run, job.fold, iterations, job.experiment.iterations, "choose another --out")
         if status != "complete":
             left.append((job, dataset))
     incomplete = {job.run for job, _ in left}
@@ -197,17 +195,12 @@ def job_status(job: Job) -> tuple[str, int]:
 def do_logged(
     work: Sequence[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Have jobs done, as `qm7cli.training.executor.do_jobs`, with their outcomes noted in their log files.
-
-    That of a fold which another process trains is left to the other.
-    """
+    """Have jobs done, as `qm7cli.training.executor.do_jobs`, and note each outcome in the fold's log file."""
     for job, outcome in do_jobs(work, executor, stopped):
-        if isinstance(outcome, BusyError):
-            pass
-        elif isinstance(outcome, QM7Error):
-            log(job.run, job.fold, "\n".join([str(outcome), *getattr(outcome, "__notes__", [])]))
-        else:
+        if not isinstance(outcome, QM7Error):
             log(job.run, job.fold, outcome.reason or f"{outcome.status} after {outcome.iterations} iterations")
+        elif not isinstance(outcome, BusyError):  # the other process logs its own
+            log(job.run, job.fold, "\n".join([str(outcome), *getattr(outcome, "__notes__", [])]))
         yield job, outcome
 
 

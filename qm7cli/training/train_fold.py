@@ -41,23 +41,19 @@ def train_fold(
     report: Report = lambda _: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> FoldResult:
-    """Train one fold of a run: from the start, from its checkpoint, or not at all if it is finished.
+    """Train one fold of a run.
 
     Parameters
     ----------
-    experiment : Experiment
-        The settings.
-    dataset : Dataset
-        The molecules.
-    fold : Fold
-        Which of them are held out.
+    experiment, dataset, fold
+        The settings, the molecules, and which of them are held out.
     run : Path
-        The run's directory, opened with `qm7cli.runs.access.prepare_run`.
+        The run's directory, prepared by `qm7cli.runs.access.prepare_run`.
     report : callable
         Called with the progress about every tenth of a second, and after each evaluation.
     stopped : callable
         Asked after each iteration and often in an evaluation; when true, the checkpoint is written and the result is
-        ``partial``. An evaluation that this ends is done when the training goes on.
+        ``partial``. An interrupted evaluation is done when the training goes on.
 
     Returns
     -------
@@ -67,7 +63,7 @@ def train_fold(
     Raises
     ------
     StoppedError
-        If stopped while waiting for the run's lock: the same call goes on from what is there.
+        If stopped while waiting for the run's lock.
     QM7Error
         If another process trains this fold, a file of it is damaged or cannot be written, or it has been trained
         for longer than `experiment` asks.

@@ -20,12 +20,8 @@ from qm7cli.training.process_executor import ProcessExecutor
 class FoldsError(QM7Error):
     """Folds of a run have no result.
 
-    Attributes
-    ----------
-    errors : dict of int to QM7Error
-        By fold, why there is none; a traceback is a note of it (`__notes__`).
-    results : RunResults or None
-        What the run has of all folds, None if that is nothing.
+    `errors` has the error of each, by fold, with a traceback as a note (`__notes__`); `results` what the run has of all
+    folds, None if that is nothing.
     """
 
     def __init__(self, errors: dict[int, QM7Error], results: RunResults | None) -> None:
@@ -47,32 +43,30 @@ def train_run(
 
     Parameters
     ----------
-    experiment : Experiment
-        The settings, `split.folds` included.
-    dataset : Dataset
-        The molecules.
+    experiment, dataset
+        The settings, `split.folds` included, and the molecules.
     run : Path
         The run's directory, made if absent.
     jobs : int
-        Folds trained at a time; 1 trains in this process, more in processes of their own.
+        Folds trained at a time; 1, the default, trains in this process, more in processes of their own.
     overwrite : bool
-        Remove what the directory has of these folds first.
+        Remove what the directory has of these folds first; default False.
     report : callable
         Called with the progress of any fold, in this process.
     stopped : callable
         Asked often; when true, folds in training write their checkpoints and no further fold is begun. A process that
-        doesn't answer within `qm7cli.training.executor.STOP_WITHIN` is killed.
+        does not answer within `qm7cli.training.executor.STOP_WITHIN` is killed.
 
     Returns
     -------
     RunResults or None
-        As ``results.yaml`` has them, of all folds of the run so far; None if stopped before a fold was begun.
+        What ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
 
     Raises
     ------
     FoldsError
-        If a fold has no result: another process trains it, a file of it is damaged, its process was lost twice. The
-        other folds are trained first.
+        If a fold has no result: another process trains it, a file of it is damaged, or its process was lost twice.
+        The other folds are trained first.
     QM7Error
         If there is no such fold, or the directory cannot be used (`qm7cli.runs.access.prepare_run`).
     """

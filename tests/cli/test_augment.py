@@ -49,8 +49,8 @@ def test_the_training_molecules_are_the_default_part(command, small, tmp_path):
         (["--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
         (["--draws", "1000000000"], "x.npz would take "),
         (["--data", "x.npz"], "x.npz is what is read here; choose another output"),
-        (["--output", "/dev/null"], "cannot write /dev/null: it is no file"),
-        (["--output", "."], "cannot write .: it is no file"),
+        (["--output", "/dev/null"], "cannot write /dev/null: it is not a file"),
+        (["--output", "."], "cannot write .: it is not a file"),
     ],
 )
 def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, arguments, message):

@@ -78,7 +78,7 @@ def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
     ("arguments", "message"),
     [
         (["--energy-key", "U0"], "mine.xyz:0: there is no U0; the file has energy, label"),
-        (["--energy-key", "label"], "mine.xyz:0: label is 'a', which is no number"),
+        (["--energy-key", "label"], "mine.xyz:0: label is 'a', which is not a number"),
         (["--energy-key", "energy", "--count", "11"], "10 molecules are too few for 11 folds"),
         (["--energy-key", "energy", "--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
     ],

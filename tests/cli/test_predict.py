@@ -67,7 +67,7 @@ def test_what_is_outside_is_one_line_a_molecule_and_one_that_is_too_large_exit_1
     assert lines[0].startswith(
         "odd.xyz:0: 2 atoms, fewer than any molecule trained on (3); 1 Si, an element not trained"
     )
-    assert lines[1] == "odd.xyz:2: 8 atoms, more than the 7 that the model has room for"
+    assert lines[1] == "odd.xyz:2: 8 atoms, more than the 7 that the model takes"
     assert lines[2] == "1 charged left out"
     assert done.stdout.splitlines()[2].split() == ["odd.xyz:2", "-", "-", "-", "-", "yes"]
     assert done.stdout.splitlines()[-1] == "energy and spreads in kcal/mol, distance in hartree"
@@ -107,5 +107,5 @@ def test_a_model_of_a_newer_format_is_one_sentence(command, trained, tmp_path):
     arrays["about"] = np.array(str(arrays["about"]).replace('"format":1', '"format":2'))
     np.savez(path, **arrays)
     done = command("predict", "run", "two.xyz", status=1)
-    assert done.stderr.startswith("qm7: run/fold-0/model.npz is no model that this version of qm7 reads: format: ")
+    assert done.stderr.startswith("qm7: run/fold-0/model.npz is not a model that this version of qm7 reads: format: ")
     assert done.stderr.count("\n") == 1

@@ -215,3 +215,14 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", noted("replace", Path.replace))
     files.write_text(tmp_path / "x", "text")
     assert done == ["fsync", "replace"]
+
+
+@pytest.mark.parametrize(
+    "write", [lambda path: files.write_output(path, None), lambda path: files.write_output_text(path, "")]
+)
+def test_an_output_in_a_run_is_refused_where_it_is_written(tmp_path, write):
+    (tmp_path / "run/fold-0").mkdir(parents=True)
+    (tmp_path / "run/config.yaml").touch()
+    with pytest.raises(QM7Error, match="lies in the run"):
+        write(tmp_path / "run/fold-0/model.npz")
+    assert not list((tmp_path / "run/fold-0").iterdir())

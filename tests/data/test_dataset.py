@@ -48,17 +48,17 @@ def test_a_file_is_read_with_its_fingerprint_and_the_places_that_its_atoms_had(m
         ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with X as it is, it should be (60, 7, 3)"),
         ({"T": np.array([["a"] * 60], dtype=object)}, "T holds cell, not real numbers"),
         ({"X": GOOD["X"].astype(complex)}, "X holds complex"),
-        (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is no number or beyond all measure"),
-        (changed("R", (1, 2, 0), np.inf), "R is inf at (1, 2, 0), which is no number"),
+        (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is not a number or is too large"),
+        (changed("R", (1, 2, 0), np.inf), "R is inf at (1, 2, 0), which is not a number"),
         (changed("X", (4, 0, 0), 1e300), "X is 1e+300 at (4, 0, 0)"),
         (changed("Z", (2, 0), -6), "Z holds numbers that are not nuclear charges, 1 to 118, nor 0"),
         (changed("Z", (2, 0), 119), "Z holds numbers that are not nuclear charges"),
         (changed("Z", 2, 0), "Z has no atoms for molecule 2"),
         ({"T": GOOD["T"].reshape(5, 12)}, "T has the shape (5, 12); with X as it is, it should be (60,)"),
         (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
-        (changed("P", (0, 0), 60), "P is no partition of the 60 molecules"),
-        ({"P": GOOD["P"][:4]}, "P is no partition of the 60 molecules"),
-        ({"P": GOOD["P"] * 1.5}, "P is no partition of the 60 molecules"),
+        (changed("P", (0, 0), 60), "P is not a partition of the 60 molecules"),
+        ({"P": GOOD["P"][:4]}, "P is not a partition of the 60 molecules"),
+        ({"P": GOOD["P"] * 1.5}, "P is not a partition of the 60 molecules"),
     ],
 )
 def test_a_file_with_wrong_variables_is_refused_with_the_reason(tmp_path, changes, message):
@@ -106,7 +106,7 @@ def test_the_data_set_is_looked_for_where_the_help_says(tmp_path, monkeypatch, m
     (tmp_path / "data/qm7.mat").write_bytes(mat.read_bytes())
     assert dataset.locate(None) == dataset.DEFAULT_PATH
     monkeypatch.setenv("QM7_DATA", str(tmp_path))
-    with pytest.raises(QM7Error, match=r"looked at \$QM7_DATA, .*, which is no file"):
+    with pytest.raises(QM7Error, match=r"looked at \$QM7_DATA, .*, which is not a file"):
         dataset.locate(None)
     monkeypatch.setenv("QM7_DATA", str(mat))
     assert dataset.locate(None) == mat
@@ -182,7 +182,7 @@ def test_folds_of_different_sizes_end_in_minus_one(npz):
         ({"T": np.zeros(59)}, "T has the shape (59,)"),
         ({"R": np.zeros((60, 6, 3))}, "R has the shape (60, 6, 3); with Z as it is, it should be (60, 7, 3)"),
         ({"R": np.zeros((60, 7, 3))}, "molecule 0: atoms 0 and 1 are in the same place"),
-        ({"P": np.array([[0, 1], [-1, -1]])}, "P is no partition of the 60 molecules"),
+        ({"P": np.array([[0, 1], [-1, -1]])}, "P is not a partition of the 60 molecules"),
         ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off (cannot create an OBJECT array"),
     ],
 )

@@ -171,10 +171,10 @@ def test_the_published_file_is_told_apart_by_its_size_too(server, dest, content)
     ("changes", "message"),
     [
         ({"T": None}, "the variable T is missing"),
-        ({"P": np.zeros((5, 12))}, "P is no partition of the 60 molecules"),
+        ({"P": np.zeros((5, 12))}, "P is not a partition of the 60 molecules"),
         ({"R": molecules.variables()["R"] * 0.529177}, "X is not the Coulomb matrix of Z and R in bohr: molecule"),
-        ({"T": molecules.variables()["T"] / 23.06}, "T holds no atomization energies in kcal/mol: "),
-        ({"T": -molecules.variables()["T"]}, "T holds no atomization energies in kcal/mol: "),
+        ({"T": molecules.variables()["T"] / 23.06}, "T does not hold atomization energies in kcal/mol: "),
+        ({"T": -molecules.variables()["T"]}, "T does not hold atomization energies in kcal/mol: "),
         ({"X": np.zeros((60, 7, 7)), "Z": np.zeros((60, 7))}, "Z has no atoms for molecule 0"),
     ],
 )
@@ -226,7 +226,7 @@ def test_another_file_is_replaced_only_by_force(tmp_path, sha256):
 
 
 def test_a_directory_is_no_place_for_the_file(tmp_path, sha256):
-    with pytest.raises(QM7Error, match="is no file; write --dest FILE"):
+    with pytest.raises(QM7Error, match="is not a file; write --dest FILE"):
         download.find_dataset(tmp_path, sha256, force=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(QM7Error, match=r"cannot write .*: the directory .*file may not be written to"):

@@ -136,7 +136,7 @@ def test_formats_that_may_lead_to_other_files_are_refused(write, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).parent.mkdir(exist_ok=True)
     write(name, '{"1": {"numbers": [1], "positions": [[0, 0, 0]]}, "ids": [1], "nextid": 2}')
-    with pytest.raises(QM7Error, match=f"^{Path(name)} cannot be read as a file of molecules: it is none of XYZ, "):
+    with pytest.raises(QM7Error, match=f"^{Path(name)} cannot be read as a file of molecules: it is not one of XYZ, "):
         read_molecules([Path(name)])
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1  # such as a lock
     (tmp_path / "bundle.traj").mkdir()

@@ -83,16 +83,16 @@ def test_a_split_file_gives_its_folds_again(small, written):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "is no split file: format: Input should be 1"),
-        ({"folds": [[0, 1], ["2"]]}, "is no split file: folds.1.0: Input should be a valid integer"),
-        ({"surplus": 1}, "is no split file: surplus: Extra inputs are not permitted"),
+        ({"format": 2}, "is not a split file: format: Input should be 1"),
+        ({"folds": [[0, 1], ["2"]]}, "is not a split file: folds.1.0: Input should be a valid integer"),
+        ({"surplus": 1}, "is not a split file: surplus: Extra inputs are not permitted"),
         ({"dataset_sha256": "0" * 64}, "splits another data set: SHA-256 000000000000... there, "),
         ({"folds": [[0, 1, 2]]}, "a split has two folds or more, each with molecules"),
         ({"folds": [[0, 1, 2], []]}, "a split has two folds or more, each with molecules"),
-        ({"folds": [[0, 1], [1, 2]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
-        ({"folds": [[0, 1], [60]]}, "a molecule is there twice, or is none of the data set's 0 to 59"),
-        ({"folds": [[0, -1], [2]]}, "is no split file: folds.0.1: Input should be greater than or equal to 0"),
-        ({"folds": [[0, 1], [10**30]]}, "is no split file: folds.1.0: Input should be less than 2147483648"),
+        ({"folds": [[0, 1], [1, 2]]}, "a molecule is there twice, or is not one of the data set's 0 to 59"),
+        ({"folds": [[0, 1], [60]]}, "a molecule is there twice, or is not one of the data set's 0 to 59"),
+        ({"folds": [[0, -1], [2]]}, "is not a split file: folds.0.1: Input should be greater than or equal to 0"),
+        ({"folds": [[0, 1], [10**30]]}, "is not a split file: folds.1.0: Input should be less than 2147483648"),
     ],
 )
 def test_a_split_file_that_cannot_be_is_refused_with_the_reason(small, written, change, message):
@@ -113,7 +113,7 @@ def test_a_file_that_is_none_is_refused(small, tmp_path, text):
 
 def test_a_pipe_is_no_split_file(tmp_path):
     os.mkfifo(tmp_path / "x.yaml")
-    with pytest.raises(QM7Error, match=r"x.yaml is no file"):
+    with pytest.raises(QM7Error, match=r"x.yaml is not a file"):
         with_checksum(Split(scheme=str(tmp_path / "x.yaml")))
 
 

@@ -144,7 +144,7 @@ def test_what_the_models_have_not_seen_is_said(models):
     said = [prediction.warnings for prediction in predict_molecules(models, [silicon, close, large])]
     assert "1 Si, an element not trained on" in said[0]
     assert any(reason.endswith("hartree beyond the encoder's thresholds") for reason in said[1])
-    assert said[2] == ["8 atoms, more than the 7 that the model has room for"]
+    assert said[2] == ["8 atoms, more than the 7 that the model takes"]
     assert predict_molecules(models, [large])[0].energy is None
 
 
