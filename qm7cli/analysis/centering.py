@@ -7,7 +7,8 @@ their condition number, the slower (Montavon & Mueller, arXiv 1203.3783). With t
 
 where c is 0 (no pre-bias), A (what the layer has) or mu (S alone, of all the one with the smallest eigenvalues).
 
-    records = measure_centering(Path("runs/qm7-original-seed0"), dataset)
+    run = Path("runs/qm7-original-seed0")
+    records = measure_centering(run, load_models(run), dataset)
     save(draw_centering(records), Path("centering.pdf"))
 """
 
@@ -26,7 +27,6 @@ from qm7cli.data.dataset import Dataset
 from qm7cli.model.model import Model
 from qm7cli.model.network import layer_inputs
 from qm7cli.model.variants import RULES, Array
-from qm7cli.runs.models import load_models
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,17 +35,11 @@ CONDITIONS: Final = ("condition_uncentred", "condition_prebias", "condition_cent
 SMALLEST: Final = 1e-8  # distance in a picture: float32's rounding of inputs of about 0.1
 
 
-def measure_centering(run: Path, dataset: Dataset, folds: Sequence[int] | None = None) -> list[dict[str, Any]]:
-    """Return a record for every layer of the models of a run's `folds`, or of all that are trained.
+def measure_centering(run: Path, models: Sequence[Model], dataset: Dataset) -> list[dict[str, Any]]:
+    """Return a record for every layer of the models of a run, trained on `dataset`.
 
-    Each has ``run``, ``variant``, ``iterations``, ``fold`` and what `layer_records` gives. Raises QM7Error if there is
-    no such run or fold, a model is damaged, or it was trained on another data set.
+    Each has ``run``, ``variant``, ``iterations``, ``fold`` and what `layer_records` gives.
     """
-    return model_records(run, load_models(run, folds, dataset), dataset)
-
-
-def model_records(run: Path, models: Sequence[Model], dataset: Dataset) -> list[dict[str, Any]]:
-    """Return the records of `measure_centering` for the models of a run, trained on `dataset`."""
     return [
         {"run": str(run), "variant": model.variant, "iterations": model.iterations, "fold": model.fold, **record}
         for model in models
@@ -56,14 +50,11 @@ def model_records(run: Path, models: Sequence[Model], dataset: Dataset) -> list[
 def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
     """Measure the inputs of each layer on one draw of the molecules that the model was trained on, always the same.
 
-    Returns
-    -------
-    list of dict
-        ``layer``, from 1, and ``inputs``, its units m. ``spread``, ``mean`` and ``distance``: root mean square over the
-        units of the inputs' standard deviation, of the mean input, and of A less the mean input. The encoder centres
-        layer 1's on another draw. `CONDITIONS`: largest over smallest eigenvalue of the inputs' second moments (m, m)
-        about 0, A and the mean; None for layer 1, many of whose features are constant, and for a matrix that is
-        singular to float64 rounding, as that of fewer molecules than units.
+    A record has ``layer``, from 1, and ``inputs``, its units m. ``spread``, ``mean`` and ``distance``: root mean square
+    over the units of the inputs' standard deviation, of the mean input, and of A less the mean input. The encoder
+    centres layer 1's on another draw. `CONDITIONS`: largest over smallest eigenvalue of the inputs' second moments
+    (m, m) about 0, A and the mean; None for layer 1, many of whose features are constant, and for a matrix that is
+    singular to float64 rounding, as that of fewer molecules than units.
     """
     records = []
     features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
@@ -71,14 +62,14 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
         inputs = layer_inputs(model.layers, features)
         for number, (layer, X) in enumerate(zip(model.layers, inputs, strict=False), start=1):
             mean = X.mean(axis=0, dtype=np.float64)  # (m,)
-            record: dict[str, Any] = {"layer": number, "inputs": len(mean)}
-            record |= {
+            record = {
+                "layer": number,
+                "inputs": len(mean),
                 "spread": _rms(X.std(axis=0, dtype=np.float64)),
                 "mean": _rms(mean),
                 "distance": _rms(layer.A - mean),
             }
-            record |= _conditions(X, layer.A, mean) if number > 1 else dict.fromkeys(CONDITIONS)
-            records.append(record)
+            records.append(record | (_conditions(X, layer.A, mean) if number > 1 else dict.fromkeys(CONDITIONS)))
     return records
 
 

@@ -34,12 +34,10 @@ class Comparison(NamedTuple):
     @property
     def explanation(self) -> str:
         """What the differences and their intervals are, and what decides; empty where there are none."""
-        differences = sum(group.difference is not None for group in self.groups)
-        if not differences:
+        if not any(group.difference for group in self.groups):
             return ""
         reference = next(group.name for group in self.groups if not group.verdict)
-        tests = sum(group.p is not None for group in self.groups)
-        count = f"{tests} comparison{'' if tests == 1 else 's'}"
+        count = _count(sum(group.p is not None for group in self.groups), "comparison")
         return (
             f"Difference: test MAE less that of {reference}, in kcal/mol, with the 95 % interval of the corrected "
             f"resampled t-test of each comparison alone. Holm p is corrected for {count} and decides at 0.05."
@@ -55,22 +53,12 @@ class Comparison(NamedTuple):
 def compare_groups(
     runs: Sequence[Run], by: Sequence[str] = (), reference: str | None = None, *, paired: bool = True
 ) -> Comparison:
-    """Group runs and compare each group with a reference.
+    """Group runs, as `qm7cli.analysis.groups.group_runs` does, and compare each group with a reference.
 
-    Parameters
-    ----------
-    runs, by
-        As of `qm7cli.analysis.groups.group_runs`.
-    reference : str, optional
-        The reference: a group's name, a run's directory or ``KEY=VALUE`` with the value in YAML; without, the group of
-        default settings, or the first.
-    paired : bool
-        Whether differences are worked out, which takes a while; else groups have none, and no verdict.
+    The `reference` is a group's name, a run's directory or ``KEY=VALUE`` with the value in YAML; default: the group of
+    default settings, or the first. Unless `paired`, which takes a while, groups have no differences and no verdicts.
 
-    Raises
-    ------
-    QM7Error
-        If a setting or the reference does not exist, or a group has the same fold twice.
+    Raises QM7Error if a setting or the reference does not exist, or a group has the same fold twice.
     """
     groups, notes = group_runs(runs, by)
     if not paired:
@@ -107,23 +95,23 @@ def _paired(
     notes: list[str],
     without_predictions: dict[Path, None],
 ) -> Group:
-    """Return a group with its difference from the reference, or a verdict that says why there is none.
+    """Return a group with its difference from the reference, or with a verdict that says why it has none.
 
-    What is read of the reference's predictions is added to `read`, files that are missing to `without_predictions`.
+    Adds the reference's predictions to `read`, and missing files to `without_predictions`.
     """
-    keys = [key for key in group.folds if key in reference.folds]
-    pairs = [(group.folds[key], reference.folds[key]) for key in keys]
+    pairs = {key: (fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds}
     unpaired = len(group.folds) + len(reference.folds) - 2 * len(pairs)
     if pairs and unpaired:
         folds = "1 fold has" if unpaired == 1 else f"{unpaired} folds have"
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
-    lengths = training_lengths(fold for pair in pairs for fold in pair)
+    paired = [fold for pair in pairs.values() for fold in pair]
+    lengths = training_lengths(paired)
     if len(lengths) > 1:
         listed = " and ".join(map(str, sorted(lengths)))
         notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
         made = []
-        for key, (fold, base) in zip(keys, pairs, strict=True):
+        for key, (fold, base) in pairs.items():
             ours = predictions_if_any(fold)
             if key not in read:
                 read[key] = predictions_if_any(base)
@@ -131,7 +119,7 @@ def _paired(
         difference = paired_difference(made)
     except QM7Error as error:
         return group._replace(verdict=f"{group.name} cannot be compared with {reference.name}: {error}")
-    files = (predictions_file(fold.run.path, fold.result.fold) for pair in pairs for fold in pair)
+    files = (predictions_file(fold.run.path, fold.result.fold) for fold in paired)
     without_predictions |= {path: None for path in files if not path.exists()}
     return group._replace(difference=difference)
 
@@ -142,19 +130,19 @@ def _verdict(group: Group, reference: str) -> str:
     if difference is None:
         return ""
     decided = group.decision != "not decided"
-    said = f"is {group.decision} than {reference}" if decided else f"against {reference} is not decided"
+    decision = f"is {group.decision} than {reference}" if decided else f"against {reference} is not decided"
     facts = [
         f"{difference_text(difference)} kcal/mol",
         f"{percent_text(difference.percent)} of the MAE",
         f"{_count(difference.pairs, 'pair')} on {_count(difference.test_sets, 'test set')}",
     ]
     if difference.t_test is None:
-        rest = difference.untested
+        power = difference.untested
     else:
         facts.append(f"Holm p {p_text(group.p)}")
-        found = f"{difference.t_test.detectable:.{_decimals(difference)}f}"
-        rest = f"such a comparison finds {found} in four of five cases"
-    return f"{group.name} {said}: {', '.join(facts)}; {rest}"
+        detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}"
+        power = f"such a comparison finds {detectable} in four of five cases"
+    return f"{group.name} {decision}: {', '.join(facts)}; {power}"
 
 
 def _count(number: int, what: str) -> str:
@@ -169,8 +157,7 @@ def difference_text(difference: Difference) -> str:
 
 def bootstrap_text(difference: Difference | None) -> str:
     """Return the bootstrap's interval of a difference in kcal/mol; a dash where there is none."""
-    bounds = difference and difference.bootstrap
-    return _interval_text(bounds, difference) if difference and bounds else "-"
+    return _interval_text(difference.bootstrap, difference) if difference and difference.bootstrap else "-"
 
 
 def _interval_text(interval: Interval, difference: Difference) -> str:
@@ -199,23 +186,21 @@ def records(comparison: Comparison) -> Iterable[dict[str, Any]]:
     """Give a plain record for each group, for tables and files."""
     for group in comparison.groups:
         record: dict[str, Any] = {"group": group.name, **group.settings, "folds": len(group.folds)}
-        for metric in ("mae", "rmse"):
-            figures: Statistics | None = getattr(group, metric)
-            for name in Statistics._fields:
-                record[f"{metric}_{name}"] = getattr(figures, name, None)
+        for metric, figures in (("mae", group.mae), ("rmse", group.rmse)):
+            record |= {f"{metric}_{name}": getattr(figures, name, None) for name in Statistics._fields}
         t_test = group.difference and group.difference.t_test
-        record["difference"] = getattr(group.difference, "mean", None)
-        record["difference_percent"] = getattr(group.difference, "percent", None)
-        for name, bounds in (
-            ("bootstrap", getattr(group.difference, "bootstrap", None)),
-            ("t_test", getattr(t_test, "interval", None)),
-        ):
-            record[f"{name}_low"], record[f"{name}_high"] = bounds or (None, None)
-        for name in ("standard_error", "p"):
-            record[name] = getattr(t_test, name, None)
-        record["p_holm"] = group.p
-        record["detectable"] = getattr(t_test, "detectable", None)
-        for name in ("pairs", "test_sets"):
-            record[name] = getattr(group.difference, name, None)
-        record |= {"decision": group.decision, "verdict": group.verdict}
-        yield record
+        bootstrap, interval = getattr(group.difference, "bootstrap", None), getattr(t_test, "interval", None)
+        yield record | {
+            "difference": getattr(group.difference, "mean", None),
+            "difference_percent": getattr(group.difference, "percent", None),
+            **dict(zip(("bootstrap_low", "bootstrap_high"), bootstrap or (None, None), strict=True)),
+            **dict(zip(("t_test_low", "t_test_high"), interval or (None, None), strict=True)),
+            "standard_error": getattr(t_test, "standard_error", None),
+            "p": getattr(t_test, "p", None),
+            "p_holm": group.p,
+            "detectable": getattr(t_test, "detectable", None),
+            "pairs": getattr(group.difference, "pairs", None),
+            "test_sets": getattr(group.difference, "test_sets", None),
+            "decision": group.decision,
+            "verdict": group.verdict,
+        }

@@ -37,8 +37,7 @@ GROUP_STYLES: Final[list[dict[str, Any]]] = [  # of the groups in turn; 35 that 
     {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)], "marker": MARKERS[k % len(MARKERS)]}
     for k in range(len(COLOURS) * len(LINES))
 ]
-OMITTED_METADATA: Final = ("Date", "Creator", "Format", "Type")
-FORMATS: Final = {"png": (), "svg": OMITTED_METADATA, "pdf": ("CreationDate",)}  # with the metadata that is left out
+FORMATS: Final = {"png": (), "svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate",)}  # omitted metadata
 STYLE: Final[dict[str, Any]] = {
     "font.size": 8,
     **dict.fromkeys(("axes.titlesize", "legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 7),
@@ -69,12 +68,12 @@ def image_format(path: Path) -> str:
     """Return the format that a file's name asks for; raises QM7Error if it is none of `FORMATS`."""
     name = path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
-        raise UsageError(f"{path} is no name of a picture: it should end in .png, .svg or .pdf")
+        raise UsageError(f"{path} is not the name of a picture: it should end in .png, .svg or .pdf")
     return name
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write a picture in the format that the file's name asks for; raises QM7Error if it is none or cannot be written.
+    """Write a picture in the format that the file's name asks for; raises QM7Error if it cannot.
 
     The same picture gives the same bytes.
     """
@@ -113,7 +112,7 @@ def drawing(height: float) -> Iterator["Figure"]:
 
 
 def wrap_name(name: str, letters: int = LETTERS) -> str:
-    """Return a name in lines of so many letters; what is no text in it is escaped."""
+    """Return a name in lines of so many letters; bytes that are not text are escaped."""
     return textwrap.fill(name.encode(errors="backslashreplace").decode(), letters)
 
 

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from qm7cli.analysis.paired_difference import LEVEL, Difference
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.validation import flatten, suggestion
+from qm7cli.core.validation import suggestion
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.model.variants import Variant
 from qm7cli.runs.collect import Run, RunFold, differing_settings
-from qm7cli.runs.experiment import RESUMABLE_SETTINGS, Experiment
+from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, RESUMABLE_SETTINGS
 from qm7cli.runs.sections import HYPERPARAMETERS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
@@ -60,43 +60,32 @@ class Group(NamedTuple):
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
-    """Return the groups of some runs, and what is to be known of them.
+    """Return the groups of some runs, and notes on folds left out and trainings of different lengths.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-        What `qm7cli.runs.collect.find_runs` has found.
-    by : sequence of str
-        Settings, by dotted key, that make the groups; without, all in which the runs differ but the seed.
-
-    Raises
-    ------
-    QM7Error
-        If a setting does not exist, or a group has the same fold twice.
+    The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
+    if a setting does not exist, or a group has the same fold twice.
     """
     differing = [key for key in differing_settings(runs) if key == "data" or key not in RESUMABLE_SETTINGS]
     known = {key for run in runs for key in run.settings}
     unknown = [key for key in by if key not in known]
     if unknown:
         raise QM7Error(f"there is no setting {unknown[0]}{suggestion(unknown[0], sorted(known))}")
-    by = list(by) or [key for key in differing if key not in {"seed", "split.sha256"}]
+    by = list(by) or [key for key in differing if key != "seed" and key not in RECORDED_SETTINGS]
     pairing_keys = [key for key in differing if key not in by]
     notes: list[str] = []
     members: dict[str, dict[Key, RunFold]] = {}
     values: dict[str, dict[str, Any]] = {}
-    names: dict[str, str] = {}
+    short_names: dict[str, str] = {}
     for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
-        own = {key: run.settings.get(key) for key in by}
-        given = {key: own[key] for key in by if key in run.settings}
+        given = {key: run.settings[key] for key in by if key in run.settings}
         name = _name(given, by)
-        values[name] = own
-        names[name] = _name(given, by, short=True)
+        values[name] = {key: run.settings.get(key) for key in by}
+        short_names[name] = _name(given, by, short=True)
         _add_folds(members.setdefault(name, {}), run, pairing_keys, notes)
-    if len(set(names.values())) < len(names):
-        names = {name: name for name in members}
+    distinct = len(set(short_names.values())) == len(short_names)
     groups = [
         Group(
-            names[name],
+            short_names[name] if distinct else name,
             values[name],
             folds,
             mae=_statistics({key: fold.mae for key, fold in folds.items()}, pairing_keys),
@@ -117,7 +106,8 @@ def _add_folds(members: dict[Key, RunFold], run: Run, pairing_keys: Sequence[str
         if result.status != "complete":
             notes.append(f"fold {result.fold} of {run.path} is {result.status} and left out")
             continue
-        key = (result.fold, *(_hashable(run.settings.get(setting)) for setting in pairing_keys))
+        settings = (run.settings.get(setting) for setting in pairing_keys)
+        key = (result.fold, *(str(value) if isinstance(value, list) else value for value in settings))
         if key in members:
             other = members[key].run
             by_length = other.settings.get("training.iterations") != run.settings.get("training.iterations")
@@ -127,7 +117,7 @@ def _add_folds(members: dict[Key, RunFold], run: Run, pairing_keys: Sequence[str
 
 
 def _order(key: str, value: Any) -> tuple[int, float, str]:
-    """Return what puts values in order: variants and baselines as they are listed, numbers by size, no number last."""
+    """Return what sorts values: variants and baselines as listed, numbers by size, then texts, and None last."""
     if key == "variant" and value:
         return 0, get_args(Variant).index(value), ""
     if key == "baseline.model":
@@ -137,10 +127,6 @@ def _order(key: str, value: Any) -> tuple[int, float, str]:
     return (2, 0, "") if value is None else (1, 0, str(value))
 
 
-def _hashable(value: Any) -> Any:
-    return str(value) if isinstance(value, list) else value
-
-
 def short_keys(by: Iterable[str]) -> dict[str, str]:
     """Return the last part of each dotted key, where it tells them apart."""
     last = {key: key.rpartition(".")[2] for key in by}
@@ -148,7 +134,7 @@ def short_keys(by: Iterable[str]) -> dict[str, str]:
 
 
 def _name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
-    """Return how a group is called: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML.
+    """Name a group: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML.
 
     A short name has no more of a key than tells it from the others, and of a text the text alone.
     """
@@ -170,8 +156,7 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     Raises QM7Error if there is no such group, or several.
     """
     if wanted is None:
-        defaults = dict(flatten(Experiment().model_dump(mode="json")))
-        usual = [group for group in groups if all(defaults[key] == value for key, value in group.settings.items())]
+        usual = [group for group in groups if all(DEFAULTS[key] == value for key, value in group.settings.items())]
         return (usual or groups)[0]
     key, equals, text = wanted.partition("=")
     named = [group for group in groups if group.name == wanted]

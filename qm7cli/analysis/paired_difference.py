@@ -2,7 +2,7 @@
 
 A pair is two folds with the same test molecules. Its difference is the first fold's test MAE less the other's, the
 reference's. Pairs of one test set, those of different seeds, are averaged first: their training sets are the same, so
-they are no evidence of their own about other training sets.
+they are not evidence of their own about other training sets.
 
 - The *corrected resampled t-test* takes the mean over F test sets to have the variance ``(1/F + n_test/n_train) s^2``,
   where s^2 is the sample variance of their differences: their training sets overlap (Nadeau & Bengio, Machine Learning
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.data.splits import DRAWN, SCHEMES
+from qm7cli.data.splits import DRAWN
 from qm7cli.runs.collect import RunFold
 from qm7cli.runs.predictions import Predictions, predictions_file, read_predictions
 
@@ -95,11 +95,7 @@ def predictions_if_any(fold: RunFold) -> Predictions | None:
 def make_pair(fold: RunFold, base: RunFold, ours: Predictions | None, theirs: Predictions | None) -> Pair:
     """Return a fold and its reference as a pair, with their predictions if both have them.
 
-    Raises
-    ------
-    QM7Error
-        If the two are not of the same test molecules; without predictions the same data set, split and number of the
-        fold tell it.
+    Raises QM7Error if their test molecules differ. Without predictions the data set, split and fold number tell.
     """
     number, sample = fold.result.fold, None
     if ours is not None and theirs is not None:
@@ -125,13 +121,11 @@ def make_pair(fold: RunFold, base: RunFold, ours: Predictions | None, theirs: Pr
 
 
 def _test_set(fold: RunFold) -> tuple[str, Hashable]:
-    """Return what tells a fold's test set: the data set's SHA-256, and the settings of the split with the number."""
-    settings, scheme = fold.run.settings, fold.run.settings["split.scheme"]
-    sha256, number = fold.run.results.dataset.sha256, fold.result.fold
-    if scheme not in SCHEMES:
-        return sha256, (settings["split.sha256"] or scheme, number)
-    drawn = (settings["split.count"], settings["split.seed"]) if scheme in DRAWN else ()
-    return sha256, (scheme, *drawn, number)
+    """Return what tells a fold's test set: the data set's SHA-256, and the split with the fold's number."""
+    split = fold.run.results.config.split
+    name = split.sha256 or split.file.name if split.file else split.scheme
+    drawn = (split.count, split.seed) if split.scheme in DRAWN else ()
+    return fold.run.results.dataset.sha256, (name, *drawn, fold.result.fold)
 
 
 def _tested(fold: RunFold, predictions: Predictions | None) -> int | None:
@@ -140,8 +134,8 @@ def _tested(fold: RunFold, predictions: Predictions | None) -> int | None:
         return len(predictions.molecules)
     if fold.result.test_molecules:
         return fold.result.test_molecules
-    settings, trained = fold.run.settings, fold.result.train_molecules
-    if settings["split.scheme"] not in SCHEMES or settings["split.train_size"] is not None or trained is None:
+    split, trained = fold.run.results.config.split, fold.result.train_molecules
+    if split.file or split.train_size is not None or trained is None:
         return None
     left = (fold.run.results.dataset.molecules or 0) - trained  # every molecule is dealt
     return left if left > 0 else None

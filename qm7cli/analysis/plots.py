@@ -1,8 +1,4 @@
-"""Pictures of a comparison, in the style of `qm7cli.analysis.figure_style`.
-
-figure = KINDS["curves"](comparison)
-save(figure, Path("curves.pdf"))
-"""
+"""Pictures of a comparison: ``save(KINDS["curves"](comparison), Path("curves.pdf"))``."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -54,7 +50,7 @@ def curves(comparison: Comparison) -> "Figure":
         for group, curve, look in zip(groups, means, GROUP_STYLES, strict=False):
             if curve is None:
                 level = float(np.mean([fold.mae for fold in group.folds.values()]))
-                axes.axhline(level, label=wrap_name(group.name), color=look["color"], linestyle=look["linestyle"])
+                axes.axhline(level, **_line(group, look))
                 continue
             iterations, mean, deviation = curve
             band = {"color": look["color"], "alpha": 0.2, "linewidth": 0}
@@ -109,8 +105,7 @@ def errors(comparison: Comparison) -> "Figure":
     with drawing(2.3 + (named.count("\n") + 1) * ROW) as figure:
         axes = figure.subplots()
         for group, values, look in zip(groups, differences, GROUP_STYLES, strict=False):
-            line = {"color": look["color"], "linestyle": look["linestyle"], "label": wrap_name(group.name)}
-            axes.stairs(np.histogram(values, edges)[0], edges, **line)
+            axes.stairs(np.histogram(values, edges)[0], edges, **_line(group, look))
         axes.set(yscale="log", xlabel="Predicted minus true energy (kcal/mol)", ylabel="Number of test predictions")
         axes.set_ylim(bottom=0.7)
         plain_ticks(axes.yaxis, 6)
@@ -144,6 +139,10 @@ Draw = Callable[[Comparison], "Figure"]
 KINDS: Final[dict[str, Draw]] = {"curves": curves, "parity": parity, "errors": errors, "folds": folds}
 
 
+def _line(group: Group, look: dict[str, Any]) -> dict[str, Any]:
+    return {"color": look["color"], "linestyle": look["linestyle"], "label": wrap_name(group.name)}
+
+
 def _predictions(group: Group) -> dict[Key, Predictions]:
     """Return the predictions of a group's folds; raises QM7Error if some are missing or damaged."""
     return {key: read_predictions(fold.run.path, fold.result) for key, fold in group.folds.items()}
@@ -154,11 +153,11 @@ def _largest_errors(group: Group, predictions: Mapping[Key, Predictions]) -> lis
 
     A molecule's name is its row in the data set; its error is the predicted less the true energy.
     """
-    found: dict[tuple[str, int, int], list[float]] = {}
+    by_molecule: dict[tuple[str, int, int], list[float]] = {}
     for key, fold in group.folds.items():
         for molecule, error in zip(predictions[key].molecules.tolist(), predictions[key].errors, strict=True):
-            found.setdefault((fold.run.results.dataset.sha256, molecule, key[0]), []).append(error)
-    means = [(float(np.mean(values)), molecule, fold) for (_, molecule, fold), values in found.items()]
+            by_molecule.setdefault((fold.run.results.dataset.sha256, molecule, key[0]), []).append(error)
+    means = [(float(np.mean(values)), molecule, fold) for (_, molecule, fold), values in by_molecule.items()]
     largest = sorted(means, key=lambda each: -abs(each[0]))[:WORST]
     return [f"molecule {molecule} (fold {fold}): {error:+.1f} kcal/mol" for error, molecule, fold in largest]
 

@@ -82,38 +82,20 @@ $environment
 def render_report(
     comparison: Comparison, runs: Sequence[Run], table: tuple[Sequence[str], Sequence[Sequence[str]]]
 ) -> str:
-    """Return the page; the same runs give the same page.
+    """Return the page on a comparison of `runs`; the same runs give the same page.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        Of the runs.
-    runs : sequence of Run
-        What is compared.
-    table : (header, rows)
-        The comparison's figures, as they are to be shown.
-
-    Raises
-    ------
-    QM7Error
-        If matplotlib is not installed. A picture that cannot be drawn is left out, and the page says why.
+    `table`, a header and rows, has the comparison's figures as they are to be shown. Raises QM7Error if matplotlib is
+    not installed. A picture that cannot be drawn is left out, and the page says why.
     """
     load_matplotlib()
     common, differing = _sorted_out([run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs])
     header = ("run", *differing, "folds", "status", *(f"{time}, UTC" for time in TIMES))
-    rows = [
-        (
-            run.path,
-            *(values[k] for values in differing.values()),
-            ", ".join(str(result.fold) for result in run.results.folds),
-            run.results.status,
-            *(
-                str(getattr(run.results.environment, time) or "-").replace("T", " ").removesuffix("+00:00")
-                for time in TIMES
-            ),
-        )
-        for k, run in enumerate(runs)
-    ]
+    rows = []
+    for k, run in enumerate(runs):
+        folds = ", ".join(str(result.fold) for result in run.results.folds)
+        times = [str(getattr(run.results.environment, time) or "-") for time in TIMES]
+        shown = [time.replace("T", " ").removesuffix("+00:00") for time in times]
+        rows.append((run.path, *(values[k] for values in differing.values()), folds, run.results.status, *shown))
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     names = ", ".join(sorted({run.results.dataset.name for run in runs}))
     return PAGE.substitute(

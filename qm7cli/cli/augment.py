@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from qm7cli.cli.options import Data, Quiet, Split, load_dataset
-from qm7cli.cli.output import note, print_table, say
+from qm7cli.cli.output import note, say, write_output
 from qm7cli.cli.tables import Table
 
 
@@ -62,5 +62,5 @@ def augment(
         "shape": [" x ".join(map(str, shape)) for shape, _ in arrays.values()],
         "dtype": [str(dtype) for _, dtype in arrays.values()],
     }
-    print_table(Table(columns, set(columns)))
+    write_output(Table(columns, set(columns)))
     say(str(output))

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, Split, load_dataset, stoppable
+from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, Split, load_dataset
 from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
+from qm7cli.core.signals import stop_on_signals
 
 Model = Annotated[
     Literal["mean", "knn", "linear", "krr"],
@@ -74,7 +75,7 @@ def baseline(
         "baseline.draws": draws,
         "baseline.memory": memory,
     }
-    with stoppable() as stop:
+    with stop_on_signals(note) as stop:
         from qm7cli.data.splits import select_folds
         from qm7cli.runs.experiment import resolve
         from qm7cli.training.baselines import needed_memory
@@ -82,7 +83,6 @@ def baseline(
         experiment = resolve(None, [], flags)
         dataset = load_dataset(experiment.data)
         if not quiet:
-            folds = select_folds(dataset, experiment.split)
-            needed = max(needed_memory(experiment, dataset, each) for each in folds)
+            needed = max(needed_memory(experiment, dataset, each) for each in select_folds(dataset, experiment.split))
             note(f"a fold takes up to {needed:.2g} GB of memory")
         train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)

@@ -51,7 +51,7 @@ def centering(
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
-    from qm7cli.analysis.centering import draw_centering, model_records
+    from qm7cli.analysis.centering import draw_centering, measure_centering
     from qm7cli.analysis.figure_style import image_format, save
     from qm7cli.core.files import refuse_output
     from qm7cli.runs.collect import read_runs
@@ -65,10 +65,10 @@ def centering(
 
     def measure(run: Path) -> list[dict[str, Any]]:
         models = load_models(run, fold)
-        return model_records(run, models, datasets.of(run, models))
+        return measure_centering(run, models, datasets.of(run, models))
 
-    of_runs, status = usable_runs(*read_runs(directories, measure))
-    records = [record for own in of_runs for record in own]
+    by_run, status = usable_runs(*read_runs(directories, measure))
+    records = [record for records_of_run in by_run for record in records_of_run]
     for file in (output, plot):
         refuse_output(file, datasets.paths)
     if plot is not None:

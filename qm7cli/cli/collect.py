@@ -12,11 +12,7 @@ from qm7cli.cli.tables import Column, Table, make_table, result_columns
 OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "status", "iterations")  # columns that may be left out
 
 
-def collect(
-    runs: Runs = None,
-    format_: OutputFormat = "table",
-    output: Output = None,
-) -> None:
+def collect(runs: Runs = None, format_: OutputFormat = "table", output: Output = None) -> None:
     """Print a row for every fold of some runs, with the settings in which the runs differ as columns.
 
     The table fits 80 columns and leaves out what that takes; the other formats have all.
@@ -25,10 +21,10 @@ def collect(
     """
     from qm7cli.runs.collect import collect_folds, differing_settings
 
-    found, status = read_usable_runs(runs, output)
-    records = collect_folds(found)
-    keys = [key for key in differing_settings(found) if key in records[0]]
-    wide = make_table(records, _columns(dict(zip(keys, keys, strict=True))), with_units=True)
+    usable, status = read_usable_runs(runs, output)
+    records = collect_folds(usable)
+    keys = [key for key in differing_settings(usable) if key in records[0]]
+    wide = make_table(records, _columns({key: key for key in keys}))
     write_output(_fit(records, keys), format_records(format_, records, wide), output)
     raise typer.Exit(status)
 

@@ -39,8 +39,8 @@ def compare(
     """
     from qm7cli.analysis.compare import compare_groups, records
 
-    found, status = read_usable_runs(runs, output)
-    comparison = compare_groups(found, by or (), reference)
+    usable, status = read_usable_runs(runs, output)
+    comparison = compare_groups(usable, by or (), reference)
     groups = list(records(comparison))
     data = {"groups": groups, "notes": comparison.notes}
     text = format_records(format_, groups, comparison_table(comparison, wide=True), data)
@@ -51,11 +51,6 @@ def compare(
             note(sentence)
     write_output(comparison_table(comparison), text, output)
     raise typer.Exit(status)
-
-
-def print_comparison(comparison: "Comparison") -> None:
-    """Print a comparison as `qm7 compare` does without options."""
-    write_output(comparison_table(comparison))
 
 
 def _sentences(comparison: "Comparison") -> list[str]:

@@ -39,10 +39,10 @@ def download(
     if wanted != "any" and not re.fullmatch("[0-9a-f]{64}", wanted):
         raise typer.BadParameter(f"{sha256} is neither any nor 64 hexadecimal digits", param_hint="'--sha256'")
     dataset = find_dataset(dest, wanted, force=force)
-    found = "is there already" if dataset else "downloaded"
+    origin = "is there already" if dataset else "downloaded"
     if not dataset:
         with show_bytes(dest.name, quiet=quiet) as report:
             dataset = download_dataset(
                 dest, url or MIRRORS, wanted, report=report, notice=lambda line: None if quiet else note(line)
             )
-    say(f"{dest}: {found}, {len(dataset)} molecules, SHA-256 {dataset.sha256}")
+    say(f"{dest}: {origin}, {len(dataset)} molecules, SHA-256 {dataset.sha256}")

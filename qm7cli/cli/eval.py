@@ -71,9 +71,9 @@ def evaluate(
     ]
     records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
     rows = _with_means(results, metrics)
-    table = make_table(rows, columns, describe_units()).fit(("draws", "iterations"))
-    wide = make_table(rows, columns, with_units=True)
-    write_output(table, format_records(format_, records, wide, results, documents={"json", "yaml"}), output)
+    table = make_table(rows, columns, describe_units())
+    text = format_records(format_, records, table, results, documents={"json", "yaml"})
+    write_output(table.fit(("draws", "iterations")), text, output)
     raise typer.Exit(status)
 
 

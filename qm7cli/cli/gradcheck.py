@@ -50,44 +50,40 @@ def gradcheck(
 
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path])
-    found = check_gradients(dataset, [variant] if variant else list(RULES), seed, step)
-    directions = [each._asdict() for each in found.directions]
-    motions = [each._asdict() for each in found.motions]
-    record = {"sizes": found.sizes, "directions": directions, "motions": motions, "failures": found.failures}
-    table = _directions(found)
-    table.below = _below(motions, sound=not found.failures)
+    check = check_gradients(dataset, [variant] if variant else list(RULES), seed, step)
+    directions = [each._asdict() for each in check.directions]
+    motions = [each._asdict() for each in check.motions]
+    record = {"sizes": check.sizes, "directions": directions, "motions": motions, "failures": check.failures}
+    table = _directions_table(check)
+    table.below = _text_below(motions, sound=not check.failures)
     write_output(table, format_records(format_, directions, table, record), output)
-    for failure in found.failures:
+    for failure in check.failures:
         print_error(failure)
-    if found.failures:
+    if check.failures:
         raise typer.Exit(1)
 
 
-def _directions(found: "GradCheck") -> Table:
+def _directions_table(check: "GradCheck") -> Table:
     """Return a row for each variant, direction and rescaling, with the layers as columns."""
-    rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
-    for each in found.directions:
-        row = rows.setdefault((each.variant, each.parameter, each.rescaled), {})
+    pairs: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {}  # rescaling off and on
+    for each in check.directions:
+        row = pairs.setdefault((each.variant, each.parameter), ({}, {}))[each.rescaled]
         row |= {"variant": each.variant, "parameter": each.parameter, "rescaled": "on" if each.rescaled else "off"}
         row[f"layer {each.layer}"] = f"{each.angle:.1f} x {each.ratio:#.4g}"
     columns = [
         Column("variant", "variant", left=True),
         Column("parameter", "direction", left=True),
         Column("rescaled", "rescaling", left=True),
-        *(Column(f"layer {k}", f"layer {k}") for k in range(1, len(found.sizes))),
+        *(Column(f"layer {k}", f"layer {k}") for k in range(1, len(check.sizes))),
     ]
-    order = list(rows)
-    records = sorted(rows.values(), key=lambda row: order.index((row["variant"], row["parameter"], False)))
-    sizes = "-".join(map(str, found.sizes))
+    records = [row for pair in pairs.values() for row in pair]
+    sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
     return make_table(records, columns, note)
 
 
-def _below(motions: list[dict[str, Any]], *, sound: bool) -> str:
-    """Return what stands under the directions: what A does, and what is to be made of both tables."""
-    table = make_table(
-        motions,
-        MOTIONS,
-        "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01.",
-    )
+def _text_below(motions: list[dict[str, Any]], *, sound: bool) -> str:
+    """Return the text under the directions: what A does, and whether all is as expected."""
+    note = "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01."
+    table = make_table(motions, MOTIONS, note)
     return f"\n{table.plain_text()}{table.after}" + ("All of it is as expected.\n" if sound else "")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.options import Data, load_dataset
-from qm7cli.cli.output import print_table
+from qm7cli.cli.output import write_output
 from qm7cli.cli.tables import Table
 
 
@@ -25,4 +25,4 @@ def info(
     description = describe(load_dataset(data))
     if not quiet:
         columns = {"property": list(description), "value": list(description.values())}
-        print_table(Table(columns, set(columns)))
+        write_output(Table(columns, set(columns)))

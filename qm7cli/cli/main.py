@@ -75,8 +75,7 @@ def _qm7(
 
     Example: qm7 train --variant corrected --iterations 20000
     """
-    del version
-    SHOW_TRACEBACKS.set(debug)
+    del version, debug  # `run` takes --debug, which may also stand after the command
 
 
 def _sentence(error: Exception) -> str:
@@ -88,13 +87,12 @@ def _sentence(error: Exception) -> str:
 
 
 def _set_up() -> None:
-    """Make standard streams that can be written to, and let signals end the program so that it can tidy up."""
+    """Make the standard streams writable, and let signals end the program so that it can tidy up."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more are not used, and cost a fifth of a second to start
-    if sys.stdout is None:  # it was closed
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # as for names that a terminal cannot show
     for number in SIGNALS:
@@ -103,13 +101,13 @@ def _set_up() -> None:
 
 
 def _wrong_usage(error: Exception, argv: Sequence[str]) -> str:
-    """Return the sentence of an error in the command line, with the help that tells how it should be."""
+    """Return the sentence of an error in the command line, and which help to read."""
     called = "".join(f" {name}" for name in argv[:1] if name in COMMANDS)
     return f"{_sentence(error)}{_suggestion(error)} (see qm7{called} --help)"
 
 
 def _suggestion(error: Exception) -> str:
-    """Ask whether another option was meant than one that there is not."""
+    """Ask which option the user meant by an unknown one."""
     context, unknown = getattr(error, "ctx", None), str(getattr(error, "option_name", None))
     if not context or not hasattr(error, "possibilities"):  # those of Typer are close in their dashes
         return ""
@@ -117,32 +115,23 @@ def _suggestion(error: Exception) -> str:
     from qm7cli.runs.experiment import Experiment
 
     options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
-    renamed = RENAMED.get(unknown)
-    return (
-        suggestion("", (), [renamed])
-        if renamed and renamed in options
-        else option_suggestion(unknown, options, Experiment)
-    )
-
-
-def _without_debug(argv: Sequence[str]) -> list[str]:
-    """Return the arguments but --debug, which may stand before the command and after it."""
-    end = argv.index("--") if "--" in argv else len(argv)
-    return [*(argument for argument in argv[:end] if argument != "--debug"), *argv[end:]]
+    if RENAMED.get(unknown) in options:
+        return suggestion("", (), [RENAMED[unknown]])
+    return option_suggestion(unknown, options, Experiment)
 
 
 def run(argv: Sequence[str]) -> int:
     """Run the command line, without the name of the program, and return its exit status.
 
     An error that a user can cause is one line on standard error; the status is then its own, 2 for wrong usage. With
-    --debug its traceback is printed.
+    --debug, before the command or after it, its traceback is printed.
     """
-    arguments = _without_debug(argv)
-    debug = len(arguments) < len(argv)
+    end = argv.index("--") if "--" in argv else len(argv)
+    arguments = [*(argument for argument in argv[:end] if argument != "--debug"), *argv[end:]]
+    SHOW_TRACEBACKS.set(len(arguments) < len(argv))
     try:
         with notices_to(note):
-            line = [*["--debug"] * debug, *(arguments or ["--help"])]
-            status = app(line, prog_name="qm7", standalone_mode=False)
+            status = app(arguments or ["--help"], prog_name="qm7", standalone_mode=False)
         sys.stdout.flush()
     except (typer.TyperException, UsageError) as error:
         print_error(_wrong_usage(error, arguments))
@@ -150,7 +139,7 @@ def run(argv: Sequence[str]) -> int:
     except (QM7Error, MemoryError, OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not shortage(error):
             raise
-        if debug:
+        if SHOW_TRACEBACKS.get():
             print_traceback(traceback.format_exc())
         elif not isinstance(error, BrokenPipeError):  # a reader such as head has had enough
             print_error(_sentence(error))

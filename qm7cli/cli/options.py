@@ -1,14 +1,13 @@
 """The options and arguments that commands share, and what reads them."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from qm7cli.cli.output import Format, note, print_error
-from qm7cli.core.signals import StopRequest, stop_on_signals
+from qm7cli.cli.output import Format, print_error
 
 if TYPE_CHECKING:
     from qm7cli.data.dataset import Dataset
@@ -70,9 +69,7 @@ TrainedFolds = Annotated[
 ]
 Draws = Annotated[
     int | None,
-    typer.Option(
-        metavar="N", min=1, max=10**6, help="Draws that predictions are averaged over. Without: the run's own."
-    ),
+    typer.Option(metavar="N", min=1, max=10**6, help="Draws to average predictions over. Without: the run's own."),
 ]
 By = Annotated[
     list[str] | None,
@@ -97,13 +94,6 @@ OutputFormat = Annotated[
 ]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
-
-
-@contextmanager
-def stoppable() -> Iterator[StopRequest]:
-    """Give what a command asks whether a signal wants it to stop; what this does is printed."""
-    with stop_on_signals(note) as stop:
-        yield stop
 
 
 def load_dataset(data: str | None) -> "Dataset":
@@ -133,9 +123,9 @@ def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) ->
 
 
 def usable_runs(made: list[Read], unusable: "Sequence[Unusable]") -> tuple[list[Read], int]:
-    """Return what `qm7cli.runs.collect.read_runs` has made of runs, and the exit status.
+    """Return what `qm7cli.runs.collect.read_runs` has made of runs, and the exit status: 1 if one that was given fails.
 
-    It is 1 if a run that was given is missing. Says in a line each why others are left out. Exits if none is left.
+    Prints why each run is left out. Exits if none is left.
     """
     if not made:
         _exit_without_runs(unusable)

@@ -27,11 +27,11 @@ def note(message: str) -> None:
         print(printable(" ".join(message.split())), file=sys.stderr, flush=True)
 
 
-def print_error(message: str, traceback: str = "") -> None:
-    """Print an error in one line on standard error, and its traceback if --debug asks for that."""
+def print_error(message: str, error: object = None) -> None:
+    """Print what is wrong in one line on standard error, and the notes of an error, its traceback, with --debug."""
     note(f"qm7: {message}")
-    if traceback and SHOW_TRACEBACKS.get():
-        print_traceback(traceback)
+    if SHOW_TRACEBACKS.get() and (notes := getattr(error, "__notes__", ())):
+        print_traceback("".join(notes))
 
 
 def print_traceback(text: str) -> None:
@@ -40,7 +40,24 @@ def print_traceback(text: str) -> None:
         print(printable(text.rstrip(), keep="\n"), file=sys.stderr, flush=True)
 
 
-def print_table(table: Table) -> None:
+def write_output(table: Table, text: str | None = None, output: Path | None = None) -> None:
+    """Write a text or, without one, a table and what stands under it to `output`, or to standard output.
+
+    A file and a pipe get the text as it is, a terminal without what would steer it.
+    """
+    after = printable(table.after, keep="\n")
+    if output is not None:
+        from qm7cli.core.files import write_output_text
+
+        write_output_text(output, table.plain_text() + after if text is None else text)
+    elif text is None:
+        _print_table(table)
+        print(after, end="")
+    else:
+        print(printable(text, keep="\n") if sys.stdout.isatty() else text, end="")
+
+
+def _print_table(table: Table) -> None:
     """Print a table: with a line under its header on a terminal that is wide enough, plain elsewhere."""
     if not sys.stdout.isatty() or table.headings:
         print(table.plain_text(), end="")
@@ -66,23 +83,6 @@ def print_table(table: Table) -> None:
         print(table.plain_text(), end="")
 
 
-def write_output(table: Table, text: str | None = None, output: Path | None = None) -> None:
-    """Write a text or, without one, a table and what stands under it to `output`, or to standard output.
-
-    A text is for programs, which get it as it is; a terminal does not.
-    """
-    after = printable(table.after, keep="\n")
-    if output is not None:
-        from qm7cli.core.files import write_output_text
-
-        write_output_text(output, table.plain_text() + after if text is None else text)
-    elif text is None:
-        print_table(table)
-        print(after, end="")
-    else:
-        print(printable(text, keep="\n") if sys.stdout.isatty() else text, end="")
-
-
 def format_records(
     format_: Format,
     records: Sequence[Mapping[str, Any]],
@@ -95,7 +95,7 @@ def format_records(
     Parameters
     ----------
     format_ : Format
-        CSV has a line for each of the records, Markdown and LaTeX have the table, JSON and YAML the data.
+        CSV has a line for each of the records, Markdown and LaTeX have the table with units, JSON and YAML the data.
     records : sequence of mapping
         All with the same fields.
     table : Table
@@ -108,11 +108,14 @@ def format_records(
     from qm7cli.core.files import format_csv
     from qm7cli.core.yaml_text import format_yaml
 
+    def cell(value: Any) -> Any:
+        return json.dumps(value) if isinstance(value, list) else value
+
     data = list(records) if data is None else data
     items = data if format_ in documents else [data]
     match format_:
         case "csv":
-            return format_csv(list(records[0]), [[_csv_cell(row[key]) for key in records[0]] for row in records])
+            return format_csv(list(records[0]), [[cell(row[key]) for key in records[0]] for row in records])
         case "json":
             return "".join(json.dumps(item) + "\n" for item in items)
         case "yaml":
@@ -125,23 +128,18 @@ def format_records(
             return None
 
 
-def _csv_cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list) else value
-
-
 def _format_markdown(table: Table) -> str:
     rule = ["---" if title in table.left_columns else "---:" for title in table.columns]
-    lines = [[_escape_markdown(text) for text in line] for line in (table.header, rule, *table.rows)]
+    lines = [
+        [html.escape(printable(text), quote=False).replace("|", "\\|") for text in line]
+        for line in (table.header_with_units, rule, *table.rows)
+    ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _escape_markdown(text: str) -> str:
-    return html.escape(printable(text), quote=False).replace("|", "\\|")
 
 
 def _format_latex(table: Table) -> str:
     columns = "".join("l" if title in table.left_columns else "r" for title in table.columns)
-    top, *body = [" & ".join(map(_escape_latex, line)) + " \\\\" for line in (table.header, *table.rows)]
+    top, *body = [" & ".join(map(_escape_latex, line)) + " \\\\" for line in (table.header_with_units, *table.rows)]
     lines = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", top, "\\midrule", *body, "\\bottomrule", "\\end{tabular}"]
     return "\n".join(lines) + "\n"
 

@@ -31,7 +31,7 @@ def plot(
     from qm7cli.analysis.plots import KINDS
 
     image_format(output)
-    found, status = read_usable_runs(runs, output)
-    save(KINDS[kind](compare_groups(found, by or (), paired=False)), output)
+    usable, status = read_usable_runs(runs, output)
+    save(KINDS[kind](compare_groups(usable, by or (), paired=False)), output)
     say(str(output))
     raise typer.Exit(status)

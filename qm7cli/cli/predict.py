@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from qm7cli.cli.options import Draws, MoleculeFiles, Output, OutputFormat, Quiet
+from qm7cli.cli.options import Draws, MoleculeFiles, Output, OutputFormat, Quiet, TrainedFolds
 from qm7cli.cli.output import format_records, note, write_output
 from qm7cli.cli.tables import Column, make_table, show_number
 
@@ -23,10 +23,7 @@ COLUMNS: Final = (
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
     files: MoleculeFiles,
-    fold: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", min=0, help="Fold whose model predicts; may be given again. Without: all trained."),
-    ] = None,
+    fold: TrainedFolds = None,
     draws: Draws = None,
     format_: OutputFormat = "table",
     output: Output = None,
@@ -61,8 +58,7 @@ def predict(
             note(describe_left_out(left_out))
     records = [asdict(prediction) for prediction in predictions]
     table = make_table(records, COLUMNS, "energy and spreads in kcal/mol, distance in hartree")
-    wide = make_table(records, COLUMNS, with_units=True)
     rows = [record | {"warnings": "; ".join(record["warnings"])} for record in records]
-    write_output(table, format_records(format_, rows, wide, records, documents={"json"}), output)
+    write_output(table, format_records(format_, rows, table, records, documents={"json"}), output)
     if any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """Progress of trainings, evaluations and files: bars on a terminal, a plain line now and then in a log.
 
-A training of one run is shown as a sweep of that run, but that a log has a line for each evaluation.
+A training of one run is shown as a sweep of that run; in a log it has a line for each evaluation as well.
 """
 
 import sys
@@ -31,15 +31,15 @@ class Display:
     """Shows nothing; see `show_progress`."""
 
     def report(self, progress: "Progress") -> None:
-        """Take where a job stands."""
+        """Show where a job stands."""
 
     def end_job(self, job: "Job", outcome: "Outcome") -> None:
-        """Take what has become of a job."""
+        """Show what has become of a job."""
 
 
 @contextmanager
 def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) -> Iterator[Display]:
-    """Give what shows on standard error how trainings get on.
+    """Give what shows the progress of trainings on standard error.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) ->
     complete : int
         How many of them are complete already.
     quiet : bool
-        Whether to show nothing.
+        Show nothing.
     """
     if quiet:
         yield Display()
@@ -68,8 +68,8 @@ class _Lines(Display):
 
     def __init__(self, jobs: int | None, complete: int) -> None:
         self.jobs, self.done = jobs, complete
-        self.first: dict[int, tuple[float, int]] = {}  # by fold: when it was first heard of, and at which iteration
-        self.last: dict[int, float] = {}  # when there was a line about it
+        self.first: dict[int, tuple[float, int]] = {}  # by fold: time and iteration of its first report
+        self.last: dict[int, float] = {}  # by fold: time of the last line about it
 
     def report(self, progress: "Progress") -> None:
         """Print a line for each evaluation of one run, and for each minute without one."""
@@ -89,7 +89,7 @@ class _Lines(Display):
         note(line)
 
     def end_job(self, job: "Job", outcome: "Outcome") -> None:
-        """Print a line; jobs that were stopped, or are busy elsewhere, are not done."""
+        """Print a line, and count the job as done unless it was stopped or is busy elsewhere."""
         name = f"{job.run.name} fold {job.fold}"
         if isinstance(outcome, BusyError):
             note(f"{name}: busy: another process trains it")
@@ -109,20 +109,21 @@ def _describe_end(outcome: "Outcome") -> str:
     return f"test MAE {outcome.mae:.2f} kcal/mol, {trained}{outcome.seconds:.0f} s"
 
 
-@contextmanager
-def _bars() -> "Iterator[Bars]":
+def _bars(*, of_bytes: bool = False) -> "Bars":
+    """Return bars on standard error or, where that is narrow, numbers in their place."""
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
     from rich.table import Column
 
     terminal = Console(stderr=True, highlight=False)
-    name = TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
-    columns = [name, BarColumn(), TextColumn("{task.fields[state]}"), TimeRemainingColumn()]
-    if terminal.width < NARROW:
-        columns = [name, TextColumn("{task.percentage:.0f} %"), columns[2]]
-    with Bars(*columns, console=terminal) as bars:
-        yield bars
+    name = rich.TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
+    state = rich.DownloadColumn() if of_bytes else rich.TextColumn("{task.fields[state]}")
+    if terminal.width >= NARROW:
+        speed = [rich.TransferSpeedColumn()] if of_bytes else []
+        columns = [name, rich.BarColumn(), state, *speed, rich.TimeRemainingColumn()]
+    else:
+        columns = [state] if of_bytes else [name, rich.TextColumn("{task.percentage:.0f} %"), state]
+    return rich.Progress(*columns, console=terminal)
 
 
 class _Bars(_Lines):
@@ -139,18 +140,18 @@ class _Bars(_Lines):
 
     def report(self, progress: "Progress") -> None:
         key = progress.run, progress.fold
-        if key in self.ended:  # a cluster may tell late
+        if key in self.ended:  # a cluster may report late
             return
         if key not in self.tasks:
             name = f"fold {progress.fold}" if self.jobs is None else f"{progress.run.name} fold {progress.fold}"
-            start, size = progress.iteration, progress.iterations
-            self.tasks[key] = self.bars.add_task(printable(name), total=size, completed=start, state="")
+            self.tasks[key] = self.bars.add_task(
+                printable(name), total=progress.iterations, completed=progress.iteration, state=""
+            )
         task = self.tasks[key]
-        self.bars.update(task, completed=progress.iteration)
         if progress.mae is not None:
             self.maes[task] = f", test MAE {progress.mae:.2f}"
         state = f"{progress.iteration}/{progress.iterations}{self.maes.get(task, '')}"
-        self.bars.update(task, state=state)
+        self.bars.update(task, completed=progress.iteration, state=state)
         self._show_whole()
 
     def end_job(self, job: "Job", outcome: "Outcome") -> None:
@@ -164,7 +165,7 @@ class _Bars(_Lines):
         self._show_whole()
 
     def _show_whole(self) -> None:
-        """Show the whole of a sweep, the parts of running jobs included."""
+        """Show the progress of a sweep, with the parts of running jobs."""
         if self.whole is None:
             return
         parts = sum(task.percentage / 100 for task in self.bars.tasks if task.id in self.tasks.values())
@@ -174,7 +175,7 @@ class _Bars(_Lines):
 
 @contextmanager
 def show_evaluation(*, quiet: bool) -> "Iterator[Callable[[Path, int], None]]":
-    """Give what is to be called with the run and the fold that was evaluated last; a terminal shows it."""
+    """Give a function of the run and the fold that was evaluated last; it shows them on a terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda _, __: None
         return
@@ -187,12 +188,13 @@ def show_evaluation(*, quiet: bool) -> "Iterator[Callable[[Path, int], None]]":
 
 @contextmanager
 def show_bytes(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give what is to be called with the bytes of a file that are done and their number, 0 if that is not known."""
+    """Give a function of the bytes of a file that are done and their number, or 0; it shows them."""
     if quiet:
         yield lambda _done, _size: None
     elif sys.stderr.isatty():
-        with _byte_bar(name) as report:
-            yield report
+        with _bars(of_bytes=True) as bars:
+            task = bars.add_task(printable(name), total=None)
+            yield lambda done, size: bars.update(task, completed=done, total=size or None)
     else:
         last = time.monotonic()
 
@@ -204,20 +206,3 @@ def show_bytes(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]
                 note(f"{name}: {done / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB")
 
         yield report
-
-
-@contextmanager
-def _byte_bar(name: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    terminal = Console(stderr=True, highlight=False)
-    columns = [TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn()]
-    if terminal.width >= NARROW:
-        columns += [TransferSpeedColumn(), TimeRemainingColumn()]
-    else:
-        del columns[:2]
-    with Bars(*columns, console=terminal) as bars:
-        task = bars.add_task(printable(name), total=None)
-        yield lambda done, size: bars.update(task, completed=done, total=size or None)

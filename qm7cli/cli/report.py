@@ -26,9 +26,9 @@ def report(
     from qm7cli.analysis.report import render_report
     from qm7cli.core.files import write_output_text
 
-    found, status = read_usable_runs(runs, output)
-    comparison = compare_groups(found, by or (), reference)
+    usable, status = read_usable_runs(runs, output)
+    comparison = compare_groups(usable, by or (), reference)
     table = comparison_table(comparison, wide=True)
-    write_output_text(output, render_report(comparison, found, (table.header, table.rows)))
+    write_output_text(output, render_report(comparison, usable, (table.header, table.rows)))
     say(str(output))
     raise typer.Exit(status)

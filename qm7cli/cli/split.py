@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.options import Data, load_dataset, whole_number
-from qm7cli.cli.output import print_table, say
+from qm7cli.cli.output import say, write_output
 from qm7cli.cli.tables import Table, show_number
 
 
@@ -56,7 +56,6 @@ def split(
         "mean energy": list(map(show_number, means)),
         "std": list(map(show_number, deviations)),
     }
-    print_table(Table(columns, {"fold"}))
-    say("Energies in kcal/mol")
+    write_output(Table(columns, {"fold"}, ["Energies in kcal/mol"]))
     if output:
         say(str(output))

@@ -1,18 +1,18 @@
 """`qm7 sweep`: every fold of every point of a sweep file."""
 
-import signal
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from qm7cli.cli.compare import print_comparison
-from qm7cli.cli.options import Data, Quiet, Settings, stoppable
+from qm7cli.cli.compare import comparison_table
+from qm7cli.cli.options import Data, Jobs, Quiet, Settings
 from qm7cli.cli.output import note, print_error, write_output
-from qm7cli.cli.tables import Column, make_table
+from qm7cli.cli.tables import Table
+from qm7cli.cli.train import exit_if_failed, exit_if_stopped
 from qm7cli.core.errors import StoppedError
-from qm7cli.core.signals import StopRequest
+from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,10 +34,7 @@ def sweep(
         Path | None,
         typer.Option(metavar="DIR", help="Directory of the runs. Without: runs/ and the sweep file's name."),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Processes at a time. Without: as many as cores."),
-    ] = None,
+    jobs: Jobs = None,
     executor: Annotated[
         Literal["process", "dask"], typer.Option(help="Processes on this machine, or a Dask cluster.")
     ] = "process",
@@ -50,7 +47,7 @@ def sweep(
     """Train every fold of every point of a sweep file, and compare the points.
 
     Run again, complete jobs are skipped and others go on where they stopped. A job that fails doesn't stop the others;
-    its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is come back to
+    its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again
     at the end; if it is still busy, and no job failed, the exit status is 75.
 
     Example: qm7 sweep experiments/variants.yaml --set training.iterations=20000
@@ -61,7 +58,7 @@ def sweep(
         raise typer.BadParameter(
             "--jobs is for processes; a Dask cluster does as many jobs at a time as it has threads"
         )
-    with stoppable() as stop:
+    with stop_on_signals(note) as stop:
         from qm7cli.cli.progress import show_progress
         from qm7cli.training.sweep import open_runs, plan, read_sweep
 
@@ -77,14 +74,11 @@ def sweep(
             with show_progress(len(work), len(work) - len(left), quiet=quiet) as display:
                 failures = _do_jobs(left, scheduler, jobs, display, stop)
     _print_failures(failures, len(work))
-    if stop.signal:
-        print_error(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
-        raise typer.Exit(128 + stop.signal)
+    exit_if_stopped(stop)
     _print_results(every_job)
     if not quiet:
         note(f"the runs are in {directory}")
-    if failures:  # busy only if all are
-        raise typer.Exit(min(getattr(outcome, "exit_status", 1) for _, outcome in failures))
+    exit_if_failed([outcome for _, outcome in failures])
 
 
 def _do_jobs(
@@ -94,7 +88,7 @@ def _do_jobs(
     display: "Display",
     stop: StopRequest,
 ) -> "list[tuple[Job, Outcome]]":
-    """Have jobs done; return those that have failed or diverged, or are busy elsewhere."""
+    """Do jobs; return those that failed or diverged, or are busy elsewhere."""
     from qm7cli.core.errors import QM7Error
     from qm7cli.training.sweep import do_logged, log_progress
 
@@ -126,27 +120,24 @@ def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Repor
 def _print_jobs(jobs: "Iterable[Job]") -> None:
     from qm7cli.training.sweep import job_status
 
-    columns = [
-        Column("run", "run", left=True),
-        *(Column(name, name) for name in ("fold", "status", "iterations")),
-    ]
-    records = []
+    columns: dict[str, list[str]] = {"run": [], "fold": [], "status": [], "iterations": []}
     for job in jobs:
         status, iterations = job_status(job)
-        done = f"{iterations} of {job.experiment.iterations}"
-        records.append({"run": str(job.run), "fold": job.fold, "status": status, "iterations": done})
-    write_output(make_table(records, columns).fit())
+        cells = (str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.iterations}")
+        for column, cell in zip(columns.values(), cells, strict=True):
+            column.append(cell)
+    write_output(Table(columns, {"run"}).fit())
 
 
 def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
-    """Print why jobs have failed, and how many of all are busy elsewhere, which is not a failure."""
+    """Print why jobs failed, and how many are busy elsewhere."""
     from qm7cli.core.errors import BusyError, QM7Error
     from qm7cli.training.sweep import log_file
 
     failed = [(job, outcome) for job, outcome in failures if not isinstance(outcome, BusyError)]
     for job, outcome in failed:
         reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
-        print_error(f"{reason} ({log_file(job.run, job.fold)})", "".join(getattr(outcome, "__notes__", ())))
+        print_error(f"{reason} ({log_file(job.run, job.fold)})", outcome)
     busy = len(failures) - len(failed)
     if busy:
         print_error(
@@ -161,4 +152,4 @@ def _print_results(jobs: "Iterable[Job]") -> None:
 
     begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
     if begun:
-        print_comparison(compare_groups(find_runs(begun), paired=len(begun) <= PAIRED))
+        write_output(comparison_table(compare_groups(find_runs(begun), paired=len(begun) <= PAIRED)))

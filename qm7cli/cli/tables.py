@@ -44,7 +44,7 @@ class Column(NamedTuple):
     left : bool
         Whether it is set to the left, as words are; else to the right.
     unit : str
-        Of its values, for tables without a line of units under them.
+        Of its values, for the titles in Markdown and LaTeX.
     """
 
     key: str
@@ -96,6 +96,8 @@ class Table:
         What follows the notes, as it is.
     headings : list of str
         Of each row, a line above the rows that share it; or none.
+    units : dict
+        Of the values of columns, by title.
     """
 
     columns: dict[str, list[str]]
@@ -103,11 +105,17 @@ class Table:
     notes: list[str] = field(default_factory=list)
     below: str = ""
     headings: list[str] = field(default_factory=list)
+    units: dict[str, str] = field(default_factory=dict)
 
     @property
     def header(self) -> list[str]:
         """The titles of the columns."""
         return list(self.columns)
+
+    @property
+    def header_with_units(self) -> list[str]:
+        """The titles of the columns, as ``test MAE, kcal/mol``."""
+        return [f"{title}, {self.units[title]}" if title in self.units else title for title in self.columns]
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
@@ -191,29 +199,11 @@ class Table:
         return set(self.columns.get(title, ())) - {""}
 
 
-def make_table(
-    records: Sequence[Mapping[str, Any]], columns: Sequence[Column], *notes: str, with_units: bool = False
-) -> Table:
-    """Return a table of records, a row each; a field that a record lacks is an empty cell.
-
-    Parameters
-    ----------
-    records : sequence of mapping
-        What is shown.
-    columns : sequence of Column
-        How.
-    *notes : str
-        What is said under the table.
-    with_units : bool
-        Whether the titles of columns have their units.
-    """
-    titles = [f"{each.title}, {each.unit}" if with_units and each.unit else each.title for each in columns]
-    cells = {
-        title: [_cell(record.get(column.key, ""), column) for record in records]
-        for title, column in zip(titles, columns, strict=True)
-    }
-    left_columns = {title for title, column in zip(titles, columns, strict=True) if column.left}
-    return Table(cells, left_columns, list(notes))
+def make_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], *notes: str) -> Table:
+    """Return a table of records, a row each; a field that a record lacks is an empty cell."""
+    cells = {column.title: [_cell(record.get(column.key, ""), column) for record in records] for column in columns}
+    left_columns = {column.title for column in columns if column.left}
+    return Table(cells, left_columns, list(notes), units={each.title: each.unit for each in columns if each.unit})
 
 
 def _cell(value: Any, column: Column) -> str:

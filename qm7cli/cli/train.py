@@ -17,18 +17,20 @@ from qm7cli.cli.options import (
     Settings,
     Split,
     load_dataset,
-    stoppable,
     whole_number,
 )
-from qm7cli.cli.output import print_error, say, write_output
+from qm7cli.cli.output import note, print_error, say, write_output
 from qm7cli.cli.tables import make_table, result_columns, show_mean
-from qm7cli.core.signals import StopRequest
+from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qm7cli.core.errors import QM7Error
     from qm7cli.data.dataset import Dataset
     from qm7cli.runs.experiment import Experiment
     from qm7cli.runs.results import RunResults
+    from qm7cli.training.executor import Outcome
 
 
 def train(
@@ -71,7 +73,7 @@ def train(
         "split.folds": fold or None,
         "training.iterations": iterations,
     }
-    with stoppable() as stop:
+    with stop_on_signals(note) as stop:
         from qm7cli.core.yaml_text import format_yaml
         from qm7cli.runs.experiment import resolve
 
@@ -93,7 +95,7 @@ def train_and_print(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Train the folds of an experiment with progress, print the results, and exit as what became of them asks."""
+    """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
     from qm7cli.runs.access import default_directory
     from qm7cli.training.train_run import FoldsError, available_cores, train_run
@@ -117,18 +119,27 @@ def train_and_print(
     if results is not None:
         _print_results(run, results)
     asked = experiment.split.folds
-    diverged = [
-        result for result in (results.folds if results else ()) if result.reason and (not asked or result.fold in asked)
-    ]
+    results_asked = [each for each in (results.folds if results else ()) if not asked or each.fold in asked]
+    diverged = [each for each in results_asked if each.reason]
     for result in diverged:
         print_error(result.reason or "")
     for error in errors.values():
-        print_error(str(error), "".join(getattr(error, "__notes__", ())))
+        print_error(str(error), error)
+    exit_if_stopped(stop)
+    exit_if_failed([*diverged, *errors.values()])
+
+
+def exit_if_stopped(stop: StopRequest) -> None:
+    """Exit with 128 plus the number of the signal that came, if one did."""
     if stop.signal:
         print_error(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
         raise typer.Exit(128 + stop.signal)
-    if errors or diverged:  # busy only if all are
-        raise typer.Exit(1 if diverged else min(error.exit_status for error in errors.values()))
+
+
+def exit_if_failed(failures: "Sequence[Outcome]") -> None:
+    """Exit with 75 if all failures are that a fold is busy, with 1 if there are others, or not at all."""
+    if failures:
+        raise typer.Exit(min(getattr(failure, "exit_status", 1) for failure in failures))
 
 
 def _print_results(run: Path, results: "RunResults") -> None:

@@ -1,24 +1,31 @@
-"""Arrays in ``.npz`` files; nothing is unpickled."""
+"""Arrays in ``.npz`` files, and files of arrays with one JSON record, ``about``, beside them.
+
+Nothing is pickled. The reader of a file with a record checks its kind, format, dtypes, shapes and numbers first.
+"""
 
 import io
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qm7cli.core.errors import DamagedError, QM7Error, brief
 from qm7cli.core.files import read_bytes, write_file
+from qm7cli.core.validation import LARGEST, first_mistake
+
+Arrays = dict[str, NDArray[Any]]
 
 
-def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def write_arrays(path: Path, arrays: Arrays) -> None:
     """Replace `path` by an ``.npz`` file; the same arrays give the same bytes."""
     write_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type] # no array is named allow_pickle
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> Arrays:
     """Read all arrays of a file that `write_arrays` has written; raises QM7Error if it cannot be read or is damaged."""
     content = read_bytes(path)
     try:
@@ -27,26 +34,13 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise QM7Error(f"{path} is damaged: it cannot be read as an .npz file ({error})") from error
 
 
-def parse_arrays(
-    content: bytes, names: Iterable[str] | None = None, largest: int | None = None
-) -> dict[str, NDArray[Any]]:
-    """Read arrays of the content of an ``.npz`` file; nothing is unpickled.
+def parse_arrays(content: bytes, names: Iterable[str] | None = None, largest: int | None = None) -> Arrays:
+    """Read the arrays in the content of an ``.npz`` file, or those of `names` that are there; nothing is unpickled.
 
-    Parameters
-    ----------
-    content : bytes
-        The file's.
-    names : iterable of str, optional
-        Arrays that are read if they are there; without it, all.
-    largest : int, optional
-        Bytes that they may have together, and they may be compressed; without it they may not.
+    They may be compressed only if `largest` is given, the bytes that they may have together.
 
-    Raises
-    ------
-    DamagedError
-        If the content is not an ``.npz`` file's, or an array's bytes are not those of its checksum or its shape.
-    QM7Error
-        If the arrays are compressed and may not be, or have more bytes than they may.
+    Raises DamagedError if the content is not an ``.npz`` file's, or an array's bytes are not those of its checksum or
+    its shape; QM7Error if the arrays are compressed and may not be, or have more bytes than they may.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -71,3 +65,56 @@ def _parse_array(content: bytes) -> NDArray[Any]:
     shape, by_columns, dtype = versions[np.lib.format.read_magic(file)](file)
     flat = np.frombuffer(content, dtype, offset=file.tell())
     return flat.reshape(shape, order="F" if by_columns else "C").copy()
+
+
+class About(BaseModel):
+    """The plain values of a file of arrays."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    kind: str
+    format: Literal[1] = 1
+
+
+OwnAbout = TypeVar("OwnAbout", bound=About)
+
+
+def save_arrays(path: Path, about: About, arrays: Arrays) -> None:
+    """Write arrays and what they are; raises QM7Error if it cannot."""
+    write_arrays(path, {"about": np.array(about.model_dump_json()), **arrays})
+
+
+def load_arrays(path: Path, kind: type[OwnAbout]) -> tuple[OwnAbout, Arrays]:
+    """Read what `save_arrays` has written of a kind; raises QM7Error if it cannot, or the file is of another kind."""
+    arrays = read_arrays(path)
+    try:
+        return kind.model_validate_json(str(arrays.pop("about", "{}"))), arrays
+    except ValidationError as error:
+        reason = first_mistake(error, "about")
+    except ValueError as error:  # characters that do not exist
+        reason = f"about: {error}"
+    wanted = kind.model_fields["kind"].default
+    raise QM7Error(f"{path} is not a {wanted} that this version of qm7 reads: {reason}")
+
+
+def require(path: Path, name: str, *, sound: bool | np.bool) -> None:
+    """Raise QM7Error if the array of a name is not sound."""
+    if not sound:
+        raise QM7Error(f"{path} is damaged: {name} has numbers that no training gives")
+
+
+def checked_array(
+    path: Path, arrays: Arrays, name: str, dtype: type, *shape: int | None, largest: float = LARGEST
+) -> NDArray[Any]:
+    """Return an array of the given dtype and shape, default (None,); None is any size.
+
+    Raises QM7Error if there is none, or it holds a number of `largest` or more.
+    """
+    array = arrays.get(name, np.empty(0, dtype=bool))
+    sizes = shape or (None,)
+    fits = array.ndim == len(sizes) and all(size in {None, n} for size, n in zip(sizes, array.shape, strict=True))
+    if array.dtype != dtype or not fits or not array.size or not array.flags.c_contiguous:
+        needed = f"{np.dtype(dtype)} {tuple('any' if size is None else size for size in sizes)}"
+        raise QM7Error(f"{path} is damaged: {name} is {array.dtype} {array.shape}, not {needed}")
+    require(path, name, sound=-largest < float(array.min()) and float(array.max()) < largest)  # false for nan
+    return array

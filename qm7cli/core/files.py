@@ -38,12 +38,7 @@ def write_output_text(path: Path, text: str) -> None:
 def refuse_output(path: Path | None, inputs: Iterable[Path | None] = ()) -> None:
     """Raise QM7Error if an output would lie among the files of a run or replace what it is made from.
 
-    Parameters
-    ----------
-    path : Path, optional
-        The output, if there is one.
-    inputs : iterable of Path
-        What is read: files, and directories with all that is in them.
+    `inputs` are what is read: files, and directories with all that is in them.
     """
     if path is None:
         return
@@ -63,8 +58,7 @@ def refuse_output(path: Path | None, inputs: Iterable[Path | None] = ()) -> None
                 raise QM7Error(f"{path} is what is read here; choose another output")
 
 
-def _is_run(directory: Path) -> bool:
-    """Say whether a directory is a run, or what is left of one."""
+def _is_run(directory: Path) -> bool:  # or what is left of one
     return any(directory.glob("fold-[0-9]*/")) and any(any(directory.glob(mark)) for mark in RUN_MARKS)
 
 
@@ -74,11 +68,8 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     A symbolic link keeps its place, and so does a device, which is written to directly. A file that was there leaves
     its mode to the new one. Temporary files that killed processes have left there are removed.
 
-    Raises
-    ------
-    QM7Error
-        If the file cannot be written, or a lock that this thread holds is lost (`qm7cli.core.locks.lock`). What was
-        there before is then untouched.
+    Raises QM7Error if the file cannot be written, or a lock that this thread holds is lost (`qm7cli.core.locks.lock`).
+    What was there before is then untouched.
     """
     try:
         if is_special_file(path):  # a device or a pipe
@@ -157,10 +148,7 @@ def remove_stale(directory: Path) -> None:
 def remove_file(path: Path) -> None:
     """Remove a file, if it is there.
 
-    Raises
-    ------
-    QM7Error
-        If it cannot be removed, or a lock that this thread holds is lost (`qm7cli.core.locks.lock`).
+    Raises QM7Error if it cannot be removed, or a lock that this thread holds is lost (`qm7cli.core.locks.lock`).
     """
     try:
         refuse_lost_locks()
@@ -196,11 +184,8 @@ def _csv_line(cells: Iterable[Any]) -> str:
 def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
     """Read a file.
 
-    Raises
-    ------
-    QM7Error
-        If there is none, it cannot be read, has more than `largest` bytes, or is a pipe or a device: what comes from
-        there may never end, and cannot be read twice.
+    Raises QM7Error if there is none, it cannot be read, has more than `largest` bytes, or is a pipe or a device: what
+    comes from there may never end, and cannot be read twice.
     """
     try:
         status = path.stat()
@@ -225,13 +210,7 @@ def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory and those above it.
-
-    Raises
-    ------
-    QM7Error
-        If it cannot be made, as where a file has its name.
-    """
+    """Make a directory and those above it; raises QM7Error if it cannot, as where a file has its name."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:

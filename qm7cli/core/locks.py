@@ -22,10 +22,8 @@ NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # 
 
 
 class _Held(threading.local):
-    """The locks that a thread holds: the path and the open file of each."""
-
     def __init__(self) -> None:
-        self.locks: list[tuple[Path, int]] = []
+        self.locks: list[tuple[Path, int]] = []  # the path and the open file of each lock of this thread
 
 
 _held: Final = _Held()
@@ -38,14 +36,8 @@ def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lamb
     If the file is removed or replaced meanwhile, the lock is lost: what this thread would still write or remove is then
     refused, wherever it is, since others may hold the lock of that name now.
 
-    Parameters
-    ----------
-    path : Path
-        Made if absent, and left in place.
-    busy : str, optional
-        Raise BusyError with this sentence if another process holds the lock; without it, wait.
-    stopped : callable
-        Asked while waiting; when true, raise StoppedError if another process has held the lock for some seconds.
+    The file is made if absent, and left in place. If another process holds it, raise BusyError with the sentence
+    `busy`; default: wait, and raise StoppedError after `GIVE_UP_AFTER` seconds as soon as `stopped` is true.
     """
     begun, said = time.monotonic(), False
     try:
@@ -71,15 +63,13 @@ def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lamb
 
 def _open_locked(path: Path) -> int | None:
     """Return the open and locked file, or None if it is another's now."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
+    descriptor, locked = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666), False
     try:
-        if try_lock(descriptor) and is_at(path, descriptor):
-            return descriptor
-    except OSError:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
+        locked = try_lock(descriptor) and is_at(path, descriptor)
+    finally:
+        if not locked:
+            os.close(descriptor)
+    return descriptor if locked else None
 
 
 def try_lock(descriptor: int) -> bool:

@@ -1,4 +1,4 @@
-"""What the library has to say while it waits for something; it prints nothing itself.
+"""Sentences that the library logs while it waits for something; it prints nothing itself.
 
     with notices_to(print):
         train_run(...)
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-SAY_AFTER: Final = 1.0  # seconds of waiting, after which it is said what for
+SAY_AFTER: Final = 1.0  # seconds of waiting, after which a notice says what for
 _LOGGER: Final = logging.getLogger("qm7cli")
 
 

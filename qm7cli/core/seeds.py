@@ -1,10 +1,9 @@
 """The named random streams.
 
-Every random number of a run comes from a stream that is named by the run's seed, the fold and what the
-numbers are for. The gradient variant is no part of the name, so all variants see the same molecules in the
-same order with the same noise (common random numbers). A stream that is used again and again carries an
-index, such as the number of the block of minibatches; what is drawn at an iteration then depends on nothing
-that went before, and a checkpoint need not store any generator.
+Every random number of a run comes from a stream that is named by the run's seed, the fold and what the numbers are for.
+The gradient variant is not part of the name, so all variants see the same molecules in the same order with the same
+noise (common random numbers). A stream that is used again and again carries an index, such as the number of the block
+of minibatches. What is drawn at an iteration then depends on nothing before it, and a checkpoint stores no generator.
 """
 
 from enum import IntEnum
@@ -28,15 +27,5 @@ class Purpose(IntEnum):
 
 
 def stream(seed: int, fold: int, purpose: Purpose, *index: int) -> np.random.Generator:
-    """Return the generator of a stream, at its start.
-
-    Parameters
-    ----------
-    seed, fold : int
-        The run's seed and the held-out fold.
-    purpose : Purpose
-        What the numbers are for.
-    index : int
-        Which of several streams of the same purpose.
-    """
+    """Return the generator of a stream, at its start; `index` tells streams of the same purpose apart."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(fold, purpose, *index)))

@@ -35,13 +35,9 @@ class StopRequest:
 def stop_on_signals(announce: Callable[[str], None]) -> Iterator[StopRequest]:
     """Turn the first of `SIGNALS` into a request to stop; a second SIGINT interrupts at once.
 
-    A signal that is ignored, as under nohup, stays ignored.
-
-    Parameters
-    ----------
-    announce : callable
-        Called with a sentence when a SIGINT comes: what it does and what a second one would. It is called in a thread
-        of its own, for what a signal's handler prints may come in the middle of what is being printed.
+    A signal that is ignored, as under nohup, stays ignored. When a SIGINT comes, `announce` is called with a sentence:
+    what it does and what a second one would. It is called in a thread of its own, for what a signal's handler prints
+    may come in the middle of what is being printed.
     """
     request = StopRequest()
     announcements: SimpleQueue[str | None] = SimpleQueue()  # its put may be interrupted by a handler that puts as well

@@ -3,7 +3,7 @@
 import difflib
 import json
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Self
 
 import yaml
@@ -55,28 +55,23 @@ class Section(BaseModel):
 def mistake(
     error: ValidationError, model: type[BaseModel], origin: str = "", text: str = "", place: tuple[str, ...] = ()
 ) -> str:
-    """Say what is wrong first in what should be a `model`.
+    """Say what is wrong first in what should be a `model`, all of whose fields have defaults.
 
-    Parameters
-    ----------
-    error : ValidationError
-        What pydantic says.
-    model : type
-        A model all of whose fields have defaults.
-    origin : str
-        How the sentence begins; ``{line}`` in it is replaced by the line of the mistake.
-    text : str
-        The YAML that the line is of.
-    place : tuple of str
-        The keys in `text` under which the model stands.
+    The sentence begins with `origin`. ``{line}`` in that becomes the line of the mistake in the YAML `text`, where the
+    model stands under the keys of `place`.
     """
     first = error.errors(include_url=False)[0]
     location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
     return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
 
 
+def first_mistake(error: ValidationError, whole: str = "") -> str:
+    """Say what is wrong first in a record that the program has written: the place, or the `whole`, and the reason."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
+
+
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
-    """Say what is wrong with the value at `location`."""
     key = ".".join(str(part) for part in location)[:200]
     collection = isinstance(error["input"], dict | list | tuple | set)
     value = _BRIEF.repr(error["input"]) if collection else json.dumps(error["input"], default=str)
@@ -100,20 +95,17 @@ def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) ->
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def option_suggestion(option: str, options: Iterable[str], model: type[BaseModel]) -> str:
+def option_suggestion(option: str, options: Sequence[str], model: type[BaseModel]) -> str:
     """Ask whether the user meant the option that is closest to an unknown one or, beside --set, a setting of `model`.
 
     The dashes before the names do not count, or else --lr would be close to --fold.
     """
-    word, meant = _name(option), {_name(each): each for each in options}
+    word, *names = (each.lstrip("-").replace("-", "_") for each in (option, *options))
+    meant = dict(zip(names, options, strict=True))
     if "set" in meant:
         word = OTHER_NAMES.get(word, word)
         meant = {name: f"--set {key}=..." for name, key in _keys_by_name(model).items()} | meant
     return suggestion(word, (), [meant[name] for name in difflib.get_close_matches(word, meant, n=1)])
-
-
-def _name(option: str) -> str:
-    return option.lstrip("-").replace("-", "_")
 
 
 def _keys_by_name(model: type[BaseModel]) -> dict[str, str]:

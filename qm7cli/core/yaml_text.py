@@ -78,7 +78,7 @@ class _Rules:
         raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
     def descend_resolver(self, parent: yaml.Node | None, _: Any) -> None:
-        """Follow the parser into a node."""
+        """Refuse a node that is too deep, or one too many, while the text is parsed."""
         self.depth += 1
         self.values += 1
         if self.depth > _DEEPEST:
@@ -90,7 +90,6 @@ class _Rules:
         raise yaml.composer.ComposerError(None, None, problem, parent.start_mark if parent else None)
 
     def ascend_resolver(self) -> None:
-        """Follow the parser out of a node."""
         self.depth -= 1
 
 
@@ -127,13 +126,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def parse_yaml(text: str, origin: object) -> Any:
-    """Read YAML's plain types; `origin` names the text in the error, which gives the line.
-
-    Raises
-    ------
-    QM7Error
-        If the text is not YAML.
-    """
+    """Read YAML's plain types; raises QM7Error, which names the text by its `origin`, and the line, if it cannot."""
     try:
         return _parsed(text, yaml.load)
     except yaml.MarkedYAMLError as error:
@@ -179,10 +172,7 @@ def format_record(record: dict[str, Any]) -> str:
 def parse_record(text: str, origin: object, remedy: str) -> Any:
     """Read what `format_record` has made, or a YAML document without a checksum, as older versions have made.
 
-    Raises
-    ------
-    QM7Error
-        If the text is not YAML or has another checksum than it tells; the sentence ends in what to do, the `remedy`.
+    Raises QM7Error if the text is not YAML or its checksum is wrong; the sentence ends in the `remedy`, what to do.
     """
     record = parse_yaml(text, origin)
     if isinstance(record, dict) and "checksum" in record:

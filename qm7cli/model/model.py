@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.array_records import About, Arrays, checked_array, load_arrays, require, save_arrays
+from qm7cli.core.arrays import About, Arrays, checked_array, load_arrays, require, save_arrays
 from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST, Count, Measure

@@ -1,11 +1,7 @@
 """Who may train what in a run directory: one configuration a run, one process a fold.
 
-    runs/NAME/config.yaml    the resolved experiment, with all folds that were begun
-    runs/NAME/.lock          held while config.yaml or results.yaml is written
-    runs/NAME/fold-0/.lock   held while the fold is trained
-
-A fold is entered into ``config.yaml`` when its lock is held and its training is about to begin, so a command that is
-refused changes nothing.
+A run's ``.lock`` is held while ``config.yaml`` or ``results.yaml`` is written, a fold's while it is trained. A fold is
+entered into ``config.yaml`` when its training is about to begin, so a command that is refused changes nothing.
 """
 
 import hashlib
@@ -24,7 +20,7 @@ from qm7cli.core.validation import flatten
 from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data.dataset import Dataset
 from qm7cli.runs.directory import fold_directory, fold_numbers, refuse_links_out
-from qm7cli.runs.experiment import RENAMED, Experiment, differing_keys, identity, read_experiment
+from qm7cli.runs.experiment import RECORDED_SETTINGS, RENAMED, Experiment, differing_keys, identity, read_experiment
 from qm7cli.runs.results import known_results, read_fold, write_results
 from qm7cli.runs.sections import Baseline
 
@@ -39,21 +35,20 @@ def default_directory(parent: Path, experiment: Experiment, dataset: str) -> Pat
 
 
 def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return the name of the directory under ``runs/`` where an experiment goes by default.
+    """Return the name of an experiment's directory under ``runs/``; one too long ends in a digest of the whole.
 
-    A name too long for a directory ends in a digest of the whole. Keys of `renamed` stand for their values in it.
+    Keys of `renamed` stand in it for their values.
     """
     model = experiment.baseline.model
     name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
     usual = Experiment(variant=experiment.variant, seed=experiment.seed, baseline=Baseline(model=model))
     defaults = dict(flatten(usual.model_dump(mode="json")))
-    own = identity(experiment)
     if experiment.split.file:
         name += f"-split={experiment.split.file.stem}"
-        own = {key: value for key, value in own.items() if key not in {"split.scheme", "split.sha256"}}
     older = {new: old for old, new in renamed.items()}
-    for key, value in own.items():
-        if value != defaults[key]:
+    for key, value in identity(experiment).items():
+        named = experiment.split.file and key in RECORDED_SETTINGS | {"split.scheme"}
+        if value != defaults[key] and not named:
             text = re.sub(r'[][" ]', "", json.dumps(value))
             name += f"-{older.get(key, key)}={text}"
     if len(name.encode()) > LONGEST_NAME:
@@ -63,14 +58,9 @@ def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str
 
 
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
-    """Return a context that holds a fold.
+    """Return a context that holds a fold; entering it raises BusyError if another process trains the fold.
 
-    Raises
-    ------
-    BusyError
-        When it is entered, if another process trains the fold.
-    QM7Error
-        If a file of the fold is a link out of the run.
+    Raises QM7Error if a file of the fold is a link out of the run.
     """
     directory = fold_directory(run, fold)
     refuse_links_out(run, directory)
@@ -87,30 +77,13 @@ def prepare_run(
     overwrite: bool,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Make a run directory, or check that folds of an experiment may be trained in the one that is there.
+    """Make a run directory, or check that `folds` of an experiment may be trained in the one that is there.
 
-    Parameters
-    ----------
-    run : Path
-        The directory.
-    experiment : Experiment
-        Its settings.
-    folds : list of int
-        Folds about to be trained.
-    dataset : Dataset
-        What they are trained on.
-    overwrite : bool
-        Remove these folds first, and the whole run if its configuration is another one.
-    stopped : callable
-        Asked while another process holds the run's lock.
+    With `overwrite`, remove these folds first, and the whole run if its configuration is another one. `stopped` is
+    asked while another process holds the run's lock.
 
-    Raises
-    ------
-    StoppedError
-        If stopped while waiting for the run's lock.
-    QM7Error
-        If the directory is not a run, is a run of another configuration or has a link out of it, or a fold to remove is
-        in training.
+    Raises StoppedError if stopped then; QM7Error if the directory is not a run, is a run of another configuration or
+    has a link out of it, or a fold to remove is in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
@@ -118,8 +91,8 @@ def prepare_run(
     make_directory(run)
     with lock(run / ".lock", stopped=stopped):
         if overwrite:
-            # Killed anywhere in here, the same command must find the same differences again. What tells them goes last:
-            # config.yaml after the folds, results.yaml, which alone tells the data set, after config.yaml.
+            # A command that is killed here must find the same differences when it is started again. So what shows them
+            # goes last: config.yaml after the folds, results.yaml, which alone names the data set, after config.yaml.
             differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
             _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
             if differing:
@@ -133,11 +106,7 @@ def prepare_run(
 
 
 def _is_bare(path: Path) -> bool:
-    """Say whether a file is what a run without ``config.yaml`` may have.
-
-    Before its first fold is entered it has locks, and folds with nothing else; ``results.yaml``, too, where the folds
-    have been removed, but not yet the file that tells their errors.
-    """
+    """Say whether a run without ``config.yaml`` may have a file: locks, folds with nothing else, old results."""
     if path.name == "results.yaml":
         return path.with_name(".lock").exists()
     return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
@@ -148,12 +117,7 @@ def register_fold(
 ) -> None:
     """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
 
-    Raises
-    ------
-    StoppedError
-        If stopped while waiting for the run's lock.
-    QM7Error
-        If the run has become one of another configuration since it was opened.
+    Raises StoppedError if stopped while waiting for the run's lock; QM7Error if the run's configuration has changed.
     """
     with lock(run / ".lock", stopped=stopped):
         _refuse_differences(run, experiment, dataset)
@@ -164,11 +128,9 @@ def register_fold(
 
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
-    differing = _differences(run, experiment, dataset)
-    if differing:
-        raise QM7Error(
-            f"{run} is a run of another configuration ({', '.join(differing)}); choose another --out, or --overwrite it"
-        )
+    if differing := _differences(run, experiment, dataset):
+        keys = ", ".join(differing)
+        raise QM7Error(f"{run} is a run of another configuration ({keys}); choose another --out, or --overwrite it")
 
 
 def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: list[str] | None = None) -> list[str]:
@@ -183,8 +145,7 @@ def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: l
         return damaged
     results = known_results(run)
     if results and results.dataset.sha256 != dataset.sha256:
-        there = results.dataset.sha256
-        differing.append(f"data, SHA-256 {there[:12]}... there, {dataset.sha256[:12]}... now")
+        differing.append(f"data, SHA-256 {results.dataset.sha256[:12]}... there, {dataset.sha256[:12]}... now")
     return differing
 
 

@@ -1,6 +1,6 @@
 """Runs that were made, found in directories, and their folds as one table.
 
-A run that cannot be used is no reason to give up the others::
+A run that cannot be used does not stop the others::
 
     runs, unusable = read_runs(find_directories([Path("runs")]), read_run)
     records = collect_folds(runs)
@@ -25,8 +25,8 @@ Read = TypeVar("Read")
 class Run(NamedTuple):
     """A run's directory and its results.
 
-    `settings` are all by dotted key, but the folds; the data set and a split file by their names, wherever they lie.
-    Those that make no difference to the network or the baseline are left out.
+    `settings` has all but the folds, by dotted key; the data set and a split file by their names, wherever they lie.
+    Settings that the network or the baseline does not use are left out.
     """
 
     path: Path
@@ -82,7 +82,7 @@ def find_directories(paths: Iterable[Path]) -> Directories:
         for run in runs:
             place = os.path.realpath(run)
             first, given = found.get(place, (run, False))
-            found[place] = first, given or runs == [path]  # a stray file above other runs makes it no run
+            found[place] = first, given or runs == [path]  # not where a stray file above other runs makes it a run
     return Directories(dict(found.values()), unusable)
 
 
@@ -91,7 +91,7 @@ def _search(path: Path) -> tuple[list[Path], list[OSError]]:
     runs: list[Path] = []
     errors: dict[str, OSError] = {}  # by what they are about
     waiting = [path] if path.is_dir() else []
-    while waiting:  # os.walk of Python 3.11 calls itself, which a thousand directories in one another are too many for
+    while waiting:  # os.walk of Python 3.11 calls itself, too often where a thousand directories are nested
         directory = waiting.pop()
         try:
             with os.scandir(directory) as entries:
@@ -123,13 +123,7 @@ def read_runs(directories: Directories, read: Callable[[Path], Read]) -> tuple[l
 
 
 def find_runs(paths: Iterable[Path]) -> list[Run]:
-    """Return the runs at or below some paths, in the order of `find_directories`.
-
-    Raises
-    ------
-    QM7Error
-        If there is none at or below a path, or one cannot be read.
-    """
+    """Return the runs at or below some paths, in order; raises QM7Error if a path has none, or one is damaged."""
     runs, unusable = read_runs(find_directories(paths), read_run)
     if unusable:
         raise unusable[0].error

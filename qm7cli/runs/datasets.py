@@ -25,16 +25,9 @@ from qm7cli.runs.results import known_results
 class RunDatasets:
     """Gives the data set of each of many runs, and reads it once.
 
-    Parameters
-    ----------
-    data : str, optional
-        The data set of all runs, as `qm7cli.data.dataset.locate` takes it. Without it, a run's is looked for where its
-        configuration says, in ``$QM7_DATA``, in ``data/qm7.mat`` and among the bundled sets.
-
-    Raises
-    ------
-    QM7Error
-        If `data` is given and cannot be read.
+    `data` is that of all runs, as `qm7cli.data.dataset.locate` takes it; QM7Error is raised if it cannot be read.
+    Without it, a run's is looked for where its configuration says, in ``$QM7_DATA``, in ``data/qm7.mat`` and among the
+    bundled sets.
     """
 
     def __init__(self, data: str | None = None) -> None:
@@ -49,13 +42,7 @@ class RunDatasets:
         return [dataset.path for dataset in read if dataset.path]
 
     def of(self, run: Path, models: Sequence[Model]) -> Dataset:
-        """Return the data set that the models of a run were trained on.
-
-        Raises
-        ------
-        QM7Error
-            If it is not found, or is not the one that was given.
-        """
+        """Return the data set that the models of a run were trained on; raises QM7Error if it is not found or given."""
         dataset = self._given or self._found(run, models[0].sha256)
         refuse_other_dataset(run, models, dataset)
         return dataset

@@ -20,7 +20,7 @@ TIMES: Final = ("started", "finished")
 class Environment(BaseModel):
     """Where and when a fold or a run was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC.
 
-    What an older version did not write stays unset and is not written either; what a newer one adds is kept.
+    A field that an older version did not write stays unset and is not written; one that a newer version adds is kept.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)

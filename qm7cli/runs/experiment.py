@@ -58,6 +58,7 @@ class Experiment(Section):
 
 
 DEFAULTS: Final = dict(flatten(Experiment().model_dump(mode="json")))  # by dotted key
+RECORDED_SETTINGS: Final = frozenset({"split.sha256"})  # runs record them; a user does not choose them
 # Settings that may differ when a run is resumed: where the data lies, how much is trained, and what is only looked at.
 RESUMABLE_SETTINGS: Final = frozenset(
     {"data", "split.folds", "training.iterations", "training.checkpoint_every", "evaluation.every", "baseline.memory"}
@@ -70,7 +71,7 @@ def identity(experiment: Experiment) -> dict[str, Any]:
     A split file counts by its content, where that is recorded, as it may move.
     """
     ignored = RESUMABLE_SETTINGS | unused_keys(experiment)
-    ignored |= {"split.scheme" if experiment.split.file and experiment.split.sha256 else "split.sha256"}
+    ignored |= {"split.scheme"} if experiment.split.file and experiment.split.sha256 else RECORDED_SETTINGS
     return {key: value for key, value in flatten(experiment.model_dump(mode="json")) if key not in ignored}
 
 
@@ -111,16 +112,13 @@ class Source(NamedTuple):
 
 
 def merge(sources: Sequence[Source], context: str | None = None) -> Experiment:
-    """Lay settings over those before them, and over the defaults, and validate what comes of it.
+    """Lay settings over those before them and over the defaults, and validate the result.
 
-    Raises
-    ------
-    QM7Error
-        With a sentence that begins with the origin of the last source that gives the mistaken setting.
+    Raises QM7Error; its sentence begins with the origin of the last source that gives the mistaken setting.
     """
     merged: dict[str, Any] = {}
     for source in sources:
-        replaced = source.settings.keys() | ({"split.sha256"} if "split.scheme" in source.settings else set())
+        replaced = source.settings.keys() | (RECORDED_SETTINGS if "split.scheme" in source.settings else set())
         merged = {key: value for key, value in merged.items() if key not in replaced} | source.settings
     try:
         return Experiment.model_validate(unflatten(merged), context=context)
@@ -133,20 +131,11 @@ def merge(sources: Sequence[Source], context: str | None = None) -> Experiment:
 def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
     """Merge an experiment file, ``KEY=VALUE`` assignments and flags over the defaults.
 
-    Parameters
-    ----------
-    base : Path or dict, optional
-        A YAML file, or what it would hold; keys that it leaves out keep their defaults.
-    assignments : iterable of str
-        ``training.iterations=20000`` and the like; the value is read as YAML.
-    flags : mapping
-        Values by dotted key; those that are None are left out.
+    `base` is a YAML file, or what it would hold. An assignment's value is read as YAML. `flags` are values by dotted
+    key; those that are None are left out.
 
-    Raises
-    ------
-    QM7Error
-        For an unknown key, a wrong type, a value out of range or one that others leave no use for, with the place it
-        stands in; UsageError if that is an assignment or a flag.
+    Raises QM7Error for an unknown key, a wrong type, a value out of range or one that others leave no use for, with the
+    place it stands in; UsageError if that is an assignment or a flag.
     """
     first = read_source(base) if isinstance(base, Path) else Source(current_settings(base or {}))
     given = {key: value for key, value in flags.items() if value is not None}
@@ -183,8 +172,7 @@ def read_source(file: Path, *, recorded: bool = False) -> Source:
     """Read the settings of an experiment file, or those that a run has recorded, whose older keys need no notice."""
     text = read_text(file)
     tree = parse_yaml(text, file)
-    if tree is None:
-        tree = {}
+    tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
     if tree.keys() & SWEEP_KEYS:

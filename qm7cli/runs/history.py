@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import format_csv, write_text
-from qm7cli.core.validation import Count, Measure
+from qm7cli.core.validation import Count, Measure, first_mistake
 from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.results import FoldResult, read_checked
 
@@ -42,8 +42,7 @@ def read_history(run: Path, result: FoldResult) -> list[HistoryRow]:
     except csv.Error as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise QM7Error(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise QM7Error(f"{path} is damaged: {first_mistake(error)}") from error
     if not rows or not all(row.iteration and row.test_mae for row in rows):
-        raise QM7Error(f"{path} is damaged: it has no rows, or some that are no errors")
+        raise QM7Error(f"{path} is damaged: it has no rows, or some that are not errors")
     return rows

@@ -18,11 +18,7 @@ from qm7cli.runs.results import RunResults, known_results, summary
 def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[Model]:
     """Read the models of the given folds of a run, or of all that are trained, in order.
 
-    Raises
-    ------
-    QM7Error
-        If there is no such run or fold, a model is damaged or not of this run, or it was trained on another data set
-        than `dataset`.
+    Raises QM7Error if there is no such run or fold, or a model is damaged, not of this run or not of `dataset`.
     """
     trained = trained_folds(run)
     missing = sorted(set(folds or []) - set(trained))
@@ -59,7 +55,6 @@ def _own_model(run: Path, fold: int, experiment: Experiment | None, results: Run
 
 
 def _no_model(run: Path) -> str:
-    """Say why there is no model in a directory."""
     if not (run / "results.yaml").exists():
         return f"{run} is not a run with a complete fold: there is no fold-*/model.npz in it"
     results = known_results(run)
@@ -89,23 +84,9 @@ def evaluate_run(
     draws: int | None = None,
     parts: Sequence[Part] = ("test",),
 ) -> dict[str, Any]:
-    """Evaluate the trained folds of a run from their models, as `evaluate_models`.
+    """Evaluate `folds` of a run, or all that are trained, from their models, as `evaluate_models` does.
 
-    Parameters
-    ----------
-    run : Path
-        The run's directory.
-    dataset : Dataset
-        What it was trained on.
-    folds : sequence of int, optional
-        Which folds; without it, all that are trained.
-    draws, parts
-        As of `evaluate_models`.
-
-    Raises
-    ------
-    QM7Error
-        If there is no such run or fold, a model is damaged, or it was trained on another data set.
+    Raises QM7Error if there is no such run or fold, a model is damaged, or it was trained on another data set.
     """
     return evaluate_models(run, load_models(run, folds, dataset), dataset, draws=draws, parts=parts)
 
@@ -119,27 +100,11 @@ def evaluate_models(
     parts: Sequence[Part] = ("test",),
     report: Callable[[Path, int], None] = lambda _run, _fold: None,
 ) -> dict[str, Any]:
-    """Evaluate models of a run.
+    """Evaluate models of a run on the data set that they were trained on.
 
-    Parameters
-    ----------
-    run : Path
-        The run's directory.
-    models : sequence of Model
-        What `load_models` has read there.
-    dataset : Dataset
-        What they were trained on.
-    draws : int, optional
-        Draws to average over; without it the run's own, which give the digits of its results again.
-    parts : sequence of {"test", "train"}
-        Which molecules.
-    report : callable
-        Called with the run and the number of each fold, when it is done.
-
-    Returns
-    -------
-    dict
-        ``run``, ``variant``, ``units``, ``folds`` and the summary of each metric, as in ``results.yaml``.
+    Predictions are averaged over `draws`; default: the run's own number, which gives the digits of its results again.
+    `report` is called with the run and the number of each fold, when it is done. The result has ``run``, ``variant``,
+    ``units`` (kcal/mol), ``folds`` and the summary of each metric, as ``results.yaml``.
     """
     keys = [key for key, metric in METRICS.items() if metric.part in parts]
     records = []

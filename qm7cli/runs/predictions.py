@@ -46,10 +46,7 @@ def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dat
 def read_predictions(run: Path, result: FoldResult) -> Predictions:
     """Return what `write_predictions` has written for a fold, without the spread.
 
-    Raises
-    ------
-    QM7Error
-        If ``predictions.csv`` is missing or damaged, or its errors are not those of the fold's result.
+    Raises QM7Error if the file is missing or damaged, or its errors are not those of the fold's result.
     """
     path, text = predictions_file(run, result.fold), read_checked(run, result, "predictions_checksum")
     lines = [line for line in text.splitlines()[1:] if line.strip()]
@@ -58,18 +55,18 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
     except (ValueError, IndexError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
     if not len(table) or not (np.abs(table) < LARGEST).all():
-        raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are no energies")
+        raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are not energies")
     molecules, targets, predictions = table.T  # (molecules,) each
     if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
-        raise QM7Error(f"{path} is damaged: its molecules are no different rows of a data set")
+        raise QM7Error(f"{path} is damaged: its molecules are not different rows of a data set")
     errors = predictions - targets.astype(np.float32)  # as data sets have them
-    for name, own, found in (
+    for name, own, actual in (
         ("MAE", result.mae, np.abs(errors).mean()),
         ("RMSE", result.rmse, np.sqrt(np.square(errors).mean())),
     ):
-        if own is None or not math.isclose(found, own, rel_tol=1e-6, abs_tol=1e-6):
+        if own is None or not math.isclose(actual, own, rel_tol=1e-6, abs_tol=1e-6):
             raise QM7Error(
-                f"{path} does not belong to the fold's result: its {name} is {found:.6g} kcal/mol, "
+                f"{path} does not belong to the fold's result: its {name} is {actual:.6g} kcal/mol, "
                 f"in the result it is {'missing' if own is None else format(own, '.6g')}; {REMEDY}"
             )
     return Predictions(molecules.astype(np.intp), targets, predictions)

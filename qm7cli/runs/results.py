@@ -1,7 +1,4 @@
-"""The results of a run and of its folds: one record, written to these files and read from them.
-
-    runs/NAME/results.yaml         all folds so far, their summary, and where they were made
-    runs/NAME/fold-0/result.yaml   this fold's result, and where it was made
+"""The results of a run (``results.yaml``) and of each fold (``fold-0/result.yaml``): one record, written and read here.
 
 Processes may train different folds of one run at once: ``results.yaml`` is made anew from all the folds' own files,
 under the run's lock.
@@ -26,7 +23,7 @@ from pydantic import (
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import LARGEST_FILE, read_text, write_text
 from qm7cli.core.locks import lock
-from qm7cli.core.validation import Count, Measure, refusal
+from qm7cli.core.validation import Count, Measure, first_mistake, refusal
 from qm7cli.core.yaml_text import checksum, format_record, parse_record
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.metrics import TEST_METRICS
@@ -152,7 +149,7 @@ def read_fold(run: Path, fold: int) -> FoldResult | None:
     try:
         result = FoldResult.model_validate(parse_record(read_text(path), path, REMEDY))
     except ValidationError as error:
-        raise QM7Error(f"{path} is no fold's result ({error.error_count()} fields are wrong)") from error
+        raise QM7Error(f"{path} is not a fold's result ({error.error_count()} fields are wrong)") from error
     if result.fold != fold:
         raise QM7Error(f"{path} is the result of fold {result.fold}")
     return result
@@ -167,7 +164,7 @@ def write_fold(
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     before = read_fold(run, result.fold)
-    started = _environments(run, [before])[0].started if before else None
+    started = _environments(run, [before])[result.fold].started if before else None
     times = {"started": started or now, "finished": None if result.status == "partial" else now}
     directory = fold_directory(run, result.fold)
     checksums = {key: _file_checksum(directory / name) for key, name in CHECKED.items() if result.status == "complete"}
@@ -183,24 +180,16 @@ def _file_checksum(path: Path) -> str | None:
 
 
 def read_checked(run: Path, result: FoldResult, key: str) -> str:
-    """Read the file of a fold whose checksum is under `key` in the fold's result, if that has one.
-
-    Raises
-    ------
-    QM7Error
-        If it is missing, cannot be read or has another checksum.
-    """
+    """Read the file whose checksum is under `key` in a fold's result; raises QM7Error if it is missing or damaged."""
     path = fold_directory(run, result.fold) / CHECKED[key]
     refuse_links_out(run, path.parent)
     if not path.exists():
         raise QM7Error(f"{path} is missing")
     text = read_text(path, LARGEST_FILE)
-    expected, found = getattr(result, key), checksum(text.splitlines())
-    if expected not in {None, found}:
-        raise QM7Error(
-            f"{path} is damaged or was changed: its checksum is {found}, in the fold's result it is {expected}; "
-            f"{REMEDY}"
-        )
+    expected, actual = getattr(result, key), checksum(text.splitlines())
+    if expected not in {None, actual}:
+        reason = f"its checksum is {actual}, in the fold's result it is {expected}"
+        raise QM7Error(f"{path} is damaged or was changed: {reason}; {REMEDY}")
     return text
 
 
@@ -216,8 +205,7 @@ def read_results(run: Path) -> RunResults:
     try:
         return RunResults.model_validate(record | {"config": config})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise QM7Error(f"{path} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise QM7Error(f"{path} is damaged: {first_mistake(error)}") from error
 
 
 def known_results(run: Path) -> RunResults | None:
@@ -239,8 +227,7 @@ def write_results(run: Path, dataset: Dataset) -> RunResults:
         folds=[result.model_copy(update={"environment": None}) for result in folds],
         config=config,
         environment=share_environments(
-            dict(zip((result.fold for result in folds), _environments(run, folds), strict=True)),
-            ended=all(result.status != "partial" for result in folds),
+            _environments(run, folds), ended=all(result.status != "partial" for result in folds)
         ),
     )
     write_text(run / "results.yaml", format_record(_document(results)))
@@ -258,7 +245,6 @@ def repair_results(
 
 
 def _document(results: RunResults) -> dict[str, Any]:
-    """Return what ``results.yaml`` holds, as plain values."""
     return {
         "format": 1,
         "variant": results.variant,
@@ -273,8 +259,8 @@ def _document(results: RunResults) -> dict[str, Any]:
     }
 
 
-def _environments(run: Path, folds: Sequence[FoldResult]) -> list[Environment]:
-    """Return the environment of each fold; of an older run, which has none in its folds, as ``results.yaml`` has it."""
+def _environments(run: Path, folds: Sequence[FoldResult]) -> dict[int, Environment]:
+    """Return the environment of each fold; an older run, which has none in its folds, has it in ``results.yaml``."""
     known = None if all(result.environment for result in folds) else known_results(run)
     environments = known.environments if known else {}
-    return [result.environment or environments.get(result.fold, Environment()) for result in folds]
+    return {result.fold: result.environment or environments.get(result.fold, Environment()) for result in folds}

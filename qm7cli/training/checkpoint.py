@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from qm7cli.core.array_records import About, checked_array, load_arrays, save_arrays
+from qm7cli.core.arrays import About, checked_array, load_arrays, save_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import LARGEST, Count, Measure
 from qm7cli.model.network import SMALLEST_S, count_parameters

@@ -418,7 +418,7 @@ def test_predictions_whose_errors_are_not_those_of_the_results_are_refused(runs)
     results.write_text(record)
     for wrong in ("-1", "0.5", whole.splitlines()[1].split(",")[0]):
         path.write_text(whole.replace(last, f"{wrong},{target},{prediction},"))
-        assert f"{path} is damaged: its molecules are no different rows of a data set" in verdict()
+        assert f"{path} is damaged: its molecules are not different rows of a data set" in verdict()
 
 
 def without_predictions(directory):

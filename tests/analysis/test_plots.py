@@ -316,7 +316,7 @@ def test_the_same_runs_give_the_same_bytes(trained, kind, format_, tmp_path, mon
 @pytest.mark.parametrize("name", ["x.jpg", "x", "x.png.txt", ".svg"])
 def test_another_ending_is_refused_and_nothing_written(trained, tmp_path, name):
     figure = KINDS["folds"](comparison(trained))
-    with pytest.raises(QM7Error, match=r"is no name of a picture: it should end in \.png, \.svg or \.pdf$"):
+    with pytest.raises(QM7Error, match=r"is not the name of a picture: it should end in \.png, \.svg or \.pdf$"):
         save(figure, tmp_path / name)
     assert not list(tmp_path.iterdir())
 

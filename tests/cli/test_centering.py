@@ -90,7 +90,9 @@ def test_the_picture_depends_on_the_runs_alone_and_changes_nothing_that_is_print
 
 def test_another_ending_of_the_picture_is_refused_before_anything_is_read(command):
     done = command("centering", "nowhere", "--plot", "x.jpg", "--data", "none.mat", status=2)
-    assert done.stderr.startswith("qm7: x.jpg is no name of a picture: it should end in .png, .svg or .pdf (see qm7 ")
+    assert done.stderr.startswith(
+        "qm7: x.jpg is not the name of a picture: it should end in .png, .svg or .pdf (see qm7 "
+    )
 
 
 @pytest.mark.usefixtures("runs")

@@ -145,7 +145,7 @@ def test_bad_input_is_one_sentence(command, tmp_path):
     model.write_bytes(whole[:-100])
     assert sentence("run").startswith("qm7: run/fold-0/model.npz is damaged: ")
     model.write_bytes((tmp_path / "run/fold-0/checkpoint.npz").read_bytes())
-    assert sentence("run").startswith("qm7: run/fold-0/model.npz is no model that this version of qm7 reads: ")
+    assert sentence("run").startswith("qm7: run/fold-0/model.npz is not a model that this version of qm7 reads: ")
 
 
 def test_another_data_set_is_refused(command, trained, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import run_alone, run_here
+from qm7cli.cli import main
 from qm7cli.cli.main import COMMANDS as NAMES
 from qm7cli.data.molecules import BOHR
 
@@ -67,3 +68,12 @@ def test_output_and_exit_status_are_those_of_a_process_of_its_own(directory, mat
             done = (run_alone if own else run_here)(arguments.split(), path, QM7_DATA=str(mat))
         both.append((done.returncode, done.stdout, done.stderr))
     assert both[0] == both[1]
+
+
+def test_a_bug_is_not_taken_for_a_shortage_and_told_in_a_sentence(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("list changed during iteration")
+
+    monkeypatch.setattr("qm7cli.data.inspection.describe", fail)
+    with pytest.raises(RuntimeError, match="list changed"):
+        main.run(["info", "--data", "gfn7"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from qm7cli.cli.output import format_records, note, print_error, print_table, print_traceback, say, write_output
+from qm7cli.cli.output import format_records, note, print_error, print_traceback, say, write_output
 from qm7cli.cli.tables import Table
 from qm7cli.core.yaml_text import parse_yaml
 
@@ -39,7 +39,7 @@ def is_harmless(text):
 
 
 def test_names_stay_in_their_cell_and_line_wherever_a_table_is_printed(printed):
-    drawn = printed(print_table, TABLE)
+    drawn = printed(write_output, TABLE)
     assert is_harmless(drawn)
     assert drawn.count(SHOWN) == 2
     assert "──" in drawn

@@ -36,7 +36,9 @@ def test_groups_are_made_by_the_settings_that_are_asked_for(command, three_varia
 def test_another_ending_is_refused_before_anything_is_read(command, tmp_path):
     done = command("plot", "nowhere", "--kind", "curves", "--output", "x.jpg", status=2)
     assert done.stdout == ""
-    assert done.stderr.startswith("qm7: x.jpg is no name of a picture: it should end in .png, .svg or .pdf (see qm7 ")
+    assert done.stderr.startswith(
+        "qm7: x.jpg is not the name of a picture: it should end in .png, .svg or .pdf (see qm7 "
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -107,5 +107,5 @@ def test_a_model_of_a_newer_format_is_one_sentence(command, trained, tmp_path):
     arrays["about"] = np.array(str(arrays["about"]).replace('"format":1', '"format":2'))
     np.savez(path, **arrays)
     done = command("predict", "run", "two.xyz", status=1)
-    assert done.stderr.startswith("qm7: run/fold-0/model.npz is no model that this version of qm7 reads: format: ")
+    assert done.stderr.startswith("qm7: run/fold-0/model.npz is not a model that this version of qm7 reads: format: ")
     assert done.stderr.count("\n") == 1

@@ -251,7 +251,7 @@ def test_a_damaged_result_fails_the_jobs_of_its_run_and_no_others(command, tmp_p
     run = "runs/sweep/small-corrected-seed0-network.hidden=20,10-evaluation.draws=3"
     (tmp_path / run / "fold-3/result.yaml").write_text("nonsense")
     done = command("sweep", "sweep.yaml", *SHORT, "--set", "training.iterations=301", status=1)
-    told = f"qm7: {run}/fold-3/result.yaml is no fold's result (1 fields are wrong)"
+    told = f"qm7: {run}/fold-3/result.yaml is not a fold's result (1 fields are wrong)"
     errors = [line for line in done.stderr.splitlines() if line.startswith("qm7: ")]
     assert sorted(errors) == [f"{told} ({run}/fold-{fold}/log.txt)" for fold in (0, 3)]
     (tmp_path / run / "fold-3/result.yaml").unlink()

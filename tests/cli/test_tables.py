@@ -111,4 +111,4 @@ def test_columns_show_fields_by_name_in_whatever_order_records_have_them():
     columns = [Column("b", "B", show_number, unit="kcal/mol"), Column("a", "A", left=True)]
     records = [{"a": "x", "b": 1.5}, {"b": None, "a": "y", "c": 3}, {"a": "mean"}]
     assert make_table(records, columns, "units").columns == {"B": ["1.50", "-", ""], "A": ["x", "y", "mean"]}
-    assert make_table(records, columns, with_units=True).header == ["B, kcal/mol", "A"]
+    assert make_table(records, columns).header_with_units == ["B, kcal/mol", "A"]

@@ -203,3 +203,26 @@ def test_a_signal_that_ends_the_program_leaves_no_temporary_file_even_when_that_
         signal.signal(signal.SIGTERM, before)
         monkeypatch.undo()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    done = []
+
+    def noted(name, really):
+        return lambda *args: (done.append(name), really(*args))[1]
+
+    monkeypatch.setattr(os, "fsync", noted("fsync", os.fsync))
+    monkeypatch.setattr(Path, "replace", noted("replace", Path.replace))
+    files.write_text(tmp_path / "x", "text")
+    assert done == ["fsync", "replace"]
+
+
+@pytest.mark.parametrize(
+    "write", [lambda path: files.write_output(path, None), lambda path: files.write_output_text(path, "")]
+)
+def test_an_output_in_a_run_is_refused_where_it_is_written(tmp_path, write):
+    (tmp_path / "run/fold-0").mkdir(parents=True)
+    (tmp_path / "run/config.yaml").touch()
+    with pytest.raises(QM7Error, match="lies in the run"):
+        write(tmp_path / "run/fold-0/model.npz")
+    assert not list((tmp_path / "run/fold-0").iterdir())

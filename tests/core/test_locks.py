@@ -49,7 +49,7 @@ def test_who_has_lost_a_lock_writes_and_removes_nothing_more(tmp_path, anew, cha
             change(path)
         assert sorted(tmp_path.rglob("*")) == before
         assert not anew or (path / "x").read_text() == "theirs"
-    files.write_text(tmp_path / "x", "text")  # it is no matter of others
+    files.write_text(tmp_path / "x", "text")  # other threads may write
 
 
 def test_who_loses_a_lock_while_writing_does_not_put_the_file_in_place(tmp_path):

@@ -52,10 +52,10 @@ def test_a_checkpoint_reads_back_to_the_last_bit(tmp_path, training):
 
 def test_a_file_of_another_kind_or_format_is_refused(tmp_path, training):
     save_model(tmp_path / "model.npz", training.model())
-    with pytest.raises(QM7Error, match="is no checkpoint that this version of qm7 reads: "):
+    with pytest.raises(QM7Error, match="is not a checkpoint that this version of qm7 reads: "):
         load_checkpoint(tmp_path / "model.npz", {}, [1, 1], 1)
     np.savez(tmp_path / "other.npz", x=np.arange(3))
-    with pytest.raises(QM7Error, match="is no model that this version of qm7 reads: variant: Field required"):
+    with pytest.raises(QM7Error, match="is not a model that this version of qm7 reads: variant: Field required"):
         load_model(tmp_path / "other.npz")
 
 
@@ -81,7 +81,7 @@ def test_a_model_with_a_wrong_value_is_refused(tmp_path, training, values, messa
     arrays = read_arrays(path)
     about = json.loads(str(arrays["about"])) | values
     write_arrays(path, arrays | {"about": np.array(json.dumps(about))})
-    with pytest.raises(QM7Error, match=f"is no model that this version of qm7 reads: {message}"):
+    with pytest.raises(QM7Error, match=f"is not a model that this version of qm7 reads: {message}"):
         load_model(path)
 
 
@@ -164,7 +164,7 @@ def test_a_model_whose_text_has_signs_that_there_are_not_is_refused(tmp_path, tr
     save_model(path, training.model())
     about = np.frombuffer(np.full(3, 0x7FFFFFFF, dtype=np.uint32).tobytes(), dtype="<U3").reshape(())
     write_arrays(path, read_arrays(path) | {"about": about})
-    with pytest.raises(QM7Error, match="is no model that this version of qm7 reads: about: "):
+    with pytest.raises(QM7Error, match="is not a model that this version of qm7 reads: about: "):
         load_model(path)
 
 
