@@ -5,7 +5,7 @@ gone, divided by its rate, is the direction that a variant takes for a gradient.
 
     dE/dp = (E(p + h) - E(p - h)) / 2h,        E = 1/2 sum_b (y - t)^2,
 
-with the backward rescaling ``sqrt(m / n)`` on and off. Then the outputs are looked at before and after.
+with the backward rescaling ``sqrt(m / n)`` on and off. Then the outputs before and after are compared.
 """
 
 import math
@@ -25,7 +25,7 @@ HIDDEN: Final = [12, 5]
 COARSE_STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
 MOLECULES: Final = 500  # that the features are fitted to
 MINIBATCH: Final = 25
-RATE: Final = 0.01  # at which changes of the outputs are told, the published code's last
+RATE: Final = 0.01  # of the steps whose changes of the outputs are reported, the published code's last
 RATES: Final = (3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)  # over which the exponent is fitted
 DEGREES: Final = 0.01  # a smaller angle counts as 0
 RELATIVE: Final = 1e-4  # a ratio of lengths counts as right within it

@@ -161,7 +161,7 @@ def test_every_fold_of_every_point_is_a_job_in_a_directory_that_tells_the_point(
 
 def test_two_points_that_would_be_one_run_are_refused(written, tmp_path, mat):
     file = written("grid: {encoding.noise: [1, 1.0]}")
-    with pytest.raises(QM7Error, match=r"two points are the same run, .*small-original-seed0: they differ in nothing"):
+    with pytest.raises(QM7Error, match=r"the same run, .*small-original-seed0: their settings in its name are"):
         plan(read_sweep(file, data=str(mat)), tmp_path)
 
 
