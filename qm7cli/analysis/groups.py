@@ -14,7 +14,7 @@ from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.model.variants import Variant
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, RESUMABLE_SETTINGS
-from qm7cli.runs.sections import HYPERPARAMETERS
+from qm7cli.runs.settings import HYPERPARAMETERS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Decision = Literal["better", "worse", "not decided"]

@@ -22,7 +22,7 @@ from qm7cli.data.dataset import Dataset
 from qm7cli.runs.directory import fold_directory, fold_numbers, refuse_links_out
 from qm7cli.runs.experiment import RECORDED_SETTINGS, RENAMED, Experiment, differing_keys, identity, read_experiment
 from qm7cli.runs.results import known_results, read_fold, write_results
-from qm7cli.runs.sections import Baseline
+from qm7cli.runs.settings import Baseline
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
 LONGEST_NAME: Final = 200  # bytes

@@ -21,8 +21,8 @@ from qm7cli.model.model import Evaluation, score
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.predictions import write_predictions
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.fold_work import Progress, Report, hold_fold
-from qm7cli.training.hyperparameters import INNER_FOLDS, find_hyperparameters, searched_keys, searched_molecules
+from qm7cli.training.held_fold import Progress, Report, hold_fold
+from qm7cli.training.hyperparameter_search import INNER_FOLDS, find_hyperparameters, searched_keys, searched_molecules
 from qm7cli.training.regressors import Array, Hyperparameters, fit_model, model_rows
 
 

@@ -24,7 +24,7 @@ from qm7cli.core.notices import notice, notices_to
 from qm7cli.core.signals import StopRequest, signals_blocked, take_signals
 from qm7cli.data.dataset import Dataset
 from qm7cli.training.executor import Job, LostError, Outcome, do_job, error_outcome, is_stopped
-from qm7cli.training.fold_work import Progress, Report
+from qm7cli.training.held_fold import Progress, Report
 
 Work = tuple[Job, str, Dataset | None]  # the data set's SHA-256, and itself if the worker doesn't have it yet
 Message = Progress | str | Outcome  # a job's progress, a notice, or a job's outcome

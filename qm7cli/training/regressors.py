@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from qm7cli.runs.sections import Baseline
+from qm7cli.runs.settings import Baseline
 
 Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]

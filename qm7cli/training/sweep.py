@@ -42,7 +42,7 @@ from qm7cli.runs.experiment import (
 )
 from qm7cli.runs.results import read_fold, write_results
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
-from qm7cli.training.fold_work import Progress, fold_status, too_long
+from qm7cli.training.held_fold import Progress, fold_status, too_long
 
 MAX_POINTS: Final = 100_000
 NOT_SWEPT: Final = RESUMABLE_SETTINGS - {"data"}  # settings that do not make another run
@@ -184,7 +184,7 @@ def open_runs(
 
 
 def job_status(job: Job) -> tuple[str, int]:
-    """Return a job's `qm7cli.training.fold_work.fold_status`, or ``damaged``, and the iterations that are done."""
+    """Return a job's `qm7cli.training.held_fold.fold_status`, or ``damaged``, and the iterations that are done."""
     try:
         result = read_fold(job.run, job.fold)
     except QM7Error:

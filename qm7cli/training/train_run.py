@@ -13,7 +13,7 @@ from qm7cli.runs.access import prepare_run
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults, known_results, read_results
 from qm7cli.training.executor import Job, SerialExecutor, do_jobs
-from qm7cli.training.fold_work import Report
+from qm7cli.training.held_fold import Report
 from qm7cli.training.process_executor import ProcessExecutor
 
 
@@ -57,10 +57,7 @@ def train_run(
         Asked often; when true, folds in training write their checkpoints and no further fold is begun. A process that
         does not answer within `qm7cli.training.executor.STOP_WITHIN` is killed.
 
-    Returns
-    -------
-    RunResults or None
-        What ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
+    Returns what ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
 
     Raises
     ------

@@ -85,7 +85,7 @@ def test_an_interrupted_augmentation_leaves_what_was_there(mat, tmp_path, number
         text=True,
     )
     assert "will have" in process.stderr.readline()
-    while not list(tmp_path.glob(".*.tmp")):
+    while not any(path.stat().st_size for path in tmp_path.glob(".*.tmp")):
         assert process.poll() is None
     process.send_signal(number)
     assert process.communicate(timeout=60)[1] == ""

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import wait_for
-from qm7cli.training.hyperparameters import SEARCHED
+from qm7cli.training.hyperparameter_search import SEARCHED
 
 LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
 

@@ -8,7 +8,7 @@ from qm7cli.core.errors import QM7Error, UsageError
 from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data.splits import Split
 from qm7cli.runs.experiment import Experiment, differing_keys, identity, read_experiment, resolve, validate
-from qm7cli.runs.sections import Baseline, Training
+from qm7cli.runs.settings import Baseline, Training
 
 
 def test_the_defaults_are_the_constants_of_the_reference():

@@ -19,7 +19,7 @@ from scipy.linalg import LinAlgError
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.splits import Molecules, stratified
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.sections import HYPERPARAMETERS, Baseline
+from qm7cli.runs.settings import HYPERPARAMETERS, Baseline
 from qm7cli.training.regressors import DISTANCE_MODELS, Array, Hyperparameters, fit_model, model_rows
 
 INNER_FOLDS: Final = 3
