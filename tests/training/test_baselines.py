@@ -14,7 +14,7 @@ from qm7cli.runs.access import prepare_run
 from qm7cli.runs.collect import find_runs
 from qm7cli.runs.experiment import resolve
 from qm7cli.runs.predictions import read_predictions
-from qm7cli.training import baselines, hyperparameters
+from qm7cli.training import baselines, hyperparameter_search
 from qm7cli.training.baselines import fit_fold, needed_memory
 
 
@@ -124,13 +124,13 @@ def test_hyperparameters_are_found_without_the_test_molecules(fit, small, parts)
 @pytest.mark.parametrize("model", ["knn", "linear", "krr"])
 def test_the_hyperparameters_found_err_least_in_the_inner_folds(fit, model, monkeypatch):
     tried = {}
-    right = hyperparameters.inner_error
+    right = hyperparameter_search.inner_error
 
     def heard(settings, candidate, *rest):
         tried[tuple(candidate.items())] = right(settings, candidate, *rest)
         return tried[tuple(candidate.items())]
 
-    monkeypatch.setattr(hyperparameters, "inner_error", heard)
+    monkeypatch.setattr(hyperparameter_search, "inner_error", heard)
     result, _ = fit(model=model)
     assert len(tried) > 3
     assert tuple(result.hyperparameters.items()) == min(tried, key=tried.get)
@@ -140,13 +140,13 @@ def test_the_hyperparameters_found_err_least_in_the_inner_folds(fit, model, monk
 def heard(monkeypatch):
     """What is looked at in the search: a candidate, the rows, the energies and the inner folds of each trial."""
     trials = []
-    right = hyperparameters.inner_error
+    right = hyperparameter_search.inner_error
 
     def hear(_, *what):
         trials.append((*what, right(_, *what)))
         return trials[-1][-1]
 
-    monkeypatch.setattr(hyperparameters, "inner_error", hear)
+    monkeypatch.setattr(hyperparameter_search, "inner_error", hear)
     return trials
 
 
@@ -179,7 +179,7 @@ def test_where_all_draws_are_too_many_fewer_molecules_spread_over_the_energies_a
     """As many as have so many draws, and no fewer draws than there are molecules."""
     by_energy = np.sort(small.T[parts[0]])
     for searched, count in ((10, 12), (100, 25), (200, 48)):
-        monkeypatch.setattr(hyperparameters, "SEARCHED", searched)
+        monkeypatch.setattr(hyperparameter_search, "SEARCHED", searched)
         heard.clear()
         fit(model=model, representation="random", memory=searched)
         _, rows, y, folds, _ = heard[0]
@@ -192,7 +192,7 @@ def test_where_all_draws_are_too_many_fewer_molecules_spread_over_the_energies_a
 
 @pytest.mark.parametrize("representation", ["sorted", "random"])
 def test_one_form_of_each_molecule_is_never_too_many(fit, heard, monkeypatch, representation):
-    monkeypatch.setattr(hyperparameters, "SEARCHED", 10)
+    monkeypatch.setattr(hyperparameter_search, "SEARCHED", 10)
     fit(model="krr", representation=representation, **({"draws": 1} if representation == "random" else {}))
     assert {rows.shape for _, rows, *_ in heard} == {(48, 48)}
 
@@ -300,17 +300,17 @@ def test_the_inner_error_is_that_of_molecules_that_were_not_fitted():
         others = [k for k in range(9) if k not in fold]
         errors += [abs(y[k] - y[min(others, key=lambda other: abs(other - k))]) for k in fold]
     distances = abs(X - X.T) + 0.1 * (X < X.T)  # of two as near, the lower
-    assert hyperparameters.inner_error(settings, {"neighbours": 1}, distances, y, folds) == pytest.approx(
+    assert hyperparameter_search.inner_error(settings, {"neighbours": 1}, distances, y, folds) == pytest.approx(
         np.mean(errors)
     )
     singular = resolve(None, [], {"baseline.model": "krr"}).baseline
-    ones = hyperparameters.inner_error(singular, {"scale": 1e9, "ridge": 0.0}, np.zeros((9, 9)), y, folds)
+    ones = hyperparameter_search.inner_error(singular, {"scale": 1e9, "ridge": 0.0}, np.zeros((9, 9)), y, folds)
     assert ones == math.inf
 
 
 def test_the_best_of_the_grid_is_looked_at_more_closely():
     settings = resolve(None, [], {"baseline.model": "krr", "baseline.scale": 3}).baseline
-    assert hyperparameters.finer_candidates(settings, {"scale": 3.0, "ridge": 1e-4}) == [
+    assert hyperparameter_search.finer_candidates(settings, {"scale": 3.0, "ridge": 1e-4}) == [
         {"scale": 3.0, "ridge": pytest.approx(1e-5)},
         {"scale": 3.0, "ridge": pytest.approx(1e-3)},
     ]
