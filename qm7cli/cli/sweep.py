@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from qm7cli.cli.compare import comparison_table
-from qm7cli.cli.options import Data, Jobs, Quiet, Settings
+from qm7cli.cli.options import RUNS, Data, Jobs, Quiet, Settings
 from qm7cli.cli.output import note, print_error, write_output
 from qm7cli.cli.tables import Table
 from qm7cli.cli.train import exit_if_failed, exit_if_stopped
@@ -62,7 +62,7 @@ def sweep(
         from qm7cli.cli.progress import show_progress
         from qm7cli.training.sweep import open_runs, plan, read_sweep
 
-        directory = out or Path("runs", file.stem)
+        directory = out or RUNS / file.stem
         work = plan(read_sweep(file, settings or [], data), directory)
         every_job = [job for job, _ in work]
         if dry_run:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qm7cli.cli.options import (
+    RUNS,
     Data,
     Folds,
     Jobs,
@@ -100,7 +101,7 @@ def train_and_print(
     from qm7cli.runs.access import default_directory
     from qm7cli.training.train_run import FoldsError, available_cores, train_run
 
-    run = out or default_directory(Path("runs"), experiment, dataset.name)
+    run = out or default_directory(RUNS, experiment, dataset.name)
     errors: dict[int, QM7Error] = {}
     results: RunResults | None = None
     with show_progress(quiet=quiet) as display:

@@ -15,7 +15,6 @@ class Metric(NamedTuple):
     measure: str  # the field of `qm7cli.model.model.Evaluation` that has it, as ``mae``
     name: str  # for people, as ``MAE``
     unit: str = "kcal/mol"
-    best: Literal["lowest", "highest"] = "lowest"  # which values are good ones
 
     @property
     def label(self) -> str:
