@@ -47,21 +47,22 @@ def expand(triangles, largest, step):
 
 
 class Normalisation:
-    """Centre every feature, and divide all by the standard deviation of the centred feature matrix."""
+    """Centre every feature, if asked, and divide all by the standard deviation of the centred feature matrix."""
 
-    def __init__(self, features):
-        self.mean = features.mean(axis=0)
-        self.std = math.sqrt(((features - self.mean) ** 2).mean())
+    def __init__(self, features, centre=True):
+        mean = features.mean(axis=0)
+        self.mean = mean if centre else 0 * mean
+        self.std = math.sqrt(((features - mean) ** 2).mean())
 
     def __call__(self, features):
         return (features - self.mean) / self.std
 
 
 class Linear:
-    """Z = (X - A) W + B, with the published and the true rule for A and B."""
+    """Z = (X - A) W + B, with the published and the true rule for A and B, and a control."""
 
-    def __init__(self, W, variant):
-        self.W, self.A, self.B = W, np.zeros_like(W[:, 0]), np.zeros_like(W[0])
+    def __init__(self, W, B, variant):
+        self.W, self.A, self.B = W, np.zeros_like(W[:, 0]), B
         self.variant = variant
 
     def forward(self, X):
@@ -80,6 +81,9 @@ class Linear:
         if self.variant == "no-prebias":
             self.dA = np.zeros_like(self.A)
             self.dB = dZ.sum(axis=0)
+        if self.variant == "uncompensated":
+            self.dA = -(self.X - self.A).sum(axis=0)
+            self.dB = dZ.sum(axis=0)
         return np.asarray(math.sqrt(m / n), dtype=dZ.dtype) * (dZ @ self.W.T)
 
     def update(self, rate):
@@ -90,10 +94,12 @@ class Linear:
 
 
 class Network:
-    """Linear layers, 1.5 tanh(z / 1.5) between them, and the average of all parameters."""
+    """Linear layers, 1.5 tanh(z / 1.5) + offset between them, and the average of all parameters."""
 
-    def __init__(self, weights, variant):
-        self.layers = [Linear(W.copy(), variant) for W in weights]
+    def __init__(self, weights, variant, biases=None, offset=0.0):
+        biases = biases or [np.zeros_like(W[0]) for W in weights]
+        self.offset = offset
+        self.layers = [Linear(W.copy(), B.copy(), variant) for W, B in zip(weights, biases, strict=True)]
         self.average = [(layer.W, layer.A, layer.B) for layer in self.layers]
 
     def step(self, X, targets, rate, iteration, history=0.1):
@@ -102,7 +108,7 @@ class Network:
         for layer in self.layers[:-1]:
             t = np.tanh(layer.forward(X) / 1.5)
             hidden.append(t)
-            X = (1.5 * t).astype(t.dtype)
+            X = (1.5 * t + self.offset).astype(t.dtype)
         output = self.layers[-1].forward(X)[:, 0]
         signal = (output - targets)[:, None]
         for k in reversed(range(len(self.layers))):

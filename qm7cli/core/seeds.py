@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     PREDICTION = 7
     BASELINE = 8
     INNER_FOLDS = 9
+    BIASES = 10
 
 
 def stream(seed: int, fold: int, purpose: Purpose, *index: int) -> np.random.Generator:

@@ -1,7 +1,8 @@
 """The tanh expansion of random-sorted Coulomb matrices (Montavon et al., NIPS 2012, section 3.4).
 
 Entry j of a drawn matrix becomes the features ``tanh((x_j - threshold) / step)`` for the thresholds
-``0, step, 2 step, ... < max_j + step``. The features are centred one by one, and all are divided by one scalar.
+``0, step, 2 step, ... < max_j + step``. The features are centred one by one, unless that is switched off, and all are
+divided by one scalar.
 """
 
 import math
@@ -36,7 +37,7 @@ class Encoder:
     counts : (n(n+1)/2,) intp
         Thresholds of each entry, m in all.
     mean : (m,) float32
-        Mean of each feature over the training molecules.
+        Mean of each feature over the training molecules; 0 if features are not centred.
     scale : float
         Standard deviation of all centred features together.
     """
@@ -60,10 +61,13 @@ class Encoder:
         noise: float,
         step: float,
         rng: np.random.Generator,
+        *,
+        centre: bool = True,
     ) -> Self:
         """Fit thresholds and normalisation to the training molecules.
 
-        The largest entries come from `FIT_DRAWS` draws of all `molecules`, mean and scale from one more.
+        The largest entries come from `FIT_DRAWS` draws of all `molecules`, mean and scale from one more. Unless
+        `centre`, the mean is left at 0, and the scale is what it would be.
 
         Raises
         ------
@@ -87,7 +91,7 @@ class Encoder:
         squares = sum(float(np.square(centred.encode(chunk)).sum(dtype=np.float64)) for chunk in chunks)
         if squares == 0:
             raise QM7Error("the features of all training molecules are the same")
-        return replace(centred, scale=math.sqrt(squares / (len(molecules) * features)))
+        return replace(centred if centre else raw, scale=math.sqrt(squares / (len(molecules) * features)))
 
     def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw the random-sorted matrix of each of `molecules` and return its features, (len(molecules), m)."""

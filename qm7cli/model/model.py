@@ -68,6 +68,8 @@ class Model:
         Fitted to the training molecules.
     layers : list of Layer
         Averaged parameters.
+    offset : float
+        Constant that is added to the activation.
     energy_mean, energy_std : float
         Mean and population standard deviation of the training energies, kcal/mol.
     domain : Domain or None
@@ -84,6 +86,7 @@ class Model:
     test: NDArray[np.intp]
     encoder: Encoder
     layers: list[Layer]
+    offset: float
     energy_mean: float
     energy_std: float
     domain: Domain | None = None
@@ -100,7 +103,7 @@ class Model:
 
     def energies(self, features: Array, layers: list[Layer] | None = None) -> NDArray[np.float64]:
         """Return the energies (b,) of features (b, m), kcal/mol; `layers`, if given, stand for the model's own."""
-        outputs = feed_forward(layers or self.layers, features).astype(np.float64)
+        outputs = feed_forward(layers or self.layers, features, self.offset).astype(np.float64)
         return outputs * self.energy_std + self.energy_mean
 
     def predict(
@@ -151,6 +154,7 @@ class ModelAbout(About):
     iterations: Count
     draws: Annotated[int, Field(ge=1, lt=2**63)]
     sha256: str
+    offset: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)] = 0.0  # which older versions did not write
     energy_mean: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
     energy_std: Annotated[float, Field(gt=0, lt=LARGEST)]
     noise: Measure

@@ -1,6 +1,7 @@
 """The network of Montavon et al. (NIPS 2012) and the running average of its parameters.
 
-Linear layers with a pre-bias, ``Z = (X - A) W + B``, with the activation ``1.5 tanh(Z / 1.5)`` between them.
+Linear layers with a pre-bias, ``Z = (X - A) W + B``, with the activation ``1.5 tanh(Z / 1.5)`` between them, to which an
+offset c may be added: 0 in the paper. A layer uses its inputs as X - A alone, so c is taken from A, not added to X.
 
 Two things make a training step fast. ``W <- W - r (X - A)^T dZ`` is one in-place BLAS update: the gradient is never
 formed. And all parameters lie in one vector P, whose average, ``avg <- a P + (1 - a) avg`` after every step, is kept
@@ -11,9 +12,9 @@ as ``avg = s Q``: the step is then
 a single pass over P and Q, again in BLAS. Training is in float32; everything here computes in the type of P.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
@@ -47,21 +48,47 @@ def activation_derivative(Y: Array) -> Array:
     return derivative
 
 
-def layer_inputs(layers: list[Layer], X: Array) -> Iterator[Array]:
-    """Yield what each layer is given, (b, m), beginning with the features `X`, and last the output (b, 1)."""
+def layer_inputs(layers: list[Layer], X: Array, offset: float = 0.0) -> Iterator[Array]:
+    """Yield what each layer is given, (b, m), beginning with the features `X`, and last the output (b, 1).
+
+    `offset` is the constant that is added to the activation.
+    """
     for k, (W, A, B) in enumerate(layers, start=1):
         yield X
         Z = (X - A) @ W  # (b, n)
         Z += B
-        X = activation(Z) if k < len(layers) else Z
+        X = activation(Z) + offset if k < len(layers) else Z
     yield X
 
 
-def feed_forward(layers: list[Layer], X: Array) -> Array:
+def feed_forward(layers: list[Layer], X: Array, offset: float = 0.0) -> Array:
     """Return the output (b,) of a network for the features `X` (b, m), in standard deviations of the energies."""
-    for Y in layer_inputs(layers, X):
+    for Y in layer_inputs(layers, X, offset):
         output = Y
     return output[:, 0]
+
+
+def draw_layers(
+    sizes: list[int], weights: np.random.Generator, bias: Sequence[float], biases: np.random.Generator
+) -> list[Layer]:
+    """Draw the parameters that a training begins with, float32.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Features m, hidden units of each layer, 1.
+    weights : Generator
+        Gives W, of the normal distribution of standard deviation ``1/sqrt(m)``; the last W is 0.
+    bias : sequence of float
+        Standard deviation of the B of each hidden layer.
+    biases : Generator
+        Gives B, of the normal distribution; A and the last B are 0.
+    """
+    layers = as_layers(np.zeros(count_parameters(sizes), dtype=np.float32), sizes)
+    for layer, deviation in zip(layers[:-1], bias, strict=True):
+        layer.W[:] = weights.standard_normal(layer.W.shape, dtype=np.float32) / np.float32(len(layer.A) ** 0.5)
+        layer.B[:] = np.float32(deviation) * biases.standard_normal(layer.B.shape, dtype=np.float32)
+    return layers
 
 
 def count_parameters(sizes: list[int]) -> int:
@@ -97,17 +124,20 @@ class PreBiasLinear:
         The pre-bias.
     B : (n,)
     C : (b, m)
-        X - A of the last forward pass.
+        X + offset - A of the last forward pass.
     CW : (b, n)
-        (X - A) W of the last forward pass.
+        C W of the last forward pass.
     backward_scale : float
         Multiplies the signal for the layer below: ``sqrt(m / n)``, where 1 would make it the loss gradient.
     rate_divisor : float
         Divides the learning rate: ``sqrt(m)``.
+    offset : float
+        Constant that the layer's inputs have beside the X that it is given.
     """
 
-    def __init__(self, parameters: Layer, m: int) -> None:
+    def __init__(self, parameters: Layer, m: int, offset: float = 0.0) -> None:
         self.W, self.A, self.B = parameters
+        self.offset = offset
         self.C = self.CW = np.empty((0, 0), dtype=self.W.dtype)
         n = self.W.shape[1]
         self.backward_scale, self.rate_divisor = (m / n) ** 0.5, m**0.5
@@ -116,7 +146,7 @@ class PreBiasLinear:
     def forward(self, X: Array) -> Array:
         """Return Z (b, n) for the input X (b, m)."""
         k = X.shape[1]
-        self.C = X - self.A[:k]  # (b, k)
+        self.C = X - (self.A[:k] - self.offset)  # (b, k)
         self.CW = self.C @ self.W[:k]  # (b, n)
         if self.A[k:].any():
             self.CW -= self.A[k:] @ self.W[k:]
@@ -156,22 +186,35 @@ class Network:
         The average is s Q.
     features : int, optional
         The first layer's m, where its W has other rows (`qm7cli.model.reduced`). Default: as many.
+    offset : float, optional
+        Constant that is added to the activation. Default: 0.
     """
 
-    def __init__(self, sizes: list[int], rule: Rule, P: Array, Q: Array, s: float, features: int | None = None) -> None:
+    def __init__(
+        self,
+        sizes: list[int],
+        rule: Rule,
+        P: Array,
+        Q: Array,
+        s: float,
+        *,
+        features: int | None = None,
+        offset: float = 0.0,
+    ) -> None:
         self.sizes, self.rule = sizes, rule
         self.P, self.Q, self.s = P, Q, s
         widths = [features or sizes[0], *sizes[1:-1]]
-        self.layers = [PreBiasLinear(layer, m) for layer, m in zip(as_layers(P, sizes), widths, strict=True)]
+        offsets = [0.0, *(offset for _ in sizes[1:-1])]  # the first layer's inputs are the features
+        self.layers = [
+            PreBiasLinear(layer, m, c) for layer, m, c in zip(as_layers(P, sizes), widths, offsets, strict=True)
+        ]
         self._axpy = get_blas_funcs("axpy", dtype=P.dtype)
 
     @classmethod
-    def initial(cls, sizes: list[int], rule: Rule, rng: np.random.Generator) -> "Network":
-        """Draw W from the normal distribution of standard deviation ``1/sqrt(m)``; all else is 0, the last W too."""
-        P = np.zeros(count_parameters(sizes), dtype=np.float32)
-        for layer in as_layers(P, sizes)[:-1]:
-            layer.W[:] = rng.standard_normal(layer.W.shape, dtype=np.float32) / np.float32(len(layer.A) ** 0.5)
-        return cls(sizes, rule, P, P.copy(), 1.0)
+    def of(cls, layers: list[Layer], rule: Rule, offset: float = 0.0) -> Self:
+        """Return a network that begins with copies of the parameters `layers`."""
+        P = as_vector(layers)
+        return cls([len(layer.A) for layer in layers] + [1], rule, P, P.copy(), 1.0, offset=offset)
 
     def step(self, X: Array, targets: Array, rate: float, a: float) -> Array:
         """Train on one minibatch.

@@ -1,12 +1,13 @@
-"""The question, on one page: what moves the pre-bias A and the bias B.
+"""The question, on one page: the update rules of the pre-bias A and the bias B.
 
 A layer computes ``Z = (X - A) W + B`` with X (b, m), W (m, n), A (m,), B (n,), Z (b, n). Given the signal
 dZ = dE/dZ, the loss gradient is, all sums over the b molecules of the minibatch,
 
     dW = (X - A)^T dZ        dA = -(sum dZ) W^T        dB = sum dZ.
 
-All variants descend along this dW. They differ in ``(dA, dB)`` alone. Each rule below is given what the layer
-has at hand: C = X - A (b, m), CW = (X - A) W (b, n), dZ (b, n) and W (m, n), all from before the step.
+All variants descend along this dW. They differ in ``(dA, dB)`` alone. The last, `uncompensated`, is a control: nobody
+has proposed it, and it shows what the term ``dA W`` of `original` does. Each rule below is given what the layer has at
+hand: C = X - A (b, m), CW = (X - A) W (b, n), dZ (b, n) and W (m, n), all from before the step.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]  # float32 in training
 Rule = Callable[[Array, Array, Array, Array], tuple[Array, Array]]
-Variant = Literal["original", "corrected", "no-prebias"]
+Variant = Literal["original", "corrected", "no-prebias", "uncompensated"]
 
 
 def original(C: Array, CW: Array, dZ: Array, W: Array) -> tuple[Array, Array]:
@@ -39,4 +40,16 @@ def no_prebias(C: Array, CW: Array, dZ: Array, W: Array) -> tuple[Array, Array]:
     return np.zeros(C.shape[1], dtype=C.dtype), dZ.sum(axis=0)
 
 
-RULES: Final[dict[Variant, Rule]] = {"original": original, "corrected": corrected, "no-prebias": no_prebias}
+def uncompensated(C: Array, CW: Array, dZ: Array, W: Array) -> tuple[Array, Array]:
+    """Control: A follows the mean input as in `original`, but B does not make up for it."""
+    del CW, W
+    return -C.sum(axis=0), dZ.sum(axis=0)
+
+
+RULES: Final[dict[Variant, Rule]] = {
+    "original": original,
+    "corrected": corrected,
+    "no-prebias": no_prebias,
+    "uncompensated": uncompensated,
+}
+CONTROLS: Final[frozenset[Variant]] = frozenset({"uncompensated"})

@@ -9,6 +9,7 @@ from pydantic_core import InitErrorDetails
 from qm7cli.core.validation import Real, Section, Whole, refusal
 
 MOST_DRAWS: Final = 1_000_000
+Deviation = Annotated[Real, Field(ge=0, le=1e3)]
 HYPERPARAMETERS: Final[dict[str | None, tuple[str, ...]]] = {  # of each baseline; None is the network
     None: (),
     "mean": (),
@@ -27,10 +28,13 @@ class Encoding(Section):
         Standard deviation of the noise on the row norms, hartree, 0 to 1e6; 0 sorts without noise; default 1.
     step : float
         Distance of the thresholds in the expansion, hartree, 0.001 to 1000; default 1.
+    centre : bool
+        Whether the mean of each feature is subtracted; default true.
     """
 
     noise: Annotated[Real, Field(ge=0, le=1e6)] = 1.0
     step: Annotated[Real, Field(ge=1e-3, le=1e3)] = 1.0
+    centre: bool = True
 
 
 class Architecture(Section):
@@ -40,9 +44,28 @@ class Architecture(Section):
     ----------
     hidden : list of int
         Sizes of the hidden layers, 1 to 100,000 each; default [400, 100].
+    offset : float
+        Constant that is added to every hidden unit's activation, -1000 to 1000; default 0.
+    bias : float or list of float
+        Standard deviation of the initial B of the hidden layers, or of each, 0 to 1000; default 0.
     """
 
     hidden: list[Annotated[Whole, Field(ge=1, le=100_000)]] = Field(default=[400, 100])
+    offset: Annotated[Real, Field(ge=-1e3, le=1e3)] = 0.0
+    bias: Deviation | list[Deviation] = 0.0
+
+    @model_validator(mode="after")
+    def _one_a_layer(self) -> Self:
+        if isinstance(self.bias, list) and len(self.bias) != len(self.hidden):
+            reason = refusal(f"{len(self.hidden)} hidden layers take one number, or {len(self.hidden)} of them")
+            detail = InitErrorDetails(type=reason, loc=("bias",), input=self.bias)
+            raise ValidationError.from_exception_data("Architecture", [detail])
+        return self
+
+    @property
+    def bias_of_layers(self) -> list[float]:
+        """Standard deviation of the initial B of each hidden layer."""
+        return self.bias if isinstance(self.bias, list) else [self.bias] * len(self.hidden)
 
 
 class Training(Section):

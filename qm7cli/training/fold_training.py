@@ -19,7 +19,7 @@ from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.model import Evaluation, Model
-from qm7cli.model.network import Layer, Network, as_layers, as_vector
+from qm7cli.model.network import Layer, Network, as_layers, as_vector, draw_layers
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import RULES, Array
 from qm7cli.runs.experiment import Experiment, identity
@@ -69,10 +69,18 @@ class FoldTraining:
         if self.energy_std == 0:
             raise QM7Error(f"fold {fold.number}: all training energies are the same")
         self.targets = ((dataset.T - self.energy_mean) / self.energy_std).astype(np.float32)
-        noise, step = experiment.encoding.noise, experiment.encoding.step
-        self.encoder = Encoder.fit(dataset, fold.train, noise, step, self._stream(Purpose.ENCODER))
-        self.sizes = [len(self.encoder.mean), *experiment.network.hidden, 1]
-        layers = Network.initial(self.sizes, RULES[experiment.variant], self._stream(Purpose.WEIGHTS)).averaged()
+        encoding, network = experiment.encoding, experiment.network
+        self.encoder = Encoder.fit(
+            dataset,
+            fold.train,
+            encoding.noise,
+            encoding.step,
+            self._stream(Purpose.ENCODER),
+            centre=encoding.centre,
+        )
+        self.sizes = [len(self.encoder.mean), *network.hidden, 1]
+        weights, biases = self._stream(Purpose.WEIGHTS), self._stream(Purpose.BIASES)
+        layers = draw_layers(self.sizes, weights, network.bias_of_layers, biases)
         self.features = ReducedFeatures.of(self.encoder, dataset)
         self.basis = self.features.basis(layers[0].W)
         P = as_vector(self._reduced(layers))
@@ -133,7 +141,7 @@ class FoldTraining:
             self._diverge(iteration)
 
     def _diverge(self, iteration: int) -> NoReturn:
-        place = f"iteration {iteration}, at the learning rate {self.rate(iteration):g}"
+        place = f"iteration {iteration} (rate {self.rate(iteration):g})"
         raise DivergenceError(f"fold {self.fold.number} diverged at {place}")
 
     def rate(self, iteration: int) -> float:
@@ -154,6 +162,7 @@ class FoldTraining:
             test=self.fold.test,
             encoder=self.encoder,
             layers=self.layers(self.network.averaged()),
+            offset=self.experiment.network.offset,
             energy_mean=self.energy_mean,
             energy_std=self.energy_std,
         )
@@ -195,7 +204,8 @@ class FoldTraining:
     def _network(self, P: Array, Q: Array, s: float) -> Network:
         m, *others = self.sizes
         rows = m - len(self.basis) + self.basis.shape[1]
-        return Network([rows, *others], RULES[self.experiment.variant], P, Q, s, m)
+        rule, offset = RULES[self.experiment.variant], self.experiment.network.offset
+        return Network([rows, *others], rule, P, Q, s, features=m, offset=offset)
 
     def _draw_block(self, block: int, count: int) -> None:
         choice = self._stream(Purpose.MINIBATCHES, block).integers(0, len(self.fold.train), count)

@@ -2,15 +2,20 @@ import numpy as np
 import pytest
 
 import reference
-from qm7cli.model.network import Network, activation, activation_derivative, feed_forward
+from qm7cli.model.network import Network, activation, activation_derivative, draw_layers, feed_forward
 from qm7cli.model.variants import RULES
 
 SIZES = [30, 12, 6, 1]
 
 
+def initial(sizes, variant):
+    rngs = [np.random.default_rng(seed) for seed in (0, 1)]
+    return Network.of(draw_layers(sizes, rngs[0], [0.0] * (len(sizes) - 2), rngs[1]), RULES[variant])
+
+
 @pytest.fixture
 def network():
-    return Network.initial(SIZES, RULES["original"], np.random.default_rng(0))
+    return initial(SIZES, "original")
 
 
 def minibatches(count, b=25):
@@ -26,7 +31,7 @@ def test_the_derivative_of_the_activation_is_that_of_the_equation():
 
 
 def test_initial_weights_have_their_standard_deviation_and_the_last_are_0():
-    network = Network.initial([400, 300, 1], RULES["original"], np.random.default_rng(0))
+    network = initial([400, 300, 1], "original")
     first, last = network.layers
     assert first.W.std() == pytest.approx(400**-0.5, rel=0.01)
     assert not last.W.any()
@@ -36,7 +41,7 @@ def test_initial_weights_have_their_standard_deviation_and_the_last_are_0():
 @pytest.mark.parametrize("variant", RULES)
 def test_a_step_is_that_of_the_reference(variant):
     """Alone, without the loop of training around it: any difference would be here."""
-    network = Network.initial(SIZES, RULES[variant], np.random.default_rng(0))
+    network = initial(SIZES, variant)
     slow = reference.Network([layer.W.astype(np.float64) for layer in network.layers], variant)
     for iteration, (X, targets) in enumerate(minibatches(20), start=1):
         errors = network.step(X, targets, 0.02, 10 / (10 + iteration))
@@ -46,7 +51,7 @@ def test_a_step_is_that_of_the_reference(variant):
 
 def test_the_average_survives_a_scale_that_leaves_float32():
     """Over 3,000 steps s Q is folded many times; left alone, s would be below 1e-38 after the first 60."""
-    network = Network.initial([3, 1], RULES["original"], np.random.default_rng(0))
+    network = initial([3, 1], "original")
     average = network.P.astype(np.float64)
     rng = np.random.default_rng(2)
     for iteration in range(1, 3001):
@@ -67,7 +72,7 @@ def test_feeding_forward_gives_what_the_training_network_gives(network):
 
 
 def test_a_network_without_hidden_layers_is_a_linear_model():
-    network = Network.initial([30, 1], RULES["corrected"], np.random.default_rng(0))
+    network = initial([30, 1], "corrected")
     weights = np.linspace(-1, 1, 30)
     for X, _ in minibatches(3000):
         errors = network.step(X, (X @ weights).astype(np.float32), 0.02, 0.1)

@@ -34,12 +34,13 @@ def reference_steps(fold_training, dtype, steps):
 
     fit = draws(Purpose.ENCODER, np.tile(fold.train, FIT_DRAWS + 1)).reshape(FIT_DRAWS + 1, len(fold.train), -1)
     largest = reference.largest_entries(fit[:-1])
-    normalise = reference.Normalisation(reference.expand(fit[-1], largest, 1.0))
+    normalise = reference.Normalisation(reference.expand(fit[-1], largest, 1.0), experiment.encoding.centre)
     energies = dataset.T[fold.train].astype(float)
     targets = ((dataset.T - energies.mean()) / energies.std()).astype(dtype)
 
-    weights = [layer.W.astype(dtype) for layer in fold_training.model().layers]
-    network = reference.Network(weights, experiment.variant)
+    layers = fold_training.model().layers
+    weights, biases = ([getattr(layer, symbol).astype(dtype) for layer in layers] for symbol in "WB")
+    network = reference.Network(weights, experiment.variant, biases, experiment.network.offset)
     per_block = engine.BLOCK // b
     for block in itertools.count():
         chosen = stream(experiment.seed, fold.number, Purpose.MINIBATCHES, block).integers(
@@ -86,6 +87,17 @@ def test_the_engine_follows_the_reference_for_200_steps(small, quick, variant, d
     assert_follows(fold_training, dtype, STEPS)
     moved = [layer.A for layer in fold_training.network.layers]
     assert all((abs(A).max() > 10 * TOLERANCE) == (variant != "no-prebias") for A in moved)
+
+
+@pytest.mark.parametrize(("centre", "offset", "bias"), [*itertools.product([True, False], [0, 1.5], [0, [2, 0.5]])][1:])
+@pytest.mark.parametrize("variant", RULES)
+def test_the_engine_follows_the_reference_in_each_combination(small, quick, variant, centre, offset, bias):
+    """Of centring, offset and bias; slow enough that nothing diverges, as rounding would grow with it."""
+    settings = (f"encoding.centre={centre}", f"network.offset={offset}", f"network.bias={bias}")
+    experiment = quick("training.schedule=[[1, 0.001]]", *settings, variant=variant)
+    fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[1])
+    assert_follows(fold_training, np.float64, 100)
+    assert any(layer.B.any() for layer in fold_training.model().layers[:-1])
 
 
 @pytest.mark.realdata
