@@ -8,7 +8,7 @@ their condition number, the slower (Montavon & Mueller, arXiv 1203.3783). With t
 where c is 0 (no pre-bias), A (what the layer has) or mu (S alone, of all the one with the smallest eigenvalues).
 
     run = Path("runs/qm7-original-seed0")
-    records = measure_centering(run, load_models(run), dataset)
+    records = measure_centering(run, load_networks(run), dataset)
     save(draw_centering(records), Path("centering.pdf"))
 """
 
