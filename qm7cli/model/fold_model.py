@@ -16,6 +16,7 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import Count
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.data.splits import Part
+from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
 from qm7cli.model.metrics import METRICS
 
@@ -23,13 +24,30 @@ from qm7cli.model.metrics import METRICS
 class Evaluation(NamedTuple):
     """A model's predictions for the molecules of one part, and their errors in kcal/mol.
 
-    `predictions` is (draws, molecules) float64; `mae` and `rmse` are those of its mean over the draws.
+    `predictions` is (draws, molecules) float64, `targets` the true energies (molecules,); `mae` and `rmse` are those of
+    the mean over the draws.
     """
 
     molecules: NDArray[np.intp]
     predictions: NDArray[np.float64]
+    targets: NDArray[np.float32]
     mae: float
     rmse: float
+
+    @property
+    def residuals(self) -> NDArray[np.float64]:
+        """Predicted less true energies, kcal/mol, (molecules,)."""
+        return self.predictions.mean(axis=0) - self.targets
+
+    @property
+    def spreads(self) -> NDArray[np.float64] | None:
+        """Sample standard deviations over draws, kcal/mol, (molecules,); None for a single draw."""
+        return self.predictions.std(axis=0, ddof=1) if len(self.predictions) > 1 else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval that these molecules teach, if they were not trained on and are enough."""
+        return Interval.of(self.residuals, self.spreads)
 
     def errors(self, part: Part) -> dict[str, float]:
         """Return the errors by their names in results, being those of `part`."""
@@ -38,9 +56,10 @@ class Evaluation(NamedTuple):
 
 def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
     """Compare predictions (draws, molecules) with the energies of the data set's molecules."""
-    errors = predictions.mean(axis=0) - dataset.T[molecules]
+    targets = dataset.T[molecules]
+    errors = predictions.mean(axis=0) - targets
     mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
-    return Evaluation(molecules, predictions, mae, rmse)
+    return Evaluation(molecules, predictions, targets, mae, rmse)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +78,8 @@ class FoldModel(ABC):
         Rows of the data set.
     domain : Domain or None
         What the training molecules cover; None while a network is in training, and in files of older versions.
+    interval : Interval or None
+        What the held-out molecules teach of its errors; None as for `domain`, and if they are too few.
     """
 
     seed: int
@@ -69,6 +90,7 @@ class FoldModel(ABC):
     train: NDArray[np.intp]
     test: NDArray[np.intp]
     domain: Domain | None = None
+    interval: Interval | None = None
 
     @property
     @abstractmethod
@@ -138,6 +160,16 @@ class FoldModel(ABC):
         predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
         return score(dataset, molecules, predictions)
 
+    def half_width(self, spread: float | None, draws: int) -> float | None:
+        """Return half the width of a molecule's interval, kcal/mol, if there is one for so many draws.
+
+        `spread` is the molecule's, kcal/mol, over `draws` draws. Fewer draws than the model's own err more than those
+        that the interval was made from.
+        """
+        if self.interval is None or draws < self.draws:
+            return None
+        return float(self.interval.half_widths(None if spread is None else np.array([spread]))[0])
+
     def refuse_stopped(self, stopped: Callable[[], bool]) -> None:
         """Raise StoppedError if stopped."""
         if stopped():
@@ -156,6 +188,8 @@ class FoldAbout(About):
 def fold_arrays(model: FoldModel) -> Arrays:
     """Return the arrays that the files of all models have."""
     arrays: Arrays = {"train": model.train, "test": model.test}
+    if model.interval:
+        arrays["interval"] = np.array(model.interval)
     if model.domain:
         domain = {**vars(model.domain), "reach": np.array([model.domain.reach])}
         arrays |= {f"domain.{name}": array for name, array in domain.items()}
@@ -168,7 +202,15 @@ def read_fold_arrays(path: Path, arrays: Arrays, n: int) -> dict[str, Any]:
     molecules = np.concatenate([train, test])
     require(path, "train or test", sound=molecules.min() >= 0 and len(np.unique(molecules)) == len(molecules))
     domain = _domain(path, arrays, n * (n + 1) // 2) if "domain.reach" in arrays else None
-    return {"train": train, "test": test, "domain": domain}
+    return {"train": train, "test": test, "domain": domain, "interval": _interval(path, arrays)}
+
+
+def _interval(path: Path, arrays: Arrays) -> Interval | None:
+    if "interval" not in arrays:
+        return None
+    numbers = checked_array(path, arrays, "interval", np.float64, 2)
+    require(path, "interval", sound=numbers.min() >= 0)
+    return Interval(*map(float, numbers))
 
 
 def _domain(path: Path, arrays: Arrays, entries: int) -> Domain:

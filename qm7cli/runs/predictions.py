@@ -17,11 +17,15 @@ from qm7cli.runs.results import REMEDY, FoldResult, read_checked
 
 
 class Predictions(NamedTuple):
-    """A fold's test molecules, as rows of the data set, and their energies in kcal/mol; (molecules,) each."""
+    """A fold's test molecules, as rows of the data set, and their energies in kcal/mol; (molecules,) each.
+
+    `spreads` are None where there was a single draw.
+    """
 
     molecules: NDArray[np.intp]
     targets: NDArray[np.float64]
     predictions: NDArray[np.float64]
+    spreads: NDArray[np.float64] | None
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -37,26 +41,27 @@ def predictions_file(run: Path, fold: int) -> Path:
 def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dataset) -> None:
     """Write a fold's ``predictions.csv``: target, prediction and sample standard deviation over draws, kcal/mol."""
     molecules, predictions = evaluation.molecules, evaluation.predictions
-    spread = predictions.std(axis=0, ddof=1) if len(predictions) > 1 else [None] * len(molecules)
+    spread = [None] * len(molecules) if evaluation.spreads is None else evaluation.spreads
     columns = (molecules, dataset.T[molecules], predictions.mean(axis=0), spread)
     text = format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True))
     write_text(predictions_file(run, fold), text)
 
 
 def read_predictions(run: Path, result: FoldResult) -> Predictions:
-    """Return what `write_predictions` has written for a fold, without the spread.
+    """Return what `write_predictions` has written for a fold.
 
     Raises QM7Error if the file is missing or damaged, or its errors are not those of the fold's result.
     """
     path, text = predictions_file(run, result.fold), read_checked(run, result, "predictions_checksum")
     lines = [line for line in text.splitlines()[1:] if line.strip()]
     try:
-        table = np.loadtxt(lines, delimiter=",", usecols=(0, 1, 2), ndmin=2) if lines else np.empty((0, 3))
+        table = np.loadtxt(lines, delimiter=",", ndmin=2, converters={3: _spread}) if lines else np.empty((0, 4))
+        molecules, targets, predictions, spreads = table.T  # (molecules,) each
     except (ValueError, IndexError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
-    if not len(table) or not (np.abs(table) < LARGEST).all():
+    single = bool(np.isnan(spreads).all())
+    if not len(table) or not (np.abs(table[:, : 3 if single else 4]) < LARGEST).all():
         raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are not energies")
-    molecules, targets, predictions = table.T  # (molecules,) each
     if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
         raise QM7Error(f"{path} is damaged: its molecules are not different rows of a data set")
     errors = predictions - targets.astype(np.float32)  # as data sets have them
@@ -69,4 +74,8 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
                 f"{path} does not belong to the fold's result: its {name} is {actual:.6g} kcal/mol, "
                 f"in the result it is {'missing' if own is None else format(own, '.6g')}; {REMEDY}"
             )
-    return Predictions(molecules.astype(np.intp), targets, predictions)
+    return Predictions(molecules.astype(np.intp), targets, predictions, None if single else np.abs(spreads))
+
+
+def _spread(text: str) -> float:
+    return float(text or "nan")
