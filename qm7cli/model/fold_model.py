@@ -37,7 +37,8 @@ class Evaluation(NamedTuple):
     @property
     def residuals(self) -> NDArray[np.float64]:
         """Predicted less true energies, kcal/mol, (molecules,)."""
-        return self.predictions.mean(axis=0) - self.targets
+        residuals: NDArray[np.float64] = self.predictions.mean(axis=0) - self.targets
+        return residuals
 
     @property
     def spreads(self) -> NDArray[np.float64] | None:
@@ -56,7 +57,13 @@ class Evaluation(NamedTuple):
 
 def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
     """Compare predictions (draws, molecules) with the energies of the data set's molecules."""
-    targets = dataset.T[molecules]
+    return compare_energies(molecules, predictions, dataset.T[molecules])
+
+
+def compare_energies(
+    molecules: NDArray[np.intp], predictions: NDArray[np.float64], targets: NDArray[np.float32]
+) -> Evaluation:
+    """Compare predictions (draws, molecules) with the true energies (molecules,), kcal/mol."""
     errors = predictions.mean(axis=0) - targets
     mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
     return Evaluation(molecules, predictions, targets, mae, rmse)

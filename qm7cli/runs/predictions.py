@@ -11,21 +11,18 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import format_csv, write_text
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.dataset import Dataset
+from qm7cli.model.conformal import Interval
 from qm7cli.model.fold_model import Evaluation
 from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.results import REMEDY, FoldResult, read_checked
 
 
 class Predictions(NamedTuple):
-    """A fold's test molecules, as rows of the data set, and their energies in kcal/mol; (molecules,) each.
-
-    `spreads` are None where there was a single draw.
-    """
+    """A fold's test molecules, as rows of the data set, and their energies in kcal/mol; (molecules,) each."""
 
     molecules: NDArray[np.intp]
     targets: NDArray[np.float64]
     predictions: NDArray[np.float64]
-    spreads: NDArray[np.float64] | None
 
     @property
     def errors(self) -> NDArray[np.float64]:
@@ -48,10 +45,21 @@ def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dat
 
 
 def read_predictions(run: Path, result: FoldResult) -> Predictions:
-    """Return what `write_predictions` has written for a fold.
+    """Return what `write_predictions` has written for a fold, without the spread.
 
     Raises QM7Error if the file is missing or damaged, or its errors are not those of the fold's result.
     """
+    return _read(run, result)[0]
+
+
+def read_interval(run: Path, result: FoldResult) -> Interval | None:
+    """Return the interval that a fold's predictions teach; raises QM7Error as `read_predictions`."""
+    predictions, spreads = _read(run, result)
+    return Interval.of(predictions.errors, spreads)
+
+
+def _read(run: Path, result: FoldResult) -> tuple[Predictions, NDArray[np.float64] | None]:
+    """Return a fold's predictions and their spreads, kcal/mol, (molecules,), if there are some."""
     path, text = predictions_file(run, result.fold), read_checked(run, result, "predictions_checksum")
     lines = [line for line in text.splitlines()[1:] if line.strip()]
     try:
@@ -74,7 +82,7 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
                 f"{path} does not belong to the fold's result: its {name} is {actual:.6g} kcal/mol, "
                 f"in the result it is {'missing' if own is None else format(own, '.6g')}; {REMEDY}"
             )
-    return Predictions(molecules.astype(np.intp), targets, predictions, None if single else np.abs(spreads))
+    return Predictions(molecules.astype(np.intp), targets, predictions), None if single else np.abs(spreads)
 
 
 def _spread(text: str) -> float:
