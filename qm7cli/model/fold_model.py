@@ -194,21 +194,27 @@ class FoldAbout(About):
 
 def fold_arrays(model: FoldModel) -> Arrays:
     """Return the arrays that the files of all models have."""
-    arrays: Arrays = {"train": model.train, "test": model.test}
+    arrays: Arrays = {"train": model.train, "test": model.test} if len(model.train) else {}
     if model.interval:
         arrays["interval"] = np.array(model.interval)
     if model.domain:
-        domain = {**vars(model.domain), "reach": np.array([model.domain.reach])}
-        arrays |= {f"domain.{name}": array for name, array in domain.items()}
+        kept = {name: value for name, value in vars(model.domain).items() if value is not None}
+        arrays |= {f"domain.{name}": np.atleast_1d(value) for name, value in kept.items()}
     return arrays
 
 
-def read_fold_arrays(path: Path, arrays: Arrays, n: int) -> dict[str, Any]:
-    """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged."""
-    train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
-    molecules = np.concatenate([train, test])
-    require(path, "train or test", sound=molecules.min() >= 0 and len(np.unique(molecules)) == len(molecules))
-    domain = _domain(path, arrays, n * (n + 1) // 2) if "domain.reach" in arrays else None
+def read_fold_arrays(path: Path, arrays: Arrays, n: int, *, molecules: bool = True) -> dict[str, Any]:
+    """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged.
+
+    `molecules` says whether it keeps those of its data set, as all do but the bundled one.
+    """
+    train = test = np.empty(0, dtype=np.intp)
+    if molecules:
+        train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
+        both = np.concatenate([train, test])
+        require(path, "train or test", sound=both.min() >= 0 and len(np.unique(both)) == len(both))
+    entries = n * (n + 1) // 2 if molecules else None
+    domain = _domain(path, arrays, entries) if "domain.charges" in arrays else None
     return {"train": train, "test": test, "domain": domain, "interval": _interval(path, arrays)}
 
 
@@ -220,7 +226,8 @@ def _interval(path: Path, arrays: Arrays) -> Interval | None:
     return Interval(*map(float, numbers))
 
 
-def _domain(path: Path, arrays: Arrays, entries: int) -> Domain:
+def _domain(path: Path, arrays: Arrays, entries: int | None) -> Domain:
+    """Return the domain with its matrices of so many entries, or without any."""
     charges = checked_array(path, arrays, "domain.charges", np.intp)
     elements = len(charges)
     domain = Domain(
@@ -229,12 +236,12 @@ def _domain(path: Path, arrays: Arrays, entries: int) -> Domain:
         counts=checked_array(path, arrays, "domain.counts", np.intp, 2, elements),
         distances=checked_array(path, arrays, "domain.distances", np.float32, 2, elements, elements),
         energies=checked_array(path, arrays, "domain.energies", np.float64, 2),
-        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries),
-        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]),
+        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries) if entries else None,
+        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]) if entries else None,
     )
     require(path, "domain.charges", sound=(np.diff(charges, prepend=0, append=len(SYMBOLS)) > 0).all())
     for name in ("atoms", "counts", "distances", "energies"):
         lower, upper = getattr(domain, name)
         require(path, f"domain.{name}", sound=(lower <= upper).all() and (name == "energies" or lower.min() >= 0))
-    require(path, "domain.reach", sound=domain.reach >= 0)
+    require(path, "domain.reach", sound=domain.reach is None or domain.reach >= 0)
     return domain
