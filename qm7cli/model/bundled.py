@@ -53,8 +53,9 @@ def save_bundled(path: Path, model: Model, run: str, dataset: str, mae: float, r
     write_output(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
 
 
-def load_bundled(path: Path = PATH) -> BundledModel:
-    """Read the model that comes with the program; raises QM7Error if it is missing or damaged."""
+def load_bundled(path: Path | None = None) -> BundledModel:
+    """Read the model that comes with the program, or another; raises QM7Error if it is missing or damaged."""
+    path = path or PATH
     if not path.exists():
         raise QM7Error(f"the model that comes with the program is missing ({path}); --run names a run instead")
     about, arrays = load_arrays(path, BundledAbout, largest=UNPACKED)
