@@ -186,12 +186,11 @@ def _directions(case: _Case, variant: Variant, gradient: list[Layer]) -> Iterato
             above = math.prod((m / n) ** 0.5 for m, n in zip(case.sizes[k + 1 :], case.sizes[k + 2 :], strict=False))
             expected = above if rescaled else 1.0
             found = {"dW": (own.W, true.W, expected)}
+            if variant != "no-prebias":
+                found["dA"] = own.A, true.A, expected if variant == "corrected" else None
+            found["dB"] = own.B, true.B, None if variant == "original" else expected
             if variant == "original":
-                found |= {"dA": (own.A, true.A, None), "dB": (own.B, true.B, None)}
-                found |= {"dB - dA W": (own.B - own.A @ point.W, true.B, expected)}
-            else:
-                found |= {"dA": (own.A, true.A, expected)} if own.A.any() else {}
-                found |= {"dB": (own.B, true.B, expected)}
+                found["dB - dA W"] = own.B - own.A @ point.W, true.B, expected
             for parameter, (ours, theirs, ratio) in found.items():
                 lengths = float(np.linalg.norm(ours) / np.linalg.norm(theirs))
                 yield Direction(variant, parameter, k + 1, rescaled, _angle(ours, theirs), lengths, ratio)
@@ -247,21 +246,25 @@ def _wrong_directions(directions: Sequence[Direction]) -> Iterator[str]:
 def _claims(motion: Motion) -> dict[str, bool]:
     """Return what a variant should do, and whether it does."""
     stays = motion.alone <= ROUNDING
+    follows = {
+        "A steps straight to the mean input": _near(motion.to_mean, 0, DEGREES),
+        "A steps as far without an error": _near(motion.without_error, 1, RELATIVE),
+    }
+    moves = {
+        "the outputs move with A": not stays and motion.compensated == motion.alone,
+        "the step of A is of first order": _near(motion.exponent, 1, 0.05),
+    }
     match motion.variant:
         case "original":
-            return {
-                "A steps straight to the mean input": _near(motion.to_mean, 0, DEGREES),
-                "A steps as far without an error": _near(motion.without_error, 1, RELATIVE),
+            return follows | {
                 "the outputs move if A steps alone": not stays,
                 "the outputs stay if B makes up for A": motion.compensated <= ROUNDING,
                 "what is left over of the step of A is of second order": _near(motion.exponent, 2, 0.05),
             }
         case "corrected":
-            return {
-                "A stays without an error": _near(motion.without_error, 0, RELATIVE),
-                "the outputs move with A": not stays and motion.compensated == motion.alone,
-                "the step of A is of first order": _near(motion.exponent, 1, 0.05),
-            }
+            return {"A stays without an error": _near(motion.without_error, 0, RELATIVE)} | moves
+        case "uncompensated":
+            return follows | moves
         case "no-prebias":
             return {"A stays": motion.to_mean is None and stays and motion.compensated <= ROUNDING}
 

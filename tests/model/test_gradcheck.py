@@ -12,13 +12,15 @@ from qm7cli.model.variants import RULES
 
 # Each term of variants.py, and the same with the wrong sign.
 TERMS = [
-    ("original", "-C.sum(axis=0), ", "C.sum(axis=0), "),
+    ("original", "-C.sum(axis=0), dZ.sum(axis=0) - CW", "C.sum(axis=0), dZ.sum(axis=0) - CW"),
     ("original", "dZ.sum(axis=0) - CW", "-dZ.sum(axis=0) - CW"),
     ("original", "- CW.sum(axis=0)", "+ CW.sum(axis=0)"),
     ("corrected", "-(W @ sum_dZ)", "(W @ sum_dZ)"),
     ("corrected", "), sum_dZ", "), -sum_dZ"),
     ("corrected", "= dZ.sum(axis=0)", "= -dZ.sum(axis=0)"),
     ("no-prebias", "C.dtype), dZ.sum(axis=0)", "C.dtype), -dZ.sum(axis=0)"),
+    ("uncompensated", "-C.sum(axis=0), dZ.sum(axis=0)\n", "C.sum(axis=0), dZ.sum(axis=0)\n"),
+    ("uncompensated", "-C.sum(axis=0), dZ.sum(axis=0)\n", "-C.sum(axis=0), -dZ.sum(axis=0)\n"),
 ]
 
 
@@ -66,8 +68,9 @@ def test_dw_is_the_gradient_in_all_variants_and_longer_by_the_factors_above(foun
                 assert each.ratio == pytest.approx(above if rescaled else 1, rel=1e-6)
 
 
-def test_da_of_original_is_no_gradient(found):
-    assert all(each.angle > 10 and each.expected is None for each in of(found, "original", "dA"))
+@pytest.mark.parametrize("variant", ["original", "uncompensated"])
+def test_da_is_not_a_gradient_where_it_follows_the_mean(found, variant):
+    assert all(each.angle > 10 and each.expected is None for each in of(found, variant, "dA"))
 
 
 @pytest.mark.parametrize("variant", RULES)
@@ -83,16 +86,17 @@ def test_the_directions_are_those_of_the_reference(case, variant):
 
 
 def test_moving_a_and_making_up_for_it_leaves_the_function_unchanged_in_original_alone(found):
-    original, corrected, plain = found.motions
+    original, corrected, plain, control = found.motions
     assert original.compensated < 1e-10
     assert original.alone > 1
     assert corrected.compensated == corrected.alone > 1
     assert plain.compensated == plain.alone == 0
+    assert control.compensated == control.alone == original.alone
 
 
-def test_what_is_left_over_is_of_second_order_in_original_and_of_first_in_corrected(case, found):
+def test_what_is_left_over_is_of_second_order_in_original_and_of_first_in_the_others(case, found):
     """The exponents are worked out again from the changes at the largest and the smallest rate."""
-    for motion, expected in zip(found.motions, (2, 1, None), strict=True):
+    for motion, expected in zip(found.motions, (2, 1, None, 1), strict=True):
         if expected is None:
             assert motion.exponent is None
             continue
@@ -109,6 +113,7 @@ AS_EXPECTED = [
     Motion("original", 0.0, 1.0, 20.0, 1e-13, 2.0),
     Motion("corrected", 80.0, 0.0, 17.0, 17.0, 1.0),
     Motion("no-prebias", None, None, 0.0, 0.0, None),
+    Motion("uncompensated", 0.0, 1.0, 20.0, 20.0, 1.0),
 ]
 WRONG_MOTIONS = [
     AS_EXPECTED[0]._replace(to_mean=1.0),
@@ -123,6 +128,11 @@ WRONG_MOTIONS = [
     AS_EXPECTED[2]._replace(to_mean=5.0),
     AS_EXPECTED[2]._replace(alone=1.0),
     AS_EXPECTED[2]._replace(compensated=1.0),
+    AS_EXPECTED[3]._replace(to_mean=1.0),
+    AS_EXPECTED[3]._replace(without_error=0.9),
+    AS_EXPECTED[3]._replace(alone=0.0, compensated=0.0),
+    AS_EXPECTED[3]._replace(compensated=1e-13),
+    AS_EXPECTED[3]._replace(exponent=2.0),
 ]
 
 
