@@ -10,6 +10,7 @@ from qm7cli.analysis.paired_difference import holm
 from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.output import write_output
 from qm7cli.data.splits import Split
+from qm7cli.model.variants import CONTROLS
 from qm7cli.runs.collect import find_runs
 from qm7cli.runs.experiment import Experiment, read_experiment
 from qm7cli.runs.history import read_history
@@ -29,7 +30,17 @@ def test_quick_yaml_differs_in_the_iterations_alone():
     assert quick.model_copy(update={"training": Experiment().training}) == Experiment()
 
 
-SWEEPS = {"variants.yaml": 15, "noise.yaml": 25, "learning-curve.yaml": 30, "table1.yaml": 50}  # and their jobs
+SWEEPS = {  # and their jobs
+    "variants.yaml": 45,
+    "noise.yaml": 25,
+    "learning-curve.yaml": 30,
+    "table1.yaml": 50,
+    "offset.yaml": 80,
+    "centring.yaml": 20,
+    "rates.yaml": 84,
+    "bias.yaml": 50,
+}
+WITH_CONTROL = ("centring.yaml", "offset.yaml", "rates.yaml")
 
 
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda file: file.name)
@@ -41,8 +52,12 @@ def test_every_experiment_says_how_to_run_it(file):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_has_the_jobs_that_it_says(name):
     experiments = read_sweep(EXPERIMENTS / name)
-    assert all(experiment.split == Split(train_size=experiment.split.train_size) for experiment in experiments)
-    assert len(experiments) * 5 == SWEEPS[name]  # published folds
+    folds = [0] if name == "rates.yaml" else None
+    splits = (experiment.split for experiment in experiments)
+    assert all(split == Split(train_size=split.train_size, folds=folds) for split in splits)
+    assert len(experiments) * len(folds or range(5)) == SWEEPS[name]  # published folds
+    variants = {experiment.variant for experiment in experiments}
+    assert (variants >= CONTROLS) == (name in WITH_CONTROL)
     assert f"{SWEEPS[name]} jobs" in (EXPERIMENTS / name).read_text()
 
 

@@ -24,7 +24,7 @@ MOTIONS: Final = (
 def gradcheck(
     variant: Annotated[
         Literal["original", "corrected", "no-prebias", "uncompensated"] | None,
-        typer.Option(help="What moves A and B; uncompensated is a control. Default: all."),
+        typer.Option(help="What moves A and B. Without: all."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the molecules and the network.")] = 0,
     step: Annotated[

@@ -40,7 +40,11 @@ def train(
         typer.Option(metavar="FILE.yaml", help="Experiment file; what it leaves out has its default."),
     ] = None,
     variant: Annotated[
-        str | None, typer.Option(metavar="original|corrected|no-prebias", help="What moves A and B.")
+        str | None,
+        typer.Option(
+            metavar="original|corrected|no-prebias|uncompensated",
+            help="Update rule of A and B. uncompensated is a control: A as in original, B without the part for A.",
+        ),
     ] = None,
     fold: Folds = None,
     iterations: Annotated[

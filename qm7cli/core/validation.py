@@ -60,8 +60,11 @@ def mistake(
     The sentence begins with `origin`. ``{line}`` in that becomes the line of the mistake in the YAML `text`, where the
     model stands under the keys of `place`.
     """
-    first = error.errors(include_url=False)[0]
-    location = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
+    errors = error.errors(include_url=False)
+    setting = errors[0]["loc"][:2]
+    # Of a setting that is a number or a list, each has an error: that of the list tells which item.
+    first = max((each for each in errors if each["loc"][:2] == setting), key=lambda each: len(each["loc"]))
+    location = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "list[")))
     return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
 
 

@@ -31,8 +31,8 @@ class Experiment(Section):
     Attributes
     ----------
     variant : str
-        What moves A and B: ``original`` (as published), ``corrected`` (the true gradient) or ``no-prebias``; default
-        ``original``.
+        Update rule of A and B: ``original`` (as published), ``corrected`` (the true gradient), ``no-prebias`` or the
+        control ``uncompensated``; default ``original``.
     seed : int
         Seed of the weights, the encoder, the minibatches and the draws of a fold, 0 or more; default 0.
     data : str, optional

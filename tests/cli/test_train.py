@@ -105,7 +105,7 @@ def test_another_configuration_is_refused_unless_overwritten(train, tmp_path):
 def test_divergence_ends_that_fold_alone_with_a_sentence(train, tmp_path):
     done = train("--fold", "0", "--fold", "1", "--set", "training.schedule=[[1, 1e3]]", "--jobs", "2", status=1)
     sentences = done.stderr.splitlines()[-2:]
-    assert all(re.match(r"qm7: fold \d diverged at iteration \d+, at the learning rate 1000$", s) for s in sentences)
+    assert all(re.match(r"qm7: fold \d diverged at iteration \d+ \(rate 1000\)$", s) for s in sentences)
     assert results(tmp_path / "run")["status"] == "diverged"
     assert len(results(tmp_path / "run")["folds"]) == 2
 
@@ -144,7 +144,7 @@ def test_bad_input_is_one_sentence_and_leaves_everything_as_it_was(command, tmp_
     [
         (
             ["--variant", "corect"],
-            'variant is "corect", not one of original, corrected, no-prebias; did you',
+            'variant is "corect", not one of original, corrected, no-prebias, uncompensated; did you',
         ),
         (["--split", "randon"], 'split.scheme is "randon"'),
         (["--set", 'split.scheme="a\\0.yaml"'], "--set split.scheme: split.scheme is "),

@@ -30,6 +30,30 @@ def test_the_derivative_of_the_activation_is_that_of_the_equation():
     np.testing.assert_allclose(activation_derivative(activation(Z)), 1 - np.tanh(Z / 1.5) ** 2, atol=1e-6)
 
 
+def test_initial_biases_have_their_standard_deviations_and_leave_the_weights_as_they_were():
+    sizes = [10, 20_000, 30_000, 1]
+    plain, scattered = (
+        draw_layers(sizes, np.random.default_rng(0), bias, np.random.default_rng(1)) for bias in ([0, 0], [0.5, 4])
+    )
+    assert [layer.B.std() for layer in scattered[:2]] == pytest.approx([0.5, 4], rel=0.02)
+    assert not scattered[2].B.any()
+    assert all(np.array_equal(one.W, other.W) for one, other in zip(plain, scattered, strict=True))
+    assert not any(layer.A.any() for layer in scattered)
+
+
+def test_an_offset_makes_no_difference_to_a_layer_whose_pre_bias_starts_there():
+    """Where A follows its gradient or the mean input, and all that is left of it is rounding."""
+    for variant in ("original", "corrected", "uncompensated"):
+        plain, moved = initial(SIZES, variant), initial(SIZES, variant)
+        moved = Network.of(moved.averaged(), RULES[variant], offset=2.0)
+        for layer in moved.layers[1:]:
+            layer.A[:] = 2.0
+        for X, targets in minibatches(100):
+            errors = [network.step(X, targets, 0.02, 0.1) for network in (plain, moved)]
+            np.testing.assert_allclose(*errors, atol=1e-4)
+        np.testing.assert_allclose(plain.layers[1].A + 2, moved.layers[1].A, atol=1e-4)
+
+
 def test_initial_weights_have_their_standard_deviation_and_the_last_are_0():
     network = initial([400, 300, 1], "original")
     first, last = network.layers
@@ -62,12 +86,14 @@ def test_the_average_survives_a_scale_that_leaves_float32():
     np.testing.assert_allclose(averaged, average, rtol=1e-5, atol=1e-6)
 
 
-def test_feeding_forward_gives_what_the_training_network_gives(network):
+@pytest.mark.parametrize("offset", [0.0, 1.5])
+def test_feeding_forward_gives_what_the_training_network_gives(network, offset):
+    network = Network.of(network.averaged(), RULES["original"], offset)
     for X, targets in minibatches(5):
         network.step(X, targets, 0.02, 0.5)
     network.s, network.Q[:] = 1.0, network.P  # the average is the parameters
     X, targets = next(minibatches(1))
-    before = feed_forward(network.averaged(), X)
+    before = feed_forward(network.averaged(), X, offset)
     np.testing.assert_allclose(network.step(X, targets, 0.02, 0.5), before - targets, atol=1e-5)
 
 

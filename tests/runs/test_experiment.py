@@ -17,8 +17,8 @@ def test_the_defaults_are_the_constants_of_the_reference():
         seed: 0
         data: null
         split: {scheme: published, sha256: null, folds: null, count: 5, seed: 0, train_size: null}
-        encoding: {noise: 1.0, step: 1.0}
-        network: {hidden: [400, 100]}
+        encoding: {noise: 1.0, step: 1.0, centre: true}
+        network: {hidden: [400, 100], offset: 0.0, bias: 0.0}
         training:
           iterations: 1000000
           batch_size: 25
@@ -88,7 +88,7 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("seed: 1\ntraining:\n  iteratons: 5", 'line 3: unknown key training.iteratons; did you mean "iterations"?'),
         (
             "variant: corected",
-            'variant is "corected", not one of original, corrected, no-prebias; did you mean "corrected"',
+            'variant is "corected", not one of original, corrected, no-prebias, uncompensated; did you mean "corr',
         ),
         (
             "split: {scheme: stratifed}",
@@ -151,6 +151,25 @@ def test_a_mistake_in_an_assignment_names_the_assignment():
         resolve(None, ["seed"], {})
     with pytest.raises(QM7Error, match=r'^variant is "x", not one of'):
         resolve(None, [], {"variant": "x"})
+
+
+@pytest.mark.parametrize(("assignment", "message"), [
+    ("network.bias=[1]", "network.bias is [1.0], but 2 hidden layers take one number, or 2 of them"),
+    ("network.bias=[1, -1]", "network.bias.1 is -1, but should be greater than or equal to 0"),
+    ("network.bias=[1, x]", 'network.bias.1 is "x", but should be a valid number'),
+    ("network.bias=-1", "network.bias is -1, but should be greater than or equal to 0"),
+    ("network.bias=yes", "network.bias is true, but a number is needed here"),
+    ("network.offset=.inf", "network.offset is Infinity, but should be a finite number"),
+    ("encoding.centre=maybe", 'encoding.centre is "maybe", but should be a valid boolean'),
+])  # fmt: skip
+def test_what_a_network_does_not_take_is_refused(assignment, message):
+    with pytest.raises(QM7Error, match=re.escape(message)):
+        resolve(None, [assignment], {})
+
+
+def test_a_bias_is_one_number_or_one_a_layer():
+    biases = {text: resolve(None, [f"network.bias={text}"], {}).network.bias_of_layers for text in ("2", "[2, 1e-1]")}
+    assert biases == {"2": [2.0, 2.0], "[2, 1e-1]": [2.0, 0.1]}
 
 
 def test_a_file_that_is_missing_or_no_text_is_one_sentence(tmp_path):
