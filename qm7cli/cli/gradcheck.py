@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from qm7cli.model.gradcheck import GradCheck
 
 
-def _name(variant: str) -> str:
-    from qm7cli.model.variants import CONTROLS
-
-    return f"{variant} (control)" if variant in CONTROLS else variant
-
-
 MOTIONS: Final = (
     Column("name", "variant", left=True),
     Column("to_mean", "A to mean", show_number),
@@ -91,6 +85,8 @@ def gradcheck(
 
 def _directions_table(check: "GradCheck") -> Table:
     """Return a row for each variant, direction and rescaling, with the layers as columns and variants as headings."""
+    from qm7cli.model.variants import label
+
     pairs: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {}  # rescaling off and on
     for each in check.directions:
         row = pairs.setdefault((each.variant, each.parameter), ({}, {}))[each.rescaled]
@@ -105,21 +101,24 @@ def _directions_table(check: "GradCheck") -> Table:
     sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
     table = make_table(records, columns, note)
-    table.headings = [_name(row["variant"]) for row in records]
+    table.headings = [label(row["variant"]) for row in records]
     return table
 
 
 def _motions_table(check: "GradCheck") -> Table:
+    from qm7cli.model.variants import label
+
     note = "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01."
-    return make_table([each._asdict() | {"name": _name(each.variant)} for each in check.motions], MOTIONS, note)
+    return make_table([each._asdict() | {"name": label(each.variant)} for each in check.motions], MOTIONS, note)
 
 
 def _shifts_table(check: "GradCheck") -> Table:
     from qm7cli.model.shiftcheck import RATE, SHIFT, STEPS
+    from qm7cli.model.variants import label
 
     records = [
         {
-            "name": _name(each.variant),
+            "name": label(each.variant),
             "with_a": each.with_a,
             "without_a": each.without_a,
             **{f"layer {k}": factor for k, factor in enumerate(each.factors or [None] * len(each.expected), start=1)},
