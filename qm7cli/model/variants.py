@@ -53,3 +53,8 @@ RULES: Final[dict[Variant, Rule]] = {
     "uncompensated": uncompensated,
 }
 CONTROLS: Final[frozenset[Variant]] = frozenset({"uncompensated"})
+
+
+def label(variant: str) -> str:
+    """Return a variant's name as tables and pictures have it, which say of a control that it is one."""
+    return f"{variant} (control)" if variant in CONTROLS else variant
