@@ -4,6 +4,10 @@ Two folds are a pair if they agree in everything but the settings that make the 
 molecules (`qm7cli.analysis.paired_difference`). The corrected resampled t-test decides; its p-values are corrected for
 the number of groups compared. A difference that is not decided may exist all the same: the verdict says how large it
 would have to be.
+
+A fold that diverged has no error, and is worse than any that did not. Where folds of one group diverged and the same
+folds of the other ended well, that decides, whatever the difference on the other folds: the mean over all folds does
+not exist. Where each has folds that only the other came through, nothing is decided.
 """
 
 import math
@@ -11,10 +15,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qm7cli.analysis.groups import Group, Key, Statistics, find_reference, group_runs, training_lengths
+from qm7cli.analysis.groups import Decision, Group, Key, Statistics, find_reference, group_runs, training_lengths
 from qm7cli.analysis.paired_difference import (
+    LEVEL,
     Difference,
     Interval,
+    check_test_sets,
     holm,
     make_pair,
     paired_difference,
@@ -45,9 +51,10 @@ class Comparison(NamedTuple):
 
     @property
     def sentences(self) -> list[str]:
-        """The verdict on each group but the reference, and the notes."""
-        verdicts = [group.verdict for group in self.groups if group.verdict]
-        return [f"{sentence}." for sentence in (*verdicts, *self.notes)]
+        """The verdict on each group but the reference, or which of its folds diverged if any did, and the notes."""
+        said = [group.verdict or f"{group.name} {group.divergence}" for group in self.groups]
+        told = [sentence for group, sentence in zip(self.groups, said, strict=True) if group.verdict or group.diverged]
+        return [f"{sentence}." for sentence in (*told, *self.notes)]
 
 
 def compare_groups(
@@ -83,9 +90,7 @@ def compare_with(groups: Sequence[Group], reference: Group) -> Comparison:
     p_values = {k: test.p for k, test in tests.items() if test}
     for k, p in zip(p_values, holm(list(p_values.values())), strict=True):
         compared[k] = compared[k]._replace(p=p)
-    return Comparison(
-        [each._replace(verdict=each.verdict or _verdict(each, reference.name)) for each in compared], notes
-    )
+    return Comparison([each if each is reference else _judged(each, reference) for each in compared], notes)
 
 
 def _paired(
@@ -100,8 +105,10 @@ def _paired(
     Adds the reference's predictions to `read`, and missing files to `without_predictions`.
     """
     pairs = {key: (fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds}
-    unpaired = len(group.folds) + len(reference.folds) - 2 * len(pairs)
-    if pairs and unpaired:
+    all_ours, all_theirs = group.folds | group.diverged, reference.folds | reference.diverged
+    shared = all_ours.keys() & all_theirs.keys()
+    unpaired = len(all_ours.keys() ^ all_theirs.keys())
+    if shared and unpaired:
         folds = "1 fold has" if unpaired == 1 else f"{unpaired} folds have"
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
     paired = [fold for pair in pairs.values() for fold in pair]
@@ -110,13 +117,15 @@ def _paired(
         listed = " and ".join(map(str, sorted(lengths)))
         notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
+        for key in sorted(shared - pairs.keys()):
+            check_test_sets(all_ours[key], all_theirs[key])
         made = []
         for key, (fold, base) in pairs.items():
             ours = predictions_if_any(fold)
             if key not in read:
                 read[key] = predictions_if_any(base)
             made.append(make_pair(fold, base, ours, read[key]))
-        difference = paired_difference(made)
+        difference = None if shared and not made else paired_difference(made)
     except QM7Error as error:
         return group._replace(verdict=f"{group.name} cannot be compared with {reference.name}: {error}")
     files = (predictions_file(fold.run.path, fold.result.fold) for fold in paired)
@@ -124,25 +133,66 @@ def _paired(
     return group._replace(difference=difference)
 
 
-def _verdict(group: Group, reference: str) -> str:
-    """Say in words what a difference shows; nothing of the reference, which has none."""
-    difference = group.difference
-    if difference is None:
-        return ""
-    decided = group.decision != "not decided"
-    decision = f"is {group.decision} than {reference}" if decided else f"against {reference} is not decided"
-    facts = [
-        f"{difference_text(difference)} kcal/mol",
-        f"{percent_text(difference.percent)} of the MAE",
-        f"{_count(difference.pairs, 'pair')} on {_count(difference.test_sets, 'test set')}",
-    ]
+def _judged(group: Group, reference: Group) -> Group:
+    """Return a compared group with its decision and its verdict."""
+    if group.verdict:
+        diverged = f"; {_divergences(group, reference)}" if group.diverged or reference.diverged else ""
+        return group._replace(verdict=f"{group.verdict}{diverged}")
+    group = group._replace(decision=_decided_by_divergence(group, reference) or _decided_by_test(group))
+    return group._replace(verdict=_verdict(group, reference))
+
+
+def _decided_by_test(group: Group) -> Decision | None:
+    if group.difference is None:
+        return None
+    if group.p is None or group.p >= 1 - LEVEL:
+        return "not decided"
+    return "better" if group.difference.mean < 0 else "worse"
+
+
+def _decided_by_divergence(group: Group, reference: Group) -> Decision | None:
+    """Return what the folds decide in which one group diverged and the other did not; None if there are none.
+
+    A fold in which the other has no result yet cannot make a group worse, but keeps it from being better.
+    """
+    ours, theirs = (group.diverged.keys() - reference.diverged, reference.diverged.keys() - group.diverged)
+    if not ours and not theirs:
+        return None if group.difference or not group.diverged else "not decided"
+    if not theirs and ours & reference.folds.keys():
+        return "worse"
+    return "better" if not ours and theirs & group.folds.keys() else "not decided"
+
+
+def _verdict(group: Group, reference: Group) -> str:
+    """Say in words what the divergences of two groups and the difference of their errors show."""
+    decided = group.decision in {"better", "worse"}
+    decision = f"is {group.decision} than {reference.name}" if decided else f"against {reference.name} is not decided"
+    difference, diverged = group.difference, group.diverged or reference.diverged
+    said = [_divergences(group, reference)] if diverged else []
+    if difference:
+        facts = [
+            f"{difference_text(difference)} kcal/mol",
+            f"{percent_text(difference.percent)} of the MAE",
+            f"{_count(difference.pairs, 'pair')} on {_count(difference.test_sets, 'test set')}",
+            *([f"Holm p {p_text(group.p)}"] if difference.t_test else []),
+        ]
+        only = "without the folds that diverged, the difference is " if diverged else ""
+        said += [f"{only}{', '.join(facts)}", _power(difference)]
+    return f"{group.name} {decision}: {'; '.join(said)}"
+
+
+def _power(difference: Difference) -> str:
     if difference.t_test is None:
-        power = difference.untested
-    else:
-        facts.append(f"Holm p {p_text(group.p)}")
-        detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}"
-        power = f"such a comparison finds {detectable} in four of five cases"
-    return f"{group.name} {decision}: {', '.join(facts)}; {power}"
+        return difference.untested
+    detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}"
+    return f"such a comparison finds {detectable} in four of five cases"
+
+
+def _divergences(group: Group, reference: Group) -> str:
+    """Say of two groups, of which one diverged at least, in how many of their folds and when."""
+    told = [f"{each.name} {each.divergence}" for each in (group, reference) if each.diverged]
+    none = [f"{each.name} in none of {each.ended}" for each in (group, reference) if not each.diverged]
+    return ", and ".join(told + none)
 
 
 def _count(number: int, what: str) -> str:
@@ -186,6 +236,7 @@ def records(comparison: Comparison) -> Iterable[dict[str, Any]]:
     """Give a plain record for each group, for tables and files."""
     for group in comparison.groups:
         record: dict[str, Any] = {"group": group.name, **group.settings, "folds": len(group.folds)}
+        record["diverged"] = len(group.diverged)
         for metric, figures in (("mae", group.mae), ("rmse", group.rmse)):
             record |= {f"{metric}_{name}": getattr(figures, name, None) for name in Statistics._fields}
         t_test = group.difference and group.difference.t_test

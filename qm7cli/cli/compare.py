@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from qm7cli.analysis.groups import Group
 
 DIFFERENCE: Final = "difference (95 %)"
-NARROW: Final = ("MAE, kcal/mol", DIFFERENCE, "Holm p")  # columns beside the groups' names that fit a terminal
+NARROW: Final = (
+    "diverged",
+    "MAE, kcal/mol",
+    DIFFERENCE,
+    "Holm p",
+)  # columns beside the groups' names that fit a terminal
 
 
 def compare(
@@ -81,9 +86,11 @@ def _figures(group: "Group") -> dict[str, str]:
 
     difference = group.difference
     columns = {"folds": str(len(group.folds))}
+    columns["diverged"] = f"{len(group.diverged)} of {group.ended}" if group.diverged else "-"
     for metric, figures in (("MAE", group.mae), ("RMSE", group.rmse)):
         over_folds = f" +- {figures.over_folds:.2f}" if figures and figures.over_folds is not None else ""
-        columns[f"{metric}, kcal/mol"] = show_number(figures and figures.mean) + over_folds
+        shown = "diverged" if group.diverged and not figures else show_number(figures and figures.mean) + over_folds
+        columns[f"{metric}, kcal/mol"] = shown
         columns[f"{metric} over seeds"] = show_number(figures and figures.over_seeds, 3)
     return columns | {
         DIFFERENCE: difference_text(difference) if difference else "-",
