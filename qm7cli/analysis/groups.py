@@ -177,7 +177,7 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     """
     if wanted is None:
         usual = [group for group in groups if all(DEFAULTS[key] == value for key, value in group.settings.items())]
-        return (usual or groups)[0]
+        return (usual or [group for group in groups if group.folds] or groups)[0]
     key, equals, text = wanted.partition("=")
     named = [group for group in groups if wanted in {group.name, group.name.replace(" (control)", "")}]
     if named or (equals and not Path(wanted).exists()):

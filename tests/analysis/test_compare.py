@@ -13,9 +13,10 @@ import scipy.stats
 import yaml
 
 from conftest import remove_checksums
-from qm7cli.analysis.compare import _decimals, compare_groups, compare_with, difference_text, records
+from qm7cli.analysis.compare import compare_groups, compare_with, records
 from qm7cli.analysis.groups import Group
 from qm7cli.analysis.paired_difference import Difference, TTest, _corrected_t
+from qm7cli.analysis.verdict import _decimals, difference_text
 from qm7cli.core.errors import QM7Error
 from qm7cli.model.model import load_model
 from qm7cli.runs.collect import RunFold, find_runs
@@ -362,8 +363,8 @@ def test_a_group_whose_folds_all_diverged_is_there_and_worse(runs):
     assert (len(group.folds), sorted(group.diverged)) == (0, [(0,), (1,), (3,)])
     assert (group.mae, group.difference, group.p, group.decision) == (None, None, None, "worse")
     assert group.verdict == (
-        "corrected is worse than original: corrected diverged in 3 of 3 folds, at iterations 12503 to 12506 "
-        "(rate 0.01), and original in none of 3"
+        "corrected is worse than original: it diverged in 3 of 3 folds, at iterations 12503 to 12506 (rate 0.01), the "
+        "reference diverged in none of 3"
     )
     assert comparison.notes == []
     assert "Holm p is corrected for 1 comparison" in comparison.explanation
@@ -380,8 +381,8 @@ def test_folds_that_diverged_decide_however_much_better_the_others_are(runs):
     assert group.difference.t_test.interval[1] < 0
     assert group.decision == "worse"
     assert group.verdict.startswith(
-        "corrected is worse than original: corrected diverged in 1 of 3 folds, at iteration 12504 (rate 0.01), and "
-        "original in none of 3; without the folds that diverged, the difference is -"
+        "corrected is worse than original: it diverged in 1 of 3 folds, at iteration 12504 (rate 0.01), the reference "
+        "diverged in none of 3; leaving out 1 fold that diverged, the difference is -"
     )
     assert "2 pairs on 2 test sets" in group.verdict
 
@@ -390,13 +391,13 @@ def test_a_reference_that_diverged_makes_the_others_better(runs):
     diverge(runs / "original-0", 0, 3)
     comparison = compared(runs, "original", "corrected")
     assert comparison.groups[1].decision == "better"
-    told = "original diverged in 2 of 3 folds, at iterations 12503 to 12506 (rate 0.01)"
-    assert comparison.sentences[0] == f"{told}."
+    told = "diverged in 2 of 3 folds, at iterations 12503 to 12506 (rate 0.01)"
+    assert comparison.sentences[0] == f"original {told}."
     assert comparison.sentences[1].startswith(
-        f"corrected is better than original: {told}, and corrected in none of 3; without the folds that diverged, the "
+        f"corrected is better than original: the reference {told}, this group in none of 3; leaving out 2 folds that "
     )
     (sentence,) = compared(runs, "original").sentences
-    assert sentence == f"{told}.".replace("original", "all runs")
+    assert sentence == f"all runs {told}."
 
 
 @pytest.mark.parametrize(
@@ -421,8 +422,8 @@ def test_only_folds_that_the_other_came_through_count_for_or_against_a_group(run
         -1
     ]
     assert group.decision == decision
-    assert f"corrected diverged in {len(ours)} of 3 folds" in group.verdict
-    assert not theirs or f"and original diverged in {len(theirs)} of {3 - len(partial)} folds" in group.verdict
+    assert f"it diverged in {len(ours)} of 3 folds" in group.verdict
+    assert f"the reference diverged in {len(theirs) or 'none'} of {3 - len(partial)}" in group.verdict
 
 
 def test_folds_that_diverged_on_other_molecules_decide_nothing(runs):
@@ -432,7 +433,7 @@ def test_folds_that_diverged_on_other_molecules_decide_nothing(runs):
     assert group.decision is None
     assert "are of different data sets or splits" in group.verdict
     assert group.verdict.endswith(
-        "; corrected diverged in 3 of 3 folds, at iterations 12503 to 12506 (rate 0.01), and original in none of 3"
+        "; it diverged in 3 of 3 folds, at iterations 12503 to 12506 (rate 0.01), the reference diverged in none of 3"
     )
 
 
