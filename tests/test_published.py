@@ -1,12 +1,8 @@
 """The figures of the pages are those of the results in experiments/results."""
 
-import re
 import statistics
 from pathlib import Path
 
-import pytest
-
-from qm7cli.analysis.compare import compare_groups, difference_text
 from qm7cli.model.variants import RULES
 from qm7cli.runs.collect import find_runs
 from qm7cli.runs.history import read_history

@@ -32,7 +32,7 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.model import Model
 from qm7cli.model.network import layer_inputs
-from qm7cli.model.variants import RULES, Array, label
+from qm7cli.model.variants import RULES, Array, display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +106,10 @@ def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":
                 drawn = [record for record in records if (record["layer"], record["variant"]) == (layer, variant)]
                 if drawn:
                     panel.plot(
-                        *_means(drawn, "distance"), look["marker"] + "-", color=look["color"], label=label(variant)
+                        *_means(drawn, "distance"),
+                        look["marker"] + "-",
+                        color=look["color"],
+                        label=display_name(variant),
                     )
                     panel.plot(*_means(drawn, "mean"), "--", color=look["color"], linewidth=0.9, zorder=5 - order)
             panel.plot([], [], "--", color="0.4", linewidth=0.9, label="size of the mean input")

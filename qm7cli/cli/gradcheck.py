@@ -85,7 +85,7 @@ def gradcheck(
 
 def _directions_table(check: "GradCheck") -> Table:
     """Return a row for each variant, direction and rescaling, with the layers as columns and variants as headings."""
-    from qm7cli.model.variants import label
+    from qm7cli.model.variants import display_name
 
     pairs: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {}  # rescaling off and on
     for each in check.directions:
@@ -101,24 +101,24 @@ def _directions_table(check: "GradCheck") -> Table:
     sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
     table = make_table(records, columns, note)
-    table.headings = [label(row["variant"]) for row in records]
+    table.headings = [display_name(row["variant"]) for row in records]
     return table
 
 
 def _motions_table(check: "GradCheck") -> Table:
-    from qm7cli.model.variants import label
+    from qm7cli.model.variants import display_name
 
     note = "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01."
-    return make_table([each._asdict() | {"name": label(each.variant)} for each in check.motions], MOTIONS, note)
+    return make_table([each._asdict() | {"name": display_name(each.variant)} for each in check.motions], MOTIONS, note)
 
 
 def _shifts_table(check: "GradCheck") -> Table:
     from qm7cli.model.shiftcheck import RATE, SHIFT, STEPS
-    from qm7cli.model.variants import label
+    from qm7cli.model.variants import display_name
 
     records = [
         {
-            "name": label(each.variant),
+            "name": display_name(each.variant),
             "with_a": each.with_a,
             "without_a": each.without_a,
             **{f"layer {k}": factor for k, factor in enumerate(each.factors or [None] * len(each.expected), start=1)},

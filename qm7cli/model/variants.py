@@ -55,6 +55,6 @@ RULES: Final[dict[Variant, Rule]] = {
 CONTROLS: Final[frozenset[Variant]] = frozenset({"uncompensated"})
 
 
-def label(variant: str) -> str:
-    """Return a variant's name as tables and pictures have it, which say of a control that it is one."""
+def display_name(variant: str) -> str:
+    """Return a variant's name as tables and pictures have it: of a control ``uncompensated (control)``."""
     return f"{variant} (control)" if variant in CONTROLS else variant
