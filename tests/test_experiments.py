@@ -35,7 +35,7 @@ SWEEPS = {  # and their jobs
     "variants.yaml": 45,
     "noise.yaml": 25,
     "learning-curve.yaml": 30,
-    "table1.yaml": 50,
+    "table1.yaml": 65,
     "offset.yaml": 80,
     "centring.yaml": 20,
     "rates.yaml": 84,

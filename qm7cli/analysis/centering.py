@@ -14,7 +14,7 @@ eigenvalue is 1, the others are those of S. The determinant is that of S whateve
 gains by d, smaller ones lose.
 
     run = Path("runs/qm7-original-seed0")
-    records = measure_centering(run, load_models(run), dataset)
+    records = measure_centering(run, load_networks(run), dataset)
     save(draw_centering(records), Path("centering.pdf"))
 """
 

@@ -11,10 +11,10 @@ from qm7cli.analysis.paired_difference import Difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.core.yaml_text import parse_yaml
+from qm7cli.model.methods import HYPERPARAMETERS
 from qm7cli.model.variants import Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, RESUMABLE_SETTINGS
-from qm7cli.runs.settings import HYPERPARAMETERS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Decision = Literal["better", "worse", "equivalent", "not decided"]

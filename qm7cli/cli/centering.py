@@ -76,7 +76,7 @@ def centering(
     from qm7cli.model.variants import CONTROLS
     from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
-    from qm7cli.runs.models import load_models
+    from qm7cli.runs.models import load_networks
 
     if plot is not None:
         image_format(plot)
@@ -84,7 +84,7 @@ def centering(
     datasets = RunDatasets(data)
 
     def measure(run: Path) -> list[dict[str, Any]]:
-        models = load_models(run, fold)
+        models = load_networks(run, fold)
         return measure_centering(run, models, datasets.of(run, models))
 
     by_run, status = usable_runs(*read_runs(directories, measure))
