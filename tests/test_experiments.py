@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from qm7cli.analysis.compare import compare_groups, difference_text
+from qm7cli.analysis.compare import compare_groups
 from qm7cli.analysis.paired_difference import holm
+from qm7cli.analysis.verdict import difference_text
 from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.output import write_output
 from qm7cli.data.splits import Split

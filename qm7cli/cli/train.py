@@ -151,7 +151,7 @@ def exit_if_failed(failures: "Sequence[Outcome]") -> None:
 def _print_results(run: Path, results: "RunResults") -> None:
     from qm7cli.model.metrics import METRICS, describe_units
 
-    folds = [result.model_dump() for result in results.folds]
+    folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
     table = make_table([*folds, mean] if len(folds) > 1 else folds, result_columns(), describe_units())
     write_output(table.fit(("status", "iterations", "minutes", "train RMSE", "train MAE")))

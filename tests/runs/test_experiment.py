@@ -88,7 +88,7 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("seed: 1\ntraining:\n  iteratons: 5", 'line 3: unknown key training.iteratons; did you mean "iterations"?'),
         (
             "variant: corected",
-            'variant is "corected", not one of original, corrected, no-prebias, uncompensated; did you mean "corrected"',
+            'variant is "corected", not one of original, corrected, no-prebias, uncompensated; did you mean "corr',
         ),
         (
             "split: {scheme: stratifed}",
