@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
@@ -16,11 +16,13 @@ from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST, Count, Measure
 from qm7cli.data.dataset import SYMBOLS, Dataset
+from qm7cli.data.given import Given, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK, MAX_FEATURES, Encoder
 from qm7cli.model.metrics import METRICS
 from qm7cli.model.network import Layer, feed_forward
+from qm7cli.model.predict import predict_energies
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import Array, Variant
 
@@ -106,7 +108,29 @@ class Model:
         outputs = feed_forward(layers or self.layers, features, self.offset).astype(np.float64)
         return outputs * self.energy_std + self.energy_mean
 
-    def predict(
+    def predict(self, molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None) -> NDArray[np.float64]:
+        """Return the atomization energies (molecules,), kcal/mol, of arrays Z and R or of ASE atoms.
+
+        Parameters
+        ----------
+        molecules, R
+            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.given.as_molecules`).
+        draws : int, optional
+            Draws that are averaged; default: as many as in the run's evaluation.
+
+        Warns
+        -----
+        DomainWarning
+            If a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
+
+        Raises
+        ------
+        QM7Error
+            If a molecule is not one, or has more atoms than the model has room for.
+        """
+        return predict_energies(self, as_molecules(molecules, R), draws)
+
+    def predict_rows(
         self,
         dataset: Dataset,
         molecules: NDArray[np.intp],
@@ -114,7 +138,7 @@ class Model:
         rng: np.random.Generator,
         stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
-        """Return the energies of `molecules` for each of `draws` draws, (draws, len(molecules)), kcal/mol.
+        """Return the energies of `molecules`, rows of a data set, for each of `draws` draws, (draws, len(molecules)), kcal/mol.
 
         `stopped` is asked often; when true, StoppedError is raised.
         """
@@ -140,7 +164,7 @@ class Model:
         """
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
-        predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
+        predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
         return score(dataset, molecules, predictions)
 
 

@@ -4,21 +4,29 @@ Every molecule is drawn with the same noise and predicted by itself: its energy 
 nor on the order of its atoms.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import canonical_order, draw_permutations, permuted_triangles, reorder_atoms, row_norms
 from qm7cli.data.molecules import Molecule
 from qm7cli.model.encoder import CHUNK
-from qm7cli.model.model import Model
+
+if TYPE_CHECKING:
+    from qm7cli.model.model import Model
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
+
+
+class DomainWarning(UserWarning):
+    """A molecule is outside of what a model was trained on."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +68,33 @@ class _Draws(NamedTuple):
 
 
 def predict_molecules(
-    models: Sequence[Model], molecules: Sequence[Molecule], draws: int | None = None
+    models: "Sequence[Model]", molecules: Sequence[Molecule], draws: int | None = None
 ) -> list[Prediction]:
     """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number."""
+    if draws is not None and draws < 1:
+        raise QM7Error(f"draws is {draws}; it should be 1 or more")
     with threadpool_limits(1):  # more threads would give other digits
         return [_predict(models, molecule, draws) for molecule in molecules]
 
 
-def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> Prediction:
+def predict_energies(model: "Model", molecules: Sequence[Molecule], draws: int | None = None) -> NDArray[np.float64]:
+    """Return the energies that one model predicts, (molecules,) kcal/mol, and warn of molecules outside (DomainWarning).
+
+    Raises QM7Error if a molecule has more atoms than the model has room for.
+    """
+    predictions = predict_molecules([model], molecules, draws)
+    for prediction in predictions:
+        if prediction.energy is None:
+            raise QM7Error(f"{prediction.molecule}: {prediction.warnings[0]}")
+    outside = [prediction for prediction in predictions if prediction.warnings]
+    if outside:
+        which = f"{len(outside)} of {len(predictions)} molecules: " if len(predictions) > 1 else ""
+        first = f"{outside[0].molecule}: {'; '.join(outside[0].warnings)}"
+        warnings.warn(f"outside of what the model was trained on, {which}{first}", DomainWarning, stacklevel=3)
+    return np.array([prediction.energy for prediction in predictions], dtype=np.float64)
+
+
+def _predict(models: "Sequence[Model]", molecule: Molecule, draws: int | None) -> Prediction:
     n = min(model.size for model in models)
     if len(molecule.Z) > n:
         too_large = f"{len(molecule.Z)} atoms, more than the {n} that the model takes"
@@ -75,7 +102,7 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
     X = molecule.coulomb_matrix(n)[None]
     X = reorder_atoms(X, canonical_order(X))
     means, spreads, distances = [], [], []
-    warnings: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for model in models:
         drawn = _draw(model, X, draws or model.draws)
         means.append(float(drawn.energies.mean()))
@@ -83,18 +110,18 @@ def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> 
             spreads.append(float(drawn.energies.std(ddof=1)))
         if model.domain:
             distances.append(model.domain.distance(X[0]))
-        warnings = _warnings(model, molecule, X[0], drawn) | warnings
+        reasons = _warnings(model, molecule, X[0], drawn) | reasons
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
         spread=float(np.mean(spreads)) if spreads else None,
         fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         distance=max(distances, default=None),
-        warnings=list(warnings.values()),
+        warnings=list(reasons.values()),
     )
 
 
-def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Draws) -> dict[str, str]:
+def _warnings(model: "Model", molecule: Molecule, X: NDArray[np.float32], drawn: _Draws) -> dict[str, str]:
     """Return how a molecule differs from those trained on, as `qm7cli.model.domain.Domain.warnings` does."""
     reasons = {}
     excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
@@ -110,7 +137,7 @@ def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _
     return model.domain.warnings(molecule.Z, molecule.R, X) | reasons
 
 
-def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Draws:
+def _draw(model: "Model", X: NDArray[np.float32], draws: int) -> _Draws:
     """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise, a chunk at a time."""
     rng = stream(model.seed, model.fold, Purpose.PREDICTION)
     norms = row_norms(X)  # (1, n)
