@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 else:
 
     class _OneSentence(type(BaseModel)):
-        """Says what is wrong in a section that Python makes; `merge` and the like, which know its place, say it there."""
+        """Says what is wrong in a section that Python makes; of one from a file, its reader says it, with the place."""
 
         def __call__(cls, *args: Any, **values: Any) -> Any:
             try:

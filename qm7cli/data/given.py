@@ -1,6 +1,5 @@
 """Molecules that a program has at hand: arrays of charges and coordinates, or ASE's atoms."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -11,6 +10,8 @@ from qm7cli.data.dataset import SYMBOLS
 from qm7cli.data.molecules import Molecule, checked, from_ase, unfit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ase import Atoms
 
 Given: TypeAlias = "ArrayLike | Atoms | Sequence[Atoms | Molecule | tuple[ArrayLike, ArrayLike]]"

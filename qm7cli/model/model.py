@@ -138,7 +138,7 @@ class Model:
         rng: np.random.Generator,
         stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
-        """Return the energies of `molecules`, rows of a data set, for each of `draws` draws, (draws, len(molecules)), kcal/mol.
+        """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.
 
         `stopped` is asked often; when true, StoppedError is raised.
         """

@@ -78,7 +78,9 @@ def predict_molecules(
 
 
 def predict_energies(model: "Model", molecules: Sequence[Molecule], draws: int | None = None) -> NDArray[np.float64]:
-    """Return the energies that one model predicts, (molecules,) kcal/mol, and warn of molecules outside (DomainWarning).
+    """Return the energies that a model predicts, (molecules,) kcal/mol.
+
+    Warns (DomainWarning) of molecules outside of what it was trained on.
 
     Raises QM7Error if a molecule has more atoms than the model has room for.
     """
