@@ -24,7 +24,7 @@ from qm7cli.model.model import Model
 from qm7cli.model.predict import Prediction, predict_molecules
 from qm7cli.runs import models as run_models
 from qm7cli.runs.access import default_directory
-from qm7cli.runs.collect import Run, find_runs, read_run
+from qm7cli.runs.collect import Run, find_runs
 from qm7cli.runs.directory import trained_folds
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults
@@ -98,8 +98,11 @@ def train(
 
 
 def load_run(path: PathLike) -> Run:
-    """Return a run's settings and results from its directory; raises QM7Error if there are none."""
-    return read_run(Path(path))
+    """Return a run's settings and results; raises QM7Error if there is no run in the directory, or several below it."""
+    found = find_runs([Path(path)])
+    if len(found) > 1:
+        raise QM7Error(f"{os.fspath(path)} has {len(found)} runs below it, as {found[0].path}; compare takes several")
+    return found[0]
 
 
 def load_model(path: PathLike, fold: int | None = None) -> Model:

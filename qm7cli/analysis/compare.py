@@ -49,6 +49,10 @@ class Comparison(NamedTuple):
         verdicts = [group.verdict for group in self.groups if group.verdict]
         return [f"{sentence}." for sentence in (*verdicts, *self.notes)]
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return a plain record for each group, as for ``pandas.DataFrame``; it has what ``--format csv`` has."""
+        return list(records(self))
+
 
 def compare_groups(
     runs: Sequence[Run], by: Sequence[str] = (), reference: str | None = None, *, paired: bool = True

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qm7cli.model.model import Model
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
+NO_SPREAD: Final = "all draws are the same, so that their spread says nothing"
 
 
 class DomainWarning(UserWarning):
@@ -85,14 +86,17 @@ def predict_energies(model: "Model", molecules: Sequence[Molecule], draws: int |
     Raises QM7Error if a molecule has more atoms than the model has room for.
     """
     predictions = predict_molecules([model], molecules, draws)
+    outside: list[str] = []
     for prediction in predictions:
+        reasons = "; ".join(reason for reason in prediction.warnings if reason != NO_SPREAD)
         if prediction.energy is None:
-            raise QM7Error(f"{prediction.molecule}: {prediction.warnings[0]}")
-    outside = [prediction for prediction in predictions if prediction.warnings]
+            raise QM7Error(f"{prediction.molecule}: {reasons}")
+        if reasons:
+            outside.append(f"{prediction.molecule}: {reasons}")
     if outside:
         which = f"{len(outside)} of {len(predictions)} molecules: " if len(predictions) > 1 else ""
-        first = f"{outside[0].molecule}: {'; '.join(outside[0].warnings)}"
-        warnings.warn(f"outside of what the model was trained on, {which}{first}", DomainWarning, stacklevel=3)
+        sentence = f"outside of what the model was trained on, {which}{outside[0]}"
+        warnings.warn(sentence, DomainWarning, stacklevel=3)
     return np.array([prediction.energy for prediction in predictions], dtype=np.float64)
 
 
@@ -130,7 +134,7 @@ def _warnings(model: "Model", molecule: Molecule, X: NDArray[np.float32], drawn:
     if excess > 0:
         reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
     if model.encoder.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
-        reasons["draws"] = "all draws are the same, so that their spread says nothing"
+        reasons["draws"] = NO_SPREAD
     if model.domain is None:
         return reasons | {"unknown": "the model is of an older version, which did not keep what it was trained on"}
     least, most = model.domain.energies
