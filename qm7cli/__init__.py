@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qm7cli.data.dataset import Dataset
     from qm7cli.data.splits import Split
     from qm7cli.estimators import PreBiasRegressor, RandomSortedCoulomb
+    from qm7cli.model.fold_model import FoldModel
     from qm7cli.model.model import Model
     from qm7cli.model.predict import DomainWarning, Prediction
     from qm7cli.runs.collect import Run
@@ -31,6 +32,7 @@ __all__ = [
     "Encoding",
     "Evaluation",
     "Experiment",
+    "FoldModel",
     "FoldsError",
     "Model",
     "PreBiasRegressor",
@@ -56,6 +58,7 @@ _MODULES = {  # where the names are
     "data.dataset": ("Dataset",),
     "data.splits": ("Split",),
     "estimators": ("PreBiasRegressor", "RandomSortedCoulomb"),
+    "model.fold_model": ("FoldModel",),
     "model.model": ("Model",),
     "model.predict": ("DomainWarning", "Prediction"),
     "runs.collect": ("Run",),

@@ -19,8 +19,8 @@ from qm7cli.analysis.compare import Comparison, compare_groups
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.data.given import Given, as_molecules
-from qm7cli.model import model as one_model
-from qm7cli.model.model import Model
+from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.predict import Prediction, predict_molecules
 from qm7cli.runs import models as run_models
 from qm7cli.runs.access import default_directory
@@ -105,8 +105,8 @@ def load_run(path: PathLike) -> Run:
     return found[0]
 
 
-def load_model(path: PathLike, fold: int | None = None) -> Model:
-    """Read the trained network of a fold.
+def load_model(path: PathLike, fold: int | None = None) -> FoldModel:
+    """Read the model of a fold, a network (`Model`) or a fitted baseline.
 
     `path` is a run's directory, where `fold` says which unless there is one, a fold's directory or a ``model.npz``.
 
@@ -116,7 +116,7 @@ def load_model(path: PathLike, fold: int | None = None) -> Model:
     if path.is_dir() and (path / "model.npz").exists():
         path /= "model.npz"
     if not path.is_dir():
-        return one_model.load_model(path)
+        return load_fold_model(path)
     folds = trained_folds(path)
     if fold is None and len(folds) > 1:
         raise QM7Error(f"{path} has models of the folds {', '.join(map(str, folds))}: say which, as fold={folds[0]}")
@@ -124,19 +124,19 @@ def load_model(path: PathLike, fold: int | None = None) -> Model:
     return model
 
 
-def load_models(run: PathLike, folds: Sequence[int] | None = None) -> list[Model]:
+def load_models(run: PathLike, folds: Sequence[int] | None = None) -> list[FoldModel]:
     """Read the models of folds of a run, or of all that are trained, in order; raises QM7Error like `load_model`."""
     return run_models.load_models(Path(run), folds)
 
 
 def predict(
-    models: Model | Sequence[Model], molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None
+    models: FoldModel | Sequence[FoldModel], molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None
 ) -> list[Prediction]:
     """Predict molecules as ``qm7 predict`` does: with spreads over draws and models, and how each is outside.
 
     Parameters
     ----------
-    models : Model or sequence of Model
+    models : FoldModel or sequence of FoldModel
         Several are averaged, as those of `load_models`.
     molecules, R
         Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.given.as_molecules`).
@@ -148,7 +148,7 @@ def predict(
     QM7Error
         If there are no models, or a molecule is not one. For one with too many atoms the energy is None.
     """
-    models = [models] if isinstance(models, Model) else list(models)
+    models = [models] if isinstance(models, FoldModel) else list(models)
     if not models:
         raise QM7Error("there are no models to predict with")
     return predict_molecules(models, as_molecules(molecules, R), draws)

@@ -9,7 +9,7 @@ import pytest
 
 import qm7cli
 from conftest import bits
-from qm7cli import Architecture, DomainWarning, Evaluation, Experiment, QM7Error, Split, Training
+from qm7cli import Architecture, Baseline, DomainWarning, Evaluation, Experiment, QM7Error, Split, Training
 from qm7cli.data.dataset import BUNDLED
 from qm7cli.runs.experiment import read_experiment
 from qm7cli.training.train_run import train_run
@@ -143,6 +143,15 @@ def test_a_model_is_found_by_run_and_fold_directory_or_file(run):
     assert [model.fold for model in qm7cli.load_models(run, [1])] == [1]
 
 
+def test_a_baseline_predicts_as_a_network_does(small, tmp_path):
+    knn = Experiment(baseline=Baseline(model="knn", neighbours=1), split=Split(folds=[0]))
+    qm7cli.train(knn, small, tmp_path / "knn")
+    model = qm7cli.load_model(tmp_path / "knn")
+    assert isinstance(model, qm7cli.FoldModel)
+    known = qm7cli.predict(model, small.Z[model.train], small.R[model.train])
+    assert [prediction.energy for prediction in known] == pytest.approx(small.T[model.train].tolist(), abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("path", "fold", "sentence"),
     [
@@ -159,17 +168,17 @@ def test_a_model_that_is_not_there_is_one_sentence(run, path, fold, sentence):
 
 def test_predicting_gives_energies_of_arrays_and_the_rest_on_request(run, small):
     model, models = qm7cli.load_model(run, 0), qm7cli.load_models(run)
-    rows = model.train[:5]
-    energies = model.predict(small.Z[rows], small.R[rows])
-    full = qm7cli.predict(model, small.Z[rows], small.R[rows])
+    inside = [not prediction.warnings for prediction in qm7cli.predict(model, small.Z, small.R)]
+    Z, R = small.Z[inside][:5], small.R[inside][:5]
+    energies = model.predict(Z, R)
     assert energies.dtype == np.float64
-    assert energies.tolist() == [prediction.energy for prediction in full]
-    both = qm7cli.predict(models, small.Z[rows], small.R[rows])
-    assert both[2].energy == pytest.approx(np.mean([each.predict(small.Z[rows], small.R[rows])[2] for each in models]))
-    assert both[2].fold_spread > 0
-    assert model.predict(small.Z[rows[0]], small.R[rows[0]]).tolist() == [energies[0]]
+    assert energies.tolist() == [prediction.energy for prediction in qm7cli.predict(model, Z, R)]
+    both, first, second = (qm7cli.predict(each, Z, R)[2] for each in (models, models[0], models[1]))
+    assert both.energy == pytest.approx((first.energy + second.energy) / 2)
+    assert both.fold_spread > 0
+    assert model.predict(Z[0], R[0]).tolist() == [energies[0]]
     assert model.predict([], []).shape == (0,)
-    assert model.predict(small.Z[rows], small.R[rows], draws=1)[0] != energies[0]
+    assert qm7cli.predict(model, Z, R, draws=1)[0].energy != energies[0]
 
 
 def test_a_molecule_that_is_unlike_those_trained_on_is_warned_of(run, small):
