@@ -13,9 +13,10 @@ import scipy.stats
 import yaml
 
 from conftest import remove_checksums
-from qm7cli.analysis.compare import _decimals, compare_groups, compare_with, difference_text, records
+from qm7cli.analysis.compare import compare_groups, compare_with, records
 from qm7cli.analysis.groups import Group
 from qm7cli.analysis.paired_difference import Difference, TTest, _corrected_t
+from qm7cli.analysis.verdict import _decimals, difference_text
 from qm7cli.core.errors import QM7Error
 from qm7cli.model.model import load_model
 from qm7cli.runs.collect import RunFold, find_runs
@@ -148,7 +149,7 @@ def verdicts(trained):
                 for fold, mae in enumerate(maes)
                 for seed in range(seeds)
             }
-            return Group(name, {}, folds, None, None)
+            return Group(name, {}, folds, {}, None, None)
 
         base = group("old", reference)
         return compare_with([base, *(group(f"new{k}", maes) for k, maes in enumerate(others))], base).groups[1:]
@@ -340,6 +341,118 @@ def test_folds_that_are_not_complete_or_alone_are_left_out_and_told(runs):
         "1 fold has no counterpart and no part in the difference of corrected and original",
     ]
     agree(comparison.groups[1], separately(runs, "corrected", "original", (0,), (0, 1)))
+
+
+def diverge(run, *folds, iteration=12503, rate=0.01):
+    """Make folds of a run diverged ones."""
+    for fold in folds:
+        reason = f"fold {fold} diverged at iteration {iteration + fold} (rate {rate})"
+        of_all = {"status": "diverged", "iterations": iteration + fold - 1, "reason": reason}
+        change(run, folds={fold: of_all | dict.fromkeys(("mae", "rmse", "train_mae", "train_rmse"))})
+
+
+def compared(runs, *variants, **options):
+    return compare_groups(find_runs([runs / f"{variant}-0" for variant in variants]), **options)
+
+
+def test_a_group_whose_folds_all_diverged_is_there_and_worse(runs):
+    diverge(runs / "corrected-0", 0, 1, 3)
+    comparison = compared(runs, *VARIANTS)
+    assert [group.name for group in comparison.groups] == list(VARIANTS)
+    group = comparison.groups[1]
+    assert (len(group.folds), sorted(group.diverged)) == (0, [(0,), (1,), (3,)])
+    assert (group.mae, group.difference, group.p, group.decision) == (None, None, None, "worse")
+    assert group.verdict == (
+        "corrected is worse than original: it diverged in 3 of 3 folds, at iterations 12503 to 12506 (rate 0.01), the "
+        "reference diverged in none of 3"
+    )
+    assert comparison.notes == []
+    assert "Holm p is corrected for 1 comparison" in comparison.explanation
+    record = list(records(comparison))[1]
+    assert (record["folds"], record["diverged"], record["mae_mean"], record["decision"]) == (0, 3, None, "worse")
+
+
+def test_folds_that_diverged_decide_however_much_better_the_others_are(runs):
+    diverge(runs / "corrected-0", 1)
+    for fold in (0, 3):
+        change(runs / "corrected-0", folds={fold: {"mae": 1.0 + fold / 1000}})
+    without_predictions(runs)
+    group = compared(runs, "original", "corrected").groups[1]
+    assert group.difference.t_test.interval[1] < 0
+    assert group.decision == "worse"
+    assert group.verdict.startswith(
+        "corrected is worse than original: it diverged in 1 of 3 folds, at iteration 12504 (rate 0.01), the reference "
+        "diverged in none of 3; leaving out 1 fold that diverged, the difference is -"
+    )
+    assert "2 pairs on 2 test sets" in group.verdict
+
+
+def test_a_reference_that_diverged_makes_the_others_better(runs):
+    diverge(runs / "original-0", 0, 3)
+    comparison = compared(runs, "original", "corrected")
+    assert comparison.groups[1].decision == "better"
+    told = "diverged in 2 of 3 folds, at iterations 12503 to 12506 (rate 0.01)"
+    assert comparison.sentences[0] == f"original {told}."
+    assert comparison.sentences[1].startswith(
+        f"corrected is better than original: the reference {told}, this group in none of 3; leaving out 2 folds that "
+    )
+    (sentence,) = compared(runs, "original").sentences
+    assert sentence == f"all runs {told}."
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "partial", "decision"),
+    [
+        ((0, 1, 3), (0, 1, 3), (), "not decided"),
+        ((0, 1), (1, 3), (), "not decided"),
+        ((0, 1), (1,), (), "worse"),
+        ((1,), (0, 1), (), "better"),
+        ((0, 1), (0, 1), (), "not decided"),  # one test set is left, which allows no test
+        ((0, 1, 3), (), (0, 1, 3), None),  # nothing to compare with
+        ((0,), (), (0,), "not decided"),  # the reference may still diverge there
+        ((0,), (1,), (0,), "not decided"),
+    ],
+)
+def test_only_folds_that_the_other_came_through_count_for_or_against_a_group(runs, ours, theirs, partial, decision):
+    diverge(runs / "corrected-0", *ours)
+    diverge(runs / "original-0", *theirs)
+    for fold in partial:
+        change(runs / "original-0", folds={fold: {"status": "partial"}})
+    group = compared(runs, "original", "corrected", reference="variant=original" if len(partial) < 3 else None).groups[
+        -1
+    ]
+    assert group.decision == decision
+    assert f"it diverged in {len(ours)} of 3 folds" in group.verdict
+    assert f"the reference diverged in {len(theirs) or 'none'} of {3 - len(partial)}" in group.verdict
+
+
+def test_folds_that_diverged_on_other_molecules_decide_nothing(runs):
+    diverge(runs / "corrected-0", 0, 1, 3)
+    change(runs / "corrected-0", dataset={"sha256": "another"})
+    group = compared(runs, "original", "corrected").groups[1]
+    assert group.decision is None
+    assert "are of different data sets or splits" in group.verdict
+    assert group.verdict.endswith(
+        "; it diverged in 3 of 3 folds, at iterations 12503 to 12506 (rate 0.01), the reference diverged in none of 3"
+    )
+
+
+def test_a_diverged_fold_of_an_older_run_or_with_another_reason_is_one_all_the_same(runs):
+    diverge(runs / "corrected-0", 0, 1, 3)
+    older = "fold 0 diverged at iteration 7, at the learning rate 1e-05"
+    change(runs / "corrected-0", folds={0: {"reason": older}, 1: {"reason": None, "iterations": 9}})
+    (group,) = compared(runs, "corrected").groups
+    assert group.divergence == "diverged in 3 of 3 folds, at iterations 7 to 12506 (rates 1e-05, 0.01)"
+    assert group.diverged[0,].result.outcome == "diverged at iteration 7, at the learning rate 1e-05"
+    assert group.diverged[1,].result.outcome == "diverged"
+
+
+def test_a_fold_twice_in_a_group_is_refused_though_one_diverged(runs):
+    (runs / "again").mkdir()
+    (runs / "again/results.yaml").write_text((runs / "original-0/results.yaml").read_text())
+    diverge(runs / "again", 0, 1, 3)
+    with pytest.raises(QM7Error, match=r"again and .*original-0 both have fold 0 of the same settings$"):
+        compare_groups(find_runs([runs]))
 
 
 def test_seeds_of_different_folds_have_no_deviations_over_them(runs):
