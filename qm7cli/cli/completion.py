@@ -148,8 +148,8 @@ def answer(complete: Callable[[], object]) -> None:
         for line in printed.getvalue().splitlines():
             if os.environ[_ASKED].endswith("_zsh"):
                 print(re.sub(r'^(_arguments .*\(\()?"', rf"\g<0>{begun}", line))
-            elif line:
-                print(begun + line[known:])
+            elif rest := line[known:]:
+                print(begun + rest)
 
 
 def _join_words() -> int:
