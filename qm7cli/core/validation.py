@@ -5,7 +5,8 @@ import json
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -154,6 +155,27 @@ def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
             return []
         section = annotation
     return list(section.model_fields)
+
+
+def setting_choices(key: str, model: type[BaseModel]) -> list[str]:
+    """Return what the setting with a dotted key may be set to, as YAML has it: its default, then what else is fixed."""
+    *sections, name = key.split(".")
+    section: Any = model
+    for part in sections:
+        section = section.model_fields[part].annotation
+    field = section.model_fields[name]
+    default = field.get_default(call_default_factory=True)
+    shown = default if isinstance(default, str) else json.dumps(default, separators=(",", ":"))
+    return list(dict.fromkeys([shown, *_fixed_values(field.annotation)]))
+
+
+def _fixed_values(annotation: Any) -> list[str]:
+    if annotation is bool:
+        return ["true", "false"]
+    if annotation is type(None):
+        return ["null"]
+    values = [] if get_origin(annotation) not in {Literal, Union, UnionType} else get_args(annotation)
+    return [text for value in values for text in ([value] if isinstance(value, str) else _fixed_values(value))]
 
 
 def _line(text: str, location: tuple[str | int, ...]) -> int:
