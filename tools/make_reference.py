@@ -102,7 +102,7 @@ def _command(name: str, command: Any) -> str:
     text += f"```text\n{usage}\n```\n\n"
     text += "".join(f"Example:\n\n```sh\n{' '.join(each.split())}\n```\n\n" for each in examples)
     rows = [_row(each) for each in (*arguments, *options)]
-    return text + table(("option", "value", "default", "meaning"), rows)
+    return text + table(("option", "meaning", "value", "default"), rows)
 
 
 def _argument(parameter: Any) -> str:
@@ -119,7 +119,7 @@ def _row(parameter: Any) -> tuple[str, str, str, str]:
     elif parameter.default not in {None, False, ()} and not default:
         default = code(str(parameter.default))
     name = code(*parameter.opts) if parameter.param_type_name == "option" else code(_argument(parameter))
-    return name, _values(parameter), cell(default.removesuffix(".")), cell(meaning)
+    return name, cell(meaning), _values(parameter), cell(default.removesuffix("."))
 
 
 def _values(parameter: Any) -> str:
@@ -141,7 +141,7 @@ def _choices(annotation: Any) -> list[str]:
 
 def settings() -> str:
     """Return the page of the settings."""
-    text, header = SETTINGS_HEAD, ("setting", "type", "default", "range", "unit", "meaning")
+    text, header = SETTINGS_HEAD, ("setting", "meaning", "type", "default", "range", "unit")
     for name, section, doc in _sections():
         fields = [(key, field) for key, field in section.model_fields.items() if not _is_section(field)]
         rows = [_setting(f"{name}.{key}" if name else key, field, doc[key]) for key, field in fields]
@@ -188,7 +188,7 @@ def _setting(key: str, field: FieldInfo, told: str) -> tuple[str, ...]:
     elif null == "null":
         default = f"`null`{f': {what}' if what else ''}"
     default = "" if key in RECORDED_SETTINGS else default
-    return f"`{key}`", _type(field.annotation), _text(default), _range(field), unit, f"{_text(meaning)}."
+    return f"`{key}`", f"{_text(meaning)}.", _type(field.annotation), _text(default), _range(field), unit
 
 
 def _text(told: str) -> str:
