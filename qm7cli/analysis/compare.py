@@ -3,23 +3,22 @@
 Two folds are a pair if they agree in everything but the settings that make the groups: the same fold, seed and test
 molecules (`qm7cli.analysis.paired_difference`). The corrected resampled t-test decides; its p-values are corrected for
 the number of groups compared. A difference that is not decided may exist all the same: the verdict says how large it
-would have to be.
+would have to be. `qm7cli.analysis.verdict` has the rules and the words.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from qm7cli.analysis.groups import Group, Key, Statistics, find_reference, group_runs, training_lengths
 from qm7cli.analysis.paired_difference import (
-    Difference,
-    Interval,
+    check_test_sets,
     holm,
     make_pair,
     paired_difference,
     predictions_if_any,
 )
+from qm7cli.analysis.verdict import count_text, judge
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
 from qm7cli.runs.predictions import Predictions, predictions_file
@@ -30,44 +29,65 @@ class Comparison(NamedTuple):
 
     groups: list[Group]
     notes: list[str]
+    margin: float | None = None  # of equivalence, kcal/mol
 
     @property
     def explanation(self) -> str:
         """What the differences and their intervals are, and what decides; empty where there are none."""
+        diverged = any(group.diverged for group in self.groups) and any(group.verdict for group in self.groups)
+        divergence = "A fold that diverged is worse than any that did not, and decides before the test." * diverged
         if not any(group.difference for group in self.groups):
-            return ""
+            return divergence
         reference = next(group.name for group in self.groups if not group.verdict)
-        count = _count(sum(group.p is not None for group in self.groups), "comparison")
+        count = count_text(sum(group.p is not None for group in self.groups), "comparison")
         return (
             f"Difference: test MAE less that of {reference}, in kcal/mol, with the 95 % interval of the corrected "
             f"resampled t-test of each comparison alone. Holm p is corrected for {count} and decides at 0.05."
+            f"{self._margin_explained}{divergence and f' {divergence}'}"
+        )
+
+    @property
+    def _margin_explained(self) -> str:
+        if self.margin is None:
+            return ""
+        margin = f"{self.margin:g}"
+        return (
+            f" Equivalent within {margin} kcal/mol is a group whose whole interval lies between -{margin} and {margin}."
         )
 
     @property
     def sentences(self) -> list[str]:
-        """The verdict on each group but the reference, and the notes."""
-        verdicts = [group.verdict for group in self.groups if group.verdict]
-        return [f"{sentence}." for sentence in (*verdicts, *self.notes)]
+        """The verdict on each group but the reference, or which of its folds diverged if any did, and the notes."""
+        said = [group.verdict or f"{group.name} {group.divergence}" for group in self.groups]
+        told = [sentence for group, sentence in zip(self.groups, said, strict=True) if group.verdict or group.diverged]
+        return [f"{sentence}." for sentence in (*told, *self.notes)]
 
 
 def compare_groups(
-    runs: Sequence[Run], by: Sequence[str] = (), reference: str | None = None, *, paired: bool = True
+    runs: Sequence[Run],
+    by: Sequence[str] = (),
+    reference: str | None = None,
+    *,
+    paired: bool = True,
+    margin: float | None = None,
 ) -> Comparison:
     """Group runs, as `qm7cli.analysis.groups.group_runs` does, and compare each group with a reference.
 
     The `reference` is a group's name, a run's directory or ``KEY=VALUE`` with the value in YAML; default: the group of
-    default settings, or the first. Unless `paired`, which takes a while, groups have no differences and no verdicts.
+    default settings, or the first. With a `margin`, a number above 0 in kcal/mol, verdicts also say which groups are
+    equivalent to the reference within it. Unless `paired`, which takes a while, groups have no differences and no
+    verdicts.
 
     Raises QM7Error if a setting or the reference does not exist, or a group has the same fold twice.
     """
     groups, notes = group_runs(runs, by)
     if not paired:
         return Comparison(groups, notes)
-    comparison = compare_with(groups, find_reference(groups, reference))
+    comparison = compare_with(groups, find_reference(groups, reference), margin)
     return comparison._replace(notes=[*notes, *comparison.notes])
 
 
-def compare_with(groups: Sequence[Group], reference: Group) -> Comparison:
+def compare_with(groups: Sequence[Group], reference: Group, margin: float | None = None) -> Comparison:
     """Return the groups, each but the reference, which is one of them, with its difference from it and the verdict."""
     notes: list[str] = []
     without_predictions: dict[Path, None] = {}  # an ordered set
@@ -83,9 +103,8 @@ def compare_with(groups: Sequence[Group], reference: Group) -> Comparison:
     p_values = {k: test.p for k, test in tests.items() if test}
     for k, p in zip(p_values, holm(list(p_values.values())), strict=True):
         compared[k] = compared[k]._replace(p=p)
-    return Comparison(
-        [each._replace(verdict=each.verdict or _verdict(each, reference.name)) for each in compared], notes
-    )
+    judged = [each if each is reference else judge(each, reference, margin) for each in compared]
+    return Comparison(judged, notes, margin)
 
 
 def _paired(
@@ -100,8 +119,10 @@ def _paired(
     Adds the reference's predictions to `read`, and missing files to `without_predictions`.
     """
     pairs = {key: (fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds}
-    unpaired = len(group.folds) + len(reference.folds) - 2 * len(pairs)
-    if pairs and unpaired:
+    all_ours, all_theirs = group.folds | group.diverged, reference.folds | reference.diverged
+    shared = all_ours.keys() & all_theirs.keys()
+    unpaired = len(all_ours.keys() ^ all_theirs.keys())
+    if shared and unpaired:
         folds = "1 fold has" if unpaired == 1 else f"{unpaired} folds have"
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
     paired = [fold for pair in pairs.values() for fold in pair]
@@ -110,13 +131,15 @@ def _paired(
         listed = " and ".join(map(str, sorted(lengths)))
         notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
+        for key in sorted(shared - pairs.keys()):
+            check_test_sets(all_ours[key], all_theirs[key])
         made = []
         for key, (fold, base) in pairs.items():
             ours = predictions_if_any(fold)
             if key not in read:
                 read[key] = predictions_if_any(base)
             made.append(make_pair(fold, base, ours, read[key]))
-        difference = paired_difference(made)
+        difference = None if shared and not made else paired_difference(made)
     except QM7Error as error:
         return group._replace(verdict=f"{group.name} cannot be compared with {reference.name}: {error}")
     files = (predictions_file(fold.run.path, fold.result.fold) for fold in paired)
@@ -124,68 +147,11 @@ def _paired(
     return group._replace(difference=difference)
 
 
-def _verdict(group: Group, reference: str) -> str:
-    """Say in words what a difference shows; nothing of the reference, which has none."""
-    difference = group.difference
-    if difference is None:
-        return ""
-    decided = group.decision != "not decided"
-    decision = f"is {group.decision} than {reference}" if decided else f"against {reference} is not decided"
-    facts = [
-        f"{difference_text(difference)} kcal/mol",
-        f"{percent_text(difference.percent)} of the MAE",
-        f"{_count(difference.pairs, 'pair')} on {_count(difference.test_sets, 'test set')}",
-    ]
-    if difference.t_test is None:
-        power = difference.untested
-    else:
-        facts.append(f"Holm p {p_text(group.p)}")
-        detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}"
-        power = f"such a comparison finds {detectable} in four of five cases"
-    return f"{group.name} {decision}: {', '.join(facts)}; {power}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def difference_text(difference: Difference) -> str:
-    """Return a mean difference with the interval of its t-test, if it has one, in kcal/mol."""
-    mean, t_test = f"{difference.mean:z.{_decimals(difference)}f}", difference.t_test
-    return f"{mean} ({_interval_text(t_test.interval, difference)})" if t_test else mean
-
-
-def bootstrap_text(difference: Difference | None) -> str:
-    """Return the bootstrap's interval of a difference in kcal/mol; a dash where there is none."""
-    return _interval_text(difference.bootstrap, difference) if difference and difference.bootstrap else "-"
-
-
-def _interval_text(interval: Interval, difference: Difference) -> str:
-    return " to ".join(f"{bound:z.{_decimals(difference)}f}" for bound in interval)
-
-
-def percent_text(percent: float | None) -> str:
-    """Return a part in per cent; a dash where it is not known."""
-    return "-" if percent is None else f"{percent:z.{2 if abs(percent) < 10 else 0}f} %"
-
-
-def p_text(p: float | None) -> str:
-    """Return a p-value with three decimals; a dash where there is none."""
-    return "-" if p is None else f"{p:.3f}" if p >= 0.001 else "<0.001"
-
-
-def _decimals(difference: Difference) -> int:
-    """Return the decimals that show two digits of the interval's half, at least two and at most six."""
-    if difference.t_test is None:
-        return 3
-    low, high = difference.t_test.interval
-    return min(max(2, 1 - math.floor(math.log10((high - low) / 2))), 6) if high > low else 6
-
-
 def records(comparison: Comparison) -> Iterable[dict[str, Any]]:
     """Give a plain record for each group, for tables and files."""
     for group in comparison.groups:
         record: dict[str, Any] = {"group": group.name, **group.settings, "folds": len(group.folds)}
+        record["diverged"] = len(group.diverged)
         for metric, figures in (("mae", group.mae), ("rmse", group.rmse)):
             record |= {f"{metric}_{name}": getattr(figures, name, None) for name in Statistics._fields}
         t_test = group.difference and group.difference.t_test
@@ -202,5 +168,7 @@ def records(comparison: Comparison) -> Iterable[dict[str, Any]]:
             "pairs": getattr(group.difference, "pairs", None),
             "test_sets": getattr(group.difference, "test_sets", None),
             "decision": group.decision,
+            "margin": comparison.margin,
+            "equivalent": group.equivalent,
             "verdict": group.verdict,
         }

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from qm7cli.analysis.paired_difference import LEVEL, Difference
+from qm7cli.analysis.paired_difference import Difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.core.yaml_text import parse_yaml
-from qm7cli.model.variants import Variant
+from qm7cli.model.methods import HYPERPARAMETERS
+from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, RESUMABLE_SETTINGS
-from qm7cli.runs.settings import HYPERPARAMETERS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
-Decision = Literal["better", "worse", "not decided"]
+Decision = Literal["better", "worse", "equivalent", "not decided"]
 Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
 
 
@@ -37,30 +37,46 @@ class Statistics(NamedTuple):
 class Group(NamedTuple):
     """Runs that agree in the settings that make the groups; the reference has no difference and no verdict.
 
-    `p` is that of the difference, corrected for the number of differences in the comparison; None without a test.
+    `folds` are complete, `diverged` are those whose training diverged: a result too, and no error. Folds that are still
+    in training are in neither. `p` is that of the difference, corrected for the number of differences in the
+    comparison; None without a test. `equivalent` is whether the difference is within a margin; None if none was given.
     """
 
     name: str
     settings: dict[str, Any]
     folds: dict[Key, RunFold]
+    diverged: dict[Key, RunFold]
     mae: Statistics | None
     rmse: Statistics | None
     difference: Difference | None = None
     p: float | None = None
+    decision: Decision | None = None
+    equivalent: bool | None = None
     verdict: str = ""
 
     @property
-    def decision(self) -> Decision | None:
-        """Whether the group is better or worse than the reference, if that is decided; None without a difference."""
-        if self.difference is None:
-            return None
-        if self.p is None or self.p >= 1 - LEVEL:
-            return "not decided"
-        return "better" if self.difference.mean < 0 else "worse"
+    def ended(self) -> int:
+        """How many folds are complete or diverged."""
+        return len(self.folds) + len(self.diverged)
+
+    @property
+    def divergence(self) -> str:
+        """How many folds diverged, when, and at what rates, as ``diverged in 2 of 5 folds, at ...``; empty if none."""
+        if not self.diverged:
+            return ""
+        places = [fold.result.diverged_at for fold in self.diverged.values()]
+        iterations, rates = (
+            sorted({place[0] for place in places}),
+            sorted({place[1] for place in places} - {""}, key=float),
+        )
+        at = f"iteration {iterations[0]}" if len(iterations) == 1 else f"iterations {iterations[0]} to {iterations[-1]}"
+        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(rates)})" if rates else ""
+        folds = f"{len(self.diverged)} of {self.ended} fold{'' if self.ended == 1 else 's'}"
+        return f"diverged in {folds}, at {at}{with_rates}"
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
-    """Return the groups of some runs, and notes on folds left out and trainings of different lengths.
+    """Return the groups of some runs, and notes on folds left out, controls, and trainings of different lengths.
 
     The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
     if a setting does not exist, or a group has the same fold twice.
@@ -73,7 +89,7 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     by = list(by) or [key for key in differing if key != "seed" and key not in RECORDED_SETTINGS]
     pairing_keys = [key for key in differing if key not in by]
     notes: list[str] = []
-    members: dict[str, dict[Key, RunFold]] = {}
+    members: dict[str, tuple[dict[Key, RunFold], dict[Key, RunFold]]] = {}
     values: dict[str, dict[str, Any]] = {}
     short_names: dict[str, str] = {}
     for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
@@ -81,18 +97,22 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
         name = _name(given, by)
         values[name] = {key: run.settings.get(key) for key in by}
         short_names[name] = _name(given, by, short=True)
-        _add_folds(members.setdefault(name, {}), run, pairing_keys, notes)
+        _add_folds(*members.setdefault(name, ({}, {})), run, pairing_keys, notes)
     distinct = len(set(short_names.values())) == len(short_names)
     groups = [
         Group(
             short_names[name] if distinct else name,
             values[name],
             folds,
+            diverged,
             mae=_statistics({key: fold.mae for key, fold in folds.items()}, pairing_keys),
             rmse=_statistics({key: fold.rmse for key, fold in folds.items()}, pairing_keys),
         )
-        for name, folds in members.items()
+        for name, (folds, diverged) in members.items()
     ]
+    if "variant" not in by:
+        controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
+        notes += [f"there are runs of {variant}, which is a control" for variant in sorted(controls)]
     for group in groups:
         lengths = training_lengths(group.folds.values())
         if len(lengths) > 1:
@@ -101,19 +121,22 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     return groups, notes
 
 
-def _add_folds(members: dict[Key, RunFold], run: Run, pairing_keys: Sequence[str], notes: list[str]) -> None:
+def _add_folds(
+    folds: dict[Key, RunFold], diverged: dict[Key, RunFold], run: Run, pairing_keys: Sequence[str], notes: list[str]
+) -> None:
+    """Add the folds of a run to a group's, those that ended well and those that diverged; the others to the notes."""
     for result in run.results.folds:
-        if result.status != "complete":
+        if result.status == "partial":
             notes.append(f"fold {result.fold} of {run.path} is {result.status} and left out")
             continue
         settings = (run.settings.get(setting) for setting in pairing_keys)
         key = (result.fold, *(str(value) if isinstance(value, list) else value for value in settings))
-        if key in members:
-            other = members[key].run
+        if key in folds or key in diverged:
+            other = {**folds, **diverged}[key].run
             by_length = other.settings.get("training.iterations") != run.settings.get("training.iterations")
             hint = "; --by training.iterations keeps them apart" if by_length else ""
             raise QM7Error(f"{other.path} and {run.path} both have fold {result.fold} of the same settings{hint}")
-        members[key] = RunFold(run, result)
+        (diverged if result.status == "diverged" else folds)[key] = RunFold(run, result)
 
 
 def _order(key: str, value: Any) -> tuple[int, float, str]:
@@ -134,7 +157,7 @@ def short_keys(by: Iterable[str]) -> dict[str, str]:
 
 
 def _name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
-    """Name a group: a variant or a baseline by its own name, other settings as KEY=VALUE in YAML.
+    """Name a group: a variant or a baseline by its own name, a control as one, other settings as KEY=VALUE in YAML.
 
     A short name has no more of a key than tells it from the others, and of a text the text alone.
     """
@@ -142,7 +165,7 @@ def _name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -
     parts = []
     for key, value in settings.items():
         if key in NAMED:
-            parts.append(str(value or "network"))
+            parts.append(display_name(value or "network"))
         elif short and isinstance(value, str):
             parts.append(value)
         else:
@@ -157,9 +180,9 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     """
     if wanted is None:
         usual = [group for group in groups if all(DEFAULTS[key] == value for key, value in group.settings.items())]
-        return (usual or groups)[0]
+        return (usual or [group for group in groups if group.folds] or groups)[0]
     key, equals, text = wanted.partition("=")
-    named = [group for group in groups if group.name == wanted]
+    named = [group for group in groups if wanted in {group.name, group.name.replace(" (control)", "")}]
     if named or (equals and not Path(wanted).exists()):
         key = next((full for full, short in short_keys(groups[0].settings).items() if key in {full, short}), key)
         if not named and key not in groups[0].settings:
@@ -169,7 +192,9 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     else:
         place = os.path.realpath(wanted)
         fitting = [
-            group for group in groups if place in {os.path.realpath(fold.run.path) for fold in group.folds.values()}
+            group
+            for group in groups
+            if place in {os.path.realpath(fold.run.path) for fold in (group.folds | group.diverged).values()}
         ]
     if len(fitting) != 1:
         where = "in several groups" if fitting else "in no group"

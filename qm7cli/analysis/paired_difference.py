@@ -102,11 +102,8 @@ def make_pair(fold: RunFold, base: RunFold, ours: Predictions | None, theirs: Pr
         if not all(map(np.array_equal, ours[:2], theirs[:2])):
             raise QM7Error(f"fold {number} of {fold.run.path} and of {base.run.path} have different test molecules")
         sample = Sample(ours.molecules, np.abs(ours.errors) - np.abs(theirs.errors))
-    elif _test_set(fold) != _test_set(base):
-        raise QM7Error(
-            f"fold {number} of {fold.run.path} and of {base.run.path} are of different data sets or splits, and have "
-            "no predictions that show whether their test molecules are the same"
-        )
+    else:
+        check_test_sets(fold, base)
     sizes = [each.result.train_molecules for each in (fold, base)]
     tested = _tested(fold, ours) or _tested(base, theirs)
     dataset, test_set = _test_set(fold)
@@ -118,6 +115,15 @@ def make_pair(fold: RunFold, base: RunFold, ours: Predictions | None, theirs: Pr
         ratio=None if tested is None or None in sizes else tested / min(size for size in sizes if size),
         sample=sample,
     )
+
+
+def check_test_sets(fold: RunFold, base: RunFold) -> None:
+    """Raise QM7Error unless data set, split and fold number, which need no predictions, say that two folds agree."""
+    if _test_set(fold) != _test_set(base):
+        raise QM7Error(
+            f"fold {fold.result.fold} of {fold.run.path} and of {base.run.path} are of different data sets or splits, "
+            "and have no predictions that show whether their test molecules are the same"
+        )
 
 
 def _test_set(fold: RunFold) -> tuple[str, Hashable]:

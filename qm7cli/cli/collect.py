@@ -9,13 +9,14 @@ from qm7cli.cli.options import Output, OutputFormat, Runs, read_usable_runs
 from qm7cli.cli.output import format_records, write_output
 from qm7cli.cli.tables import Column, Table, make_table, result_columns
 
-OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "status", "iterations")  # columns that may be left out
+OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "iterations", "test RMSE")  # columns that may be left out
 
 
 def collect(runs: Runs = None, format_: OutputFormat = "table", output: Output = None) -> None:
     """Print a row for every fold of some runs, with the settings in which the runs differ as columns.
 
-    The table fits 80 columns and leaves out what that takes; the other formats have all.
+    The table fits 80 columns and leaves out what that takes; the other formats have all. Of a fold that diverged, the
+    status tells the iteration and the learning rate; in CSV, JSON and YAML the reason does.
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
@@ -24,9 +25,18 @@ def collect(runs: Runs = None, format_: OutputFormat = "table", output: Output =
     usable, status = read_usable_runs(runs, output)
     records = collect_folds(usable)
     keys = [key for key in differing_settings(usable) if key in records[0]]
-    wide = make_table(records, _columns({key: key for key in keys}))
-    write_output(_fit(records, keys), format_records(format_, records, wide), output)
+    shown = [_shown(record) for record in records]
+    wide = make_table(shown, _columns({key: key for key in keys}))
+    write_output(_fit(shown, keys), format_records(format_, records, wide), output)
     raise typer.Exit(status)
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as tables have it: a control is called one, and the status is with the reason, if it has one."""
+    from qm7cli.model.variants import display_name
+
+    variant = {"variant": display_name(record["variant"])} if record.get("variant") else {}
+    return record | variant | {"status": record["reason"] or record["status"]}
 
 
 def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:
@@ -37,7 +47,10 @@ def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:
     for settings in ([key for key in keys if key not in RESUMABLE_SETTINGS or key == "data"], []):
         titles = _short_titles(settings)
         table = make_table(records, _columns(titles), describe_units())
-        table.fit(OPTIONAL, [*titles.values(), "fold"])
+        table.fit(
+            OPTIONAL if any(record["reason"] for record in records) else ("status", *OPTIONAL[:-1]),
+            [*titles.values(), "fold"],
+        )
         if not table.is_too_wide:
             break
     return table

@@ -1,5 +1,6 @@
 """The options and arguments that commands share, and what reads them."""
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,14 @@ def whole_number(text: str) -> int:
         if (number := float(text)).is_integer():
             return int(number)
     raise typer.BadParameter(f"{text} is not a whole number")
+
+
+def margin_of_equivalence(text: str) -> float:
+    """Read a difference in kcal/mol, above 0; raises BadParameter if it is not one."""
+    with suppress(ValueError):
+        if 0 < (number := float(text)) < math.inf:
+            return number
+    raise typer.BadParameter(f"{text} is not a number of kcal/mol above 0")
 
 
 Data = Annotated[
@@ -80,6 +89,14 @@ Reference = Annotated[
     typer.Option(
         metavar="RUN|KEY=VALUE|GROUP",
         help="Group to compare with. Without: that of the default settings, or the first.",
+    ),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        parser=margin_of_equivalence,
+        metavar="M",
+        help="Say which groups are equivalent to the reference within M kcal/mol. Default: none is said to be.",
     ),
 ]
 MoleculeFiles = Annotated[

@@ -108,8 +108,8 @@ def _do_jobs(
 
 def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Report") -> "Executor":
     if scheduler is None:
+        from qm7cli.core.processors import available_cores
         from qm7cli.training.process_executor import ProcessExecutor
-        from qm7cli.training.train_run import available_cores
 
         return ProcessExecutor(min(jobs or available_cores(), left), report)
     from qm7cli.training.dask_executor import DaskExecutor

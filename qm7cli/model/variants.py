@@ -53,3 +53,8 @@ RULES: Final[dict[Variant, Rule]] = {
     "uncompensated": uncompensated,
 }
 CONTROLS: Final[frozenset[Variant]] = frozenset({"uncompensated"})
+
+
+def display_name(variant: str) -> str:
+    """Return a variant's name as tables and pictures have it: of a control ``uncompensated (control)``."""
+    return f"{variant} (control)" if variant in CONTROLS else variant

@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 
 class RunFold(NamedTuple):
-    """A fold of a run; it is complete where its errors are asked for."""
+    """A fold of a run; it is complete where its errors are asked for, and may have diverged elsewhere."""
 
     run: Run
     result: FoldResult
@@ -160,6 +160,7 @@ def collect_folds(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "run": str(run.path),
             **{key: run.settings.get(key) for key in keys},
             **{name: getattr(result, name) for name in columns},
+            "reason": result.outcome if result.reason else None,
         }
         for run in runs
         for result in run.results.folds

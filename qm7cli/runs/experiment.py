@@ -18,8 +18,9 @@ from qm7cli.core.notices import notice
 from qm7cli.core.validation import Section, Whole, flatten, mistake, unflatten
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.splits import RECORDED, Split
+from qm7cli.model.methods import HYPERPARAMETERS
 from qm7cli.model.variants import Variant
-from qm7cli.runs.settings import HYPERPARAMETERS, Architecture, Baseline, Encoding, Evaluation, Training
+from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, Training
 
 SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
 RENAMED: Final = {"training.history": "training.averaging"}  # keys of older versions, and what they are called now

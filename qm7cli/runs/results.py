@@ -4,6 +4,7 @@ Processes may train different folds of one run at once: ``results.yaml`` is made
 under the run's lock.
 """
 
+import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -34,6 +35,9 @@ from qm7cli.runs.experiment import Experiment, read_experiment, validate
 CHECKED: Final = {"history_checksum": "history.csv", "predictions_checksum": "predictions.csv"}
 OPTIONAL: Final = ("test_molecules", "hyperparameters", "reason", *CHECKED, "environment")
 REMEDY: Final = "--overwrite trains the fold from the start"
+DIVERGED: Final = re.compile(
+    r"at iteration (\d+)\b.*\brate (\d+(?:\.\d+)?(?:e[+-]\d+)?)"
+)  # older runs: at the learning rate
 Status = Literal["complete", "partial", "diverged"]
 
 
@@ -62,6 +66,17 @@ class FoldResult(BaseModel):
     history_checksum: str | None = None
     predictions_checksum: str | None = None
     environment: Environment | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The status; of a diverged fold where and at what rate, ``diverged at iteration 12503 (rate 0.01)``."""
+        return self.reason.removeprefix(f"fold {self.fold} ") if self.reason else self.status
+
+    @property
+    def diverged_at(self) -> tuple[int, str]:
+        """The iteration at which a diverged fold broke off, and its learning rate, empty if the reason has none."""
+        found = DIVERGED.search(self.reason or "")
+        return (int(found[1]), found[2]) if found else (self.iterations, "")
 
     @model_validator(mode="after")
     def _measured(self) -> Self:

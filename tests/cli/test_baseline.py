@@ -23,7 +23,7 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert [fold["train_molecules"] for fold in results["folds"]] == [48, 48]
     assert set(results["folds"][0]["hyperparameters"]) == {"neighbours"}
     names = sorted(path.name for path in (tmp_path / "runs/small-knn-seed0/fold-1").iterdir())
-    assert names == [".lock", "predictions.csv", "result.yaml"]
+    assert names == [".lock", "model.npz", "predictions.csv", "result.yaml"]
     again = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
     assert again.stdout == done.stdout  # nothing is done again
 

@@ -63,7 +63,7 @@ def test_a_file_of_another_kind_or_format_is_refused(tmp_path, training):
     with pytest.raises(QM7Error, match="is not a checkpoint that this version of qm7 reads: "):
         load_checkpoint(tmp_path / "model.npz", {}, [1, 1], 1)
     np.savez(tmp_path / "other.npz", x=np.arange(3))
-    with pytest.raises(QM7Error, match="is not a model that this version of qm7 reads: variant: Field required"):
+    with pytest.raises(QM7Error, match="is not a model that this version of qm7 reads: seed: Field required"):
         load_model(tmp_path / "other.npz")
 
 
