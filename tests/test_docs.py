@@ -163,19 +163,3 @@ def test_the_recipes_for_clusters_are_python():
     assert len(recipes) == 2
     for recipe in recipes:
         compile(recipe, "sweeps.md", "exec")
-
-
-def test_the_example_in_python_runs(tmp_path, mat):
-    (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
-    assert "2000" in program
-    done = subprocess.run(
-        [sys.executable, "-c", program.replace("2000", "20")],
-        cwd=tmp_path,
-        env={**os.environ, "QM7_DATA": str(mat)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stderr == ""
-    assert done.stdout.splitlines()[-1].startswith("{'mean': ")

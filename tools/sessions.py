@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -53,24 +54,21 @@ def run(page: str, directory: Path, environment: Mapping[str, str] | None = None
 
 
 def differences(shown: str, printed: str) -> list[str]:
-    """Return in what two texts differ that commands have printed, but for the digits of their numbers.
+    """Return the words that one of two texts has more often than the other, digits aside.
 
-    Another machine gives other digits and other times, and folds trained side by side end in any order.
+    Another machine gives other digits, breaks lines elsewhere for them, and ends folds in another order.
     """
-    one, other = (sorted(_words(line) for line in text.splitlines()) for text in (shown, printed))
-    return [f"{ours!r} is not {theirs!r}" for ours, theirs in zip(one, other, strict=False) if ours != theirs] + (
-        [] if len(one) == len(other) else [f"{len(one)} lines, not {len(other)}"]
-    )
-
-
-def _words(line: str) -> str:
-    return " ".join(re.sub(r"-{2,}", "--", NUMBER.sub("0", line)).split())
+    ours, theirs = (Counter(NUMBER.sub("0", text).split()) for text in (shown, printed))
+    return [
+        f"{word} is shown {ours[word]}, printed {theirs[word]} times"
+        for word in ours | theirs
+        if ours[word] != theirs[word]
+    ]
 
 
 def numbers(text: str) -> list[float]:
-    """Return the numbers in a text, by their lines in order."""
-    lines = sorted(text.splitlines(), key=lambda line: (_words(line), line))
-    return [float(number) for line in lines for number in re.findall(r"(?<![\w.-])-?\d+(?:\.\d+)?(?![\w.])", line)]
+    """Return the numbers in a text, sorted."""
+    return sorted(float(number) for number in re.findall(r"(?<![\w.-])-?\d+(?:\.\d+)?(?![\w.])", text))
 
 
 def problems(page: str, directory: Path, environment: Mapping[str, str] | None = None) -> list[str]:
