@@ -133,6 +133,8 @@ def run(argv: Sequence[str]) -> int:
         with notices_to(note):
             status = app(arguments or ["--help"], prog_name="qm7", standalone_mode=False)
         sys.stdout.flush()
+    except SystemExit as end:  # typer's, where a reader such as head has had enough of more than a buffer holds
+        return int(end.code or 0)
     except (typer.TyperException, UsageError) as error:
         print_error(_wrong_usage(error, arguments))
         return 2
