@@ -1,14 +1,20 @@
 """How well the pre-bias A of a trained network's layers centres what they work with.
 
-A layer's weights see its inputs X as X - A, so W learns at the pace that the second moments about A allow: the larger
-their condition number, the slower (Montavon & Mueller, arXiv 1203.3783). With the inputs' mean mu and covariance S,
+A layer's W and B see its inputs X as u = (X - A, 1): the gradient of W and B is u^T dZ, and the curvature of the loss
+along them has the second moments E[u^T u] as a factor. Their largest eigenvalue bounds the learning rate. Its ratio to
+the smallest, the condition number, says how much longer the slowest direction takes than the fastest (LeCun et al.,
+Efficient BackProp, 1998; Montavon & Mueller, arXiv 1203.3783). The column of B is 1, as B learns at the rate of W. With
+the inputs' mean mu, covariance S and d = mu - c,
 
-    E[(X - c)^T (X - c)] = S + (mu - c)^T (mu - c),
+    E[(X - c, 1)^T (X - c, 1)] = | S + d^T d   d^T |
+                                 |     d        1  |,
 
-where c is 0 (no pre-bias), A (what the layer has) or mu (S alone, of all the one with the smallest eigenvalues).
+where c is 0 (no pre-bias), A (what the layer has) or mu. About the mean, the bias is decoupled from the weights: its
+eigenvalue is 1, the others are those of S. The determinant is that of S whatever c is, so what the largest eigenvalue
+gains by d, smaller ones lose.
 
     run = Path("runs/qm7-original-seed0")
-    records = measure_centering(run, load_models(run), dataset)
+    records = measure_centering(run, load_networks(run), dataset)
     save(draw_centering(records), Path("centering.pdf"))
 """
 
@@ -26,12 +32,13 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.model import Model
 from qm7cli.model.network import layer_inputs
-from qm7cli.model.variants import RULES, Array
+from qm7cli.model.variants import RULES, Array, display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONDITIONS: Final = ("condition_uncentred", "condition_prebias", "condition_centred")  # about 0, A and the mean
+POINTS: Final = ("uncentred", "prebias", "centred")  # about 0, A and the mean
+EPS: Final = float(np.finfo(np.float64).eps)
 SMALLEST: Final = 1e-8  # distance in a picture: float32's rounding of inputs of about 0.1
 
 
@@ -52,24 +59,36 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
 
     A record has ``layer``, from 1, and ``inputs``, its units m. ``spread``, ``mean`` and ``distance``: root mean square
     over the units of the inputs' standard deviation, of the mean input, and of A less the mean input. The encoder
-    centres layer 1's on another draw. `CONDITIONS`: largest over smallest eigenvalue of the inputs' second moments
-    (m, m) about 0, A and the mean; None for layer 1, many of whose features are constant, and for a matrix that is
-    singular to float64 rounding, as that of fewer molecules than units.
+    centres layer 1's on another draw. The rest is of the second moments (`qm7cli.analysis.centering`) about 0, A and
+    the mean, whose names end in `POINTS`:
+
+    ``share_uncentred``, ``share_prebias`` : float
+        The share of the second moment of X - c that is mean, ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
+    ``span`` : int
+        Directions in which the inputs vary: eigenvalues of S above the largest times eps of float64 times the number of
+        molecules or units, whichever is larger. Smaller ones are rounding, as of features that are constant or depend
+        on others, like many of layer 1's.
+    ``largest_...`` : float
+        Largest eigenvalue of the second moments of (X - c, 1).
+    ``condition_...`` : float or None
+        The same over the smallest in the span, which is number ``span + 1`` for every c. Where eigenvalues go down to
+        the rounding without a gap, as layer 1's may, it is that of the directions that float64 resolves. None if it
+        does not resolve the smallest.
     """
     records = []
     features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
     with threadpool_limits(1):  # more threads would give other digits
-        inputs = layer_inputs(model.layers, features)
+        inputs = layer_inputs(model.layers, features, model.offset)
         for number, (layer, X) in enumerate(zip(model.layers, inputs, strict=False), start=1):
             mean = X.mean(axis=0, dtype=np.float64)  # (m,)
-            record = {
+            record: dict[str, Any] = {
                 "layer": number,
                 "inputs": len(mean),
                 "spread": _rms(X.std(axis=0, dtype=np.float64)),
                 "mean": _rms(mean),
                 "distance": _rms(layer.A - mean),
             }
-            records.append(record | (_conditions(X, layer.A, mean) if number > 1 else dict.fromkeys(CONDITIONS)))
+            records.append(record | _second_moments(X, layer.A, mean))
     return records
 
 
@@ -86,7 +105,12 @@ def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":
             for order, (variant, look) in enumerate(zip(RULES, GROUP_STYLES, strict=False)):
                 drawn = [record for record in records if (record["layer"], record["variant"]) == (layer, variant)]
                 if drawn:
-                    panel.plot(*_means(drawn, "distance"), look["marker"] + "-", color=look["color"], label=variant)
+                    panel.plot(
+                        *_means(drawn, "distance"),
+                        look["marker"] + "-",
+                        color=look["color"],
+                        label=display_name(variant),
+                    )
                     panel.plot(*_means(drawn, "mean"), "--", color=look["color"], linewidth=0.9, zorder=5 - order)
             panel.plot([], [], "--", color="0.4", linewidth=0.9, label="size of the mean input")
             panel.set(xscale="log", yscale="log", title=f"Layer {layer}")
@@ -106,17 +130,34 @@ def _means(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], lis
     return list(values), [max(statistics.fmean(each), SMALLEST) for each in values.values()]
 
 
-def _conditions(X: Array, A: Array, mean: NDArray[np.float64]) -> dict[str, float | None]:
-    """Return the condition numbers of the second moments of X (molecules, m), by name."""
-    conditions: dict[str, float | None] = dict.fromkeys(CONDITIONS)
+def _second_moments(X: Array, A: Array, mean: NDArray[np.float64]) -> dict[str, float | int | None]:
+    """Return what the second moments of X (molecules, m) about 0, A and the mean say, by name."""
     deviations = X - mean  # (molecules, m) float64
     S = deviations.T @ deviations / len(X)  # (m, m)
-    for name, away in zip(CONDITIONS, (mean, mean - A, np.zeros_like(mean)), strict=True):
-        eigenvalues = np.linalg.eigvalsh(S + np.outer(away, away))  # ascending
-        smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
-        if smallest > largest * max(X.shape) * np.finfo(np.float64).eps:  # else it is singular, but for rounding
-            conditions[name] = largest / smallest
-    return conditions
+    eigenvalues = np.linalg.eigvalsh(S)  # ascending
+    span = int((eigenvalues > eigenvalues[-1] * max(X.shape) * EPS).sum())
+    away = dict(zip(POINTS, (mean, mean - A, np.zeros_like(mean)), strict=True))
+    record: dict[str, float | int | None] = {}
+    for point in POINTS[:2]:
+        squares = float(away[point] @ away[point])
+        record[f"share_{point}"] = squares / (squares + float(np.trace(S))) if squares else 0.0
+    record["span"] = span
+    spectra = {point: _eigenvalues(S, d)[-1 - span :] for point, d in away.items()}
+    record |= {f"largest_{point}": float(found[-1]) for point, found in spectra.items()}
+    return record | {f"condition_{point}": _condition(found) for point, found in spectra.items()}
+
+
+def _eigenvalues(S: NDArray[np.float64], d: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the eigenvalues (m + 1,), ascending, of the second moments of (X - c, 1), where c is the mean less d."""
+    u = np.append(d, 1.0)
+    moments = np.outer(u, u)
+    moments[:-1, :-1] += S
+    return np.linalg.eigvalsh(moments)
+
+
+def _condition(eigenvalues: NDArray[np.float64]) -> float | None:
+    smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
+    return largest / smallest if smallest > largest * EPS else None
 
 
 def _rms(values: NDArray[np.float64]) -> float:

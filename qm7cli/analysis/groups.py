@@ -11,10 +11,10 @@ from qm7cli.analysis.paired_difference import Difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.core.yaml_text import parse_yaml
-from qm7cli.model.variants import Variant, display_name
+from qm7cli.model.methods import HYPERPARAMETERS
+from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, RESUMABLE_SETTINGS
-from qm7cli.runs.settings import HYPERPARAMETERS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Decision = Literal["better", "worse", "equivalent", "not decided"]
@@ -76,7 +76,7 @@ class Group(NamedTuple):
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
-    """Return the groups of some runs, and notes on folds left out and trainings of different lengths.
+    """Return the groups of some runs, and notes on folds left out, controls, and trainings of different lengths.
 
     The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
     if a setting does not exist, or a group has the same fold twice.
@@ -110,6 +110,9 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
         )
         for name, (folds, diverged) in members.items()
     ]
+    if "variant" not in by:
+        controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
+        notes += [f"there are runs of {variant}, which is a control" for variant in sorted(controls)]
     for group in groups:
         lengths = training_lengths(group.folds.values())
         if len(lengths) > 1:
@@ -177,7 +180,7 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     """
     if wanted is None:
         usual = [group for group in groups if all(DEFAULTS[key] == value for key, value in group.settings.items())]
-        return (usual or groups)[0]
+        return (usual or [group for group in groups if group.folds] or groups)[0]
     key, equals, text = wanted.partition("=")
     named = [group for group in groups if wanted in {group.name, group.name.replace(" (control)", "")}]
     if named or (equals and not Path(wanted).exists()):

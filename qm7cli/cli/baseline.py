@@ -1,6 +1,6 @@
 """`qm7 baseline`: simpler models in the network's place."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -8,20 +8,25 @@ from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, S
 from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
 from qm7cli.core.signals import stop_on_signals
+from qm7cli.model.methods import Kernel as KernelName
+from qm7cli.model.methods import Kind, RepresentationName
 
 Model = Annotated[
-    Literal["mean", "knn", "linear", "krr"],
+    Kind,
     typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
 ]
 Representation = Annotated[
-    Literal["eigenspectrum", "sorted", "random"] | None,
-    typer.Option(help="Of the Coulomb matrix; the mean takes none. Without: sorted."),
+    RepresentationName | None,
+    typer.Option(
+        help="Of the Coulomb matrix: eigenspectrum, sorted, random, or its entries by elements, bag-of-bonds; "
+        "composition: numbers of each element. The mean takes none. Default: sorted."
+    ),
 ]
 Kernel = Annotated[
-    Literal["gaussian", "laplacian"] | None,
+    KernelName | None,
     typer.Option(
         help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
-        "or laplacian, exp(-|d|_1 / sigma). Without: gaussian."
+        "or laplacian, exp(-|d|_1 / sigma). Default: gaussian."
     ),
 ]
 
@@ -30,18 +35,18 @@ def baseline(
     model: Model = "krr",
     representation: Representation = None,
     kernel: Kernel = None,
-    neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Without: found.")] = None,
+    neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Default: found.")] = None,
     scale: Annotated[
-        float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Without: found.")
+        float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Default: found.")
     ] = None,
     ridge: Annotated[
-        float | None, typer.Option(metavar="X", help="Ridge of krr, or of linear in hartree^2. Without: found.")
+        float | None, typer.Option(metavar="X", help="Ridge of krr or linear; of linear in hartree^2. Default: found.")
     ] = None,
     draws: Annotated[
-        int | None, typer.Option(metavar="N", help="Of each training molecule, for random. Without: 4.")
+        int | None, typer.Option(metavar="N", help="Of each training molecule, for random. Default: 4.")
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(metavar="GB", help="The most that each fold in work may take. Without: 8.")
+        float | None, typer.Option(metavar="GB", help="The most that each fold in work may take. Default: 8.")
     ] = None,
     fold: Folds = None,
     seed: Seed = None,
@@ -54,12 +59,13 @@ def baseline(
 ) -> None:
     """Fit a simpler model to the same folds and report its test errors.
 
-    The run's directory is as that of qm7 train, for collect, compare and plot. Hyperparameters that are not given
+    The run's directory is as that of qm7 train, for all commands but centering. Hyperparameters that are not given
     (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded. With
     several draws of each molecule, knn and krr search on at most 8000 matrices, or as many as there are training
-    molecules if that is more: on fewer molecules, spread evenly over the energies.
+    molecules if that is more: on fewer molecules, spread evenly over the energies. A fold whose test molecules have
+    more than the representation holds is refused.
 
-    Example: qm7 baseline --model krr --kernel laplacian --scale 2000 --ridge 1e-6
+    Example: qm7 baseline --kernel laplacian --representation bag-of-bonds
     """
     flags = {
         "seed": seed,

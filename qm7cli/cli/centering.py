@@ -14,6 +14,10 @@ def _show_three_digits(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
+def _show_share(share: float) -> str:
+    return f"{100 * share:.2g} %"
+
+
 COLUMNS: Final = (
     Column("run", "run", left=True),
     Column("variant", "variant", left=True),
@@ -21,13 +25,22 @@ COLUMNS: Final = (
     Column("fold", "fold"),
     Column("layer", "layer"),
     Column("inputs", "m"),
+    Column("span", "span"),
     Column("spread", "spread", _show_three_digits),
     Column("mean", "mean", _show_three_digits),
     Column("distance", "to A", _show_three_digits),
-    Column("condition_uncentred", "at 0", _show_three_digits),
-    Column("condition_prebias", "at A", _show_three_digits),
-    Column("condition_centred", "at mean", _show_three_digits),
+    Column("share_uncentred", "share 0", _show_share),
+    Column("share_prebias", "share A", _show_share),
+    Column("largest_uncentred", "max 0", _show_three_digits),
+    Column("largest_prebias", "max A", _show_three_digits),
+    Column("largest_centred", "max mean", _show_three_digits),
+    Column("condition_uncentred", "cond 0", _show_three_digits),
+    Column("condition_prebias", "cond A", _show_three_digits),
+    Column("condition_centred", "cond mean", _show_three_digits),
 )
+OPTIONAL: Final = (
+    "iterations", "m", "span", "mean", "spread", "max mean", "cond mean", "share A", "to A", "fold", "variant",
+)  # fmt: skip
 
 
 def centering(
@@ -43,20 +56,27 @@ def centering(
 ) -> None:
     """Print how well the pre-bias A of each layer centres its inputs, on the molecules that the model was trained on.
 
-    m is the number of inputs, spread their standard deviation, mean the size of the mean input and to A its distance
-    from A, all as root mean square over the inputs. At 0, at A and at mean are the condition numbers of the inputs'
-    second moments about 0, about A, which is what the layer works with, and about the mean; a dash for the first layer
-    and where the matrix is singular. The table fits 80 columns; the other formats have all. A plot is for runs of
-    several lengths; it needs matplotlib: pip install 'qm7cli[plots]'
+    m is the number of inputs and span the number of directions in which they vary. Spread is their standard deviation,
+    mean the size of the mean input and to A its distance from A, all as root mean square over the inputs. Share is the
+    part of the inputs' second moment that is mean, about 0 and about A.
+
+    Max and cond are the largest eigenvalue and the condition number, within the span, of the second moments of
+    (X - c, 1), the 1 being the bias's: about 0, which is what a layer without A works with, about A, which is what this
+    layer works with, and about the mean input. The largest eigenvalue bounds the learning rate. A dash is for a number
+    that float64 does not resolve.
+
+    The table fits 80 columns; the other formats have all. A plot is for runs of several lengths; it needs matplotlib:
+    pip install 'qm7cli[plots]'
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
     from qm7cli.analysis.centering import draw_centering, measure_centering
     from qm7cli.analysis.figure_style import image_format, save
     from qm7cli.core.files import refuse_output
+    from qm7cli.model.variants import CONTROLS
     from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
-    from qm7cli.runs.models import load_models
+    from qm7cli.runs.models import load_networks
 
     if plot is not None:
         image_format(plot)
@@ -64,7 +84,7 @@ def centering(
     datasets = RunDatasets(data)
 
     def measure(run: Path) -> list[dict[str, Any]]:
-        models = load_models(run, fold)
+        models = load_networks(run, fold)
         return measure_centering(run, models, datasets.of(run, models))
 
     by_run, status = usable_runs(*read_runs(directories, measure))
@@ -75,7 +95,9 @@ def centering(
         save(draw_centering(records), plot)
     table = make_table(records, COLUMNS)
     text = format_records(format_, records, table)
-    table.notes.append("at 0, at A, at mean: condition numbers")
-    optional = ("iterations", "m", "mean", "fold", "spread", "variant")
-    write_output(table.fit(optional, ("variant", "iterations", "fold", "layer")), text, output)
+    table.notes.append("share: of the inputs' second moment about 0 or A that is mean")
+    table.notes.append("max, cond: largest eigenvalue and condition number of second moments, the bias's 1 included")
+    if any(record["variant"] in CONTROLS for record in records):
+        table.notes.append(f"{', '.join(sorted(CONTROLS))}: a control")
+    write_output(table.fit(OPTIONAL, ("variant", "iterations", "fold", "layer")), text, output)
     raise typer.Exit(status)

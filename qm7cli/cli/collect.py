@@ -18,7 +18,7 @@ WORST: Final = (
     Column("fold", "fold"),
     *(Column(key, key, show_number, unit="kcal/mol") for key in ("energy", "prediction", "error")),
 )
-OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "status", "iterations")  # columns that may be left out
+OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "iterations", "test RMSE")  # columns that may be left out
 
 
 def collect(
@@ -32,8 +32,9 @@ def collect(
 ) -> None:
     """Print a row for every fold of some runs, with the settings in which the runs differ as columns.
 
-    The table fits 80 columns and leaves out what that takes; the other formats have all. A molecule is called by its
-    formula, if the data set is found, and its row there, from 0: CH4 (0).
+    The table fits 80 columns and leaves out what that takes; the other formats have all. Of a fold that diverged, the
+    status tells the iteration and the learning rate; in CSV, JSON and YAML the reason does.
+    A molecule is called by its formula, if the data set is found, and its row there, from 0: CH4 (0).
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
@@ -47,9 +48,18 @@ def collect(
         raise typer.Exit(status)
     records = collect_folds(usable)
     keys = [key for key in differing_settings(usable) if key in records[0]]
-    wide = make_table(records, _columns({key: key for key in keys}))
-    write_output(_fit(records, keys), format_records(format_, records, wide), output)
+    shown = [_shown(record) for record in records]
+    wide = make_table(shown, _columns({key: key for key in keys}))
+    write_output(_fit(shown, keys), format_records(format_, records, wide), output)
     raise typer.Exit(status)
+
+
+def _shown(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as tables have it: a control is called one, and the status is with the reason, if it has one."""
+    from qm7cli.model.variants import display_name
+
+    variant = {"variant": display_name(record["variant"])} if record.get("variant") else {}
+    return record | variant | {"status": record["reason"] or record["status"]}
 
 
 def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:
@@ -77,7 +87,10 @@ def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:
     for settings in ([key for key in keys if key not in RESUMABLE_SETTINGS or key == "data"], []):
         titles = _short_titles(settings)
         table = make_table(records, _columns(titles), describe_units())
-        table.fit(OPTIONAL, [*titles.values(), "fold"])
+        table.fit(
+            OPTIONAL if any(record["reason"] for record in records) else ("status", *OPTIONAL[:-1]),
+            [*titles.values(), "fold"],
+        )
         if not table.is_too_wide:
             break
     return table

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from qm7cli.cli.options import By, Output, OutputFormat, Reference, Runs, read_usable_runs
+from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, read_usable_runs
 from qm7cli.cli.output import format_records, note, write_output
 from qm7cli.cli.tables import Table, paragraph, show_number
 from qm7cli.core.escaping import printable
@@ -26,6 +26,7 @@ def compare(
     runs: Runs = None,
     by: By = None,
     reference: Reference = None,
+    margin: Margin = None,
     format_: OutputFormat = "table",
     output: Output = None,
 ) -> None:
@@ -37,15 +38,20 @@ def compare(
     of five cases" is the smallest difference that this test alone, with the same standard error, would find so often.
     Groups are made of the settings in which the runs differ, but the seed.
 
+    "Not decided" does not mean equal. With --margin a group is equivalent to the reference within M kcal/mol if its
+    whole 95 % interval lies between -M and M (two one-sided tests at 2.5 %, Schuirmann 1987; each comparison alone).
+    A fold that diverged is worse than any that did not, and decides before the test. Of the control "uncompensated",
+    the group is called uncompensated (control); --reference takes it without "(control)" too.
+
     Other formats than the table have more: the RMSE, and the interval for other test molecules (bootstrap) where there
     are predictions. results.yaml is enough for all else.
 
-    Example: qm7 compare runs/variants --reference variant=original
+    Example: qm7 compare runs/variants --reference variant=original --margin 0.05
     """
     from qm7cli.analysis.compare import compare_groups, records
 
     usable, status = read_usable_runs(runs, output)
-    comparison = compare_groups(usable, by or (), reference)
+    comparison = compare_groups(usable, by or (), reference, margin=margin)
     groups = list(records(comparison))
     data = {"groups": groups, "notes": comparison.notes}
     text = format_records(format_, groups, comparison_table(comparison, wide=True), data)
@@ -65,8 +71,8 @@ def _sentences(comparison: "Comparison") -> list[str]:
 def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
     """Return a row for each group: its errors, its difference from the reference, and what decides.
 
-    Columns without a figure are left out. With differences a table that is not `wide` fits a terminal: of the errors it
-    has the test MAE alone.
+    Columns without a figure are left out. With differences or folds that diverged, a table that is not `wide` fits a
+    terminal: of the errors it has the test MAE alone.
     """
     from qm7cli.analysis.groups import short_keys
 
@@ -74,15 +80,16 @@ def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
     name = keys[0] if len(keys) == 1 else "group"
     rows = [{name: group.name, **_figures(group)} for group in comparison.groups]
     header = [column for column in rows[0] if any(row[column] != "-" for row in rows)]
-    if DIFFERENCE in header and not wide:
+    if {DIFFERENCE, "diverged"} & {*header} and not wide:
         header = [name, *(column for column in header if column in NARROW)]
     below = "".join(paragraph(sentence, indent="  ") for sentence in _sentences(comparison))
-    return Table({column: [row[column] for row in rows] for column in header}, {name}, below=below)
+    table = Table({column: [row[column] for row in rows] for column in header}, {name}, below=below)
+    return table if wide else table.fit(("Holm p",))
 
 
 def _figures(group: "Group") -> dict[str, str]:
     """Return the figures of a group, by column."""
-    from qm7cli.analysis.compare import bootstrap_text, difference_text, p_text, percent_text
+    from qm7cli.analysis.verdict import bootstrap_text, difference_text, p_text, percent_text
 
     difference = group.difference
     columns = {"folds": str(len(group.folds))}

@@ -37,8 +37,8 @@ def evaluate(
 ) -> None:
     """Evaluate the trained folds of runs, from their models and the data sets alone.
 
-    With the run's own number of draws, which is the default, these are the digits of its results.yaml. Baselines keep
-    no models and are left out. The table fits 80 columns. YAML has a document for each run, JSON a line.
+    With the run's own number of draws, which is the default, these are the digits of its results.yaml. A baseline
+    makes no draws but of random matrices. The table fits 80 columns. YAML has a document for each run, JSON a line.
 
     Example: qm7 eval runs/qm7-corrected-seed0 --part both --format csv
     """

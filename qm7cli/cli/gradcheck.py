@@ -1,22 +1,24 @@
 """`qm7 gradcheck`: the gradient variants against the loss gradient."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from qm7cli.cli.options import Data, Output, load_dataset
 from qm7cli.cli.output import format_records, print_error, write_output
-from qm7cli.cli.tables import Column, Table, make_table, show_number
+from qm7cli.cli.tables import Column, Table, make_table, show_number, show_value
 
 if TYPE_CHECKING:
     from qm7cli.model.gradcheck import GradCheck
 
+
 MOTIONS: Final = (
-    Column("variant", "variant", left=True),
+    Column("name", "variant", left=True),
     Column("to_mean", "A to mean", show_number),
-    Column("without_error", "A without error", lambda ratio: "-" if ratio is None else f"x {ratio:.3f}"),
-    Column("alone", "A steps alone", lambda change: f"{change:.2g}"),
-    Column("compensated", "B makes up", lambda change: f"{change:.2g}"),
+    Column("without_error", "no error", lambda ratio: "-" if ratio is None else f"x {ratio:.3f}"),
+    Column("alone", "A alone", "{:.2g}".format),
+    Column("compensated", "B makes up", "{:.2g}".format),
     Column("exponent", "exponent", show_number),
 )
 
@@ -24,7 +26,7 @@ MOTIONS: Final = (
 def gradcheck(
     variant: Annotated[
         Literal["original", "corrected", "no-prebias", "uncompensated"] | None,
-        typer.Option(help="What moves A and B. Without: all."),
+        typer.Option(help="Rule for A and B to check; uncompensated is a control. Default: all four."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the molecules and the network.")] = 0,
     step: Annotated[
@@ -36,12 +38,22 @@ def gradcheck(
 ) -> None:
     """Check the gradient variants against the loss gradient by finite differences.
 
-    A small float64 network of molecules of the data set takes one step with each variant. For dW, dA and dB of each
-    layer there are the angle to the loss gradient (degrees) and the length as its multiple, with the backward
-    rescaling sqrt(m/n) on and off. Then, what A does: the angle of its step to the way to the mean input (degrees), its
-    length if the outputs had no error, how far an output moves if A steps alone, and if B makes its compensating step
-    too (kcal/mol, at the rate 0.01). The exponent is that of the rate in what the step of A changes in the end. If an
-    expectation does not hold, the exit status is 1.
+    A small float64 network of molecules of the data set takes one step with each variant, and with the control
+    uncompensated: A as in original, B without the part that makes up for A. The first table has the angle of dW, dA and
+    dB of each layer to the loss gradient (degrees) and the length as its multiple, with the backward rescaling
+    sqrt(m/n) on and off.
+
+    The second shows what A does. A to mean is the angle of its step to the way to the mean input (degrees), no error
+    the step's length if no output had an error, as a multiple. A alone is how far an output moves if only A steps,
+    B makes up the same if B takes its compensating step too (kcal/mol, at the rate 0.01). The exponent is that of the
+    rate in what the step of A changes in the end.
+
+    The third shifts the inputs of all layers by 1 and trains 100 iterations. A shifted is how far the outputs end from
+    those of a training without a shift, if A is shifted too, and B shifted the same if B makes up for it instead
+    (kcal/mol). Layer by layer follows how much of a shift of A an iteration leaves: 1 - r b if A follows the mean input
+    at the layer's rate r with b molecules a minibatch, 1 if A keeps the shift.
+
+    If an expectation does not hold, the exit status is 1.
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
@@ -53,10 +65,17 @@ def gradcheck(
     refuse_output(output, [dataset.path])
     check = check_gradients(dataset, [variant] if variant else list(RULES), seed, step)
     directions = [each._asdict() for each in check.directions]
-    motions = [each._asdict() for each in check.motions]
-    record = {"sizes": check.sizes, "directions": directions, "motions": motions, "failures": check.failures}
+    record = {
+        "sizes": check.sizes,
+        "directions": directions,
+        "motions": [each._asdict() for each in check.motions],
+        "shifts": [each._asdict() for each in check.shifts],
+        "failures": check.failures,
+    }
     table = _directions_table(check)
-    table.below = _text_below(motions, sound=not check.failures)
+    table.below = f"\n{_show(_motions_table(check))}\n{_show(_shifts_table(check))}"
+    if not check.failures:
+        table.below += "All of it is as expected.\n"
     write_output(table, format_records(format_, directions, table, record), output)
     for failure in check.failures:
         print_error(failure)
@@ -65,26 +84,69 @@ def gradcheck(
 
 
 def _directions_table(check: "GradCheck") -> Table:
-    """Return a row for each variant, direction and rescaling, with the layers as columns."""
+    """Return a row for each variant, direction and rescaling, with the layers as columns and variants as headings."""
+    from qm7cli.model.variants import display_name
+
     pairs: dict[tuple[str, str], tuple[dict[str, Any], dict[str, Any]]] = {}  # rescaling off and on
     for each in check.directions:
         row = pairs.setdefault((each.variant, each.parameter), ({}, {}))[each.rescaled]
         row |= {"variant": each.variant, "parameter": each.parameter, "rescaled": "on" if each.rescaled else "off"}
         row[f"layer {each.layer}"] = f"{each.angle:.1f} x {each.ratio:#.4g}"
     columns = [
-        Column("variant", "variant", left=True),
         Column("parameter", "direction", left=True),
         Column("rescaled", "rescaling", left=True),
-        *(Column(f"layer {k}", f"layer {k}") for k in range(1, len(check.sizes))),
+        *_layer_columns(check),
     ]
     records = [row for pair in pairs.values() for row in pair]
     sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
-    return make_table(records, columns, note)
+    table = make_table(records, columns, note)
+    table.headings = [display_name(row["variant"]) for row in records]
+    return table
 
 
-def _text_below(motions: list[dict[str, Any]], *, sound: bool) -> str:
-    """Return the text under the directions: what A does, and whether all is as expected."""
+def _motions_table(check: "GradCheck") -> Table:
+    from qm7cli.model.variants import display_name
+
     note = "The largest change of an output if A steps alone, and if B makes up for it, in kcal/mol at the rate 0.01."
-    table = make_table(motions, MOTIONS, note)
-    return f"\n{table.plain_text()}{table.after}" + ("All of it is as expected.\n" if sound else "")
+    return make_table([each._asdict() | {"name": display_name(each.variant)} for each in check.motions], MOTIONS, note)
+
+
+def _shifts_table(check: "GradCheck") -> Table:
+    from qm7cli.model.shiftcheck import RATE, SHIFT, STEPS
+    from qm7cli.model.variants import display_name
+
+    records = [
+        {
+            "name": display_name(each.variant),
+            "with_a": each.with_a,
+            "without_a": each.without_a,
+            **{f"layer {k}": factor for k, factor in enumerate(each.factors or [None] * len(each.expected), start=1)},
+        }
+        for each in check.shifts
+    ]
+    columns = [
+        Column("name", "variant", left=True),
+        Column("with_a", "A shifted", _show_change),
+        Column("without_a", "B shifted", _show_change),
+        *_layer_columns(check, lambda factor: show_number(factor, 5)),
+    ]
+    return make_table(
+        records,
+        columns,
+        f"Inputs shifted by {SHIFT:g}, {STEPS} iterations at the rate {RATE:g}: the largest difference of an output "
+        "from training without a shift if A or B makes up for it, in kcal/mol, and what an iteration leaves of a shift "
+        f"of A: 1 - r b is {', '.join(show_number(each, 5) for each in check.shifts[0].expected)}.",
+    )
+
+
+def _layer_columns(check: "GradCheck", show: Callable[[Any], str] = show_value) -> list[Column]:
+    return [Column(f"layer {k}", f"layer {k}", show) for k in range(1, len(check.sizes))]
+
+
+def _show_change(change: float | None) -> str:
+    return "-" if change is None else f"{change:.2g}"
+
+
+def _show(table: Table) -> str:
+    return table.plain_text() + table.after

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.compare import comparison_table
-from qm7cli.cli.options import By, Reference, Runs, read_usable_runs
+from qm7cli.cli.options import By, Margin, Reference, Runs, read_usable_runs
 from qm7cli.cli.output import say
 
 
@@ -16,6 +16,7 @@ def report(
     runs: Runs = None,
     by: By = None,
     reference: Reference = None,
+    margin: Margin = None,
 ) -> None:
     """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
 
@@ -28,7 +29,7 @@ def report(
     from qm7cli.core.files import write_output_text
 
     usable, status = read_usable_runs(runs, output)
-    comparison = compare_groups(usable, by or (), reference)
+    comparison = compare_groups(usable, by or (), reference, margin=margin)
     table = comparison_table(comparison, wide=True)
     choices = [part for key in by or () for part in ("--by", key)] + (["--reference", reference] if reference else [])
     command = shlex.join(["qm7", "report", *map(str, runs or ()), *choices, "--output", "FILE.html"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qm7cli.cli import completion
 from qm7cli.cli.options import (
     RUNS,
     Data,
@@ -37,12 +38,17 @@ if TYPE_CHECKING:
 def train(
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.yaml", help="Experiment file; what it leaves out has its default."),
+        typer.Option(
+            metavar="FILE.yaml|NAME",
+            autocompletion=completion.experiments,
+            help="Experiment file, or one of qm7 experiments; what it leaves out has its default.",
+        ),
     ] = None,
     variant: Annotated[
         str | None,
         typer.Option(
             metavar="original|corrected|no-prebias|uncompensated",
+            autocompletion=completion.variants,
             help="Update rule of A and B. uncompensated is a control: A as in original, B without the part for A.",
         ),
     ] = None,
@@ -102,8 +108,9 @@ def train_and_print(
 ) -> None:
     """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
+    from qm7cli.core.processors import available_cores
     from qm7cli.runs.access import default_directory
-    from qm7cli.training.train_run import FoldsError, available_cores, train_run
+    from qm7cli.training.train_run import FoldsError, train_run
 
     run = out or default_directory(RUNS, experiment, dataset.name)
     errors: dict[int, QM7Error] = {}
@@ -150,7 +157,7 @@ def exit_if_failed(failures: "Sequence[Outcome]") -> None:
 def _print_results(run: Path, results: "RunResults") -> None:
     from qm7cli.model.metrics import METRICS, describe_units
 
-    folds = [result.model_dump() for result in results.folds]
+    folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
     table = make_table([*folds, mean] if len(folds) > 1 else folds, result_columns(), describe_units())
     write_output(table.fit(("status", "iterations", "minutes", "train RMSE", "train MAE")))

@@ -4,6 +4,7 @@ Nothing is pickled. The reader of a file with a record checks its kind, format, 
 """
 
 import io
+import json
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -84,17 +85,21 @@ def save_arrays(path: Path, about: About, arrays: Arrays) -> None:
     write_arrays(path, {"about": np.array(about.model_dump_json()), **arrays})
 
 
-def load_arrays(path: Path, kind: type[OwnAbout]) -> tuple[OwnAbout, Arrays]:
-    """Read what `save_arrays` has written of a kind; raises QM7Error if it cannot, or the file is of another kind."""
+def load_arrays(path: Path, *kinds: type[OwnAbout]) -> tuple[OwnAbout, Arrays]:
+    """Read what `save_arrays` has written of some kind; raises QM7Error if it cannot, or is of none of them."""
     arrays = read_arrays(path)
+    wanted = {kind.model_fields["kind"].default: kind for kind in kinds}
     try:
-        return kind.model_validate_json(str(arrays.pop("about", "{}"))), arrays
+        text = str(arrays.pop("about", "{}"))
+        about = json.loads(text)
+        named = about.get("kind") if isinstance(about, dict) else None
+        kind = wanted.get(named, kinds[0]) if isinstance(named, str) else kinds[0]
+        return kind.model_validate_json(text), arrays
     except ValidationError as error:
         reason = first_mistake(error, "about")
-    except ValueError as error:  # characters that do not exist
+    except (ValueError, RecursionError) as error:  # not JSON, or characters that do not exist
         reason = f"about: {error}"
-    wanted = kind.model_fields["kind"].default
-    raise QM7Error(f"{path} is not a {wanted} that this version of qm7 reads: {reason}")
+    raise QM7Error(f"{path} is not a {next(iter(wanted))} that this version of qm7 reads: {reason}")
 
 
 def require(path: Path, name: str, *, sound: bool | np.bool) -> None:

@@ -5,7 +5,8 @@ gone, divided by its rate, is the direction that a variant takes for a gradient.
 
     dE/dp = (E(p + h) - E(p - h)) / 2h,        E = 1/2 sum_b (y - t)^2,
 
-with the backward rescaling ``sqrt(m / n)`` on and off. Then the outputs before and after are compared.
+with the backward rescaling ``sqrt(m / n)`` on and off. Then the outputs before and after are compared. Last, it trains
+with shifted inputs (`qm7cli.model.shiftcheck`).
 """
 
 import math
@@ -15,21 +16,16 @@ from typing import Final, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
-from qm7cli.model.encoder import NOISE, Encoder
-from qm7cli.model.network import Layer, Network, as_layers, count_parameters, feed_forward, layer_inputs
+from qm7cli.model.gradcheck_case import ROUNDING, Case
+from qm7cli.model.network import Layer
+from qm7cli.model.shiftcheck import Shift, shift_claims, shift_inputs
 from qm7cli.model.variants import RULES, Array, Variant
 
-HIDDEN: Final = [12, 5]
-COARSE_STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
-MOLECULES: Final = 500  # that the features are fitted to
-MINIBATCH: Final = 25
 RATE: Final = 0.01  # of the steps whose changes of the outputs are reported, the published code's last
 RATES: Final = (3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)  # over which the exponent is fitted
 DEGREES: Final = 0.01  # a smaller angle counts as 0
 RELATIVE: Final = 1e-4  # a ratio of lengths counts as right within it
-ROUNDING: Final = 1e-9  # kcal/mol; a smaller change counts as none
 PLAIN: Final[Variant] = "no-prebias"  # W and B alone
 
 
@@ -81,20 +77,21 @@ class GradCheck(NamedTuple):
     sizes: list[int]
     directions: list[Direction]
     motions: list[Motion]
+    shifts: list[Shift]
     failures: list[str]
 
 
 def check_gradients(
     dataset: Dataset, variants: Sequence[Variant] = tuple(RULES), seed: int = 0, h: float = 1e-4
 ) -> GradCheck:
-    """Compare variants with the loss gradient, and look at what moving A does to the function.
+    """Compare variants with the loss gradient, and look at what moving A and shifting inputs does to the function.
 
     Parameters
     ----------
     dataset : Dataset
-        Its molecules; `MINIBATCH` of them are the minibatch.
+        Its molecules; 25 of them are the minibatch.
     variants : sequence of str
-        Variants to compare; default all.
+        Variants to compare; default all, the control last.
     seed : int
         Seed of the molecules, their random-sorted matrices and the network's parameters; default 0.
     h : float
@@ -106,92 +103,30 @@ def check_gradients(
         If the molecules are all the same.
     """
     with threadpool_limits(1):
-        case = _Case(dataset, seed)
+        case = Case(dataset, seed)
         gradient = case.gradient(h)
         directions = [each for variant in variants for each in _directions(case, variant, gradient)]
         motions = [_motion(case, variant) for variant in variants]
+        shifts = [shift_inputs(case, variant) for variant in variants]
     failures = [*_wrong_directions(directions)]
-    for motion in motions:
-        failures += [
-            f"{motion.variant}: it is not so that {claim}" for claim, holds in _claims(motion).items() if not holds
-        ]
-    return GradCheck(case.sizes, directions, motions, failures)
+    for motion, shift in zip(motions, shifts, strict=True):
+        claims = _claims(motion) | shift_claims(shift)
+        failures += [f"{motion.variant}: it is not so that {claim}" for claim, holds in claims.items() if not holds]
+    return GradCheck(case.sizes, directions, motions, shifts, failures)
 
 
-class _Case:
-    """A small network at a point P where no parameter is 0, and a minibatch."""
-
-    def __init__(self, dataset: Dataset, seed: int) -> None:
-        rng = stream(seed, 0, Purpose.MINIBATCHES)
-        molecules = rng.permutation(len(dataset))[:MOLECULES]
-        encoder = Encoder.fit(dataset, molecules, NOISE, COARSE_STEP, stream(seed, 0, Purpose.ENCODER))
-        minibatch = rng.choice(molecules, MINIBATCH)
-        features = encoder.draw(dataset, minibatch, stream(seed, 0, Purpose.PERMUTATIONS))
-        self.X = features.astype(np.float64)
-        mean, self.unit = dataset.energy_scale(molecules)  # kcal/mol
-        self.targets = (dataset.T[minibatch] - mean) / self.unit
-        self.sizes = [len(encoder.mean), *HIDDEN, 1]
-        self.P = stream(seed, 0, Purpose.WEIGHTS).standard_normal(count_parameters(self.sizes))
-        for layer in self.layers(self.P):
-            layer.W[:] /= len(layer.A) ** 0.5
-            layer.A[:] *= 0.3
-            layer.B[:] *= 0.3
-
-    def layers(self, P: Array) -> list[Layer]:
-        """Return views of parameters, layer by layer."""
-        return as_layers(P, self.sizes)
-
-    def outputs(self, P: Array) -> Array:
-        """Return the outputs (b,) of the network with the parameters P, in standard deviations of the energies."""
-        return feed_forward(self.layers(P), self.X)
-
-    def change(self, P: Array) -> float:
-        """Return the largest difference between the outputs of P and of the point itself, kcal/mol."""
-        return float(abs(self.outputs(P) - self.outputs(self.P)).max()) * self.unit
-
-    def stepped(self, variant: Variant, rate: float, *, rescaled: bool = True, right: bool = False) -> Array:
-        """Return the parameters after a step; if `right`, as though all outputs were the targets."""
-        network = Network(self.sizes, RULES[variant], self.P.copy(), self.P.copy(), 1.0)
-        for layer in network.layers:
-            layer.backward_scale = layer.backward_scale if rescaled else 1.0
-        network.step(self.X, self.outputs(self.P) if right else self.targets, rate, 0.5)
-        return network.P
-
-    def direction(self, variant: Variant, *, rescaled: bool = True, right: bool = False) -> list[Layer]:
-        """Return (dW, dA, dB) of each layer."""
-        taken = self.layers(self.P - self.stepped(variant, 1.0, rescaled=rescaled, right=right))
-        return [Layer(*(len(layer.A) ** 0.5 * d for d in layer)) for layer in taken]  # a rate is 1/sqrt(m) there
-
-    def gradient(self, h: float) -> list[Layer]:
-        """Return the loss gradient (dW, dA, dB) of each layer by central differences."""
-
-        def loss(k: int, change: float) -> float:
-            P = self.P.copy()
-            P[k] += change
-            return float(np.square(self.outputs(P) - self.targets).sum()) / 2
-
-        return self.layers(np.array([(loss(k, h) - loss(k, -h)) / (2 * h) for k in range(len(self.P))]))
-
-    def to_mean(self) -> Array:
-        """Return the mean input less A, all layers in one vector."""
-        layers = self.layers(self.P)
-        inputs = layer_inputs(layers, self.X)
-        return np.concatenate([X.mean(axis=0) - layer.A for layer, X in zip(layers, inputs, strict=False)])
-
-
-def _directions(case: _Case, variant: Variant, gradient: list[Layer]) -> Iterator[Direction]:
+def _directions(case: Case, variant: Variant, gradient: list[Layer]) -> Iterator[Direction]:
     for rescaled in (False, True):
         layers = case.direction(variant, rescaled=rescaled)
         for k, (own, true, point) in enumerate(zip(layers, gradient, case.layers(case.P), strict=True)):
             above = math.prod((m / n) ** 0.5 for m, n in zip(case.sizes[k + 1 :], case.sizes[k + 2 :], strict=False))
             expected = above if rescaled else 1.0
             found = {"dW": (own.W, true.W, expected)}
+            if variant != "no-prebias":
+                found["dA"] = own.A, true.A, expected if variant == "corrected" else None
+            found["dB"] = own.B, true.B, None if variant == "original" else expected
             if variant == "original":
-                found |= {"dA": (own.A, true.A, None), "dB": (own.B, true.B, None)}
-                found |= {"dB - dA W": (own.B - own.A @ point.W, true.B, expected)}
-            else:
-                found |= {"dA": (own.A, true.A, expected)} if own.A.any() else {}
-                found |= {"dB": (own.B, true.B, expected)}
+                found["dB - dA W"] = own.B - own.A @ point.W, true.B, expected
             for parameter, (ours, theirs, ratio) in found.items():
                 lengths = float(np.linalg.norm(ours) / np.linalg.norm(theirs))
                 yield Direction(variant, parameter, k + 1, rescaled, _angle(ours, theirs), lengths, ratio)
@@ -203,7 +138,7 @@ def _angle(one: Array, other: Array) -> float:
     return math.degrees(2 * math.atan2(np.linalg.norm(u - v), np.linalg.norm(u + v)))
 
 
-def _motion(case: _Case, variant: Variant) -> Motion:
+def _motion(case: Case, variant: Variant) -> Motion:
     dA, dA_right = (
         np.concatenate([layer.A for layer in case.direction(variant, right=right)]) for right in (False, True)
     )
@@ -225,7 +160,7 @@ def _motion(case: _Case, variant: Variant) -> Motion:
     )
 
 
-def _exponent(case: _Case, variant: Variant) -> float:
+def _exponent(case: Case, variant: Variant) -> float:
     changes = [
         np.linalg.norm(case.outputs(case.stepped(variant, rate)) - case.outputs(case.stepped(PLAIN, rate)))
         for rate in RATES
@@ -247,21 +182,25 @@ def _wrong_directions(directions: Sequence[Direction]) -> Iterator[str]:
 def _claims(motion: Motion) -> dict[str, bool]:
     """Return what a variant should do, and whether it does."""
     stays = motion.alone <= ROUNDING
+    follows = {
+        "A steps straight to the mean input": _near(motion.to_mean, 0, DEGREES),
+        "A steps as far without an error": _near(motion.without_error, 1, RELATIVE),
+    }
+    moves = {
+        "the outputs move with A": not stays and motion.compensated == motion.alone,
+        "the step of A is of first order": _near(motion.exponent, 1, 0.05),
+    }
     match motion.variant:
         case "original":
-            return {
-                "A steps straight to the mean input": _near(motion.to_mean, 0, DEGREES),
-                "A steps as far without an error": _near(motion.without_error, 1, RELATIVE),
+            return follows | {
                 "the outputs move if A steps alone": not stays,
                 "the outputs stay if B makes up for A": motion.compensated <= ROUNDING,
                 "what is left over of the step of A is of second order": _near(motion.exponent, 2, 0.05),
             }
         case "corrected":
-            return {
-                "A stays without an error": _near(motion.without_error, 0, RELATIVE),
-                "the outputs move with A": not stays and motion.compensated == motion.alone,
-                "the step of A is of first order": _near(motion.exponent, 1, 0.05),
-            }
+            return {"A stays without an error": _near(motion.without_error, 0, RELATIVE)} | moves
+        case "uncompensated":
+            return follows | moves
         case "no-prebias":
             return {"A stays": motion.to_mean is None and stays and motion.compensated <= ROUNDING}
 

@@ -1,7 +1,7 @@
 """The network of Montavon et al. (NIPS 2012) and the running average of its parameters.
 
-Linear layers with a pre-bias, ``Z = (X - A) W + B``, with the activation ``1.5 tanh(Z / 1.5)`` between them. An offset c
-may be added to it, 0 in the paper. A layer sees its inputs X only as X - A, so training takes c from A.
+Linear layers with a pre-bias, ``Z = (X - A) W + B``, with the activation ``1.5 tanh(Z / 1.5)`` between them. An offset
+c may be added to it, 0 in the paper. A layer sees its inputs X only as X - A, so training takes c from A.
 
 Two things make a training step fast. ``W <- W - r (X - A)^T dZ`` is one in-place BLAS update: the gradient is never
 formed. And all parameters lie in one vector P, whose average, ``avg <- a P + (1 - a) avg`` after every step, is kept

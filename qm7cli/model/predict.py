@@ -4,6 +4,7 @@ Every molecule is drawn with the same noise and predicted by itself: its energy 
 nor on the order of its atoms.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -12,13 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
-from qm7cli.data.coulomb import canonical_order, draw_permutations, permuted_triangles, reorder_atoms, row_norms
+from qm7cli.data.coulomb import canonical_order, random_sorted, reorder_atoms, row_norms
 from qm7cli.data.molecules import Molecule
 from qm7cli.model.encoder import CHUNK
+from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.model import Model
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
+NO_SPREAD: Final = "all draws are the same, so that their spread says nothing"
+
+
+class DomainWarning(UserWarning):
+    """A molecule is outside of what a model was trained on."""
 
 
 @dataclass(frozen=True)
@@ -60,48 +68,73 @@ class _Draws(NamedTuple):
 
 
 def predict_molecules(
-    models: Sequence[Model], molecules: Sequence[Molecule], draws: int | None = None
+    models: Sequence[FoldModel], molecules: Sequence[Molecule], draws: int | None = None
 ) -> list[Prediction]:
     """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number."""
+    if draws is not None and draws < 1:
+        raise QM7Error(f"draws is {draws}; it should be 1 or more")
     with threadpool_limits(1):  # more threads would give other digits
         return [_predict(models, molecule, draws) for molecule in molecules]
 
 
-def _predict(models: Sequence[Model], molecule: Molecule, draws: int | None) -> Prediction:
-    n = min(model.size for model in models)
-    if len(molecule.Z) > n:
-        too_large = f"{len(molecule.Z)} atoms, more than the {n} that the model takes"
-        return Prediction(molecule.name, warnings=[too_large])
-    X = molecule.coulomb_matrix(n)[None]
-    X = reorder_atoms(X, canonical_order(X))
+def predict_energies(model: FoldModel, molecules: Sequence[Molecule], draws: int | None = None) -> NDArray[np.float64]:
+    """Return the energies that a model predicts, (molecules,) kcal/mol.
+
+    Warns (DomainWarning) of molecules outside of what it was trained on.
+
+    Raises QM7Error if a molecule has more atoms than the model has room for.
+    """
+    predictions = predict_molecules([model], molecules, draws)
+    outside: list[str] = []
+    for prediction in predictions:
+        reasons = "; ".join(reason for reason in prediction.warnings if reason != NO_SPREAD)
+        if prediction.energy is None:
+            raise QM7Error(f"{prediction.molecule}: {reasons}")
+        if reasons:
+            outside.append(f"{prediction.molecule}: {reasons}")
+    if outside:
+        which = f"{len(outside)} of {len(predictions)} molecules: " if len(predictions) > 1 else ""
+        sentence = f"outside of what the model was trained on, {which}{outside[0]}"
+        warnings.warn(sentence, DomainWarning, stacklevel=3)
+    return np.array([prediction.energy for prediction in predictions], dtype=np.float64)
+
+
+def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None) -> Prediction:
+    smallest = min(models, key=lambda model: model.size)
+    if excess := next(filter(None, (model.excess(molecule.Z) for model in (smallest, *models))), None):
+        return Prediction(molecule.name, warnings=[excess])
+    X = molecule.coulomb_matrix(smallest.size)[None]
+    order = canonical_order(X)
+    X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, smallest.size - len(molecule.Z)))[order]
     means, spreads, distances = [], [], []
-    warnings: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for model in models:
-        drawn = _draw(model, X, draws or model.draws)
+        drawn = _draw(model, X, Z, model.draws_of(draws))
         means.append(float(drawn.energies.mean()))
         if len(drawn.energies) > 1:
             spreads.append(float(drawn.energies.std(ddof=1)))
         if model.domain:
             distances.append(model.domain.distance(X[0]))
-        warnings = _warnings(model, molecule, X[0], drawn) | warnings
+        reasons = _warnings(model, molecule, X[0], drawn) | reasons
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
         spread=float(np.mean(spreads)) if spreads else None,
         fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         distance=max(distances, default=None),
-        warnings=list(warnings.values()),
+        warnings=list(reasons.values()),
     )
 
 
-def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _Draws) -> dict[str, str]:
+def _warnings(model: FoldModel, molecule: Molecule, X: NDArray[np.float32], drawn: _Draws) -> dict[str, str]:
     """Return how a molecule differs from those trained on, as `qm7cli.model.domain.Domain.warnings` does."""
     reasons = {}
-    excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
-    if excess > 0:
-        reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
-    if model.encoder.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
-        reasons["draws"] = "all draws are the same, so that their spread says nothing"
+    if isinstance(model, Model):
+        excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
+        if excess > 0:
+            reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
+    if model.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
+        reasons["draws"] = NO_SPREAD
     if model.domain is None:
         return reasons | {"unknown": "the model is of an older version, which did not keep what it was trained on"}
     least, most = model.domain.energies
@@ -110,18 +143,17 @@ def _warnings(model: Model, molecule: Molecule, X: NDArray[np.float32], drawn: _
     return model.domain.warnings(molecule.Z, molecule.R, X) | reasons
 
 
-def _draw(model: Model, X: NDArray[np.float32], draws: int) -> _Draws:
-    """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise, a chunk at a time."""
+def _draw(model: FoldModel, X: NDArray[np.float32], Z: NDArray[np.floating], draws: int) -> _Draws:
+    """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise, a chunk at a time; Z (1, n)."""
     rng = stream(model.seed, model.fold, Purpose.PREDICTION)
     norms = row_norms(X)  # (1, n)
     energies = np.empty(draws)
-    smallest = np.full(len(model.encoder.counts), np.inf, dtype=np.float32)
+    smallest = np.full(X.shape[1] * (X.shape[1] + 1) // 2, np.inf, dtype=np.float32)
     largest = -smallest
     for start in range(0, draws, CHUNK):
-        count = min(CHUNK, draws - start)
-        permutations = draw_permutations(norms.repeat(count, axis=0), model.encoder.noise, rng)  # (count, n)
-        triangles = permuted_triangles(X, np.zeros(count, dtype=np.intp), permutations)  # (count, n(n+1)/2)
-        energies[start : start + count] = model.energies(model.encoder.encode(triangles))
+        itself = np.zeros(min(CHUNK, draws - start), dtype=np.intp)
+        triangles = random_sorted(X, norms, itself, model.noise, rng)  # (count, n(n+1)/2)
+        energies[start : start + CHUNK] = model.drawn_energies(X, Z, triangles)
         np.minimum(smallest, triangles.min(axis=0), out=smallest)
         np.maximum(largest, triangles.max(axis=0), out=largest)
     return _Draws(energies, smallest, largest)

@@ -16,7 +16,7 @@ from pathlib import Path
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import read_bytes
 from qm7cli.data.dataset import BUNDLED, DEFAULT_PATH, PUBLISHED_SHA256, Dataset, load, locate
-from qm7cli.model.model import Model
+from qm7cli.model.fold_model import FoldModel
 from qm7cli.runs.experiment import read_experiment
 from qm7cli.runs.models import refuse_other_dataset
 from qm7cli.runs.results import known_results
@@ -42,7 +42,7 @@ class RunDatasets:
         read = [*self._loaded.values(), *([self._given] if self._given else [])]
         return [dataset.path for dataset in read if dataset.path]
 
-    def of(self, run: Path, models: Sequence[Model]) -> Dataset:
+    def of(self, run: Path, models: Sequence[FoldModel]) -> Dataset:
         """Return the data set that the models of a run were trained on; raises QM7Error if it is not found or given."""
         dataset = self._given or self._found(run, models[0].sha256)
         refuse_other_dataset(run, models, dataset)

@@ -8,14 +8,16 @@ from typing import Any
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Part
+from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.metrics import METRICS
-from qm7cli.model.model import Model, load_model
+from qm7cli.model.model import Model
 from qm7cli.runs.directory import fold_directory, refuse_links_out, trained_folds
 from qm7cli.runs.experiment import Experiment, read_experiment
 from qm7cli.runs.results import RunResults, known_results, summary
 
 
-def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[Model]:
+def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[FoldModel]:
     """Read the models of the given folds of a run, or of all that are trained, in order.
 
     Raises QM7Error if there is no such run or fold, or a model is damaged, not of this run or not of `dataset`.
@@ -39,14 +41,25 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     return models
 
 
-def _own_model(run: Path, fold: int, experiment: Experiment | None, results: RunResults | None) -> Model:
+def load_networks(run: Path, folds: Sequence[int] | None = None) -> list[Model]:
+    """Read the models of folds of a run as `load_models` does; raises QM7Error too if it is a baseline."""
+    models = load_models(run, folds)
+    networks = [model for model in models if isinstance(model, Model)]
+    if len(networks) < len(models):
+        raise QM7Error(f"{run} is a run of {models[0].kind}, which has no layers")
+    return networks
+
+
+def _own_model(run: Path, fold: int, experiment: Experiment | None, results: RunResults | None) -> FoldModel:
     """Read the model of a fold; raises QM7Error if it is damaged, or is another fold's or another run's."""
     path = fold_directory(run, fold) / "model.npz"
-    model = load_model(path)
+    model = load_fold_model(path)
+    baseline = experiment and experiment.baseline.model
+    kind = experiment and (f"the baseline {baseline}" if baseline else f"the variant {experiment.variant}")
     for what, own, expected in (
         ("the model of fold", model.fold, fold),
         ("a model with the seed", model.seed, experiment and experiment.seed),
-        ("a model of the variant", model.variant, experiment and experiment.variant),
+        ("a model of", model.kind, kind),
         ("a model of the data set with the SHA-256", model.sha256, results and results.dataset.sha256),
     ):
         if expected not in {None, own}:
@@ -59,11 +72,12 @@ def _no_model(run: Path) -> str:
         return f"{run} is not a run with a complete fold: there is no fold-*/model.npz in it"
     results = known_results(run)
     if results and results.baseline:
-        return f"{run} is a baseline ({results.baseline}), which keeps no model; its errors are in its results.yaml"
+        kept = f"a baseline ({results.baseline}) of an older version, which kept no model"
+        return f"{run} is {kept}; --overwrite fits it again"
     return f"{run} has no model: there is no fold-*/model.npz in it"
 
 
-def refuse_other_dataset(run: Path, models: Iterable[Model], dataset: Dataset) -> None:
+def refuse_other_dataset(run: Path, models: Iterable[FoldModel], dataset: Dataset) -> None:
     """Raise QM7Error if a model of a run was trained on another data set."""
     for model in models:
         if model.sha256 != dataset.sha256:
@@ -93,7 +107,7 @@ def evaluate_run(
 
 def evaluate_models(
     run: Path,
-    models: Sequence[Model],
+    models: Sequence[FoldModel],
     dataset: Dataset,
     *,
     draws: int | None = None,
@@ -109,14 +123,14 @@ def evaluate_models(
     keys = [key for key, metric in METRICS.items() if metric.part in parts]
     records = []
     for model in models:
-        record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": draws or model.draws}
+        record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": model.draws_of(draws)}
         for part in parts:
             record |= model.evaluate(dataset, part, record["draws"]).errors(part)
         records.append(record)
         report(run, model.fold)
     return {
         "run": str(run),
-        "variant": models[0].variant,
+        "variant": getattr(models[0], "variant", None),
         "units": "kcal/mol",
         "folds": records,
         **{key: summary(record[key] for record in records) for key in keys},

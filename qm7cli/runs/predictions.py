@@ -11,7 +11,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import format_csv, write_text
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.dataset import Dataset
-from qm7cli.model.model import Evaluation
+from qm7cli.model.fold_model import Evaluation
 from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.results import REMEDY, FoldResult, read_checked
 

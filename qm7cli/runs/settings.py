@@ -1,22 +1,16 @@
 """The sections of a `qm7cli.runs.experiment.Experiment`: its settings with their ranges and defaults."""
 
 from itertools import pairwise
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from qm7cli.core.validation import Real, Section, Whole, refusal
+from qm7cli.model.methods import HYPERPARAMETERS, Kernel, Kind, RepresentationName
 
 MOST_DRAWS: Final = 1_000_000
 Deviation = Annotated[Real, Field(ge=0, le=1e3)]
-HYPERPARAMETERS: Final[dict[str | None, tuple[str, ...]]] = {  # of each baseline; None is the network
-    None: (),
-    "mean": (),
-    "knn": ("neighbours",),
-    "linear": ("ridge",),
-    "krr": ("scale", "ridge"),
-}
 
 
 class Encoding(Section):
@@ -129,7 +123,8 @@ class Baseline(Section):
     model : str, optional
         ``mean``, ``knn``, ``linear`` or ``krr``; default null, the network.
     representation : str, optional
-        ``eigenspectrum``, ``sorted`` or ``random``, of the Coulomb matrix; default ``sorted``, but null for the mean.
+        ``eigenspectrum``, ``sorted``, ``random`` or ``bag-of-bonds``, of the Coulomb matrix, or ``composition``;
+        default ``sorted``, but null for the mean.
     kernel : str, optional
         Of krr: ``gaussian`` or ``laplacian``; default ``gaussian``.
     draws : int, optional
@@ -139,14 +134,14 @@ class Baseline(Section):
     scale : float, optional
         Sigma of krr's kernel, hartree, 1e-6 to 1e9; default null.
     ridge : float, optional
-        Of krr, and of linear in hartree^2, 0 to 1e9; default null.
+        Of krr, and of linear in the square of the representation's unit, 0 to 1e9; default null.
     memory : float
         GB that a fold may take, above 0; default 8.
     """
 
-    model: Literal["mean", "knn", "linear", "krr"] | None = None
-    representation: Literal["eigenspectrum", "sorted", "random"] | None = None
-    kernel: Literal["gaussian", "laplacian"] | None = None
+    model: Kind | None = None
+    representation: RepresentationName | None = None
+    kernel: Kernel | None = None
     draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] | None = None
     neighbours: Annotated[Whole, Field(ge=1)] | None = None
     scale: Annotated[Real, Field(ge=1e-6, le=1e9)] | None = None

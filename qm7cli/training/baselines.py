@@ -1,29 +1,35 @@
 """Baselines: simpler models of the same molecules and folds, for comparison.
 
-X is the eigenspectrum of the Coulomb matrix, largest magnitude first (Rupp et al., PRL 108:058301, 2012), the upper
-triangle of its sorted form, or of several random-sorted forms (Montavon et al., NIPS 2012, section 3), over which the
-predictions are averaged. The models are in `regressors`, the search for what is not given in `hyperparameters`.
+What they see of a molecule is in `qm7cli.model.representations`, the models in `qm7cli.model.regressors`, the search
+for what is not given in `hyperparameter_search`. Of a random form there are several draws, over which the predictions
+are averaged.
+
+    runs/NAME/fold-0/model.npz         the fitted baseline
+    runs/NAME/fold-0/predictions.csv   of the test molecules
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from qm7cli.core.errors import QM7Error
+from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.core.seeds import Purpose, stream
-from qm7cli.data.coulomb import random_sorted
 from qm7cli.data.dataset import Dataset
-from qm7cli.data.splits import Fold, Part
-from qm7cli.model.model import Evaluation, score
+from qm7cli.data.splits import Fold
+from qm7cli.model.baseline_model import BaselineModel, save_baseline
+from qm7cli.model.domain import Domain
+from qm7cli.model.encoder import CHUNK
+from qm7cli.model.regressors import BLOCK, DISTANCE_MODELS, THREADS, fit_model, model_rows
+from qm7cli.model.representations import Representation
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.predictions import write_predictions
 from qm7cli.runs.results import FoldResult
 from qm7cli.training.held_fold import Progress, Report, hold_fold
 from qm7cli.training.hyperparameter_search import INNER_FOLDS, find_hyperparameters, searched_keys, searched_molecules
-from qm7cli.training.regressors import Array, Hyperparameters, fit_model, model_rows
 
 
 def fit_fold(
@@ -54,12 +60,18 @@ def fit_fold(
         def report_trial(done: int, trials: int, mae: float | None = None) -> None:
             report(Progress(run, fold.number, done, trials, mae, "trial"))
 
-        found = _evaluate(experiment, dataset, fold, report_trial, stopped)
+        found = _fit(experiment, dataset, fold, report_trial, stopped)
         if found is None:
             return result
-        best, trials, evaluation = found
+        model, trials = found
+        try:
+            evaluation = model.evaluate(dataset, "test", model.draws_of(None), stopped)
+        except StoppedError:
+            return result
+        domain = Domain.of(dataset, fold.train)
+        save_baseline(work.directory / "model.npz", replace(model, domain=domain))
         write_predictions(run, fold.number, evaluation, dataset)
-        values = {**evaluation.errors("test"), "hyperparameters": best or None}
+        values = {**evaluation.errors("test"), "hyperparameters": model.regressor.hyperparameters or None}
         result = work.write(work.result("complete", 0, time.perf_counter() - begun, **values))
         report_trial(trials, trials, evaluation.mae)
         return result
@@ -73,15 +85,16 @@ def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float
     numbers: float = 4 * dataset.Z.shape[1] ** 2 * (N + tests)  # representations, as they are made
     # In the search, distances of all pairs, and those of inner folds.
     found = 2 * ((settings.draws or 1) * searched_molecules(settings, n)) ** 2 if search else 0
+    at_once = max(CHUNK, BLOCK * THREADS)  # molecules whose distances are computed
     if settings.model == "krr":  # distances of all pairs
-        numbers += max(N * (N + 2 * tests), found)
+        numbers += max(N * (N + at_once), found)
     elif settings.model == "knn":  # distances and their order
-        numbers += max(2 * N * tests, found)
+        numbers += max(2 * N * at_once, found)
     return numbers * 8e-9
 
 
 def refuse(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
-    """Raise QM7Error if a fit would take more than ``baseline.memory``, or there are too few molecules for it."""
+    """Raise QM7Error if a fit would take more than ``baseline.memory``, or the fold's molecules are none for it."""
     settings, n = experiment.baseline, len(fold.train)
     needed = needed_memory(experiment, dataset, fold)
     if needed > settings.memory:
@@ -94,48 +107,60 @@ def refuse(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
     searched = searched_keys(settings)
     if searched and n < 2 * INNER_FOLDS:
         raise QM7Error(f"fold {fold.number} has too few training molecules ({n}) to find {searched[0]}; give it")
+    fit_representation(experiment, dataset, fold)
 
 
-def _evaluate(
+def _fit(
     experiment: Experiment,
     dataset: Dataset,
     fold: Fold,
     report: Callable[[int, int], None],
     stopped: Callable[[], bool],
-) -> tuple[Hyperparameters, int, Evaluation] | None:
-    """Return the best hyperparameters, the number of trials and the test evaluation; None if stopped."""
+) -> tuple[BaselineModel, int] | None:
+    """Return the fitted model and the number of trials of hyperparameters; None if stopped."""
     settings, T = experiment.baseline, dataset.T[fold.train]
-    X = list(representations(experiment, dataset, fold, "train"))
+    representation = fit_representation(experiment, dataset, fold)
+    rng = stream(experiment.seed, fold.number, Purpose.BASELINE)
+    X = [representation.draw(dataset, fold.train, rng) for _ in range(settings.draws or 1)]
     found = find_hyperparameters(experiment, fold.number, X, T, report, stopped)
     if found is None or stopped():
         return None
     best, trials = found
     points = np.concatenate(X)  # (draws molecules, d)
     try:
-        rows = model_rows(settings, points, points) if settings.model == "krr" else points
-        predict = fit_model(settings, best, rows, np.tile(T.astype(np.float64), len(X)))
+        # The neighbours of `knn` need no distances of training molecules from each other.
+        rows = model_rows(settings, points, points if settings.model == "krr" else points[:1])
+        regressor = fit_model(settings, best, rows, np.tile(T.astype(np.float64), len(X)))
     except LinAlgError as error:
         raise QM7Error(f"fold {fold.number}: the matrix is singular; a larger ridge helps") from error
-    predictions = []
-    for draw in representations(experiment, dataset, fold, "test"):
-        if stopped():
-            return None
-        predictions.append(predict(model_rows(settings, draw, points)))
-    return best, trials, score(dataset, fold.test, np.array(predictions))
+    model = BaselineModel(
+        seed=experiment.seed,
+        fold=fold.number,
+        iterations=0,
+        draws=experiment.evaluation.draws if settings.representation == "random" else 1,
+        sha256=dataset.sha256,
+        train=fold.train,
+        test=fold.test,
+        representation=representation,
+        regressor=regressor,
+        points=points if settings.model in DISTANCE_MODELS else points[:1],
+        atoms=dataset.X.shape[1],
+    )
+    return model, trials
 
 
-def representations(experiment: Experiment, dataset: Dataset, fold: Fold, part: Part) -> Iterator[Array]:
-    """Yield the representation (molecules, d) of a part's molecules, once for each draw."""
-    settings, molecules = experiment.baseline, fold.train if part == "train" else fold.test
-    if settings.representation is None:
-        yield np.zeros((len(molecules), 1))
-    elif settings.representation == "eigenspectrum":
-        eigenvalues = np.linalg.eigvalsh(dataset.X[molecules].astype(np.float64))  # (molecules, n)
-        yield np.take_along_axis(eigenvalues, np.argsort(-abs(eigenvalues), axis=1, kind="stable"), axis=1)
-    else:
-        drawn = settings.representation == "random"
-        draws = (settings.draws if part == "train" else experiment.evaluation.draws) if drawn else 1
-        noise = experiment.encoding.noise if drawn else 0.0
-        rng = stream(experiment.seed, fold.number, Purpose.BASELINE if part == "train" else Purpose.TEST_EVALUATION)
-        for _ in range(draws or 1):
-            yield random_sorted(dataset.X, dataset.norms, molecules, noise, rng).astype(np.float64)
+def fit_representation(experiment: Experiment, dataset: Dataset, fold: Fold) -> Representation:
+    """Return the representation of a fold's molecules.
+
+    Bags hold what the training molecules have. For models that look at distances alone they hold what the test
+    molecules have as well: zeros that all training molecules have change no distance between these.
+
+    Raises QM7Error if a test molecule has more of something than is learned of.
+    """
+    settings, Z = experiment.baseline, dataset.Z
+    known = np.concatenate([fold.train, fold.test]) if settings.model in DISTANCE_MODELS else fold.train
+    representation = Representation.fit(settings.representation, experiment.encoding.noise, Z[known])
+    for molecule in fold.test:
+        if excess := representation.excess(Z[molecule]):
+            raise QM7Error(f"fold {fold.number}: its test molecule {molecule} cannot be represented: {excess}")
+    return representation

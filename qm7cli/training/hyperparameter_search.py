@@ -18,9 +18,10 @@ from scipy.linalg import LinAlgError
 
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.splits import Molecules, stratified
+from qm7cli.model.methods import HYPERPARAMETERS, Hyperparameters
+from qm7cli.model.regressors import DISTANCE_MODELS, Array, fit_model, model_rows
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.settings import HYPERPARAMETERS, Baseline
-from qm7cli.training.regressors import DISTANCE_MODELS, Array, Hyperparameters, fit_model, model_rows
+from qm7cli.runs.settings import Baseline
 
 INNER_FOLDS: Final = 3
 SEARCHED: Final = 8000  # forms of molecules whose distances are looked at in the search, if there are several of each
@@ -45,7 +46,7 @@ def searched_molecules(settings: Baseline, n: int) -> int:
 def find_hyperparameters(
     experiment: Experiment,
     fold: int,
-    X: Sequence[Array],
+    X: Sequence[NDArray[np.float32]],
     T: NDArray[np.float32],
     report: Callable[[int, int], None],
     stopped: Callable[[], bool],
@@ -56,7 +57,7 @@ def find_hyperparameters(
     ----------
     experiment, fold
         The settings and the fold's number.
-    X : sequence of (molecules, d)
+    X : sequence of (molecules, d) float32
         The representation of the training molecules in each draw.
     T : (molecules,) float32
         Their energies, kcal/mol.
@@ -95,7 +96,7 @@ def find_hyperparameters(
     return min(tried, key=itemgetter(0))[1], trials
 
 
-def coarse_candidates(settings: Baseline, X: Array) -> list[Hyperparameters]:
+def coarse_candidates(settings: Baseline, X: NDArray[np.float32]) -> list[Hyperparameters]:
     """Return the candidates to try first for training molecules X (molecules, d); one, if all is given."""
     grid: dict[str, Sequence[float]] = {}
     for key in HYPERPARAMETERS[settings.model]:
@@ -140,8 +141,8 @@ def inner_error(
             for part in (fitted, held_out)
         )
         try:
-            predict = fit_model(settings, candidate, ours, np.tile(y[train], len(starts)))
+            regressor = fit_model(settings, candidate, ours, np.tile(y[train], len(starts)))
         except LinAlgError:
             return math.inf
-        errors.append(abs(predict(theirs).reshape(len(starts), -1).mean(axis=0) - y[fold]))
+        errors.append(abs(regressor.predict(theirs).reshape(len(starts), -1).mean(axis=0) - y[fold]))
     return float(np.concatenate(errors).mean())

@@ -1,6 +1,5 @@
 """The folds of a run, one after the other in this process or several at a time."""
 
-import os
 from collections.abc import Callable
 from contextlib import closing
 from operator import itemgetter
@@ -89,8 +88,3 @@ def train_run(
     if errors:
         raise FoldsError(errors, known_results(run)) from next(iter(errors.values()))
     return read_results(run) if (run / "results.yaml").exists() else None
-
-
-def available_cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from qm7cli.analysis.centering import CONDITIONS, draw_centering, layer_records, measure_centering
+from qm7cli.analysis.centering import POINTS, draw_centering, layer_records, measure_centering
 from qm7cli.analysis.figure_style import GROUP_STYLES, save
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data import dataset
@@ -20,8 +20,8 @@ from qm7cli.training.train_run import train_run
 def trained(small):
     """Makes a model with hidden layers of some sizes after a short training."""
 
-    def make(*hidden, data=small, iterations=100, **flags):
-        experiment = resolve(None, [f"network.hidden={list(hidden)}", "encoding.step=4.0"], flags)
+    def make(*hidden, data=small, iterations=100, settings=(), **flags):
+        experiment = resolve(None, [f"network.hidden={list(hidden)}", "encoding.step=4.0", *settings], flags)
         training = FoldTraining(experiment, data, select_folds(data, experiment.split)[0])
         for _ in range(iterations):
             training.iterate()
@@ -37,7 +37,7 @@ def inputs(model, data):
     for features in draw.astype(float):
         way = [features]
         for W, A, B in model.layers[:-1]:
-            way.append(1.5 * np.tanh(((way[-1] - A) @ W.astype(float) + B) / 1.5))
+            way.append(1.5 * np.tanh(((way[-1] - A) @ W.astype(float) + B) / 1.5) + model.offset)
         ways.append(way)
     return [np.array(layer) for layer in zip(*ways, strict=True)]
 
@@ -46,9 +46,19 @@ def rms(values):
     return (sum(float(value) ** 2 for value in values) / len(values)) ** 0.5
 
 
+def slow_moments(X, centre):
+    """Return the second moments of (X - centre, 1) as a sum over molecules, and their eigenvalues, ascending."""
+    moments = np.zeros((X.shape[1] + 1,) * 2)
+    for x in X:
+        u = [*(x - centre), 1.0]
+        moments += np.array([[a * b for b in u] for a in u]) / len(X)
+    return moments, np.linalg.svd(moments, compute_uv=False)[::-1]
+
+
+@pytest.mark.parametrize("settings", [[], ["network.offset=2.0"], ["encoding.centre=false"]])
 @pytest.mark.parametrize("variant", ["original", "corrected"])
-def test_the_numbers_are_those_of_a_slow_computation(trained, small, variant):
-    model = trained(20, 10, variant=variant)
+def test_the_numbers_are_those_of_a_slow_computation(trained, small, variant, settings):
+    model = trained(20, 10, variant=variant, settings=settings)
     records = layer_records(model, small)
     assert [(record["layer"], record["inputs"]) for record in records] == [
         (1, len(model.encoder.mean)),
@@ -60,10 +70,42 @@ def test_the_numbers_are_those_of_a_slow_computation(trained, small, variant):
         assert record["spread"] == pytest.approx(rms(X.std(axis=0)), rel=1e-5)
         assert record["mean"] == pytest.approx(rms(mean), rel=1e-5, abs=1e-8)
         assert record["distance"] == pytest.approx(rms(layer.A - mean), rel=1e-5, abs=1e-8)
-        for name, centre in zip(CONDITIONS, (0, layer.A, mean), strict=True):
-            condition = None if record["layer"] == 1 else pytest.approx(np.linalg.cond(X - centre) ** 2, rel=1e-3)
-            assert record[name] == condition
-    assert len({records[1][name] for name in CONDITIONS}) == 3
+        span = np.linalg.matrix_rank(X - mean)
+        assert record["span"] == span
+        for point, centre in zip(POINTS, (0 * layer.A, layer.A, mean), strict=True):
+            moments, eigenvalues = slow_moments(X, centre)
+            assert record[f"largest_{point}"] == pytest.approx(eigenvalues[-1], rel=1e-5)
+            assert record[f"condition_{point}"] == pytest.approx(eigenvalues[-1] / eigenvalues[-1 - span], rel=1e-3)
+            if point != "centred":
+                squares = sum(value**2 for value in moments[-1, :-1])
+                assert record[f"share_{point}"] == pytest.approx(squares / (np.trace(moments) - 1), rel=1e-4, abs=1e-9)
+    assert len({records[1][f"condition_{point}"] for point in POINTS}) == 3
+
+
+def test_the_means_include_the_offset_that_the_hidden_units_have(trained, small):
+    without, with_offset = (
+        layer_records(trained(20, 10, iterations=0, settings=[f"network.offset={c}"]), small) for c in (0, 2)
+    )
+    assert with_offset[0] == without[0]
+    second, shifted = without[1], with_offset[1]
+    assert (second["spread"], second["condition_centred"]) == pytest.approx(
+        (shifted["spread"], shifted["condition_centred"]), rel=1e-5
+    )
+    assert second["share_uncentred"] < 0.3
+    assert shifted["share_uncentred"] > 0.8
+    assert shifted["largest_uncentred"] > 20 * 2**2 * 0.9
+    assert shifted["mean"] == pytest.approx(2, abs=0.3)
+
+
+def test_the_determinant_is_that_of_centred_inputs_so_that_the_smallest_eigenvalue_pays_for_the_largest(trained, small):
+    """With one input the two eigenvalues are known: their product is S, their sum S + d^2 + 1."""
+    model = trained(1, iterations=0, settings=["network.offset=2.0"])
+    record = layer_records(model, small)[1]
+    X = inputs(model, small)[1]
+    high = record["largest_uncentred"]
+    low = high / record["condition_uncentred"]
+    assert high * low == pytest.approx(X.var(), rel=1e-4)
+    assert high + low == pytest.approx(X.var() + X.mean() ** 2 + 1, rel=1e-4)
 
 
 def test_a_prebias_at_the_mean_has_no_distance_and_the_condition_of_centred_inputs(trained, small):
@@ -73,30 +115,50 @@ def test_a_prebias_at_the_mean_has_no_distance_and_the_condition_of_centred_inpu
     for record in layer_records(model, small):
         assert record["distance"] == pytest.approx(0, abs=1e-6)
         assert record["mean"] > 1e-3
+        assert record["share_prebias"] < 1e-9
+        assert record["share_uncentred"] > 1e-4
         if record["layer"] > 1:
-            assert record["condition_prebias"] == pytest.approx(record["condition_centred"], rel=1e-6)
-            assert record["condition_prebias"] != pytest.approx(record["condition_uncentred"], rel=1e-3)
+            for name in ("condition", "largest"):
+                assert record[f"{name}_prebias"] == pytest.approx(record[f"{name}_centred"], rel=1e-6)
+                assert record[f"{name}_prebias"] != pytest.approx(record[f"{name}_uncentred"], rel=1e-3)
 
 
 def test_no_prebias_is_as_far_from_the_mean_as_0_is_and_has_the_condition_of_uncentred_inputs(trained, small):
     for record in layer_records(trained(20, 10, variant="no-prebias"), small):
         assert record["distance"] == record["mean"] > 0
-        assert record["condition_prebias"] == record["condition_uncentred"]
-        assert record["layer"] == 1 or record["condition_prebias"] != record["condition_centred"]
+        for name in ("condition", "largest", "share"):
+            assert record[f"{name}_prebias"] == record[f"{name}_uncentred"]
+        assert record["condition_prebias"] != record["condition_centred"]
 
 
-def test_a_singular_matrix_has_no_condition_number(trained, small):
+def test_directions_in_which_inputs_do_not_vary_are_left_out(trained, small):
     model = trained(20, 48, 49)
     W, _, B = model.layers[0]
+    _, before, _, _ = layer_records(model, small)
     W[:, 1], B[1], model.layers[1].A[1] = W[:, 0], B[0], model.layers[1].A[0]  # two units that are always the same
     _, twins, as_many, more = layer_records(model, small)
-    assert [twins[name] for name in CONDITIONS] == [None, None, None]
-    assert as_many["condition_centred"] is None  # 48 molecules about their mean span 47 dimensions
-    assert [more[name] for name in CONDITIONS] == [None, None, None]
-    model = trained(1)
-    for P in (model.layers[0].W, model.layers[0].B, model.layers[1].A):
-        P[:] = 0
-    assert [layer_records(model, small)[1][name] for name in CONDITIONS] == [None, None, None]
+    assert (before["span"], twins["span"]) == (20, 19)
+    assert [each["span"] for each in (as_many, more)] == [47, 47]  # of 48 molecules about their mean
+    assert all(1 < each[f"condition_{point}"] < 1e12 for each in (twins, as_many, more) for point in POINTS)
+    for constant in (0.0, 0.7):
+        model = trained(1)
+        for P in (model.layers[0].W, model.layers[1].A):
+            P[:] = 0
+        model.layers[0].B[:] = constant
+        record = layer_records(model, small)[1]
+        assert record["span"] == 0
+        assert [record[f"condition_{point}"] for point in POINTS] == [1, 1, 1]
+        assert record["largest_uncentred"] == pytest.approx(1 + (1.5 * np.tanh(constant / 1.5)) ** 2)
+        assert (record["share_uncentred"], record["share_prebias"]) == 2 * ((1,) if constant else (0,))
+
+
+def test_what_float64_does_not_resolve_has_no_condition_number(trained, small):
+    model = trained(20)
+    model.layers[1].A[:] = 1e9
+    record = layer_records(model, small)[1]
+    assert record["condition_prebias"] is None
+    assert record["largest_prebias"] == pytest.approx(20 * 1e18)
+    assert record["condition_centred"] > 1
 
 
 def test_the_digits_are_the_same_again_whatever_the_threads(trained):
@@ -154,6 +216,8 @@ def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in
     assert drawn == [(colour, style) for colour in colours for style in ("-", "--")]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["original", "no-prebias", "size of the mean input"]
+    control = draw_centering([record("uncompensated", 2000, 1, 0.3)])
+    assert control.legends[0].get_texts()[0].get_text() == "uncompensated (control)"
 
 
 def test_the_picture_is_as_wide_as_a_column_with_labelled_axes_and_panels_that_are_high_enough():

@@ -11,6 +11,12 @@ import yaml
 import molecules
 from qm7cli.core.arrays import read_arrays, write_arrays
 
+KEYS = (
+    "run", "variant", "iterations", "fold", "layer", "inputs", "span", "spread", "mean", "distance",
+    "share_uncentred", "share_prebias",
+    *(f"{name}_{point}" for name in ("largest", "condition") for point in ("uncentred", "prebias", "centred")),
+)  # fmt: skip
+
 
 @pytest.fixture
 def runs(three_variants, tmp_path):
@@ -27,15 +33,51 @@ def test_every_format_says_the_same(command, runs):
     assert yaml.safe_load(command("centering", *runs, "--format", "yaml").stdout) == records
     rows = list(csv.DictReader(io.StringIO(command("centering", *runs, "--format", "csv").stdout)))
     assert rows == [{key: "" if value is None else str(value) for key, value in r.items()} for r in records]
-    header, *table, after = [re.split("  +", line) for line in command("centering", *runs).stdout.splitlines()]
-    names = ["run", "variant", "iterations", "fold", "layer", "m", "spread", "mean", "to A", "at 0", "at A", "at mean"]
+    header, *lines = [re.split("  +", line) for line in command("centering", *runs).stdout.splitlines()]
+    table, after = lines[: len(records)], lines[len(records) :]
+    names = [
+        "run",
+        "variant",
+        "iterations",
+        "fold",
+        "layer",
+        "m",
+        "span",
+        "spread",
+        "mean",
+        "to A",
+        "share 0",
+        "share A",
+    ]
+    names += [f"{name} {point}" for name in ("max", "cond") for point in ("0", "A", "mean")]
     assert [name for name in names if name in header] == header
-    assert {"variant", "fold", "layer", "to A", "at 0", "at A", "at mean"} <= {*header}
+    assert {"variant", "fold", "layer", "share 0", "max 0", "max A", "cond 0", "cond A"} <= {*header}
     for line, r in zip(table, records, strict=True):
-        shown = [f"{value:.3g}" if isinstance(value, float) else str(value or "-") for value in list(r.values())[4:]]
-        row = dict(zip(names, [r["run"], r["variant"], "300", str(r["fold"]), *shown], strict=True))
+        shown = [
+            f"{100 * value:.2g} %" if "share" in key else f"{value:.3g}" if isinstance(value, float) else str(value)
+            for key, value in list(r.items())[4:]
+        ]
+        keys = ["run", "variant", "iterations", "fold", *list(r)[4:]]
+        cells = dict(zip(keys, [r["run"], r["variant"], "300", str(r["fold"]), *shown], strict=True))
+        row = dict(zip(names, (cells[key] for key in KEYS), strict=True))
         assert line == [row[name] for name in header]
-    assert after[0].startswith("at 0, at A, at mean: condition numbers; iterations: 300")
+    assert " ".join(line for row in after for line in row).startswith(
+        "share: of the inputs' second moment about 0 or A that is mean; max, cond: "
+    )
+
+
+def test_a_control_is_called_one_under_the_table_and_in_the_picture(command, runs, tmp_path):
+    for path in [*tmp_path.glob("original/*.yaml"), *tmp_path.glob("original/fold-*/*")]:
+        if path.name != "model.npz":  # the model alone says what it is then
+            path.unlink()
+    for model in tmp_path.glob("original/fold-*/model.npz"):
+        arrays = read_arrays(model)
+        about = json.loads(str(arrays["about"])) | {"variant": "uncompensated"}
+        write_arrays(model, arrays | {"about": np.array(json.dumps(about))})
+    done = command("centering", *runs, "--plot", "x.svg").stdout
+    assert "uncompensated: a control" in " ".join(done.split())
+    assert "uncompensated (control)" in (tmp_path / "x.svg").read_text()
+    assert "control" not in command("centering", "no-prebias").stdout
 
 
 def test_folds_can_be_chosen_and_the_output_is_a_file(command, runs, tmp_path):
@@ -54,9 +96,10 @@ def test_the_run_is_a_column_where_nothing_else_tells_two_apart(command, tmp_pat
     shutil.rmtree(tmp_path / "other")
     shutil.copytree(tmp_path / "one", tmp_path / "other")
     header, *lines = command("centering", "one", "other").stdout.splitlines()
-    assert header.split()[0] == "run"
-    assert [line.split()[0] for line in lines[:12]] == 6 * ["one"] + 6 * ["other"]
-    assert lines[12].startswith("at 0, at A, at mean: condition numbers")
+    assert "run" not in header.split()
+    assert [line for line in lines if line in {"one", "other"}] == ["one", "other"]
+    assert lines.index("other") == 7  # six rows and two headings
+    assert lines[14].startswith("share: ")
 
 
 def test_without_a_run_those_under_runs_are_measured_and_what_cannot_be_is_left_out(command, runs, tmp_path):

@@ -7,24 +7,28 @@ import pytest
 
 import reference
 from qm7cli.model import network, variants
-from qm7cli.model.gradcheck import RATES, Direction, Motion, _Case, _claims, _wrong_directions, check_gradients
+from qm7cli.model.gradcheck import RATES, Direction, Motion, _claims, _wrong_directions, check_gradients
+from qm7cli.model.gradcheck_case import Case
+from qm7cli.model.shiftcheck import Shift, shift_claims, shift_inputs
 from qm7cli.model.variants import RULES
 
 # Each term of variants.py, and the same with the wrong sign.
 TERMS = [
-    ("original", "-C.sum(axis=0), ", "C.sum(axis=0), "),
+    ("original", "-C.sum(axis=0), dZ.sum(axis=0) - CW", "C.sum(axis=0), dZ.sum(axis=0) - CW"),
     ("original", "dZ.sum(axis=0) - CW", "-dZ.sum(axis=0) - CW"),
     ("original", "- CW.sum(axis=0)", "+ CW.sum(axis=0)"),
     ("corrected", "-(W @ sum_dZ)", "(W @ sum_dZ)"),
     ("corrected", "), sum_dZ", "), -sum_dZ"),
     ("corrected", "= dZ.sum(axis=0)", "= -dZ.sum(axis=0)"),
     ("no-prebias", "C.dtype), dZ.sum(axis=0)", "C.dtype), -dZ.sum(axis=0)"),
+    ("uncompensated", "-C.sum(axis=0), dZ.sum(axis=0)\n", "C.sum(axis=0), dZ.sum(axis=0)\n"),
+    ("uncompensated", "-C.sum(axis=0), dZ.sum(axis=0)\n", "-C.sum(axis=0), -dZ.sum(axis=0)\n"),
 ]
 
 
 @pytest.fixture(scope="module")
 def case(small):
-    return _Case(small, 0)
+    return Case(small, 0)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +70,9 @@ def test_dw_is_the_gradient_in_all_variants_and_longer_by_the_factors_above(foun
                 assert each.ratio == pytest.approx(above if rescaled else 1, rel=1e-6)
 
 
-def test_da_of_original_is_no_gradient(found):
-    assert all(each.angle > 10 and each.expected is None for each in of(found, "original", "dA"))
+@pytest.mark.parametrize("variant", ["original", "uncompensated"])
+def test_da_is_not_a_gradient_where_it_follows_the_mean(found, variant):
+    assert all(each.angle > 10 and each.expected is None for each in of(found, variant, "dA"))
 
 
 @pytest.mark.parametrize("variant", RULES)
@@ -83,16 +88,17 @@ def test_the_directions_are_those_of_the_reference(case, variant):
 
 
 def test_moving_a_and_making_up_for_it_leaves_the_function_unchanged_in_original_alone(found):
-    original, corrected, plain = found.motions
+    original, corrected, plain, control = found.motions
     assert original.compensated < 1e-10
     assert original.alone > 1
     assert corrected.compensated == corrected.alone > 1
     assert plain.compensated == plain.alone == 0
+    assert control.compensated == control.alone == original.alone
 
 
-def test_what_is_left_over_is_of_second_order_in_original_and_of_first_in_corrected(case, found):
+def test_what_is_left_over_is_of_second_order_in_original_and_of_first_in_the_others(case, found):
     """The exponents are worked out again from the changes at the largest and the smallest rate."""
-    for motion, expected in zip(found.motions, (2, 1, None), strict=True):
+    for motion, expected in zip(found.motions, (2, 1, None, 1), strict=True):
         if expected is None:
             assert motion.exponent is None
             continue
@@ -109,6 +115,7 @@ AS_EXPECTED = [
     Motion("original", 0.0, 1.0, 20.0, 1e-13, 2.0),
     Motion("corrected", 80.0, 0.0, 17.0, 17.0, 1.0),
     Motion("no-prebias", None, None, 0.0, 0.0, None),
+    Motion("uncompensated", 0.0, 1.0, 20.0, 20.0, 1.0),
 ]
 WRONG_MOTIONS = [
     AS_EXPECTED[0]._replace(to_mean=1.0),
@@ -123,6 +130,11 @@ WRONG_MOTIONS = [
     AS_EXPECTED[2]._replace(to_mean=5.0),
     AS_EXPECTED[2]._replace(alone=1.0),
     AS_EXPECTED[2]._replace(compensated=1.0),
+    AS_EXPECTED[3]._replace(to_mean=1.0),
+    AS_EXPECTED[3]._replace(without_error=0.9),
+    AS_EXPECTED[3]._replace(alone=0.0, compensated=0.0),
+    AS_EXPECTED[3]._replace(compensated=1e-13),
+    AS_EXPECTED[3]._replace(exponent=2.0),
 ]
 
 
@@ -138,3 +150,90 @@ def test_a_direction_is_wrong_by_its_angle_or_by_its_length_and_one_that_is_no_g
     for wrong in (right._replace(angle=0.1), right._replace(ratio=2.01), right._replace(angle=math.nan)):
         (sentence,) = _wrong_directions([wrong])
         assert sentence.startswith("dA of corrected, layer 2, rescaling on, is ")
+
+
+@pytest.mark.parametrize("variant", ["original", "corrected", "uncompensated"])
+def test_the_reference_trains_alike_with_inputs_and_a_shifted_and_otherwise_if_b_takes_the_shift(case, found, variant):
+    """A slow training of all layers, its inputs shifted by an offset, as `Shift` has it."""
+    points = case.layers(case.P)
+
+    def outputs(shift, into):
+        slow = reference.Network([layer.W for layer in points], variant, offset=shift)
+        for own, point in zip(slow.layers, points, strict=True):
+            own.A = point.A + shift if into == "A" else point.A.copy()
+            own.B = point.B - shift * sum(point.W) if into == "B" else point.B.copy()
+        for i in range(101):
+            errors = slow.step(case.X + shift, case.targets, 0.001, i + 1)
+        return errors + case.targets
+
+    (shift,) = (each for each in found.shifts if each.variant == variant)
+    plain = outputs(0.0, None)
+    assert shift.with_a < 1e-9
+    assert max(abs(outputs(1.0, "A") - plain)) * case.unit < 1e-9
+    assert shift.without_a == pytest.approx(max(abs(outputs(1.0, "B") - plain)) * case.unit, rel=1e-6)
+
+
+def test_a_forgets_the_shift_it_began_with_layer_by_layer_or_keeps_it(case, found):
+    original, corrected, plain, control = found.shifts
+    expected = [1 - 0.001 * 25 / math.sqrt(m) for m in case.sizes[:3]]
+    for shift in (original, control):
+        assert shift.factors == pytest.approx(expected, abs=1e-12)
+    assert corrected.factors == pytest.approx([1, 1, 1], abs=1e-3)
+    assert (plain.with_a, plain.factors) == (None, None)
+    assert plain.without_a > 1
+    assert all(shift.expected == pytest.approx(expected) for shift in found.shifts)
+
+
+LEFT = [0.9, 0.8]
+SHIFTS_AS_EXPECTED = [
+    Shift("original", 1e-13, 20.0, LEFT, LEFT),
+    Shift("corrected", 1e-13, 20.0, [1.0, 1.001], LEFT),
+    Shift("no-prebias", None, 20.0, None, LEFT),
+    Shift("uncompensated", 1e-13, 20.0, LEFT, LEFT),
+]
+WRONG_SHIFTS = [
+    SHIFTS_AS_EXPECTED[2]._replace(with_a=1e-13),
+    SHIFTS_AS_EXPECTED[2]._replace(factors=[1.0, 1.0]),
+    *(shift._replace(without_a=1e-13) for shift in SHIFTS_AS_EXPECTED),
+    *(
+        shift._replace(**wrong)
+        for shift in (SHIFTS_AS_EXPECTED[0], SHIFTS_AS_EXPECTED[1], SHIFTS_AS_EXPECTED[3])
+        for wrong in (
+            {"with_a": None},
+            {"with_a": 1e-3},
+            {"with_a": math.nan},
+            {"factors": None},
+            {"factors": [0.9, 0.9]},
+            {"factors": [math.nan, math.nan]},
+        )
+    ),
+    SHIFTS_AS_EXPECTED[0]._replace(factors=[1.0, 1.0]),
+    SHIFTS_AS_EXPECTED[1]._replace(factors=[0.9, 1.0]),
+    SHIFTS_AS_EXPECTED[1]._replace(factors=[1.0, 1.1]),
+]
+
+
+@pytest.mark.parametrize("shift", WRONG_SHIFTS, ids=str)
+def test_each_claim_about_a_shift_fails_alone_where_it_does_not_hold(shift):
+    assert all(all(shift_claims(expected).values()) for expected in SHIFTS_AS_EXPECTED)
+    assert list(shift_claims(shift).values()).count(False) == 1
+
+
+def failing(case, variant):
+    return [claim for claim, holds in shift_claims(shift_inputs(case, variant)).items() if not holds]
+
+
+def test_an_a_that_follows_the_mean_a_millionth_faster_is_found_by_what_it_forgets(case, monkeypatch):
+    def faster(C, CW, dZ, W):
+        dA, dB = variants.original(C, CW, dZ, W)
+        return dA * (1 + 1e-6), dB
+
+    monkeypatch.setitem(RULES, "original", faster)
+    assert failing(case, "original") == ["A forgets a shift that it began with by the factor 1 - r b an iteration"]
+
+
+@pytest.mark.parametrize("variant", ["original", "corrected", "uncompensated"])
+def test_a_network_that_sees_its_inputs_otherwise_than_less_a_is_found_by_the_shift(case, monkeypatch, variant):
+    begin = network.PreBiasLinear.__init__
+    monkeypatch.setattr(network.PreBiasLinear, "__init__", lambda self, layer, m, _: begin(self, layer, m))
+    assert failing(case, variant) == ["training goes the same way if A takes a shift of the inputs"]

@@ -156,7 +156,9 @@ def test_a_baseline_and_a_run_without_models_say_that_they_have_none(run, small)
         evaluate_run(run, small)
     (run / "config.yaml").write_text("baseline: {model: knn}")
     write_fold(run, COMPLETE, small)
-    with pytest.raises(QM7Error, match=r"run is a baseline \(knn\), which keeps no model"):
+    with pytest.raises(
+        QM7Error, match=r"run is a baseline \(knn\) of an older version, which kept no model; --overwrite"
+    ):
         evaluate_run(run, small)
 
 
@@ -284,7 +286,7 @@ def test_a_run_without_the_fold_or_of_another_data_set_is_not_evaluated(run, qui
     ("change", "sentence"),
     [
         ({"fold": 1}, "is the model of fold 1, and not 0 as its run"),
-        ({"variant": "corrected"}, "is a model of the variant corrected, and not original as its run"),
+        ({"variant": "corrected"}, "is a model of the variant corrected, and not the variant original as its run"),
         ({"seed": 1}, "is a model with the seed 1, and not 0 as its run"),
         ({"sha256": 64 * "0"}, f"is a model of the data set with the SHA-256 {64 * '0'}, and not "),
     ],

@@ -10,7 +10,8 @@ from qm7cli.data.splits import select_folds
 from qm7cli.model.domain import Domain
 from qm7cli.model.model import load_model, save_model
 from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
-from qm7cli.training.fold_training import DivergenceError, FoldTraining
+from qm7cli.training.descent import DivergenceError
+from qm7cli.training.fold_training import FoldTraining
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_file_of_another_kind_or_format_is_refused(tmp_path, training):
     with pytest.raises(QM7Error, match="is not a checkpoint that this version of qm7 reads: "):
         load_checkpoint(tmp_path / "model.npz", {}, [1, 1], 1)
     np.savez(tmp_path / "other.npz", x=np.arange(3))
-    with pytest.raises(QM7Error, match="is not a model that this version of qm7 reads: variant: Field required"):
+    with pytest.raises(QM7Error, match="is not a model that this version of qm7 reads: seed: Field required"):
         load_model(tmp_path / "other.npz")
 
 

@@ -1,0 +1,216 @@
+"""What networks and baselines have in common: predictions averaged over draws, and their errors."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from qm7cli.core.arrays import About, Arrays, checked_array, require
+from qm7cli.core.errors import StoppedError
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.core.validation import Count
+from qm7cli.data.dataset import SYMBOLS, Dataset
+from qm7cli.data.given import Given, as_molecules
+from qm7cli.data.splits import Part
+from qm7cli.model.domain import Domain
+from qm7cli.model.metrics import METRICS
+
+
+class Evaluation(NamedTuple):
+    """A model's predictions for the molecules of one part, and their errors in kcal/mol.
+
+    `predictions` is (draws, molecules) float64; `mae` and `rmse` are those of its mean over the draws.
+    """
+
+    molecules: NDArray[np.intp]
+    predictions: NDArray[np.float64]
+    mae: float
+    rmse: float
+
+    def errors(self, part: Part) -> dict[str, float]:
+        """Return the errors by their names in results, being those of `part`."""
+        return {key: getattr(self, metric.measure) for key, metric in METRICS.items() if metric.part == part}
+
+
+def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
+    """Compare predictions (draws, molecules) with the energies of the data set's molecules."""
+    errors = predictions.mean(axis=0) - dataset.T[molecules]
+    mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
+    return Evaluation(molecules, predictions, mae, rmse)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldModel(ABC):
+    """A trained fold: all that predicting and evaluating need beside the molecules.
+
+    Attributes
+    ----------
+    seed, fold, iterations : int
+        Of the training; a baseline has no iterations.
+    draws : int
+        Draws of the run's evaluation.
+    sha256 : str
+        Fingerprint of the data set.
+    train, test : (molecules,) intp
+        Rows of the data set.
+    domain : Domain or None
+        What the training molecules cover; None while a network is in training, and in files of older versions.
+    """
+
+    seed: int
+    fold: int
+    iterations: int
+    draws: int
+    sha256: str
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    domain: Domain | None = None
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """What it is, such as ``the variant original`` or ``the baseline krr``."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Largest number of atoms per molecule, n."""
+
+    @property
+    @abstractmethod
+    def noise(self) -> float:
+        """Standard deviation of the noise on the row norms of what it draws, hartree; 0 if all draws are the same."""
+
+    def predict(self, molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None) -> NDArray[np.float64]:
+        """Return the atomization energies (molecules,), kcal/mol, of arrays Z and R or of ASE atoms.
+
+        Parameters
+        ----------
+        molecules, R
+            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.given.as_molecules`).
+        draws : int, optional
+            Draws that are averaged; default: as many as in the run's evaluation.
+
+        Warns
+        -----
+        DomainWarning
+            If a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
+
+        Raises
+        ------
+        QM7Error
+            If a molecule is not one, or has more atoms than the model has room for.
+        """
+        from qm7cli.model.predict import predict_energies  # noqa: PLC0415 - it knows the kinds of models
+
+        return predict_energies(self, as_molecules(molecules, R), draws)
+
+    @abstractmethod
+    def predict_rows(
+        self,
+        dataset: Dataset,
+        molecules: NDArray[np.intp],
+        draws: int,
+        rng: np.random.Generator,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> NDArray[np.float64]:
+        """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.
+
+        `stopped` is asked often; when true, StoppedError is raised.
+        """
+
+    @abstractmethod
+    def drawn_energies(
+        self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the energies (draws,), kcal/mol, of draws of one molecule.
+
+        Parameters
+        ----------
+        X, Z : (1, n, n) float32 and (1, n)
+            Its Coulomb matrix, hartree, and nuclear charges, in canonical order.
+        triangles : (draws, n(n+1)/2) float32
+            The random-sorted matrices.
+        """
+
+    def draws_of(self, asked: int | None) -> int:
+        """Return how many draws predictions are averaged over, if so many are asked for; None is the run's own."""
+        return asked or self.draws
+
+    def excess(self, Z: NDArray[np.floating]) -> str | None:
+        """Say what a molecule with the nuclear charges Z, (atoms,), has more of than the model has room for."""
+        return f"{len(Z)} atoms, more than the {self.size} that the model takes" if len(Z) > self.size else None
+
+    def fits(self, dataset: Dataset) -> bool:
+        """Say whether a data set has molecules of this size, and all those trained on and tested."""
+        last = max(int(self.train.max()), int(self.test.max()))
+        return last < len(dataset) and self.size == dataset.X.shape[1]
+
+    def evaluate(
+        self, dataset: Dataset, part: Part, draws: int, stopped: Callable[[], bool] = lambda: False
+    ) -> Evaluation:
+        """Predict the molecules of a part, always with the same draws, and compare with their energies.
+
+        `stopped` is asked often; when true, StoppedError is raised.
+        """
+        molecules = self.test if part == "test" else self.train
+        purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
+        predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
+        return score(dataset, molecules, predictions)
+
+    def refuse_stopped(self, stopped: Callable[[], bool]) -> None:
+        """Raise StoppedError if stopped."""
+        if stopped():
+            raise StoppedError(f"fold {self.fold}: stopped in the middle of an evaluation")
+
+
+class FoldAbout(About):
+    """The plain values that the files of all models have; see `FoldModel`."""
+
+    seed: Count
+    fold: Count
+    draws: Annotated[int, Field(ge=1, lt=2**63)]
+    sha256: str
+
+
+def fold_arrays(model: FoldModel) -> Arrays:
+    """Return the arrays that the files of all models have."""
+    arrays: Arrays = {"train": model.train, "test": model.test}
+    if model.domain:
+        domain = {**vars(model.domain), "reach": np.array([model.domain.reach])}
+        arrays |= {f"domain.{name}": array for name, array in domain.items()}
+    return arrays
+
+
+def read_fold_arrays(path: Path, arrays: Arrays, n: int) -> dict[str, Any]:
+    """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged."""
+    train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
+    molecules = np.concatenate([train, test])
+    require(path, "train or test", sound=molecules.min() >= 0 and len(np.unique(molecules)) == len(molecules))
+    domain = _domain(path, arrays, n * (n + 1) // 2) if "domain.reach" in arrays else None
+    return {"train": train, "test": test, "domain": domain}
+
+
+def _domain(path: Path, arrays: Arrays, entries: int) -> Domain:
+    charges = checked_array(path, arrays, "domain.charges", np.intp)
+    elements = len(charges)
+    domain = Domain(
+        charges=charges,
+        atoms=checked_array(path, arrays, "domain.atoms", np.intp, 2),
+        counts=checked_array(path, arrays, "domain.counts", np.intp, 2, elements),
+        distances=checked_array(path, arrays, "domain.distances", np.float32, 2, elements, elements),
+        energies=checked_array(path, arrays, "domain.energies", np.float64, 2),
+        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries),
+        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]),
+    )
+    require(path, "domain.charges", sound=(np.diff(charges, prepend=0, append=len(SYMBOLS)) > 0).all())
+    for name in ("atoms", "counts", "distances", "energies"):
+        lower, upper = getattr(domain, name)
+        require(path, f"domain.{name}", sound=(lower <= upper).all() and (name == "energies" or lower.min() >= 0))
+    require(path, "domain.reach", sound=domain.reach >= 0)
+    return domain

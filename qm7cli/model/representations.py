@@ -1,0 +1,82 @@
+"""What baselines see of a molecule.
+
+    eigenspectrum   eigenvalues of the Coulomb matrix, largest magnitude first (Rupp et al., PRL 108:058301, 2012)
+    sorted          upper triangle of the sorted Coulomb matrix
+    random          that of a random-sorted one, drawn afresh each time (Montavon et al., NIPS 2012, section 3)
+    bag-of-bonds    see `qm7cli.data.bags` (Hansen et al., JPCL 6:2326, 2015)
+    composition     how many atoms of each element, as far as they were trained on
+
+All are in hartree, but for the composition.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.data.bags import Bags
+from qm7cli.data.coulomb import random_sorted
+from qm7cli.data.dataset import SYMBOLS, Dataset
+from qm7cli.model.methods import RepresentationName
+
+
+@dataclass(frozen=True)
+class Representation:
+    """How molecules are represented.
+
+    Attributes
+    ----------
+    name : str or None
+        Which it is; None is a single 0.
+    noise : float
+        Standard deviation of the noise on the row norms, hartree, for `random`; else 0.
+    bags : Bags or None
+        For `bag-of-bonds` and `composition`.
+    """
+
+    name: RepresentationName | None
+    noise: float = 0.0
+    bags: Bags | None = None
+
+    @classmethod
+    def fit(cls, name: RepresentationName | None, noise: float, Z: NDArray[np.floating]) -> Self:
+        """Return a representation with room for molecules with the nuclear charges Z, (molecules, n)."""
+        bagged = name in {"bag-of-bonds", "composition"}
+        return cls(name, noise if name == "random" else 0.0, Bags.of(Z) if bagged else None)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is the upper triangle of a matrix whose rows are put in an order."""
+        return self.name in {"sorted", "random"}
+
+    def entries(self, n: int) -> int:
+        """Return how many numbers, d, a molecule of up to n atoms has."""
+        if self.bags:
+            return int(self.bags.sizes.sum()) if self.name == "bag-of-bonds" else len(self.bags.elements)
+        return {None: 1, "eigenspectrum": n}.get(self.name, n * (n + 1) // 2)
+
+    def excess(self, Z: NDArray[np.floating]) -> str | None:
+        """Say what a molecule with the nuclear charges Z, (atoms,), has more of than there is room for, if anything."""
+        if self.bags is None:
+            return None
+        unknown = np.setdiff1d(Z[Z > 0], self.bags.elements).astype(np.intp)
+        if len(unknown):
+            return f"{SYMBOLS[unknown[0]]}, an element that the model does not take"
+        return self.bags.excess(Z) if self.name == "bag-of-bonds" else None
+
+    def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Represent each of `molecules` once, (len(molecules), d) float32."""
+        if self.drawn:
+            return random_sorted(dataset.X, dataset.norms, molecules, self.noise, rng)
+        return self.of(dataset.X[molecules], dataset.Z[molecules])
+
+    def of(self, X: NDArray[np.float32], Z: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Represent molecules, canonical X (molecules, n, n) and Z (molecules, n), by what needs no order of atoms."""
+        if self.name == "eigenspectrum":
+            eigenvalues = np.linalg.eigvalsh(X.astype(np.float64))  # (molecules, n)
+            order = np.argsort(-abs(eigenvalues), axis=1, kind="stable")
+            return np.take_along_axis(eigenvalues, order, axis=1).astype(np.float32)
+        if self.bags:
+            return self.bags.fill(X, Z) if self.name == "bag-of-bonds" else self.bags.composition(Z)
+        return np.zeros((len(X), 1), dtype=np.float32)
