@@ -513,3 +513,11 @@ def test_without_matplotlib_one_sentence_names_the_extra(whole, kind, monkeypatc
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(QM7Error, match=r"^pictures .* pip install 'qm7cli\[plots\]'$"):
         draw(kind, whole)
+
+
+@pytest.mark.parametrize("kind", ["curves", "differences"])
+def test_groups_that_diverged_altogether_are_named_below(trained, kind):
+    whole = comparison(trained)
+    last = whole.groups[2]
+    groups = [*whole.groups[:2], last._replace(folds={}, diverged=last.folds)]
+    assert draw(kind, whole._replace(groups=groups)).get_supxlabel().replace("\n", " ").endswith("diverged: no-prebias")
