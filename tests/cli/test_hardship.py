@@ -359,6 +359,9 @@ def test_on_a_terminal_of_40_columns_nothing_is_cut_and_no_name_steers_it(comman
         "sweep": "MAE",
         "gradcheck": "exponent",
         "centering": "spread",
+        "status": "2 complete",
+        "clean": "2 checkpoints",
+        "experiments": "jobs",
         **dict.fromkeys(("train", "train-2", "baseline"), "results.yaml"),
     }
     assert shown.get(name, WRITTEN.get(name)) in printed
