@@ -12,7 +12,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.model.methods import HYPERPARAMETERS
-from qm7cli.model.variants import Variant, display_name
+from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, RESUMABLE_SETTINGS
 
@@ -76,7 +76,7 @@ class Group(NamedTuple):
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
-    """Return the groups of some runs, and notes on folds left out and trainings of different lengths.
+    """Return the groups of some runs, and notes on folds left out, controls, and trainings of different lengths.
 
     The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
     if a setting does not exist, or a group has the same fold twice.
@@ -94,9 +94,9 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     short_names: dict[str, str] = {}
     for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
         given = {key: run.settings[key] for key in by if key in run.settings}
-        name = _name(given, by)
+        name = group_name(given, by)
         values[name] = {key: run.settings.get(key) for key in by}
-        short_names[name] = _name(given, by, short=True)
+        short_names[name] = group_name(given, by, short=True)
         _add_folds(*members.setdefault(name, ({}, {})), run, pairing_keys, notes)
     distinct = len(set(short_names.values())) == len(short_names)
     groups = [
@@ -110,6 +110,9 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
         )
         for name, (folds, diverged) in members.items()
     ]
+    if "variant" not in by:
+        controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
+        notes += [f"there are runs of {variant}, which is a control" for variant in sorted(controls)]
     for group in groups:
         lengths = training_lengths(group.folds.values())
         if len(lengths) > 1:
@@ -153,7 +156,7 @@ def short_keys(by: Iterable[str]) -> dict[str, str]:
     return {key: part if list(last.values()).count(part) == 1 else key for key, part in last.items()}
 
 
-def _name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
+def group_name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
     """Name a group: a variant or a baseline by its own name, a control as one, other settings as KEY=VALUE in YAML.
 
     A short name has no more of a key than tells it from the others, and of a text the text alone.

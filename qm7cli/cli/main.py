@@ -149,6 +149,8 @@ def run(argv: Sequence[str]) -> int:
         with notices_to(note):
             ended = app(arguments or ["--help"], prog_name="qm7", standalone_mode=False)
         sys.stdout.flush()
+    except SystemExit as end:  # typer's, where a reader such as head has had enough of more than a buffer holds
+        return int(end.code or 0)
     except (typer.TyperException, UsageError) as error:
         called = "".join(f" {name}" for name in arguments[:1] if name in COMMANDS)
         print_error(f"{_sentence(error, suggest(error))} (see qm7{called} --help)")

@@ -104,7 +104,7 @@ def _describe_end(outcome: "Outcome") -> str:
     if isinstance(outcome, Exception):
         return f"failed: {outcome}"
     if outcome.mae is None:
-        return f"{outcome.status} after {outcome.iterations} iterations"
+        return outcome.outcome
     trained = f"{outcome.iterations} iterations in " if outcome.iterations else ""
     return f"test MAE {outcome.mae:.2f} kcal/mol, {trained}{outcome.seconds:.0f} s"
 

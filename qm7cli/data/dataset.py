@@ -12,6 +12,7 @@ Our own format is an ``.npz`` file, without X, which is computed::
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -90,6 +91,13 @@ class Dataset:
         """Return the mean and the population standard deviation of the energies of `molecules`, kcal/mol."""
         energies = self.T[molecules].astype(np.float64)
         return float(energies.mean()), float(energies.std())
+
+    def formula(self, row: int) -> str:
+        """Return a molecule's sum formula: carbon, hydrogen, then the others by name (Hill 1900)."""
+        counts = Counter(SYMBOLS[int(charge)] for charge in self.Z[row] if charge)
+        first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
+        order = [*first, *sorted(counts.keys() - {*first})]
+        return "".join(f"{symbol}{counts[symbol] if counts[symbol] > 1 else ''}" for symbol in order)
 
     @cached_property
     def norms(self) -> NDArray[np.float32]:

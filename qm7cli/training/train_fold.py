@@ -24,7 +24,8 @@ from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.history import write_history
 from qm7cli.runs.predictions import write_predictions
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.fold_training import DivergenceError, FoldTraining
+from qm7cli.training.descent import DivergenceError
+from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.held_fold import FoldWork, Progress, Report, hold_fold, too_long
 
 

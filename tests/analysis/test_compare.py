@@ -137,7 +137,7 @@ def verdicts(trained):
     """Compares groups by the MAE of the folds of two reference runs and theirs, and gives groups and notes."""
     run = find_runs([trained / "original-0"])[0]
 
-    def verdicts(*others, reference=(10.0, 10.0, 10.0), seeds=1, **changes):
+    def verdicts(*others, reference=(10.0, 10.0, 10.0), seeds=1, margin=None, **changes):
         of_all = {"status": "complete", "iterations": 0, "seconds": 0, "train_molecules": 48}
 
         def group(name, maes):
@@ -152,7 +152,7 @@ def verdicts(trained):
             return Group(name, {}, folds, {}, None, None)
 
         base = group("old", reference)
-        return compare_with([base, *(group(f"new{k}", maes) for k, maes in enumerate(others))], base).groups[1:]
+        return compare_with([base, *(group(f"new{k}", maes) for k, maes in enumerate(others))], base, margin).groups[1:]
 
     return verdicts
 
@@ -187,6 +187,45 @@ def test_what_is_found_among_many_comparisons_is_decided_by_holm_s_correction(ve
     assert several[0].verdict.startswith("new0 against old is not decided: 0.130 (0.0")
     assert several[3].decision == "better"
     assert several[3].p == pytest.approx(4 * several[3].difference.t_test.p)
+
+
+@pytest.mark.parametrize(
+    ("maes", "margin", "decision", "equivalent", "said"),
+    [
+        # 0.1 -+ 0.164311, as test_pairs: a twentieth of the interval of 1, 2 and 3
+        ((10.05, 10.1, 10.15), 0.27, "equivalent", True, "against old is equivalent within 0.27 kcal/mol: 0.10 (-0.06"),
+        (
+            (10.05, 10.1, 10.15),
+            0.26,
+            "not decided",
+            False,
+            "against old is not decided, neither different nor equivalent within 0.26 kcal/mol: 0.10 (-0.06 to 0.26)",
+        ),
+        ((9.95, 9.9, 9.85), 0.26, "not decided", False, "against old is not decided, neither"),
+        ((9.95, 9.9, 9.85), 0.27, "equivalent", True, "against old is equivalent within 0.27 kcal/mol: -0.10 (-0.26"),
+        # -2 -+ 0.33: decided, and within the margin or not
+        ((8.1, 8.0, 7.9), 2.5, "better", True, "is better than old, but equivalent within 2.5 kcal/mol: -2.00 (-2.33"),
+        ((8.1, 8.0, 7.9), 2.3, "better", False, "is better than old: -2.00 (-2.33"),
+        ((11.9, 12.0, 12.1), 2.5, "worse", True, "is worse than old, but equivalent within 2.5 kcal/mol: 2.00 (1.67"),
+        # without an interval nothing can lie within the margin
+        ((10.0,) * 3, 5, "not decided", False, "against old is not decided, neither different nor equivalent within 5"),
+    ],
+)
+def test_only_an_interval_within_the_margin_shows_equivalence(verdicts, maes, margin, decision, equivalent, said):
+    (group,) = verdicts(maes, margin=margin)
+    assert (group.decision, group.equivalent) == (decision, equivalent)
+    assert group.verdict.startswith(f"new0 {said}")
+    (without,) = verdicts(maes)
+    assert without.equivalent is None
+    assert "equivalent" not in without.verdict
+    assert without.decision == decision.replace("equivalent", "not decided")
+
+
+def test_a_margin_is_explained_and_recorded(trained):
+    comparison = compare_groups(find_runs([trained]), margin=1e9)
+    assert "Equivalent within 1e+09 kcal/mol is a group whose whole interval lies between" in comparison.explanation
+    assert [record["margin"] for record in records(comparison)] == [1e9] * 3
+    assert [record["equivalent"] for record in records(comparison)] == [None, True, True]
 
 
 @pytest.mark.parametrize(
@@ -445,6 +484,39 @@ def test_a_diverged_fold_of_an_older_run_or_with_another_reason_is_one_all_the_s
     assert group.divergence == "diverged in 3 of 3 folds, at iterations 7 to 12506 (rates 1e-05, 0.01)"
     assert group.diverged[0,].result.outcome == "diverged at iteration 7, at the learning rate 1e-05"
     assert group.diverged[1,].result.outcome == "diverged"
+
+
+def test_the_default_reference_has_a_fold_that_did_not_diverge_unless_it_is_that_of_the_default_settings(runs):
+    diverge(runs / "corrected-0", 0, 1, 3)
+    assert not compared(runs, "original", "corrected").groups[0].verdict
+    assert not compared(runs, "corrected", "no-prebias").groups[1].verdict
+    diverge(runs / "original-0", 0, 1, 3)
+    assert not compared(runs, "original", "no-prebias").groups[0].verdict
+
+
+def test_groups_with_folds_that_diverged_are_equivalent_within_no_margin(runs):
+    diverge(runs / "corrected-0", 0)
+    diverge(runs / "original-0", 0)
+    group = compared(runs, "original", "corrected", margin=1e9).groups[1]
+    assert group.difference.t_test
+    assert (group.decision, group.equivalent) == ("not decided", False)
+
+
+def test_a_control_is_called_one_and_is_a_reference_by_its_name_alone_too(runs):
+    for seed in (0, 1):
+        change(runs / f"corrected-{seed}", config={"variant": "uncompensated"})
+    found = find_runs([runs])
+    name = "uncompensated (control)"
+    assert [group.name for group in compare_groups(found).groups] == ["original", "no-prebias", name]
+    for reference in ("uncompensated", name, "variant=uncompensated", str(runs / "corrected-1")):
+        comparison = compare_groups(found, reference=reference)
+        assert [group.name for group in comparison.groups if not group.verdict] == [name]
+    both = compare_groups(found, by=["variant", "seed"], reference="uncompensated, seed=1", paired=True)
+    assert [group.name for group in both.groups if not group.verdict] == [f"{name}, seed=1"]
+    assert [record["variant"] for record in records(comparison)] == ["original", "no-prebias", "uncompensated"]
+    assert [record["group"] for record in records(comparison)][2] == name
+    notes = compare_groups([run for run in found if "corrected" in run.path.name]).notes
+    assert notes == ["there are runs of uncompensated, which is a control"]
 
 
 def test_a_fold_twice_in_a_group_is_refused_though_one_diverged(runs):

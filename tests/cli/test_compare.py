@@ -91,6 +91,58 @@ def test_one_group_has_figures_and_no_verdict(command, runs):
     assert table[1].startswith("all runs")
 
 
+@pytest.mark.parametrize("margin", ["0", "-1", "nan", "inf", "a"])
+def test_a_margin_is_a_number_above_0(command, runs, margin):
+    for name in (["compare"], ["report", "--output", "x.html"]):
+        done = command(*name, runs, "--margin", margin, status=2)
+        assert done.stderr.startswith(
+            f"qm7: Invalid value for '--margin': {margin} is not a number of kcal/mol above 0"
+        )
+
+
+def test_a_margin_is_in_the_words_of_compare_and_report(command, runs, tmp_path):
+    said = "equivalent within 100 kcal/mol"
+    assert command("compare", runs, "--margin", 100).stdout.replace("\n  ", " ").count(f" {said}: ") == 2
+    records = json.loads(command("compare", runs, "--margin", 100, "--format", "json").stdout)["groups"]
+    assert [record["equivalent"] for record in records] == [None, True, True]
+    assert said not in command("compare", runs).stdout
+    command("report", runs, "--margin", 100, "--output", "x.html")
+    assert (tmp_path / "x.html").read_text().count(f" {said}: ") == 2
+
+
+def test_a_fold_that_diverged_is_told_with_iteration_and_rate(command, runs, quick_flags, tmp_path):
+    flags = (*quick_flags, "--variant", "uncompensated", "--out", "runs/control")
+    trained = command("train", *flags, "--fold", 0, "--fold", 1, "--set", "training.schedule=[[1,1000]]", status=1)
+    folds = list(csv.DictReader(io.StringIO(command("collect", runs, "--format", "csv").stdout)))
+    told = {fold["fold"]: fold["reason"] for fold in folds if "control" in fold["run"]}
+    assert sorted(told) == ["0", "1"]
+    assert all(re.fullmatch(r"diverged at iteration \d+ \(rate 1000\)", reason) for reason in told.values())
+    assert {fold["status"] for fold in folds} == {"complete", "diverged"}
+    assert {fold["variant"] for fold in folds} == {"original", "corrected", "no-prebias", "uncompensated"}
+    table = command("collect", runs).stdout
+    assert max(map(len, table.splitlines())) <= 80
+    for fold, reason in told.items():
+        assert f"qm7: fold {fold} {reason}\n" in trained.stderr
+        assert reason in trained.stdout
+        assert re.search(rf"^{fold} +{re.escape(reason)} +\d+ +- +-$", table, re.MULTILINE)
+    compared = command("compare", runs, "--reference", "runs/original").stdout
+    (row,) = [line for line in compared.splitlines() if re.match(r"uncompensated \(control\), .*  ", line)]
+    assert re.search(r" 2 of 2 +diverged +-", row)
+    sentences = compared.replace("\n  ", " ").splitlines()
+    (verdict,) = [each for each in sentences if re.match(r"uncompensated \(control\), .* is worse than ", each)]
+    assert ": it diverged in 2 of 2 folds, at iteration" in verdict
+    assert verdict.endswith("(rate 1000), the reference diverged in none of 2.")
+    command("report", runs, "--output", "x.html")
+    assert "it diverged in 2 of 2 folds, at iteration" in (tmp_path / "x.html").read_text()
+
+
+def test_tables_call_a_control_one_and_records_have_the_setting(command, runs, quick_flags):
+    command("train", *quick_flags, "--variant", "uncompensated", "--fold", 0, "--out", "runs/control")
+    assert "uncompensated (control)  0  " in command("collect", runs).stdout
+    records = json.loads(command("collect", runs, "--format", "json").stdout)
+    assert [record["variant"] for record in records if record["run"] == "runs/control"] == ["uncompensated"]
+
+
 def test_numbers_are_to_the_right_and_names_escaped(command, runs, tmp_path):
     (tmp_path / runs).rename(tmp_path / "a|b_c%")
     markdown = command("collect", "a|b_c%", "--format", "markdown").stdout

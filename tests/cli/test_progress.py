@@ -19,8 +19,10 @@ OUTCOMES = [  # and the lines that they give, one of two jobs being complete alr
     (COMPLETE, "2 of 2: run fold 0: test MAE 3.14 kcal/mol, 9 iterations in 2 s"),
     (QM7Error("of a reason"), "2 of 2: run fold 0: failed: of a reason"),
     (
-        COMPLETE.model_copy(update={"status": "diverged", "mae": None}),
-        "2 of 2: run fold 0: diverged after 9 iterations",
+        COMPLETE.model_copy(
+            update={"status": "diverged", "mae": None, "reason": "fold 0 diverged at iteration 10 (rate 0.5)"}
+        ),
+        "2 of 2: run fold 0: diverged at iteration 10 (rate 0.5)",
     ),
     (COMPLETE.model_copy(update={"status": "partial", "mae": None}), "run fold 0: stopped after 9 iterations"),
     (BusyError("fold 0 is busy"), "run fold 0: busy: another process trains it"),
