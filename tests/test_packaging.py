@@ -4,10 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from qm7cli.cli.main import COMMANDS as NAMES
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,6 +69,8 @@ def test_a_wheel_holds_the_package_alone_and_works_outside_the_checkout(wheel, o
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"qm7cli"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    bundled = {name.rpartition("/")[2] for name in names if name.startswith("qm7cli/experiments/")}
+    assert bundled == {path.name for path in (ROOT / "experiments").glob("*.yaml")}
     assert "qm7cli/py.typed" in names
     program = "import qm7cli.cli.main; print(qm7cli.__file__); qm7cli.cli.main.main()"
     printed = outside("-c", program, "info", "--data", "gfn7")
@@ -90,6 +96,60 @@ def test_the_page_about_python_runs_outside_the_checkout_and_prints_what_it_show
         assert re.sub(NUMBER, "N", ours) == re.sub(NUMBER, "N", theirs), code
         numbers = [[float(number) for number in re.findall(NUMBER, text)] for text in (ours, theirs)]
         assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.11), code  # digits differ by machine
+
+
+SHORT = "--data gfn7 --set network.hidden=[20] --set evaluation.draws=2 --iterations 20 --fold 0 --quiet"
+COMMANDS = [  # of README, shorter, and all that need no QM7
+    "--version",
+    "--cite",
+    "--cite bibtex",
+    "experiments",
+    "experiments variants",
+    "info --data gfn7",
+    "train --config quick --print-config",
+    f"train {SHORT} --variant corrected",
+    f"train {SHORT} --variant original",
+    "sweep variants --data gfn7 --dry-run",
+    "baseline --model linear --data gfn7 --fold 0 --quiet",
+    "status",
+    "eval --data gfn7 --quiet",
+    "collect --format csv --output folds.csv",
+    "compare runs/gfn7-corrected-seed0-network.hidden=20-evaluation.draws=2",
+    "plot --kind curves --output curves.svg runs/gfn7-original-seed0-network.hidden=20-evaluation.draws=2",
+    "report --output report.html runs/gfn7-original-seed0-network.hidden=20-evaluation.draws=2",
+    "centering --data gfn7 runs/gfn7-original-seed0-network.hidden=20-evaluation.draws=2",
+    "gradcheck --data gfn7",
+    "split --scheme stratified --data gfn7 --output folds.yaml",
+    "augment --split folds.yaml --data gfn7 --fold 0 --draws 1 --output train.npz --quiet",
+    "predict runs/gfn7-corrected-seed0-network.hidden=20-evaluation.draws=2 water.xyz --quiet",
+    "convert water.xyz --energy-key energy --count 2 --output mine.npz",
+    "clean runs --yes",
+]
+
+
+def test_a_wheel_in_a_fresh_environment_does_what_readme_shows_outside_the_checkout(wheel, tmp_path):
+    fresh = tmp_path / "fresh"
+    venv.create(fresh, with_pip=True)
+    python = fresh / "bin/python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", next(wheel.glob("*.whl"))]
+    subprocess.run(install, capture_output=True, check=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(fresh), "platbase": str(fresh)})
+    # What the wheel needs is borrowed; the .pth file there that leads to the checkout is not followed from here.
+    Path(packages, "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    (tmp_path / "water.xyz").write_text(2 * "3\nenergy=-232.8\nO 0 0 0\nH 0 0 0.95\nH 0 0.95 0\n")
+    environment = {name: value for name, value in os.environ.items() if name not in {"QM7_DATA", "PYTHONPATH"}}
+
+    def run(*command):
+        return subprocess.run(
+            list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert run(python, "-c", "import qm7cli; print(qm7cli.__file__)").stdout.startswith(str(fresh))
+    assert {line.split()[0] for line in COMMANDS} >= NAMES.keys() - {"download"}
+    for line in COMMANDS:
+        done = run(fresh / "bin/qm7", *line.split())
+        assert done.returncode == 0, (line, done.stderr)
+        assert "Traceback" not in done.stderr
 
 
 @pytest.fixture
