@@ -126,3 +126,35 @@ class Network:
             for layer, average in zip(self.layers, self.average, strict=True)
         ]
         return output - targets
+
+
+def bags(molecules):
+    """Return the bags of molecules (Z, R), one after the other, and how much each holds.
+
+    A bag per element of 0.5 Z^2.4, then one per pair of elements of Z_i Z_j / r_ij, each in descending order, with
+    zeros up to the largest number.
+    """
+    elements = sorted({int(z) for Z, _ in molecules for z in Z if z})
+    kinds = [(0, z) for z in elements] + [(a, b) for a in elements for b in elements if a <= b]
+    filled = []
+    for Z, R in molecules:
+        own = {kind: [] for kind in kinds}
+        for i in range(len(Z)):
+            if Z[i]:
+                own[0, int(Z[i])].append(0.5 * float(Z[i]) ** 2.4)
+            for j in range(i):
+                if Z[i] and Z[j]:
+                    a, b = sorted((int(Z[i]), int(Z[j])))
+                    own[a, b].append(float(Z[i]) * float(Z[j]) / math.dist(R[i], R[j]))
+        filled.append(own)
+    sizes = {kind: max(len(own[kind]) for own in filled) for kind in kinds}
+    rows = [
+        [x for kind in kinds for x in sorted(own[kind], reverse=True) + [0.0] * (sizes[kind] - len(own[kind]))]
+        for own in filled
+    ]
+    return np.array(rows), {kind: size for kind, size in sizes.items() if size}
+
+
+def composition(Z, elements):
+    """Count the atoms of each element."""
+    return np.array([[sum(int(z) == element for z in molecule) for element in elements] for molecule in Z])

@@ -23,7 +23,8 @@ def sentences():
     for file in (ROOT / "qm7cli").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Assign | ast.Raise | ast.Return | ast.Expr):
-                texts = [text for part in ast.walk(node) if (text := constant_parts(part))]
+                inside = {part for f in ast.walk(node) if isinstance(f, ast.JoinedStr) for part in f.values}
+                texts = [text for part in ast.walk(node) if part not in inside and (text := constant_parts(part))]
                 yield from {*texts, "…".join(texts)}
 
 

@@ -28,8 +28,8 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_record, format_yaml
 from qm7cli.data import dataset, download, inspection
 from qm7cli.data.splits import Split, make_folds, select_folds, write_split
+from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.domain import Domain
-from qm7cli.model.model import load_model
 from qm7cli.runs.collect import collect_folds, find_runs, read_run
 from qm7cli.runs.experiment import read_experiment, resolve
 from qm7cli.runs.history import read_history
@@ -71,12 +71,25 @@ def _bounded_memory():
     assert peak() - before < MEMORY
 
 
+BASELINES = {
+    "bags": {
+        "baseline.model": "krr",
+        "baseline.representation": "bag-of-bonds",
+        "baseline.scale": 100,
+        "baseline.ridge": 0.1,
+    },
+    "neighbours": {"baseline.model": "knn", "baseline.representation": "random", "baseline.neighbours": 3},
+}
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory, small):
     """A directory with a sound file of each kind; to be copied."""
     path = tmp_path_factory.mktemp("sound")
     experiment = resolve(None, [*QUICK, "split.folds=[0]"], {})
     train_run(experiment, small, path / "run")
+    for name, baseline in BASELINES.items():
+        train_run(resolve(None, ["split.folds=[0]"], baseline), small, path / name)
     (path / "experiment.yaml").write_text(format_yaml(experiment.model_dump(mode="json")))
     (path / "sweep.yaml").write_text(SWEEP)
     (path / "water.xyz").write_text(WATER * 2)
@@ -117,7 +130,7 @@ def readers(place, small):
             FoldTraining.resume(experiment, small, fold, path).iterate()
 
     def predicted(path):
-        model = load_model(path)
+        model = load_fold_model(path)
         if model.fits(small):
             with np.errstate(all="ignore"):
                 assert np.isfinite(model.evaluate(small, "test", 1).rmse)
@@ -138,6 +151,8 @@ def readers(place, small):
         "small.npz": trained,
         "plain.npz": trained,
         "run/fold-0/model.npz": predicted,
+        "bags/fold-0/model.npz": predicted,
+        "neighbours/fold-0/model.npz": predicted,
         "run/fold-0/checkpoint.npz": checkpoint,
         "run/fold-0/result.yaml": lambda path: read_fold(path.parents[1], 0),
         "run/fold-0/predictions.csv": lambda _: read_predictions(*of_run),
@@ -151,6 +166,8 @@ def readers(place, small):
 
 CHECKED = {  # by file, what it must still have in it if it is to give the same
     "run/fold-0/model.npz": rb"",
+    "bags/fold-0/model.npz": rb"",
+    "neighbours/fold-0/model.npz": rb"",
     "run/fold-0/checkpoint.npz": rb"",
     "run/fold-0/predictions.csv": rb"",
     "run/fold-0/history.csv": rb"",
@@ -306,7 +323,16 @@ def changed(array, change):
 
 
 @pytest.mark.parametrize(
-    "name", ["run/fold-0/model.npz", "run/fold-0/checkpoint.npz", "small.npz", "plain.npz", "small.mat"]
+    "name",
+    [
+        "run/fold-0/model.npz",
+        "bags/fold-0/model.npz",
+        "neighbours/fold-0/model.npz",
+        "run/fold-0/checkpoint.npz",
+        "small.npz",
+        "plain.npz",
+        "small.mat",
+    ],
 )
 @given(changes=st.lists(st.tuples(st.integers(0, 30), CHANGES), min_size=1, max_size=2))
 @examples(40)

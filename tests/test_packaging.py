@@ -1,4 +1,6 @@
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,32 +12,84 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def test_a_wheel_holds_the_package_alone_and_works_outside_the_checkout(tmp_path):
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+NUMBER = r"-?\d+(?:\.\d*)?"
+CELL = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", re.DOTALL)
+NOTEBOOK = """
+import contextlib, io, json, sys
+import qm7cli
+assert qm7cli.__file__.startswith(sys.argv[1]), qm7cli.__file__
+cells, scope = json.load(sys.stdin), {}
+for number, cell in enumerate(cells):
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(cell, f"cell {number}", "exec"), scope)
+    print(json.dumps(printed.getvalue()))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(once):
+    """A directory with the package's wheel, and with what that installs in `site`."""
+
+    def build(path):
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(path)]
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        with zipfile.ZipFile(next(path.glob("*.whl"))) as archive:
+            archive.extractall(path / "site")
+
+    return once("wheel", build)
+
+
+@pytest.fixture
+def outside(wheel, tmp_path):
+    """Runs Python with the package from its wheel, outside the checkout, and returns what it prints."""
+
+    def run(*args, stdin=""):
+        environment = {**os.environ, "PYTHONPATH": str(wheel / "site")}
+        done = subprocess.run(
+            [sys.executable, *args],
+            cwd=tmp_path,
+            env={name: value for name, value in environment.items() if name != "QM7_DATA"},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_a_wheel_holds_the_package_alone_and_works_outside_the_checkout(wheel, outside):
+    with zipfile.ZipFile(next(wheel.glob("*.whl"))) as archive:
         names = archive.namelist()
-        archive.extractall(tmp_path / "site")
     assert {name.split("/")[0].split("-")[0] for name in names} == {"qm7cli"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import qm7cli.cli.main; print(qm7cli.__file__); qm7cli.cli.main.main()",
-            "info",
-            "--data",
-            "gfn7",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
-        capture_output=True,
-        text=True,
-        check=True,
+    assert "qm7cli/py.typed" in names
+    program = "import qm7cli.cli.main; print(qm7cli.__file__); qm7cli.cli.main.main()"
+    printed = outside("-c", program, "info", "--data", "gfn7")
+    assert printed.startswith(str(wheel / "site"))
+    assert "1933" in printed
+
+
+def test_the_page_about_python_runs_outside_the_checkout_and_prints_what_it_shows(wheel, outside):
+    pytest.importorskip("sklearn")
+    cells = CELL.findall((ROOT / "docs" / "python.md").read_text())
+    printed = outside(
+        "-W",
+        "error",
+        "-W",
+        "default::UserWarning",
+        "-c",
+        NOTEBOOK,
+        str(wheel),
+        stdin=json.dumps([code for code, _ in cells]),
     )
-    assert done.stdout.startswith(str(tmp_path / "site"))
-    assert "1933" in done.stdout
+    for (code, shown), line in zip(cells, printed.splitlines(), strict=True):
+        ours, theirs = json.loads(line), shown
+        assert re.sub(NUMBER, "N", ours) == re.sub(NUMBER, "N", theirs), code
+        numbers = [[float(number) for number in re.findall(NUMBER, text)] for text in (ours, theirs)]
+        assert numbers[0] == pytest.approx(numbers[1], rel=0.02, abs=0.11), code  # digits differ by machine
 
 
 @pytest.fixture

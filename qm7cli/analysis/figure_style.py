@@ -1,11 +1,12 @@
-"""How all pictures look: as wide as a column of a paper (85 mm), with letters of 7 and 8 points.
+"""How all pictures look: as wide as a column of a paper (85 mm) or as is asked, with letters of 7 and 8 points.
 
     with drawing(2.2) as figure:
         axes = figure.subplots()
     save(figure, Path("picture.pdf"))
 
-The colours are Okabe & Ito's, which colour-blind people can tell apart; line styles and markers differ as well, for a
-print in grey. A user's own settings of matplotlib change nothing: the same runs give the same bytes.
+The colours are Okabe & Ito's, which colour-blind people can tell apart, in an order in which neighbours are not the
+same grey; line styles and markers differ as well. Dashed grey is for controls. A user's own settings of matplotlib
+change nothing: the same runs give the same bytes.
 """
 
 import io
@@ -27,15 +28,20 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-WIDTH: Final = 85 / 25.4  # inches
+WIDTH: Final = 85.0  # mm
+INCH: Final = 25.4  # mm
+DPI: Final = 300
 ROW: Final = 9.5 / 72  # inches, a line of small letters
-LETTERS: Final = 50  # small ones in a row, beside the sample in a legend
-COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINES: Final = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+LETTERS: Final = 50  # small ones in a row of `WIDTH`, beside the sample in a legend
+COLOURS: Final = ("#0072B2", "#D55E00", "#000000", "#CC79A7", "#009E73", "#E69F00", "#56B4E9")
+LINES: Final = ("-", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (10, 1)))
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<")
 GROUP_STYLES: Final[list[dict[str, Any]]] = [  # of the groups in turn; 35 that differ in colour or line style
     {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)], "marker": MARKERS[k % len(MARKERS)]}
     for k in range(len(COLOURS) * len(LINES))
+]
+CONTROL_STYLES: Final[list[dict[str, Any]]] = [  # of controls in turn
+    {"color": "0.6", "linestyle": "--", "marker": marker} for marker in ("d", "*", "p", "h", "|", "_")
 ]
 FORMATS: Final = {"png": (), "svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate",)}  # omitted metadata
 STYLE: Final[dict[str, Any]] = {
@@ -47,7 +53,7 @@ STYLE: Final[dict[str, Any]] = {
     "lines.linewidth": 1.1,
     "lines.markersize": 3,
     "legend.frameon": False,
-    "savefig.dpi": 300,
+    "savefig.dpi": DPI,
     "pdf.fonttype": 42,  # TrueType, which journals ask for
     "svg.fonttype": "path",  # shapes: letters in another font, where this one is missing, would overlap or be cut off
     "svg.hashsalt": "qm7",
@@ -72,12 +78,12 @@ def image_format(path: Path) -> str:
     return name
 
 
-def save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path, dpi: int = DPI) -> None:
     """Write a picture in the format that the file's name asks for; raises QM7Error if it cannot.
 
-    The same picture gives the same bytes.
+    What is made of dots has `dpi` of them per inch. The same picture gives the same bytes.
     """
-    content = _rendered(figure, image_format(path))
+    content = _rendered(figure, image_format(path), dpi)
     write_output(path, lambda file: file.write(content))
 
 
@@ -87,11 +93,11 @@ def as_svg(figure: "Figure", prefix: str) -> str:
     return re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}-", text[text.index("<svg ") :])
 
 
-def _rendered(figure: "Figure", format_: str) -> bytes:
+def _rendered(figure: "Figure", format_: str, dpi: int = DPI) -> bytes:
     file = io.BytesIO()
     with _style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a sign that the font lacks is a box
-        figure.savefig(file, format=format_, metadata=dict.fromkeys(FORMATS[format_]))
+        figure.savefig(file, format=format_, dpi=dpi, metadata=dict.fromkeys(FORMATS[format_]))
     return file.getvalue()
 
 
@@ -105,10 +111,26 @@ def _style() -> Iterator[ModuleType]:
 
 
 @contextmanager
-def drawing(height: float) -> Iterator["Figure"]:
-    """Give an empty figure of a column's width, `height` in inches, that is drawn in the style of this page."""
+def drawing(height: float, width: float = WIDTH, title: str = "") -> Iterator["Figure"]:
+    """Give an empty figure, `height` in inches and `width` in mm, that is drawn in the style of this page.
+
+    A title stands above it and makes it higher.
+    """
     with _style() as matplotlib:
-        yield matplotlib.figure.Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = matplotlib.figure.Figure(figsize=(width / INCH, height), layout="constrained")
+        if title:
+            figure.suptitle(wrap_name(title, _letters(figure)), fontsize=8)
+            _heighten(figure, figure.get_suptitle(), ROW * 8 / 7)
+        yield figure
+
+
+def _letters(figure: "Figure") -> int:
+    """Return how many small letters a row of a figure holds."""
+    return int(LETTERS * figure.get_figwidth() * INCH / WIDTH)
+
+
+def _heighten(figure: "Figure", text: str, row: float = ROW) -> None:
+    figure.set_figheight(figure.get_figheight() + (text.count("\n") + 1) * row)
 
 
 def wrap_name(name: str, letters: int = LETTERS) -> str:
@@ -116,14 +138,29 @@ def wrap_name(name: str, letters: int = LETTERS) -> str:
     return textwrap.fill(name.encode(errors="backslashreplace").decode(), letters)
 
 
-def add_legend(figure: "Figure", axes: "Axes") -> None:
-    """Put a legend above the axes and make the figure higher by as much; one group needs none."""
-    handles, labels = axes.get_legend_handles_labels()
-    if len(labels) > 1:
-        columns = max(1, (LETTERS + 6) // (max(map(len, labels)) + 6))
+def add_legend(figure: "Figure", axes: "Axes", least: int = 2) -> None:
+    """Put a legend above the axes and make the figure higher by as much; fewer groups than `least` need none."""
+    handles, names = axes.get_legend_handles_labels()
+    letters = _letters(figure)
+    if len(names) >= least:
+        labels = [wrap_name(name, letters) for name in names]
+        columns = max(1, (letters + 6) // (max(map(len, labels)) + 6))
         rows = math.ceil(len(labels) / columns) * max(label.count("\n") + 1 for label in labels)
         figure.set_figheight(figure.get_figheight() + rows * ROW)
-        figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2)
+        legend = figure.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.2)
+        if figure.get_suptitle():  # matplotlib would put both in one place
+            legend.set_title(figure.get_suptitle())
+            legend.get_title().set_fontsize(8)
+            figure.suptitle("")
+
+
+def add_note(figure: "Figure", text: str) -> None:
+    """Say something below a picture that has no common label there, and make the figure higher by as much."""
+    if text:
+        figure.supxlabel(
+            wrap_name(text[0].upper() + text[1:], int(1.2 * _letters(figure))), x=0.03, ha="left", fontsize=7
+        )
+        _heighten(figure, figure.get_supxlabel())
 
 
 def plain_ticks(axis: "Axis", most: int) -> None:

@@ -94,9 +94,9 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     short_names: dict[str, str] = {}
     for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
         given = {key: run.settings[key] for key in by if key in run.settings}
-        name = _name(given, by)
+        name = group_name(given, by)
         values[name] = {key: run.settings.get(key) for key in by}
-        short_names[name] = _name(given, by, short=True)
+        short_names[name] = group_name(given, by, short=True)
         _add_folds(*members.setdefault(name, ({}, {})), run, pairing_keys, notes)
     distinct = len(set(short_names.values())) == len(short_names)
     groups = [
@@ -156,7 +156,7 @@ def short_keys(by: Iterable[str]) -> dict[str, str]:
     return {key: part if list(last.values()).count(part) == 1 else key for key, part in last.items()}
 
 
-def _name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
+def group_name(settings: dict[str, Any], by: Sequence[str], *, short: bool = False) -> str:
     """Name a group: a variant or a baseline by its own name, a control as one, other settings as KEY=VALUE in YAML.
 
     A short name has no more of a key than tells it from the others, and of a text the text alone.

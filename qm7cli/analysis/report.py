@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import as_svg, load_matplotlib
-from qm7cli.analysis.plots import KINDS
+from qm7cli.analysis.plots import KINDS, Options
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
 from qm7cli.runs.environment import TIMES
@@ -112,7 +112,7 @@ def render_report(
 
 def _figure(kind: str, caption: str, comparison: Comparison) -> str:
     try:
-        picture = as_svg(KINDS[kind](comparison), kind)
+        picture = as_svg(KINDS[kind].draw(comparison, Options()), kind)
     except QM7Error as error:
         return f"<p>{escape(f'The picture of {kind} is left out: {error}.')}</p>"
     labelled = f'<div role="img" aria-labelledby="{kind}">{picture}</div>'

@@ -1,28 +1,51 @@
 """`qm7 collect`: the folds of many runs as one table."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from qm7cli.cli.options import Output, OutputFormat, Runs, read_usable_runs
 from qm7cli.cli.output import format_records, write_output
-from qm7cli.cli.tables import Column, Table, make_table, result_columns
+from qm7cli.cli.tables import Column, Table, make_table, result_columns, show_number
 
+if TYPE_CHECKING:
+    from qm7cli.runs.collect import Run
+
+WORST: Final = (
+    Column("run", "run", left=True),
+    Column("molecule", "molecule", left=True),
+    Column("fold", "fold"),
+    *(Column(key, key, show_number, unit="kcal/mol") for key in ("energy", "prediction", "error")),
+)
 OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "iterations", "test RMSE")  # columns that may be left out
 
 
-def collect(runs: Runs = None, format_: OutputFormat = "table", output: Output = None) -> None:
+def collect(
+    runs: Runs = None,
+    worst: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Instead: the N test molecules of each run with the largest errors."),
+    ] = None,
+    format_: OutputFormat = "table",
+    output: Output = None,
+) -> None:
     """Print a row for every fold of some runs, with the settings in which the runs differ as columns.
 
     The table fits 80 columns and leaves out what that takes; the other formats have all. Of a fold that diverged, the
     status tells the iteration and the learning rate; in CSV, JSON and YAML the reason does.
+    A molecule is called by its formula, if the data set is found, and its row there, from 0: CH4 (0).
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
     from qm7cli.runs.collect import collect_folds, differing_settings
 
     usable, status = read_usable_runs(runs, output)
+    if worst:
+        records = _worst(usable, worst)
+        table, wide = (make_table(records, WORST, "energies in kcal/mol") for _ in range(2))
+        write_output(table.fit([], ["molecule", "fold"]), format_records(format_, records, wide), output)
+        raise typer.Exit(status)
     records = collect_folds(usable)
     keys = [key for key in differing_settings(usable) if key in records[0]]
     shown = [_shown(record) for record in records]
@@ -37,6 +60,23 @@ def _shown(record: dict[str, Any]) -> dict[str, Any]:
 
     variant = {"variant": display_name(record["variant"])} if record.get("variant") else {}
     return record | variant | {"status": record["reason"] or record["status"]}
+
+
+def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:
+    """Return the molecules of each run with the largest errors; raises QM7Error if no fold is complete."""
+    from qm7cli.analysis.largest_errors import largest_errors
+    from qm7cli.core.errors import QM7Error
+    from qm7cli.runs.collect import RunFold
+    from qm7cli.runs.datasets import RunDatasets
+
+    datasets = RunDatasets()
+    records = []
+    for run in runs:
+        folds = {(each.fold,): RunFold(run, each) for each in run.results.folds if each.status == "complete"}
+        records += [{"run": str(run.path), **record} for record in largest_errors(folds, count, datasets)]
+    if not records:
+        raise QM7Error("there is no error to name: no fold is complete")
+    return records
 
 
 def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from qm7cli.cli import completion
 from qm7cli.cli.options import Draws, MoleculeFiles, Output, OutputFormat, Quiet, TrainedFolds
 from qm7cli.cli.output import format_records, note, write_output
 from qm7cli.cli.tables import Column, make_table, show_number
@@ -21,7 +22,7 @@ COLUMNS: Final = (
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", autocompletion=completion.runs, help="Run directory.")],
     files: MoleculeFiles,
     fold: TrainedFolds = None,
     draws: Draws = None,

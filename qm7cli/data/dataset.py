@@ -12,6 +12,7 @@ Our own format is an ``.npz`` file, without X, which is computed::
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from qm7cli.core.arrays import parse_arrays
 from qm7cli.core.errors import DamagedError, QM7Error
-from qm7cli.core.files import read_bytes, write_output
+from qm7cli.core.files import path_suggestion, read_bytes, write_output
 from qm7cli.core.notices import notice
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
@@ -91,6 +92,13 @@ class Dataset:
         energies = self.T[molecules].astype(np.float64)
         return float(energies.mean()), float(energies.std())
 
+    def formula(self, row: int) -> str:
+        """Return a molecule's sum formula: carbon, hydrogen, then the others by name (Hill 1900)."""
+        counts = Counter(SYMBOLS[int(charge)] for charge in self.Z[row] if charge)
+        first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
+        order = [*first, *sorted(counts.keys() - {*first})]
+        return "".join(f"{symbol}{counts[symbol] if counts[symbol] > 1 else ''}" for symbol in order)
+
     @cached_property
     def norms(self) -> NDArray[np.float32]:
         """Row norms of X, (molecules, n) float32."""
@@ -113,7 +121,8 @@ def locate(data: str | None) -> Path:
     if not path.is_file():
         why = "is not a file" if path.exists() else "does not exist"
         fetched = f"qm7 download --dest {path} fetches QM7, or " if path.suffix == ".mat" and not path.exists() else ""
-        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}; {fetched}try --data gfn7")
+        close = path_suggestion(path, BUNDLED) if named and not path.exists() else ""
+        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}{close or f'; {fetched}try --data gfn7'}")
     return path
 
 

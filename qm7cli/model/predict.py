@@ -4,6 +4,7 @@ Every molecule is drawn with the same noise and predicted by itself: its energy 
 nor on the order of its atoms.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import canonical_order, random_sorted, reorder_atoms, row_norms
 from qm7cli.data.molecules import Molecule
@@ -20,6 +22,11 @@ from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.model import Model
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
+NO_SPREAD: Final = "all draws are the same, so that their spread says nothing"
+
+
+class DomainWarning(UserWarning):
+    """A molecule is outside of what a model was trained on."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,32 @@ def predict_molecules(
     models: Sequence[FoldModel], molecules: Sequence[Molecule], draws: int | None = None
 ) -> list[Prediction]:
     """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number."""
+    if draws is not None and draws < 1:
+        raise QM7Error(f"draws is {draws}; it should be 1 or more")
     with threadpool_limits(1):  # more threads would give other digits
         return [_predict(models, molecule, draws) for molecule in molecules]
+
+
+def predict_energies(model: FoldModel, molecules: Sequence[Molecule], draws: int | None = None) -> NDArray[np.float64]:
+    """Return the energies that a model predicts, (molecules,) kcal/mol.
+
+    Warns (DomainWarning) of molecules outside of what it was trained on.
+
+    Raises QM7Error if a molecule has more atoms than the model has room for.
+    """
+    predictions = predict_molecules([model], molecules, draws)
+    outside: list[str] = []
+    for prediction in predictions:
+        reasons = "; ".join(reason for reason in prediction.warnings if reason != NO_SPREAD)
+        if prediction.energy is None:
+            raise QM7Error(f"{prediction.molecule}: {reasons}")
+        if reasons:
+            outside.append(f"{prediction.molecule}: {reasons}")
+    if outside:
+        which = f"{len(outside)} of {len(predictions)} molecules: " if len(predictions) > 1 else ""
+        sentence = f"outside of what the model was trained on, {which}{outside[0]}"
+        warnings.warn(sentence, DomainWarning, stacklevel=3)
+    return np.array([prediction.energy for prediction in predictions], dtype=np.float64)
 
 
 def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None) -> Prediction:
@@ -76,7 +107,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
     order = canonical_order(X)
     X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, smallest.size - len(molecule.Z)))[order]
     means, spreads, distances = [], [], []
-    warnings: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for model in models:
         drawn = _draw(model, X, Z, model.draws_of(draws))
         means.append(float(drawn.energies.mean()))
@@ -84,14 +115,14 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
             spreads.append(float(drawn.energies.std(ddof=1)))
         if model.domain:
             distances.append(model.domain.distance(X[0]))
-        warnings = _warnings(model, molecule, X[0], drawn) | warnings
+        reasons = _warnings(model, molecule, X[0], drawn) | reasons
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
         spread=float(np.mean(spreads)) if spreads else None,
         fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         distance=max(distances, default=None),
-        warnings=list(warnings.values()),
+        warnings=list(reasons.values()),
     )
 
 
@@ -103,7 +134,7 @@ def _warnings(model: FoldModel, molecule: Molecule, X: NDArray[np.float32], draw
         if excess > 0:
             reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
     if model.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
-        reasons["draws"] = "all draws are the same, so that their spread says nothing"
+        reasons["draws"] = NO_SPREAD
     if model.domain is None:
         return reasons | {"unknown": "the model is of an older version, which did not keep what it was trained on"}
     least, most = model.domain.energies

@@ -34,6 +34,7 @@ class RunDatasets:
         self._given = None if data is None else load(locate(data))
         self._fingerprints: dict[Path, str | None] = {}
         self._loaded: dict[str, Dataset] = {}
+        self._missing: set[str] = set()
 
     @property
     def paths(self) -> list[Path]:
@@ -46,6 +47,16 @@ class RunDatasets:
         dataset = self._given or self._found(run, models[0].sha256)
         refuse_other_dataset(run, models, dataset)
         return dataset
+
+    def known(self, run: Path, sha256: str) -> Dataset | None:
+        """Return the data set with a SHA-256 on which a run was trained, None if it is not found or given."""
+        if self._given:
+            return self._given if self._given.sha256 == sha256 else None
+        if sha256 not in self._missing:
+            with suppress(QM7Error):
+                return self._found(run, sha256)
+            self._missing.add(sha256)
+        return None
 
     def _found(self, run: Path, sha256: str) -> Dataset:
         if sha256 in self._loaded:

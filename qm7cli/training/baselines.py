@@ -162,7 +162,5 @@ def fit_representation(experiment: Experiment, dataset: Dataset, fold: Fold) -> 
     representation = Representation.fit(settings.representation, experiment.encoding.noise, Z[known])
     for molecule in fold.test:
         if excess := representation.excess(Z[molecule]):
-            raise QM7Error(
-                f"fold {fold.number}: the test molecule {molecule} has {excess}, as its training molecules have no more"
-            )
+            raise QM7Error(f"fold {fold.number}: its test molecule {molecule} cannot be represented: {excess}")
     return representation

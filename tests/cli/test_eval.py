@@ -75,8 +75,10 @@ def test_runs_that_cannot_be_evaluated_are_left_out_in_a_line_each(command, quic
     done = command("eval")
     assert done.stdout == alone
     assert done.stderr.splitlines() == [
-        "qm7: left out: runs/b is a baseline (mean) of an older version, which kept no model; --overwrite fits it "
-        "again",
+        (
+            "qm7: left out: runs/b is a baseline (mean) of an older version, which kept no model; --overwrite fits it "
+            "again"
+        ),
         "qm7: left out: runs/c/fold-0/model.npz is damaged: it cannot be read as an .npz file (File is not a zip file)",
         "qm7: left out: runs/notes has no model: there is no fold-*/model.npz in it",
     ]

@@ -8,7 +8,10 @@ from qm7cli.analysis.plots import KINDS
 MAGIC = {"png": b"\x89PNG\r\n", "svg": b"<?xml", "pdf": b"%PDF-"}
 
 
-@pytest.mark.parametrize(("kind", "format_"), list(zip(KINDS, ["png", "svg", "pdf", "svg"], strict=True)))
+@pytest.mark.parametrize(
+    ("kind", "format_"),
+    [("curves", "png"), ("differences", "svg"), ("folds", "pdf"), ("errors", "svg"), ("parity", "png")],
+)
 def test_the_picture_is_written_and_its_path_printed(command, three_variants, tmp_path, kind, format_):
     done = command("plot", three_variants, "--kind", kind, "--output", f"x.{format_}")
     assert (done.stdout, done.stderr) == (f"x.{format_}\n", "")
@@ -19,6 +22,41 @@ def test_the_kinds_are_those_that_can_be_drawn(command):
     assert re.search(rf"--kind \W{'[|]'.join(KINDS)}\W", command("plot", "--help", COLUMNS="200").stdout)
     message = command("plot", "x", "--kind", "pie", "--output", "x.png", status=2).stderr
     assert "'--kind'" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--kind", "folds", "--x", "seed"], "--x is for --kind rates, not for folds"),
+        (["--kind", "curves", "--reference", "a"], "--reference is for --kind differences, not for curves"),
+        (["--kind", "parity", "--log"], "--log is for --kind curves or folds or learning or rates or errors, not for "),
+        (["--kind", "differences", "--no-log"], "--log is for --kind curves or folds or learning or rates or errors"),
+        (["--kind", "folds", "--dpi", "100", "--output", "x.svg"], "--dpi is for PNG, which x.svg is not"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused_before_anything_is_read(command, tmp_path, options, reason):
+    done = command("plot", "nowhere", "--output", "x.png", *options, status=2)
+    assert done.stderr.startswith(f"qm7: {reason}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_that_cannot_be_drawn_is_one_sentence(command, three_variants, tmp_path):
+    for kind, reason in (
+        ("rates", "there is no axis to draw along: the runs differ in no numeric setting"),
+        ("learning", "there is no learning curve to draw: no group was trained on two numbers of molecules"),
+    ):
+        done = command("plot", three_variants, "--kind", kind, "--output", "x.png", status=1)
+        assert (done.stdout, done.stderr) == ("", f"qm7: {reason}\n")
+    assert not list(tmp_path.glob("x.*"))
+
+
+def test_width_dots_and_title_are_those_that_are_asked_for(command, three_variants, tmp_path):
+    arguments = ("plot", three_variants, "--kind", "differences", "--reference", "variant=no-prebias")
+    command(*arguments, "--output", "x.png", "--width", "127", "--dpi", "100")
+    assert int.from_bytes((tmp_path / "x.png").read_bytes()[16:20]) == 500  # 5 inches
+    command(*arguments, "--output", "x.svg", "--title", "Less that of no-prebias")
+    shown = re.findall(r"<!-- (.*?) -->", (tmp_path / "x.svg").read_text())
+    assert {"Less that of no-prebias", "original", "corrected"} < {*shown}
 
 
 def test_groups_are_made_by_the_settings_that_are_asked_for(command, three_variants, tmp_path):

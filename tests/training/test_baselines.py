@@ -1,3 +1,4 @@
+import json
 import math
 import tracemalloc
 from dataclasses import replace
@@ -6,10 +7,16 @@ import numpy as np
 import pytest
 
 import reference
+from qm7cli.core.arrays import read_arrays, write_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import load, locate
+from qm7cli.data.molecules import Molecule
 from qm7cli.data.splits import Fold, select_folds
+from qm7cli.model import regressors
+from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.predict import predict_molecules
+from qm7cli.model.regressors import model_rows
 from qm7cli.runs.access import prepare_run
 from qm7cli.runs.collect import find_runs
 from qm7cli.runs.experiment import resolve
@@ -98,6 +105,186 @@ def test_the_eigenspectrum_is_ordered_by_magnitude(fit, small, parts):
     _, predictions = fit(model="knn", representation="eigenspectrum", neighbours=1)
     for molecule, prediction in zip(test, predictions, strict=True):
         assert prediction == small.T[min(train, key=lambda other: math.dist(spectra[molecule], spectra[other]))]
+
+
+def test_kernel_ridge_regression_on_bags_of_bonds_solves_its_equation(fit, small, parts):
+    """The bags of all molecules, which hold no less than those of some."""
+    train, test = parts
+    X, _ = reference.bags(list(zip(small.Z, small.R, strict=True)))
+    K, L = (np.exp(-abs(X[part][:, None] - X[train]).sum(axis=2) / 300) for part in (train, test))
+    y = small.T[train].astype(float)
+    expected = L @ np.linalg.solve(K + 1e-3 * np.eye(len(train)), y - y.mean()) + y.mean()
+    _, predictions = fit(model="krr", kernel="laplacian", representation="bag-of-bonds", scale=300.0, ridge=1e-3)
+    np.testing.assert_allclose(predictions, expected, rtol=1e-5)
+
+
+def test_the_composition_gives_each_element_its_energy(fit, small, parts):
+    train, test = parts
+    X = reference.composition(small.Z, [1, 6, 7, 8]).astype(float)
+    A, y = np.column_stack([X, np.ones(len(X))]), small.T.astype(float)
+    w = np.linalg.lstsq(A[train], y[train], rcond=None)[0]
+    _, predictions = fit(model="linear", representation="composition", ridge=0.0)
+    np.testing.assert_allclose(predictions, A[test] @ w, rtol=1e-6)
+
+
+@pytest.fixture
+def outgrown(small):
+    """A fold of few training molecules, with a test molecule that has more pairs than each of these."""
+    counts = [int(np.count_nonzero(Z == 6)) for Z in small.Z]
+    return Fold(0, np.flatnonzero(np.equal(counts, 1))[:8], np.argsort(counts, kind="stable")[-4:])
+
+
+def test_what_the_training_molecules_have_less_of_is_represented_where_distances_count_and_else_refused(
+    fit, small, outgrown
+):
+    """Zeros in all training molecules change no distance between these; a regression would learn nothing of them."""
+    given = {"representation": "bag-of-bonds", "ridge": 1e-3}
+    X, _ = reference.bags(list(zip(small.Z, small.R, strict=True)))
+    train, y = outgrown.train, small.T[outgrown.train].astype(float)
+    K, L = (np.exp(-abs(X[part][:, None] - X[train]).sum(axis=2) / 300) for part in (train, outgrown.test))
+    expected = L @ np.linalg.solve(K + 1e-3 * np.eye(len(train)), y - y.mean()) + y.mean()
+    _, predictions = fit(fold=outgrown, model="krr", kernel="laplacian", scale=300.0, **given)
+    np.testing.assert_allclose(predictions, expected, rtol=1e-5)
+    with pytest.raises(
+        QM7Error,
+        match=r"fold 0: its test molecule \d+ cannot be represented: \d C, more than the 1 that the model takes",
+    ):
+        fit(fold=outgrown, model="linear", **given)
+
+
+ALL = [
+    {"model": "mean"},
+    {"model": "knn", "neighbours": 3, "representation": "eigenspectrum"},
+    {"model": "linear", "ridge": 0.1},
+    {"model": "linear", "ridge": 0.1, "representation": "composition"},
+    {"model": "krr", "kernel": "laplacian", "representation": "bag-of-bonds", "scale": 300.0, "ridge": 1e-3},
+    {"model": "krr", "kernel": "gaussian", "representation": "random", "draws": 2, "scale": 30.0, "ridge": 1e-3},
+]
+
+
+def given_ids(flags):
+    return "-".join(map(str, flags.values()))
+
+
+@pytest.fixture
+def saved(fit, tmp_path):
+    """Fits a baseline and returns its model as its file has it, with the test predictions of the fit."""
+
+    def do(**flags):
+        _, predictions = fit(**flags)
+        return load_fold_model(tmp_path / given_ids(flags) / "fold-0/model.npz"), predictions
+
+    return do
+
+
+@pytest.mark.parametrize("flags", ALL, ids=given_ids)
+def test_a_saved_baseline_predicts_what_the_fit_predicted(saved, small, flags):
+    model, predictions = saved(**flags)
+    evaluated = model.evaluate(small, "test", model.draws_of(None))
+    np.testing.assert_array_equal(evaluated.predictions.mean(axis=0), predictions)
+    assert len(evaluated.predictions) == (10 if model.noise else 1)
+    assert model.fits(small)
+
+
+@pytest.mark.parametrize("flags", ALL[:-1], ids=given_ids)
+def test_a_molecule_s_prediction_depends_on_neither_its_atoms_order_nor_the_data_set(saved, small, parts, flags):
+    model, predictions = saved(**flags)
+    for k, expected in list(zip(parts[1], predictions, strict=True))[:4]:
+        shuffled = np.random.default_rng(0).permutation(np.flatnonzero(small.Z[k]))
+        (one,) = predict_molecules([model], [Molecule("m", small.Z[k][shuffled], small.R[k][shuffled])], 7)
+        assert one.energy == pytest.approx(expected, rel=1e-5)
+        assert one.spread is None
+
+
+def test_a_baseline_on_random_matrices_draws_as_a_network_does(saved, small, parts):
+    model, predictions = saved(**ALL[-1])
+    k = parts[1][0]
+    own = Molecule("m", small.Z[k][small.Z[k] > 0], small.R[k][small.Z[k] > 0])
+    few, many = predict_molecules([model], [own], 3)[0], predict_molecules([model], [own])[0]
+    assert 0 < few.spread != many.spread > 0
+    assert many.energy == pytest.approx(predictions[0], abs=3 * many.spread)
+
+
+@pytest.mark.parametrize(
+    ("flags", "Z", "warning"),
+    [
+        (ALL[4], [6, 6, 6, 6, 6, 6, 6], "7 C, more than the "),
+        (ALL[4], [6, 14], "Si, an element that the model does not take"),
+        (ALL[3], [6, 14], "Si, an element that the model does not take"),
+        (ALL[2], [1] * 8, "8 atoms, more than the 7 that the model takes"),
+    ],
+)
+def test_a_molecule_that_the_representation_does_not_hold_is_not_cut(saved, flags, Z, warning):
+    model, _ = saved(**flags)
+    places = 2.5 * np.array([(k, k % 2, k % 3) for k in range(len(Z))], dtype=np.float32)
+    (one,) = predict_molecules([model], [Molecule("m", np.array(Z, dtype=np.float32), places)])
+    assert one.energy is None
+    assert one.warnings[0].startswith(warning)
+
+
+@pytest.mark.parametrize("flags", [ALL[4], ALL[1]], ids=given_ids)
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("points", lambda points: points[:-1]),
+        ("points", lambda points: points[:, 1:]),
+        ("points", lambda points: points.astype(float)),
+        ("weights", lambda weights: weights[1:]),
+        ("weights", lambda weights: weights * np.nan),
+        ("bags.charges", lambda charges: charges[::-1] - 1),
+        ("bags.charges", lambda charges: charges[:, ::-1]),
+        ("bags.sizes", lambda sizes: -sizes),
+        ("bags.sizes", lambda _: None),
+        ("train", lambda train: train[:-1]),
+        ("domain.matrices", lambda matrices: matrices[:, 1:]),
+    ],
+)
+def test_a_damaged_file_of_a_baseline_is_refused(saved, tmp_path, flags, name, change):
+    saved(**flags)
+    path = tmp_path / given_ids(flags) / "fold-0/model.npz"
+    arrays = read_arrays(path)
+    if name not in arrays:
+        assert flags is ALL[1]
+        return
+    changed = change(arrays.pop(name))
+    write_arrays(path, arrays if changed is None else arrays | {name: changed})
+    with pytest.raises(QM7Error, match="is damaged"):
+        load_fold_model(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"neighbours": 0}, "neighbours: "),
+        ({"neighbours": None}, "knn has other hyperparameters"),
+        ({"scale": 1.0}, "knn has other hyperparameters"),
+        ({"kernel": "gaussian"}, "knn has other hyperparameters"),
+        ({"representation": None}, "knn has another representation"),
+        ({"atoms": 0}, "atoms: "),
+        ({"mean": float("nan")}, "mean: "),
+    ],
+)
+def test_a_baseline_s_file_with_a_wrong_value_is_refused(saved, tmp_path, values, message):
+    saved(**ALL[1])
+    path = tmp_path / given_ids(ALL[1]) / "fold-0/model.npz"
+    arrays = read_arrays(path)
+    about = json.loads(str(arrays["about"])) | values
+    write_arrays(path, arrays | {"about": np.array(json.dumps(about))})
+    with pytest.raises(QM7Error, match=f"is not a model that this version of qm7 reads: .*{message}"):
+        load_fold_model(path)
+
+
+@pytest.mark.parametrize("metric", [None, "gaussian", "laplacian"])
+def test_distances_are_the_same_to_the_digit_however_they_are_divided(metric, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(150, 9)).astype(np.float32)
+    settings = resolve(None, [], {"baseline.model": "krr" if metric else "knn", "baseline.kernel": metric}).baseline
+    distances = model_rows(settings, X, X)
+    np.testing.assert_array_equal(distances, distances.T)
+    for points in (X.copy(), X):
+        for block, cores in ((7, 1), (64, 3), (1000, 8)):
+            monkeypatch.setattr(regressors, "BLOCK", block)
+            monkeypatch.setattr(regressors, "available_cores", lambda cores=cores: cores)
+            np.testing.assert_array_equal(model_rows(settings, X, points), distances)
 
 
 def test_more_draws_of_each_molecule_make_predictions_less_a_matter_of_order(fit):
@@ -333,6 +520,8 @@ def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
         ({"model": "mean"}, 179.10),
         ({"model": "linear", "ridge": 1e-3}, 21.0),
         ({"model": "linear", "representation": "eigenspectrum", "ridge": 1e-3}, 29.1),
+        ({"model": "linear", "representation": "composition", "ridge": 1e-3}, 16.2),
+        ({"model": "krr", "kernel": "laplacian", "representation": "bag-of-bonds", "scale": 1000, "ridge": 1e-6}, 2.46),
         ({"model": "knn", "neighbours": 5, "representation": "eigenspectrum"}, 74.7),
         ({"model": "knn", "neighbours": 5}, 72.6),
     ],
