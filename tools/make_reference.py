@@ -40,8 +40,8 @@ This page is for whoever writes an experiment file or uses `--set KEY=VALUE`. It
 default, range and unit. It is made from the code by `make reference`.
 
 [`paper.yaml`](../experiments/paper.yaml), which `qm7 experiments paper` prints, is an experiment file with all of them.
-What a file leaves out has its default; the defaults are those of the paper. An option goes before `--set`, `--set` before
-the file. Numbers are decimal: `010` is ten, `1e6` a million. `null` means "not set".
+What a file leaves out has its default; the defaults are those of the paper. An option goes before `--set`, `--set`
+before the file. Numbers are decimal: `010` is ten, `1e6` a million. `null` means "not set".
 
 """
 
