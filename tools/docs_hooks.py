@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?(?=\))")
 CODE = re.compile(r"^(```.*?^```$|(?: {4}[^\n]*\n)+)", re.MULTILINE | re.DOTALL)  # fenced or indented
 PICTURES = {".png", ".svg"}
+NOT_SEARCHED = "---\nsearch: {exclude: true}\n---\n\n"
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".sh": "sh"}
 
 
@@ -33,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 files.append(File.generated(config, uri, abs_src_path=str(target)))
             else:
                 content = _shown(target)
-                files.append(File.generated(config, uri, content=content))
+                files.append(File.generated(config, uri, content=NOT_SEARCHED + content))
                 waiting.append((_source(target), content))
     return files
 

@@ -32,8 +32,6 @@ COMMANDS_HEAD = """\
 This page is for whoever wants to know what a command takes. It lists every command with all its options; the same text
 is printed by `qm7 COMMAND --help`. It is made from the code by `make reference`.
 
-`qm7 --version` prints the version. `--debug`, before or after a command, shows the traceback of an error.
-
 """
 SETTINGS_HEAD = """\
 # Settings
@@ -41,9 +39,9 @@ SETTINGS_HEAD = """\
 This page is for whoever writes an experiment file or uses `--set KEY=VALUE`. It lists every setting with its type,
 default, range and unit. It is made from the code by `make reference`.
 
-[`experiments/paper.yaml`](../experiments/paper.yaml) is an experiment file with all of them. What a file leaves out has
-its default; the defaults are those of the paper. An option goes before `--set`, `--set` before the file. Numbers are
-decimal: `010` is ten, `1e6` a million. `null` means "not set".
+[`paper.yaml`](../experiments/paper.yaml), which `qm7 experiments paper` prints, is an experiment file with all of them.
+What a file leaves out has its default; the defaults are those of the paper. An option goes before `--set`, `--set`
+before the file. Numbers are decimal: `010` is ten, `1e6` a million. `null` means "not set".
 
 """
 
@@ -84,7 +82,11 @@ def commands() -> str:
     """Return the page of the commands."""
     group: Any = typer.main.get_command(app)
     shown = "".join(f"- [`qm7 {name}`](#qm7-{name}): {cell(_summary(group.commands[name]))}\n" for name in COMMANDS)
-    return COMMANDS_HEAD + shown + "".join(_command(name, group.commands[name]) for name in COMMANDS)
+    options = table(("option", "meaning", "value", "default"), [_row(each) for each in group.params])
+    told = "Before a command there may be these options, `--debug` also after it:"
+    return f"{COMMANDS_HEAD}{shown}\n{told}\n\n{options}" + "".join(
+        _command(name, group.commands[name]) for name in COMMANDS
+    )
 
 
 def _summary(command: Any) -> str:
