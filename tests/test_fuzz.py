@@ -27,12 +27,15 @@ from qm7cli.core.arrays import parse_arrays, write_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_record, format_yaml
 from qm7cli.data import dataset, download, inspection
+from qm7cli.data.smiles import read_smiles
 from qm7cli.data.splits import Split, make_folds, select_folds, write_split
 from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.bundled import load_bundled, save_bundled
 from qm7cli.model.domain import Domain
 from qm7cli.runs.collect import collect_folds, find_runs, read_run
 from qm7cli.runs.experiment import read_experiment, resolve
 from qm7cli.runs.history import read_history
+from qm7cli.runs.models import load_networks
 from qm7cli.runs.predictions import read_predictions
 from qm7cli.runs.results import read_fold
 from qm7cli.training.checkpoint import load_checkpoint
@@ -93,6 +96,8 @@ def sound(tmp_path_factory, small):
     (path / "experiment.yaml").write_text(format_yaml(experiment.model_dump(mode="json")))
     (path / "sweep.yaml").write_text(SWEEP)
     (path / "water.xyz").write_text(WATER * 2)
+    (path / "few.smi").write_text("CCO ethanol\nC#N\n")
+    save_bundled(path / "network.npz", load_networks(path / "run")[0], "run", "small", 1.0, 2.0)
     write_split(path / "split.yaml", small, Split(scheme="random"), make_folds(small, Split(scheme="random")))
     molecules.write(path / "small.mat")
     variables = molecules.variables()
@@ -151,6 +156,8 @@ def readers(place, small):
         "small.npz": trained,
         "plain.npz": trained,
         "run/fold-0/model.npz": predicted,
+        "network.npz": load_bundled,
+        "few.smi": read_smiles,
         "bags/fold-0/model.npz": predicted,
         "neighbours/fold-0/model.npz": predicted,
         "run/fold-0/checkpoint.npz": checkpoint,
@@ -166,6 +173,7 @@ def readers(place, small):
 
 CHECKED = {  # by file, what it must still have in it if it is to give the same
     "run/fold-0/model.npz": rb"",
+    "network.npz": rb"",
     "bags/fold-0/model.npz": rb"",
     "neighbours/fold-0/model.npz": rb"",
     "run/fold-0/checkpoint.npz": rb"",
@@ -176,7 +184,7 @@ CHECKED = {  # by file, what it must still have in it if it is to give the same
 }
 TEXTS = ("run/fold-0/result.yaml", "run/results.yaml", "experiment.yaml", "split.yaml", "sweep.yaml",
          "run/fold-0/predictions.csv", "run/fold-0/history.csv")  # fmt: skip
-FILES = (*CHECKED, "small.mat", "small.npz", "plain.npz", "experiment.yaml", "split.yaml", "sweep.yaml")
+FILES = (*CHECKED, "small.mat", "small.npz", "plain.npz", "few.smi", "experiment.yaml", "split.yaml", "sweep.yaml")
 
 
 def attempt(read, path):

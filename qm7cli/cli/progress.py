@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NARROW: Final = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most
 BYTES_EVERY: Final = 5.0  # the same, about a file
+COUNT_EVERY: Final = 10.0  # the same, about molecules
 
 
 class Display:
@@ -184,6 +185,28 @@ def show_evaluation(*, quiet: bool) -> "Iterator[Callable[[Path, int], None]]":
 
     with Console(stderr=True, highlight=False).status("evaluating") as status:
         yield lambda run, fold: status.update(Text(printable(f"evaluated fold {fold} of {run}")))
+
+
+@contextmanager
+def show_count(name: str, size: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function of how many of so many things are done: a bar on a terminal, in a log a line now and then."""
+    if quiet:
+        yield lambda _done: None
+    elif sys.stderr.isatty():
+        with _bars() as bars:
+            task = bars.add_task(name, total=size, state="")
+            yield lambda done: bars.update(task, completed=done, state=f"{done}/{size}")
+    else:
+        last = time.monotonic()
+
+        def report(done: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= COUNT_EVERY:
+                last = now
+                note(f"{name}: {done} of {size}")
+
+        yield report
 
 
 @contextmanager

@@ -26,11 +26,14 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     write_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type] # no array is named allow_pickle
 
 
-def read_arrays(path: Path) -> Arrays:
-    """Read all arrays of a file that `write_arrays` has written; raises QM7Error if it cannot be read or is damaged."""
+def read_arrays(path: Path, largest: int | None = None) -> Arrays:
+    """Read all arrays of a file that `write_arrays` has written; raises QM7Error if it cannot be read or is damaged.
+
+    `largest` is as for `parse_arrays`.
+    """
     content = read_bytes(path)
     try:
-        return parse_arrays(content)
+        return parse_arrays(content, largest=largest)
     except QM7Error as error:
         raise QM7Error(f"{path} is damaged: it cannot be read as an .npz file ({error})") from error
 
@@ -85,9 +88,9 @@ def save_arrays(path: Path, about: About, arrays: Arrays) -> None:
     write_arrays(path, {"about": np.array(about.model_dump_json()), **arrays})
 
 
-def load_arrays(path: Path, *kinds: type[OwnAbout]) -> tuple[OwnAbout, Arrays]:
+def load_arrays(path: Path, *kinds: type[OwnAbout], largest: int | None = None) -> tuple[OwnAbout, Arrays]:
     """Read what `save_arrays` has written of some kind; raises QM7Error if it cannot, or is of none of them."""
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, largest)
     wanted = {kind.model_fields["kind"].default: kind for kind in kinds}
     try:
         text = str(arrays.pop("about", "{}"))

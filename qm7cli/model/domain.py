@@ -9,7 +9,7 @@ matrix from the nearest one trained on.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from typing import Any, Final, Self, TypeVar
 
@@ -22,6 +22,7 @@ from qm7cli.data.molecules import BOHR
 QUANTILE: Final = 0.99  # of the training molecules have their nearest neighbour within the reach
 SAMPLE: Final = 2000  # molecules, at most, whose nearest neighbours give the reach
 CHUNK: Final = 200  # molecules whose distances are computed at once
+STEPS: Final = {"distances": 0.1, "energies": 10.0}  # bohr, kcal/mol, of limits that keep no molecule's own
 ROUNDING: Final = 0.02  # bohr, by which a distance may exceed the limits: files round coordinates
 Number = TypeVar("Number", bound=np.generic)
 
@@ -42,10 +43,10 @@ class Domain:
         Distances of two atoms in a molecule, bohr, by their elements; 0 where no molecule has such a pair.
     energies : (2,) float64
         Atomization energies, kcal/mol.
-    matrices : (molecules, n(n+1)/2) float16
-        Upper triangles of the sorted Coulomb matrices, hartree.
-    reach : float
-        Distance, hartree, within which `QUANTILE` of the molecules have their nearest neighbour.
+    matrices : (molecules, n(n+1)/2) float16 or None
+        Upper triangles of the sorted Coulomb matrices, hartree; None if they are not kept.
+    reach : float or None
+        Distance, hartree, within which `QUANTILE` of the molecules have their nearest neighbour; None as `matrices`.
     """
 
     charges: NDArray[np.intp]
@@ -53,8 +54,8 @@ class Domain:
     counts: NDArray[np.intp]
     distances: NDArray[np.float32]
     energies: NDArray[np.float64]
-    matrices: NDArray[np.float16]
-    reach: float
+    matrices: NDArray[np.float16] | None
+    reach: float | None
 
     @classmethod
     def of(cls, dataset: Dataset, molecules: NDArray[np.intp]) -> Self:
@@ -72,6 +73,16 @@ class Domain:
             energies=_limits(dataset.T[molecules].astype(np.float64)),
             matrices=matrices,
             reach=float(np.quantile(_nearest(matrices[sample], matrices, itself=sample), QUANTILE)),
+        )
+
+    def rounded(self) -> Self:
+        """Return the domain without the molecules, its limits moved outwards to multiples of `STEPS`."""
+        return replace(
+            self,
+            distances=_outwards(self.distances, STEPS["distances"]),
+            energies=_outwards(self.energies, STEPS["energies"]),
+            matrices=None,
+            reach=None,
         )
 
     def warnings(self, Z: NDArray[np.floating], R: NDArray[np.floating], X: NDArray[np.float32]) -> dict[str, str]:
@@ -99,16 +110,19 @@ class Domain:
                 trained = f"{than} than any trained on ({limit * BOHR:.2f})" if most else "a pair not trained on"
                 reasons.setdefault(name, f"{name} distance {length * BOHR:.2f} angstrom, {trained}")
         distance = self.distance(X)
-        if distance > self.reach:
+        if distance is not None and self.reach is not None and distance > self.reach:
             reasons["nearest"] = (
                 f"the nearest molecule trained on is {distance:.3g} hartree away, "
                 f"farther than {QUANTILE:.0%} of these are from theirs ({self.reach:.3g})"
             )
         return reasons
 
-    def distance(self, X: NDArray[np.float32]) -> float:
-        """Return the distance of a molecule from the nearest one trained on, hartree; `X` as `warnings` takes it."""
-        return float(_nearest(_triangles(X[None]), self.matrices)[0])
+    def distance(self, X: NDArray[np.float32]) -> float | None:
+        """Return the distance of a molecule from the nearest one trained on, hartree; `X` as `warnings` takes it.
+
+        None if the matrices are not kept.
+        """
+        return None if self.matrices is None else float(_nearest(_triangles(X[None]), self.matrices)[0])
 
     def _numbers(self, Z: NDArray[np.floating]) -> Iterator[tuple[str, int, NDArray[np.intp]]]:
         """Yield how many atoms a molecule has, and how many of each element, with the limits."""
@@ -127,6 +141,12 @@ class Domain:
                 if length:
                     pair = sorted((SYMBOLS[self.charges[a]], SYMBOLS[self.charges[b]]))
                     yield "-".join(pair), float(length), self.distances[:, a, b]
+
+
+def _outwards(limits: NDArray[Number], step: float) -> NDArray[Number]:
+    """Return limits (2, ...) moved outwards to multiples of a step."""
+    rounded = np.stack([np.floor(limits[0] / step), np.ceil(limits[1] / step)]) * step
+    return rounded.astype(limits.dtype)
 
 
 def _limits(values: NDArray[Number]) -> NDArray[Number]:

@@ -17,6 +17,7 @@ from qm7cli.core.validation import Count
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.data.given import Given, as_molecules
 from qm7cli.data.splits import Part
+from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
 from qm7cli.model.metrics import METRICS
 
@@ -24,13 +25,31 @@ from qm7cli.model.metrics import METRICS
 class Evaluation(NamedTuple):
     """A model's predictions for the molecules of one part, and their errors in kcal/mol.
 
-    `predictions` is (draws, molecules) float64; `mae` and `rmse` are those of its mean over the draws.
+    `predictions` is (draws, molecules) float64, `targets` the true energies (molecules,); `mae` and `rmse` are those of
+    the mean over the draws.
     """
 
     molecules: NDArray[np.intp]
     predictions: NDArray[np.float64]
+    targets: NDArray[np.float32]
     mae: float
     rmse: float
+
+    @property
+    def residuals(self) -> NDArray[np.float64]:
+        """Predicted less true energies, kcal/mol, (molecules,)."""
+        residuals: NDArray[np.float64] = self.predictions.mean(axis=0) - self.targets
+        return residuals
+
+    @property
+    def spreads(self) -> NDArray[np.float64] | None:
+        """Sample standard deviations over draws, kcal/mol, (molecules,); None for a single draw."""
+        return self.predictions.std(axis=0, ddof=1) if len(self.predictions) > 1 else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval that these molecules teach, if they were not trained on and are enough."""
+        return Interval.of(self.residuals, self.spreads)
 
     def errors(self, part: Part) -> dict[str, float]:
         """Return the errors by their names in results, being those of `part`."""
@@ -39,9 +58,16 @@ class Evaluation(NamedTuple):
 
 def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
     """Compare predictions (draws, molecules) with the energies of the data set's molecules."""
-    errors = predictions.mean(axis=0) - dataset.T[molecules]
+    return compare_energies(molecules, predictions, dataset.T[molecules])
+
+
+def compare_energies(
+    molecules: NDArray[np.intp], predictions: NDArray[np.float64], targets: NDArray[np.float32]
+) -> Evaluation:
+    """Compare predictions (draws, molecules) with the true energies (molecules,), kcal/mol."""
+    errors = predictions.mean(axis=0) - targets
     mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
-    return Evaluation(molecules, predictions, mae, rmse)
+    return Evaluation(molecules, predictions, targets, mae, rmse)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +86,8 @@ class FoldModel(ABC):
         Rows of the data set.
     domain : Domain or None
         What the training molecules cover; None while a network is in training, and in files of older versions.
+    interval : Interval or None
+        What the held-out molecules teach of its errors; None as for `domain`, and if they are too few.
     """
 
     seed: int
@@ -70,6 +98,7 @@ class FoldModel(ABC):
     train: NDArray[np.intp]
     test: NDArray[np.intp]
     domain: Domain | None = None
+    interval: Interval | None = None
 
     @property
     @abstractmethod
@@ -163,6 +192,16 @@ class FoldModel(ABC):
         predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
         return score(dataset, molecules, predictions)
 
+    def half_width(self, spread: float | None, draws: int) -> float | None:
+        """Return half the width of a molecule's interval, kcal/mol, if there is one for so many draws.
+
+        `spread` is the molecule's, kcal/mol, over `draws` draws. Fewer draws than the model's own err more than those
+        that the interval was made from.
+        """
+        if self.interval is None or draws < self.draws:
+            return None
+        return float(self.interval.half_widths(None if spread is None else np.array([spread]))[0])
+
     def refuse_stopped(self, stopped: Callable[[], bool]) -> None:
         """Raise StoppedError if stopped."""
         if stopped():
@@ -180,23 +219,40 @@ class FoldAbout(About):
 
 def fold_arrays(model: FoldModel) -> Arrays:
     """Return the arrays that the files of all models have."""
-    arrays: Arrays = {"train": model.train, "test": model.test}
+    arrays: Arrays = {"train": model.train, "test": model.test} if len(model.train) else {}
+    if model.interval:
+        arrays["interval"] = np.array(model.interval)
     if model.domain:
-        domain = {**vars(model.domain), "reach": np.array([model.domain.reach])}
-        arrays |= {f"domain.{name}": array for name, array in domain.items()}
+        kept = {name: value for name, value in vars(model.domain).items() if value is not None}
+        arrays |= {f"domain.{name}": np.atleast_1d(value) for name, value in kept.items()}
     return arrays
 
 
-def read_fold_arrays(path: Path, arrays: Arrays, n: int) -> dict[str, Any]:
-    """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged."""
-    train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
-    molecules = np.concatenate([train, test])
-    require(path, "train or test", sound=molecules.min() >= 0 and len(np.unique(molecules)) == len(molecules))
-    domain = _domain(path, arrays, n * (n + 1) // 2) if "domain.reach" in arrays else None
-    return {"train": train, "test": test, "domain": domain}
+def read_fold_arrays(path: Path, arrays: Arrays, n: int, *, molecules: bool = True) -> dict[str, Any]:
+    """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged.
+
+    `molecules` says whether it keeps those of its data set, as all do but the bundled one.
+    """
+    train = test = np.empty(0, dtype=np.intp)
+    if molecules:
+        train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
+        both = np.concatenate([train, test])
+        require(path, "train or test", sound=both.min() >= 0 and len(np.unique(both)) == len(both))
+    entries = n * (n + 1) // 2 if molecules else None
+    domain = _domain(path, arrays, entries) if "domain.charges" in arrays else None
+    return {"train": train, "test": test, "domain": domain, "interval": _interval(path, arrays)}
 
 
-def _domain(path: Path, arrays: Arrays, entries: int) -> Domain:
+def _interval(path: Path, arrays: Arrays) -> Interval | None:
+    if "interval" not in arrays:
+        return None
+    numbers = checked_array(path, arrays, "interval", np.float64, 2)
+    require(path, "interval", sound=numbers.min() >= 0)
+    return Interval(*map(float, numbers))
+
+
+def _domain(path: Path, arrays: Arrays, entries: int | None) -> Domain:
+    """Return the domain with its matrices of so many entries, or without any."""
     charges = checked_array(path, arrays, "domain.charges", np.intp)
     elements = len(charges)
     domain = Domain(
@@ -205,12 +261,12 @@ def _domain(path: Path, arrays: Arrays, entries: int) -> Domain:
         counts=checked_array(path, arrays, "domain.counts", np.intp, 2, elements),
         distances=checked_array(path, arrays, "domain.distances", np.float32, 2, elements, elements),
         energies=checked_array(path, arrays, "domain.energies", np.float64, 2),
-        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries),
-        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]),
+        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries) if entries else None,
+        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]) if entries else None,
     )
     require(path, "domain.charges", sound=(np.diff(charges, prepend=0, append=len(SYMBOLS)) > 0).all())
     for name in ("atoms", "counts", "distances", "energies"):
         lower, upper = getattr(domain, name)
         require(path, f"domain.{name}", sound=(lower <= upper).all() and (name == "energies" or lower.min() >= 0))
-    require(path, "domain.reach", sound=domain.reach >= 0)
+    require(path, "domain.reach", sound=domain.reach is None or domain.reach >= 0)
     return domain

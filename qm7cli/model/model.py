@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,13 +118,21 @@ MODEL_VALUES: Final = ModelAbout.model_fields.keys() - About.model_fields.keys()
 
 def save_model(path: Path, model: Model) -> None:
     """Write a model; raises QM7Error if the file cannot be written."""
-    encoder = model.encoder
-    values = {name: getattr(encoder, name) for name in ENCODER_VALUES}
-    values |= {name: getattr(model, name) for name in MODEL_VALUES}
-    arrays: Arrays = {"counts": encoder.counts, "mean": encoder.mean, **fold_arrays(model)}
+    save_arrays(path, ModelAbout(**model_values(model)), model_arrays(model))
+
+
+def model_values(model: Model) -> dict[str, Any]:
+    """Return the plain values of a model's file, but its kind and format."""
+    values = {name: getattr(model.encoder, name) for name in ENCODER_VALUES}
+    return values | {name: getattr(model, name) for name in MODEL_VALUES}
+
+
+def model_arrays(model: Model) -> Arrays:
+    """Return the arrays of a model's file."""
+    arrays: Arrays = {"counts": model.encoder.counts, "mean": model.encoder.mean, **fold_arrays(model)}
     for k, layer in enumerate(model.layers):
         arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
-    save_arrays(path, ModelAbout(**values), arrays)
+    return arrays
 
 
 def load_model(path: Path) -> Model:
@@ -132,8 +140,11 @@ def load_model(path: Path) -> Model:
     return read_model(path, *load_arrays(path, ModelAbout))
 
 
-def read_model(path: Path, about: ModelAbout, arrays: Arrays) -> Model:
-    """Return the model that a file's values and arrays make; raises QM7Error if they are damaged."""
+def read_model(path: Path, about: ModelAbout, arrays: Arrays, *, molecules: bool = True) -> Model:
+    """Return the model that a file's values and arrays make; raises QM7Error if they are damaged.
+
+    `molecules` is as for `qm7cli.model.fold_model.read_fold_arrays`.
+    """
     counts = checked_array(path, arrays, "counts", np.intp)
     atoms = math.isqrt(2 * len(counts))
     sound = atoms * (atoms + 1) == 2 * len(counts) and counts.min() > 0 and counts.max() <= MAX_FEATURES
@@ -155,6 +166,6 @@ def read_model(path: Path, about: ModelAbout, arrays: Arrays) -> Model:
     return Model(
         encoder=encoder,
         layers=layers,
-        **read_fold_arrays(path, arrays, atoms),
+        **read_fold_arrays(path, arrays, atoms, molecules=molecules),
         **about.model_dump(include={*MODEL_VALUES}),
     )

@@ -5,7 +5,7 @@ nor on the order of its atoms.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -44,6 +44,12 @@ class Prediction:
         scatter of the draws, not an error bar.
     fold_spread : float
         Sample standard deviation over models, kcal/mol; None for a single model.
+    interval : float
+        Half the width of the interval that holds the true energy of 90 % of molecules like those held out, kcal/mol:
+        the mean of the models' (`qm7cli.model.conformal`), as the mean's error is at most the mean of the errors. None
+        if a model keeps none, or draws fewer matrices than its interval was made from.
+    conformer_spread : float
+        Sample standard deviation over conformers, kcal/mol; None for a geometry that was given.
     distance : float
         From the nearest molecule that a model was trained on, hartree, of sorted Coulomb matrices (Euclidean); the
         largest over models.
@@ -55,6 +61,8 @@ class Prediction:
     energy: float | None = None
     spread: float | None = None
     fold_spread: float | None = None
+    interval: float | None = None
+    conformer_spread: float | None = None
     distance: float | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -68,13 +76,49 @@ class _Draws(NamedTuple):
 
 
 def predict_molecules(
-    models: Sequence[FoldModel], molecules: Sequence[Molecule], draws: int | None = None
+    models: Sequence[FoldModel],
+    molecules: Sequence[Molecule],
+    draws: int | None = None,
+    report: Callable[[int], None] = lambda _done: None,
 ) -> list[Prediction]:
-    """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number."""
+    """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number.
+
+    `report` is called with the number of molecules that are done. Raises QM7Error if the models were trained on
+    different data sets, or `draws` is not 1 or more.
+    """
     if draws is not None and draws < 1:
         raise QM7Error(f"draws is {draws}; it should be 1 or more")
+    if len({model.sha256 for model in models}) > 1:
+        raise QM7Error("the runs were trained on different data sets, whose energies are not to be averaged")
+    predictions = []
     with threadpool_limits(1):  # more threads would give other digits
-        return [_predict(models, molecule, draws) for molecule in molecules]
+        for done, molecule in enumerate(molecules, start=1):
+            predictions.append(_predict(models, molecule, draws))
+            report(done)
+    return predictions
+
+
+def average_conformers(predictions: Sequence[Prediction]) -> Prediction:
+    """Return the prediction of a molecule from those of its conformers, with all that is said of some of them."""
+    if any(each.energy is None for each in predictions):
+        return predictions[0]
+    energies = [each.energy for each in predictions if each.energy is not None]
+    return Prediction(
+        predictions[0].molecule,
+        energy=float(np.mean(energies)),
+        spread=_mean([each.spread for each in predictions]),
+        fold_spread=_mean([each.fold_spread for each in predictions]),
+        interval=_mean([each.interval for each in predictions]),
+        conformer_spread=float(np.std(energies, ddof=1)) if len(energies) > 1 else None,
+        distance=max((each.distance for each in predictions if each.distance is not None), default=None),
+        warnings=list(dict.fromkeys(reason for each in predictions for reason in each.warnings)),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None if a value is None."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def predict_energies(model: FoldModel, molecules: Sequence[Molecule], draws: int | None = None) -> NDArray[np.float64]:
@@ -106,22 +150,23 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
     X = molecule.coulomb_matrix(smallest.size)[None]
     order = canonical_order(X)
     X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, smallest.size - len(molecule.Z)))[order]
-    means, spreads, distances = [], [], []
+    means, spreads, widths, distances = [], [], [], []
     reasons: dict[str, str] = {}
     for model in models:
         drawn = _draw(model, X, Z, model.draws_of(draws))
         means.append(float(drawn.energies.mean()))
-        if len(drawn.energies) > 1:
-            spreads.append(float(drawn.energies.std(ddof=1)))
-        if model.domain:
-            distances.append(model.domain.distance(X[0]))
+        spread = float(drawn.energies.std(ddof=1)) if len(drawn.energies) > 1 else None
+        spreads.append(spread)
+        widths.append(model.half_width(spread, len(drawn.energies)))
+        distances.append(model.domain.distance(X[0]) if model.domain else None)
         reasons = _warnings(model, molecule, X[0], drawn) | reasons
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
-        spread=float(np.mean(spreads)) if spreads else None,
+        spread=float(np.mean(known)) if (known := [spread for spread in spreads if spread is not None]) else None,
         fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
-        distance=max(distances, default=None),
+        interval=_mean(widths),
+        distance=max((distance for distance in distances if distance is not None), default=None),
         warnings=list(reasons.values()),
     )
 

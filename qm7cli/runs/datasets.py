@@ -4,7 +4,7 @@ Each is read once, however many runs there are::
 
     datasets = RunDatasets()
     models = load_models(run)
-    evaluate_models(run, models, datasets.of(run, models))
+    evaluate_folds(run, models, datasets.of(run, models))
 """
 
 import hashlib

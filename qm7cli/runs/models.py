@@ -1,7 +1,8 @@
-"""The models of a run: reading them, and evaluating them again."""
+"""The models of a run: reading them, and evaluating them again (see `qm7cli.runs.evaluation` too)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Part
 from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.conformal import Interval
 from qm7cli.model.fold_model import FoldModel
-from qm7cli.model.metrics import METRICS
 from qm7cli.model.model import Model
 from qm7cli.runs.directory import fold_directory, refuse_links_out, trained_folds
+from qm7cli.runs.evaluation import describe_evaluation, evaluate_folds
 from qm7cli.runs.experiment import Experiment, read_experiment
-from qm7cli.runs.results import RunResults, known_results, summary
+from qm7cli.runs.predictions import read_interval
+from qm7cli.runs.results import RunResults, known_results
 
 
 def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[FoldModel]:
@@ -64,7 +67,16 @@ def _own_model(run: Path, fold: int, experiment: Experiment | None, results: Run
     ):
         if expected not in {None, own}:
             raise QM7Error(f"{path} is {what} {own}, and not {expected} as its run; --overwrite trains the fold again")
-    return model
+    return model if model.interval else replace(model, interval=_older_interval(run, fold, results))
+
+
+def _older_interval(run: Path, fold: int, results: RunResults | None) -> Interval | None:
+    """Return what the predictions of a fold teach, whose model an older version wrote, if they are sound."""
+    for result in results.folds if results else ():
+        if result.fold == fold:
+            with suppress(QM7Error):
+                return read_interval(run, result)
+    return None
 
 
 def _no_model(run: Path) -> str:
@@ -98,40 +110,10 @@ def evaluate_run(
     draws: int | None = None,
     parts: Sequence[Part] = ("test",),
 ) -> dict[str, Any]:
-    """Evaluate `folds` of a run, or all that are trained, from their models, as `evaluate_models` does.
+    """Evaluate `folds` of a run, or all that are trained, from their models; see `describe_evaluation` for the result.
 
     Raises QM7Error if there is no such run or fold, a model is damaged, or it was trained on another data set.
     """
-    return evaluate_models(run, load_models(run, folds, dataset), dataset, draws=draws, parts=parts)
-
-
-def evaluate_models(
-    run: Path,
-    models: Sequence[FoldModel],
-    dataset: Dataset,
-    *,
-    draws: int | None = None,
-    parts: Sequence[Part] = ("test",),
-    report: Callable[[Path, int], None] = lambda _run, _fold: None,
-) -> dict[str, Any]:
-    """Evaluate models of a run on the data set that they were trained on.
-
-    Predictions are averaged over `draws`; default: the run's own number, which gives the digits of its results again.
-    `report` is called with the run and the number of each fold, when it is done. The result has ``run``, ``variant``,
-    ``units`` (kcal/mol), ``folds`` and the summary of each metric, as ``results.yaml``.
-    """
-    keys = [key for key, metric in METRICS.items() if metric.part in parts]
-    records = []
-    for model in models:
-        record: dict[str, Any] = {"fold": model.fold, "iterations": model.iterations, "draws": model.draws_of(draws)}
-        for part in parts:
-            record |= model.evaluate(dataset, part, record["draws"]).errors(part)
-        records.append(record)
-        report(run, model.fold)
-    return {
-        "run": str(run),
-        "variant": getattr(models[0], "variant", None),
-        "units": "kcal/mol",
-        "folds": records,
-        **{key: summary(record[key] for record in records) for key in keys},
-    }
+    models = load_models(run, folds, dataset)
+    evaluated = evaluate_folds(run, models, dataset, draws=draws, parts=parts)
+    return describe_evaluation(str(run), getattr(models[0], "variant", None), evaluated, parts)

@@ -11,6 +11,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import format_csv, write_text
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.dataset import Dataset
+from qm7cli.model.conformal import Interval
 from qm7cli.model.fold_model import Evaluation
 from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.results import REMEDY, FoldResult, read_checked
@@ -37,7 +38,7 @@ def predictions_file(run: Path, fold: int) -> Path:
 def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dataset) -> None:
     """Write a fold's ``predictions.csv``: target, prediction and sample standard deviation over draws, kcal/mol."""
     molecules, predictions = evaluation.molecules, evaluation.predictions
-    spread = predictions.std(axis=0, ddof=1) if len(predictions) > 1 else [None] * len(molecules)
+    spread = [None] * len(molecules) if evaluation.spreads is None else evaluation.spreads
     columns = (molecules, dataset.T[molecules], predictions.mean(axis=0), spread)
     text = format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True))
     write_text(predictions_file(run, fold), text)
@@ -48,15 +49,27 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
 
     Raises QM7Error if the file is missing or damaged, or its errors are not those of the fold's result.
     """
+    return _read(run, result)[0]
+
+
+def read_interval(run: Path, result: FoldResult) -> Interval | None:
+    """Return the interval that a fold's predictions teach; raises QM7Error as `read_predictions`."""
+    predictions, spreads = _read(run, result)
+    return Interval.of(predictions.errors, spreads)
+
+
+def _read(run: Path, result: FoldResult) -> tuple[Predictions, NDArray[np.float64] | None]:
+    """Return a fold's predictions and their spreads, kcal/mol, (molecules,), if there are some."""
     path, text = predictions_file(run, result.fold), read_checked(run, result, "predictions_checksum")
     lines = [line for line in text.splitlines()[1:] if line.strip()]
     try:
-        table = np.loadtxt(lines, delimiter=",", usecols=(0, 1, 2), ndmin=2) if lines else np.empty((0, 3))
+        table = np.loadtxt(lines, delimiter=",", ndmin=2, converters={3: _spread}) if lines else np.empty((0, 4))
+        molecules, targets, predictions, spreads = table.T  # (molecules,) each
     except (ValueError, IndexError) as error:
         raise QM7Error(f"{path} is damaged: {error}") from error
-    if not len(table) or not (np.abs(table) < LARGEST).all():
+    single = bool(np.isnan(spreads).all())
+    if not len(table) or not (np.abs(table[:, : 3 if single else 4]) < LARGEST).all():
         raise QM7Error(f"{path} is damaged: it lacks predictions, or has some that are not energies")
-    molecules, targets, predictions = table.T  # (molecules,) each
     if (molecules < 0).any() or (molecules % 1).any() or len(np.unique(molecules)) < len(molecules):
         raise QM7Error(f"{path} is damaged: its molecules are not different rows of a data set")
     errors = predictions - targets.astype(np.float32)  # as data sets have them
@@ -69,4 +82,8 @@ def read_predictions(run: Path, result: FoldResult) -> Predictions:
                 f"{path} does not belong to the fold's result: its {name} is {actual:.6g} kcal/mol, "
                 f"in the result it is {'missing' if own is None else format(own, '.6g')}; {REMEDY}"
             )
-    return Predictions(molecules.astype(np.intp), targets, predictions)
+    return Predictions(molecules.astype(np.intp), targets, predictions), None if single else np.abs(spreads)
+
+
+def _spread(text: str) -> float:
+    return float(text or "nan")

@@ -69,7 +69,7 @@ def fit_fold(
         except StoppedError:
             return result
         domain = Domain.of(dataset, fold.train)
-        save_baseline(work.directory / "model.npz", replace(model, domain=domain))
+        save_baseline(work.directory / "model.npz", replace(model, domain=domain, interval=evaluation.interval))
         write_predictions(run, fold.number, evaluation, dataset)
         values = {**evaluation.errors("test"), "hyperparameters": model.regressor.hyperparameters or None}
         result = work.write(work.result("complete", 0, time.perf_counter() - begun, **values))

@@ -5,11 +5,14 @@ import os
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 import yaml
+from scipy.stats import spearmanr
 
 import molecules
 from conftest import qm7_path
+from qm7cli.model.conformal import Interval
 
 
 @pytest.fixture
@@ -44,7 +47,9 @@ def test_every_format_says_the_same(command, trained, tmp_path):
     assert documents == lines
     assert len(documents) == 2
     assert [float(row["mae"]) for row in rows] == 2 * [fold["mae"] for fold in trained["folds"]]
-    assert [line.split()[4] for line in table[1:3]] == [f"{fold['mae']:.2f}" for fold in trained["folds"]]
+    titles = ["test", "MAE", "test", "RMSE", "interval", "coverage", "rank", "corr."]
+    assert table[0].split()[-8:] == titles
+    assert [line.split()[-5] for line in table[1:3]] == [f"{fold['mae']:.2f}" for fold in trained["folds"]]
     assert table[3].split()[:2] == ["run", "mean"]
     assert f"{trained['mae']['mean']:.2f} +- {trained['mae']['std']:.2f}" in table[3]
 
@@ -120,6 +125,62 @@ def test_folds_parts_and_draws_can_be_chosen(command, trained):
     assert (record["fold"], record["draws"]) == (1, 1)
     assert "mae" not in record
     assert record["train_mae"] != trained["folds"][1]["train_mae"]
+
+
+def read_fold(tmp_path, run, fold):
+    """Return errors and spreads of a fold's predictions."""
+    with (tmp_path / f"{run}/fold-{fold}/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    table = np.array([[float(row[key]) for key in ("target", "prediction", "spread")] for row in rows])
+    return table[:, 1] - table[:, 0].astype(np.float32), table[:, 2]
+
+
+@pytest.mark.usefixtures("trained")
+def test_intervals_are_held_against_the_errors_of_the_other_fold(command, tmp_path):
+    evaluated = json.loads(command("eval", "run", "--format", "json").stdout)
+    errors, spreads = zip(*(read_fold(tmp_path, "run", fold) for fold in (0, 1)), strict=True)
+    for k, record in enumerate(evaluated["folds"]):
+        widths = [Interval.of(errors[j], spreads[j]).half_widths(spreads[k]) for j in (k, 1 - k)]
+        assert record["interval"] == pytest.approx(widths[0].mean())
+        assert record["coverage"] == pytest.approx(np.mean(abs(errors[k]) <= widths[1]))
+        assert record["rank_correlation"] == pytest.approx(spearmanr(abs(errors[k]), spreads[k])[0])
+        assert record["run_rank_correlation"] is None
+    assert evaluated["coverage"]["mean"] == pytest.approx(np.mean([fold["coverage"] for fold in evaluated["folds"]]))
+    alone = json.loads(command("eval", "run", "--fold", "0", "--format", "json").stdout)["folds"][0]
+    assert alone["coverage"] is None
+    assert alone["interval"] == evaluated["folds"][0]["interval"]
+    trained_on = json.loads(command("eval", "run", "--part", "train", "--format", "json").stdout)
+    assert "interval" not in trained_on["folds"][0]  # they would teach too small a one
+
+
+def test_an_ensemble_has_the_error_of_the_averaged_predictions(command, three_variants, tmp_path):
+    for name in ("original", "corrected"):
+        shutil.copytree(three_variants / name, tmp_path / "runs" / name)
+    done = command("eval", "runs/original", "runs/corrected", "--ensemble", "--format", "json")
+    *single, both = map(json.loads, done.stdout.splitlines())
+    assert (both["run"], both["variant"]) == ("ensemble of 2 runs", None)
+    for k, record in enumerate(both["folds"]):
+        folds = [read_fold(tmp_path, f"runs/{name}", k) for name in ("original", "corrected")]
+        errors, spreads = np.mean(folds, axis=0)
+        assert record["mae"] == pytest.approx(abs(errors).mean())
+        assert record["interval"] == pytest.approx(np.mean([run["folds"][k]["interval"] for run in single]))
+        assert record["rank_correlation"] == pytest.approx(spearmanr(abs(errors), spreads)[0])
+        apart = abs(folds[0][0] - folds[1][0])
+        assert record["run_rank_correlation"] == pytest.approx(spearmanr(abs(errors), apart)[0])
+    assert both["mae"]["mean"] == pytest.approx(np.mean([fold["mae"] for fold in both["folds"]]))
+
+
+def test_runs_that_share_no_folds_are_no_ensemble(command, three_variants, quick_flags, tmp_path):
+    shutil.copytree(three_variants / "original", tmp_path / "run")
+    alone = command("eval", "run", "--ensemble", status=1).stderr
+    assert alone == "qm7: an ensemble takes two runs or more, and there is run alone\n"
+    command("train", *quick_flags, "--fold", "0", "--out", "one")
+    done = command("eval", "run", "one", "--ensemble", status=1)
+    assert done.stderr == "qm7: run has the folds 0, 1, one 0; --fold chooses shared ones\n"
+    assert "ensemble of 2 runs" in command("eval", "run", "one", "--ensemble", "--fold", "0").stdout
+    command("train", *quick_flags, "--fold", "0", "--split", "random", "--out", "other")
+    done = command("eval", "run", "other", "--ensemble", "--fold", "0", status=1)
+    assert done.stderr == "qm7: fold 0 of run and of other have different molecules\n"
 
 
 def test_output_goes_to_a_file_whole_or_not_at_all(command, trained, tmp_path):

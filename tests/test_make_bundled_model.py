@@ -1,0 +1,96 @@
+"""The tool that makes the model that comes with the program."""
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from qm7cli.core.arrays import parse_arrays, read_arrays
+from qm7cli.core.errors import QM7Error
+from qm7cli.model.bundled import UNPACKED, load_bundled
+from qm7cli.runs.models import load_models
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+
+import make_bundled_model
+
+TOOL = make_bundled_model.__file__
+
+
+@pytest.fixture
+def made(three_variants, tmp_path):
+    """The bundled file of a fold."""
+    record = make_bundled_model.make(three_variants / "original", 0, tmp_path / "network.npz")
+    assert yaml.safe_load((tmp_path / "network.yaml").read_text()) == record
+    return tmp_path / "network.npz"
+
+
+def test_the_file_has_the_parameters_of_the_run_and_no_molecule(made, three_variants):
+    own = read_arrays(three_variants / "original/fold-0/model.npz")
+    bundled = parse_arrays(made.read_bytes(), largest=UNPACKED)
+    assert own.keys() - bundled.keys() == {"train", "test", "domain.matrices", "domain.reach"}
+    for name in bundled.keys() - {"about", "domain.distances", "domain.energies"}:
+        assert np.array_equal(bundled[name], own[name])
+    for name, step in (("domain.distances", 0.1), ("domain.energies", 10)):
+        limits, exact = bundled[name].astype(float), own[name]
+        np.testing.assert_allclose(limits / step, np.round(limits / step), atol=1e-4)
+        assert (limits[0] <= exact[0] + 1e-5).all()
+        assert (exact[1] <= limits[1] + 1e-5).all()
+        assert np.abs(limits - exact).max() < step * 1.001
+
+
+def test_what_it_is_stands_in_it_and_beside_it(made, three_variants):
+    results = yaml.safe_load((three_variants / "original/results.yaml").read_text())
+    record = yaml.safe_load(made.with_suffix(".yaml").read_text())
+    assert (record["run"], record["fold"], record["iterations"]) == ("original", 0, 300)
+    assert record["held_out"]["mae"] == results["folds"][0]["mae"]
+    assert record["sha256"] == results["dataset"]["sha256"]
+    assert record["settings"]["network"]["hidden"] == [20, 10]
+    about = json.loads(str(parse_arrays(made.read_bytes(), largest=UNPACKED)["about"]))
+    assert (about["kind"], about["mae"]) == ("bundled model", results["folds"][0]["mae"])
+    assert f"held-out MAE {about['mae']:.2f} kcal/mol" in load_bundled(made).description
+
+
+def test_its_first_command_trains_the_same_network(made, three_variants, command, tmp_path):
+    train, make = yaml.safe_load(made.with_suffix(".yaml").read_text())["commands"]
+    command(*shlex.split(train)[1:], "--out", "again")
+    (again,), (own,) = load_models(tmp_path / "again"), load_models(three_variants / "original", [0])
+    assert again.interval == own.interval
+    assert all(np.array_equal(one.W, other.W) for one, other in zip(again.layers, own.layers, strict=True))
+    assert make == "python tools/make_bundled_model.py original --fold 0"
+
+
+def test_the_same_run_gives_the_same_bytes_and_a_run_does_not_read_them(made, three_variants, tmp_path):
+    before = made.read_bytes()
+    made.unlink()
+    words = [sys.executable, TOOL, three_variants / "original", "--output", made]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith(f"network.npz: {len(before)} bytes\n")
+    assert made.read_bytes() == before
+    shutil.copytree(three_variants / "original", tmp_path / "run")
+    shutil.copy(made, tmp_path / "run/fold-0/model.npz")
+    with pytest.raises(QM7Error, match=r"model\.npz is damaged: "):
+        load_models(tmp_path / "run")
+
+
+def test_a_run_without_a_network_or_results_is_one_sentence(three_variants, tmp_path, command):
+    shutil.copytree(three_variants / "original", tmp_path / "run")
+    (tmp_path / "run/results.yaml").unlink()
+    with pytest.raises(QM7Error, match="has no network of fold 0 with its results"):
+        make_bundled_model.make(tmp_path / "run", 0, tmp_path / "x.npz")
+    command("baseline", "--model", "mean", "--fold", "0", "--out", "mean")
+    done = subprocess.run([sys.executable, TOOL, "mean"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "mean has no network of fold 0 with its results\n")
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_a_damaged_bundled_file_is_one_sentence(made):
+    made.write_bytes(made.read_bytes()[:-100])
+    with pytest.raises(QM7Error, match="is damaged: it cannot be read"):
+        load_bundled(made)
