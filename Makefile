@@ -8,7 +8,7 @@ TIMES ?= 120
 # Tests wait for processes a good deal.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
 
-.PHONY: run test fuzz lint bench clean
+.PHONY: run test fuzz lint bench docs reference clean
 
 run: .venv/installed  ## the main job, short: every fold of the bundled molecules, the true gradient, 5,000 iterations
 	@echo "Training on five folds of the bundled molecules: half a minute on two cores."
@@ -35,6 +35,14 @@ bench: .venv/installed
 	.venv/bin/python benchmarks/step.py
 	.venv/bin/python benchmarks/commands.py
 
+docs: .venv/ready  ## the pages as a site, which can be opened from disk
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	@echo "Open site/index.html in a browser."
+
+reference: .venv/ready  ## write anew what pages have from the code: the reference, and what their sessions print
+	.venv/bin/python tools/make_reference.py
+	.venv/bin/python tools/sessions.py README.md docs/first-hour.md
+
 .venv/installed: pyproject.toml  # what the program needs
 	@echo "Installing the program into .venv: 15 seconds, and as long as its packages take to download."
 	$(PYTHON) -m venv .venv
@@ -47,4 +55,4 @@ bench: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv
+	rm -rf .venv site

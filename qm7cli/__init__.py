@@ -1,3 +1,83 @@
-"""Train, evaluate and compare pre-bias networks on the QM7 atomization energies."""
+"""Train, evaluate and compare pre-bias networks on the QM7 atomization energies.
+
+``import qm7cli`` imports nothing else; each name below is imported when it is first used. docs/python.md shows them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qm7cli.analysis.compare import Comparison
+    from qm7cli.api import compare, load_dataset, load_model, load_models, load_run, predict, train
+    from qm7cli.core.errors import QM7Error
+    from qm7cli.data.dataset import Dataset
+    from qm7cli.data.splits import Split
+    from qm7cli.estimators import PreBiasRegressor, RandomSortedCoulomb
+    from qm7cli.model.fold_model import FoldModel
+    from qm7cli.model.model import Model
+    from qm7cli.model.predict import DomainWarning, Prediction
+    from qm7cli.runs.collect import Run
+    from qm7cli.runs.experiment import Experiment
+    from qm7cli.runs.results import RunResults
+    from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, Training
+    from qm7cli.training.train_run import FoldsError
 
 __version__ = "0.1.0"
+__all__ = [
+    "Architecture",
+    "Baseline",
+    "Comparison",
+    "Dataset",
+    "DomainWarning",
+    "Encoding",
+    "Evaluation",
+    "Experiment",
+    "FoldModel",
+    "FoldsError",
+    "Model",
+    "PreBiasRegressor",
+    "Prediction",
+    "QM7Error",
+    "RandomSortedCoulomb",
+    "Run",
+    "RunResults",
+    "Split",
+    "Training",
+    "compare",
+    "load_dataset",
+    "load_model",
+    "load_models",
+    "load_run",
+    "predict",
+    "train",
+]
+_MODULES = {  # where the names are
+    "analysis.compare": ("Comparison",),
+    "api": ("compare", "load_dataset", "load_model", "load_models", "load_run", "predict", "train"),
+    "core.errors": ("QM7Error",),
+    "data.dataset": ("Dataset",),
+    "data.splits": ("Split",),
+    "estimators": ("PreBiasRegressor", "RandomSortedCoulomb"),
+    "model.fold_model": ("FoldModel",),
+    "model.model": ("Model",),
+    "model.predict": ("DomainWarning", "Prediction"),
+    "runs.collect": ("Run",),
+    "runs.experiment": ("Experiment",),
+    "runs.results": ("RunResults",),
+    "runs.settings": ("Architecture", "Baseline", "Encoding", "Evaluation", "Training"),
+    "training.train_run": ("FoldsError",),
+}
+
+
+if not TYPE_CHECKING:  # to a type checker, a module with this function has every name
+
+    def __getattr__(name: str) -> object:
+        for module, names in _MODULES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(f"qm7cli.{module}"), name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

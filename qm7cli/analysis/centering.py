@@ -99,6 +99,8 @@ def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":
     a value below `SMALLEST` is drawn there.
     """
     layers = sorted({record["layer"] for record in records})
+    several = len({record["iterations"] for record in records}) > 1  # else there are points and no lines
+    mean_look: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9} if several else {"linestyle": "", "marker": "_"}
     with drawing(1.25 * len(layers) + 0.3) as figure:
         panels = figure.subplots(len(layers), sharex=True, sharey=True, squeeze=False)[:, 0]
         for layer, panel in zip(layers, panels, strict=True):
@@ -107,12 +109,12 @@ def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":
                 if drawn:
                     panel.plot(
                         *_means(drawn, "distance"),
-                        look["marker"] + "-",
+                        look["marker"] + "-" * several,
                         color=look["color"],
                         label=display_name(variant),
                     )
-                    panel.plot(*_means(drawn, "mean"), "--", color=look["color"], linewidth=0.9, zorder=5 - order)
-            panel.plot([], [], "--", color="0.4", linewidth=0.9, label="size of the mean input")
+                    panel.plot(*_means(drawn, "mean"), color=look["color"], zorder=5 - order, **mean_look)
+            panel.plot([], [], color="0.4", label="size of the mean input", **mean_look)
             panel.set(xscale="log", yscale="log", title=f"Layer {layer}")
         plain_ticks(panels[-1].xaxis, 5)
         plain_ticks(panels[-1].yaxis, 5)

@@ -62,6 +62,10 @@ class Comparison(NamedTuple):
         told = [sentence for group, sentence in zip(self.groups, said, strict=True) if group.verdict or group.diverged]
         return [f"{sentence}." for sentence in (*told, *self.notes)]
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return a plain record for each group, as for ``pandas.DataFrame``; it has what ``--format csv`` has."""
+        return list(records(self))
+
 
 def compare_groups(
     runs: Sequence[Run],

@@ -88,15 +88,19 @@ def save(figure: "Figure", path: Path, dpi: int = DPI) -> None:
 
 
 def as_svg(figure: "Figure", prefix: str) -> str:
-    """Return a picture as an element of an HTML page; `prefix` goes before its ids, which are then its own there."""
-    text = _rendered(figure, "svg").decode()
+    """Return a picture as an element of an HTML page, its letters as text that can be found and read aloud.
+
+    `prefix` goes before its ids, which are then its own there. Where the font is missing, others are narrower.
+    """
+    text = _rendered(figure, "svg", svg_letters="none").decode()
     return re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}-", text[text.index("<svg ") :])
 
 
-def _rendered(figure: "Figure", format_: str, dpi: int = DPI) -> bytes:
+def _rendered(figure: "Figure", format_: str, dpi: int = DPI, svg_letters: str = "path") -> bytes:
     file = io.BytesIO()
-    with _style(), warnings.catch_warnings():
+    with _style() as matplotlib, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a sign that the font lacks is a box
+        matplotlib.rcParams["svg.fonttype"] = svg_letters
         figure.savefig(file, format=format_, dpi=dpi, metadata=dict.fromkeys(FORMATS[format_]))
     return file.getvalue()
 

@@ -1,6 +1,7 @@
 """A comparison of runs as one page of HTML that needs no other file, no network and no script."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
@@ -8,19 +9,21 @@ from typing import Any, Final
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import as_svg, load_matplotlib
+from qm7cli.analysis.largest_errors import largest_errors
+from qm7cli.analysis.page_style import STYLE
 from qm7cli.analysis.plots import KINDS, Options
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
+from qm7cli.runs.datasets import RunDatasets
 from qm7cli.runs.environment import TIMES
 
-CAPTIONS: Final = {
-    "curves": "Test MAE against training iterations: mean over folds +- population standard deviation over folds.",
-    "folds": "Test MAE of each fold; the short lines are the means over folds.",
-    "errors": "Errors of the test predictions, and the molecules with the largest (means over seeds; rows from 0).",
-    "parity": "Predicted and true energies of the test molecules; on the line they agree.",
-}
-NOTE: Final = """MAE and RMSE are of the test molecules: mean over folds +- population standard deviation over folds.
-Where there are several seeds, the standard deviation over them follows."""
+INCOMPARABLE: Final = " cannot be compared with "  # in a verdict without a difference
+SWEPT: Final = frozenset({"learning", "rates"})  # kinds of pictures for runs that were made for them
+NAMED: Final = 5  # molecules with the largest errors, of each group
+NOTE: Final = (
+    "MAE and RMSE are of the test molecules: mean over folds +- population standard deviation over folds. Where there "
+    "are several seeds, the standard deviation over them follows."
+)
 BOOTSTRAP: Final = """The bootstrap's interval is for other test molecules and the networks as they are, that of the
 t-test for other training sets as well."""
 PAGE: Final = Template("""<!DOCTYPE html>
@@ -30,36 +33,11 @@ PAGE: Final = Template("""<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-@page { size: A4; margin: 15mm }
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: auto;
-  padding: 1rem; overflow-wrap: anywhere }
-h1 { font-size: 1.6em; line-height: 1.2 }
-h2 { font-size: 1.15em; margin: 1.8em 0 .5em; break-after: avoid }
-p { margin: .5em 0 }
-table, figcaption, .note { font-size: .87em }
-figcaption, .note { color: #555 }
-.wide { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .25em .8em .25em 0; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd }
-th { vertical-align: bottom; border-bottom-color: #555 }
-tr > :first-child, .wide * { white-space: nowrap }
-.number { text-align: right }
-tr, figure { break-inside: avoid }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2rem }
-figure { margin: 0; max-width: 30rem }
-figure svg { width: 100%; height: auto; display: block }
-@media print {
-  body { font-size: 9.5pt; padding: 0; max-width: none }
-  .figures { grid-template-columns: 85mm 85mm; gap: 6mm 10mm }
-  .wide { overflow: visible }
-  .wide table { font-size: 7pt }
-  .wide * { white-space: normal; overflow-wrap: normal }
-  .wide td:first-child { white-space: normal; overflow-wrap: anywhere }
-}
-</style>
+$style</style>
 </head>
 <body>
 <h1>$title</h1>
+<p class="note">$origin</p>
 $verdicts
 <h2>Groups</h2>
 $comparison
@@ -68,55 +46,164 @@ $comparison
 <div class="figures">
 $figures
 </div>
+$errors
+$left_out
 <h2>Runs, and the settings in which they differ</h2>
 $runs
+<section>
 <h2>Settings in common</h2>
 $settings
+</section>
+<section>
 <h2>Environment</h2>
 $environment
+</section>
 </body>
 </html>
 """)
 
 
 def render_report(
-    comparison: Comparison, runs: Sequence[Run], table: tuple[Sequence[str], Sequence[Sequence[str]]]
+    comparison: Comparison,
+    runs: Sequence[Run],
+    table: tuple[Sequence[str], Sequence[Sequence[str]]],
+    *,
+    command: str = "",
+    reference: str | None = None,
 ) -> str:
     """Return the page on a comparison of `runs`; the same runs give the same page.
 
-    `table`, a header and rows, has the comparison's figures as they are to be shown. Raises QM7Error if matplotlib is
-    not installed. A picture that cannot be drawn is left out, and the page says why.
+    `table`, a header and rows, has the comparison's figures as they are to be shown. The page tells the `command` that
+    makes it; `reference` is that of the comparison. Raises QM7Error if matplotlib is not installed. What cannot be
+    drawn or told is left out, and the page says why.
     """
     load_matplotlib()
     common, differing = _sorted_out([run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs])
-    header = ("run", *differing, "folds", "status", *(f"{time}, UTC" for time in TIMES))
-    rows = []
-    for k, run in enumerate(runs):
-        folds = ", ".join(str(result.fold) for result in run.results.folds)
-        times = [str(getattr(run.results.environment, time) or "-") for time in TIMES]
-        shown = [time.replace("T", " ").removesuffix("+00:00") for time in times]
-        rows.append((run.path, *(values[k] for values in differing.values()), folds, run.results.status, *shown))
+    left_out: dict[str, list[str]] = {}  # by reason
+    figures = [_figure(kind, comparison, reference, left_out) for kind in KINDS]
+    errors = _largest_errors(comparison, left_out)
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     names = ", ".join(sorted({run.results.dataset.name for run in runs}))
+    header, rows = table
     return PAGE.substitute(
         title=escape(f"{count} on {names}"),
-        verdicts="\n".join(f"<p>{escape(sentence)}</p>" for sentence in comparison.sentences),
-        comparison=f'<div class="wide">{_table(*table)}</div>',
-        note=escape(f"{NOTE} {comparison.explanation} {BOOTSTRAP}" if comparison.explanation else NOTE),
-        figures="\n".join(_figure(kind, caption, comparison) for kind, caption in CAPTIONS.items()),
-        runs=f'<div class="wide">{_table(header, rows)}</div>',
-        settings=_table(("setting", "value"), common.items()),
+        style=STYLE,
+        origin=_origin(runs, command),
+        verdicts="\n".join(f"<p>{escape(_typeset(sentence))}</p>" for sentence in _sentences(comparison)),
+        comparison=_table(header, [(name, *map(_typeset, figures)) for name, *figures in rows], "stacked"),
+        note=escape(_typeset(f"{NOTE} {comparison.explanation} {BOOTSTRAP}" if comparison.explanation else NOTE)),
+        figures="\n".join(filter(None, figures)),
+        errors=errors,
+        left_out="\n".join(_absence(what, reason) for reason, what in left_out.items()),
+        runs=_runs(runs, differing),
+        settings=_settings(common),
         environment=_environment(runs),
     )
 
 
-def _figure(kind: str, caption: str, comparison: Comparison) -> str:
+def _absence(what: Sequence[str], reason: str) -> str:
+    sentence = f"{' and '.join(what)} left out: {reason}."
+    return f"<p>{escape(sentence[0].upper() + sentence[1:])}</p>"
+
+
+def _origin(runs: Sequence[Run], command: str) -> str:
+    """Say what the data set is, when the runs were made, and what makes the page."""
+    datasets = {}
+    for run in runs:
+        dataset = run.results.dataset
+        molecules = f"{dataset.molecules:,} molecules, " if dataset.molecules else ""
+        datasets[dataset.sha256] = f"{dataset.name}, {molecules}SHA-256 {dataset.sha256[:12]}..."
+    times = sorted(time[:10] for run in runs for name in TIMES if (time := getattr(run.results.environment, name)))
+    sentences = [f"Data: {'; '.join(datasets.values())}."]
+    if times:
+        sentences.append(f"Made {times[0]}." if times[0] == times[-1] else f"Made {times[0]} to {times[-1]}.")
+    told = escape(" ".join(sentences))
+    return f"{told} Command: <code>{escape(command)}</code>" if command else told
+
+
+def _sentences(comparison: Comparison) -> list[str]:
+    """Return the verdicts and notes; where nothing can be compared, for one reason, that is said once."""
+    verdicts = [group.verdict for group in comparison.groups if group.verdict]
+    reasons = {verdict.partition(": ")[2] for verdict in verdicts}
+    compared = any(INCOMPARABLE not in verdict for verdict in verdicts)
+    if compared or len(verdicts) < 2 or len(reasons) > 1:
+        return comparison.sentences
+    others = [sentence for sentence in comparison.sentences if INCOMPARABLE not in sentence]
+    return [f"Nothing can be compared: {reasons.pop()}.", *others]
+
+
+def _figure(kind: str, comparison: Comparison, reference: str | None, left_out: dict[str, list[str]]) -> str:
+    """Return a picture with what to look for in it; what cannot be drawn is added to what is left out, by reason."""
     try:
-        picture = as_svg(KINDS[kind].draw(comparison, Options()), kind)
+        picture = as_svg(KINDS[kind].draw(comparison, Options(reference=reference)), kind)
     except QM7Error as error:
-        return f"<p>{escape(f'The picture of {kind} is left out: {error}.')}</p>"
+        if kind not in SWEPT:
+            left_out.setdefault(str(error), []).append(f"the picture of {kind}")
+        return ""
     labelled = f'<div role="img" aria-labelledby="{kind}">{picture}</div>'
-    return f'<figure>{labelled}<figcaption id="{kind}">{escape(caption)}</figcaption></figure>'
+    caption = f"<b>{escape(KINDS[kind].shows)}.</b> {escape(KINDS[kind].look_for)}"
+    return f'<figure>{labelled}<figcaption id="{kind}">{caption}</figcaption></figure>'
+
+
+def _largest_errors(comparison: Comparison, left_out: dict[str, list[str]]) -> str:
+    datasets, rows = RunDatasets(), []
+    try:
+        for group in comparison.groups:
+            for record in largest_errors(group.folds, NAMED, datasets):
+                energies = [_typeset(f"{record[key]:.1f}") for key in ("energy", "prediction", "error")]
+                rows.append((group.name, record["molecule"], record["fold"], *energies))
+    except QM7Error as error:
+        left_out.setdefault(str(error), []).append("the largest errors")
+        return ""
+    header = ("group", "molecule (row)", "fold", "energy, kcal/mol", "prediction, kcal/mol", "error, kcal/mol")
+    return f"<h2>Largest errors</h2>\n{_table(header, rows, 'stacked')}" if rows else ""
+
+
+def _runs(runs: Sequence[Run], differing: dict[str, list[Any]]) -> str:
+    """Return a table of the runs: their settings, folds, training sizes, found hyperparameters and times."""
+    header = (
+        "run",
+        *differing,
+        "folds",
+        "status",
+        "training molecules",
+        "hyperparameters",
+        *(f"{time}, UTC" for time in TIMES),
+    )
+    rows = []
+    for k, run in enumerate(runs):
+        folds = ", ".join(str(result.fold) for result in run.results.folds)
+        sizes = sorted({result.train_molecules for result in run.results.folds if result.train_molecules})
+        size = " to ".join(f"{size:,}" for size in sorted({*sizes[:1], *sizes[-1:]})) or "-"
+        times = [str(getattr(run.results.environment, time) or "-") for time in TIMES]
+        shown = [time.replace("T", " ").removesuffix("+00:00") for time in times]
+        told = (folds, run.results.status, size, _hyperparameters(run), *shown)
+        rows.append((run.path, *(values[k] for values in differing.values()), *told))
+    empty = {header.index("hyperparameters")} if all(row[-3] == "-" for row in rows) else set()
+    kept = [k for k in range(len(header)) if k not in empty]
+    return _table([header[k] for k in kept], [[row[k] for k in kept] for row in rows], "stacked")
+
+
+def _hyperparameters(run: Run) -> str:
+    """Return the hyperparameters that were found, each with the folds where they were; a dash where there are none."""
+    folds: dict[str, list[str]] = {}
+    for result in run.results.folds:
+        if result.hyperparameters:
+            found = ", ".join(f"{key} {value:g}" for key, value in result.hyperparameters.items())
+            folds.setdefault(found, []).append(str(result.fold))
+    if len(folds) == 1:
+        return next(iter(folds))
+    return "; ".join(f"{found} (fold {', '.join(having)})" for found, having in folds.items()) or "-"
+
+
+def _settings(common: dict[str, Any]) -> str:
+    pairs = (f"<div><dt>{escape(key)}</dt> <dd>{escape(_text(value))}</dd></div>" for key, value in common.items())
+    return "<dl>\n" + "\n".join(pairs) + "\n</dl>"
+
+
+def _typeset(text: str) -> str:
+    """Return a text with true minus and plus-minus signs before numbers."""
+    return re.sub(r"(?<![\w.=\[-])-(?=\d)", "\N{MINUS SIGN}", text.replace("+-", "\N{PLUS-MINUS SIGN}"))
 
 
 def _environment(runs: Sequence[Run]) -> str:
@@ -150,17 +237,21 @@ def _sorted_out(records: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict
     return common, {key: own for key, own in values.items() if key not in common}
 
 
-def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return a table, escaped; columns of numbers to the right."""
+def _table(header: Sequence[str], rows: Iterable[Iterable[Any]], kind: str = "") -> str:
+    """Return a table, escaped; columns of numbers to the right. A stacked one is a list on a narrow screen."""
     texts = [[_text(cell) for cell in row] for row in rows]
     columns = list(zip(*texts, strict=True)) or [()] * len(header)
-    classes = [' class="number"' * all(text[:1] in "+-0123456789" for text in column) for column in columns]
-
-    def line(tag: str, cells: Iterable[str]) -> str:
-        row = "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, classes, strict=True))
-        return f"<tr>{row}</tr>\n"
-
-    return f"<table>\n<thead>{line('th', header)}</thead>\n{''.join(line('td', row) for row in texts)}</table>"
+    classes = [
+        ' class="number"' * all(re.match(r"[-+\d\N{MINUS SIGN}]", text) for text in column) for column in columns
+    ]
+    head = "".join(f'<th scope="col"{own}>{escape(title)}</th>' for title, own in zip(header, classes, strict=True))
+    lines = []
+    for first, *others in texts:
+        cells = zip(others, classes[1:], header[1:], strict=True)
+        told = "".join(f'<td{own} data-title="{escape(title)}">{escape(text)}</td>' for text, own, title in cells)
+        lines.append(f'<tr><th scope="row">{escape(first)}</th>{told}</tr>\n')
+    table = f"<table>\n<thead><tr>{head}</tr>\n</thead>\n<tbody>\n{''.join(lines)}</tbody></table>"
+    return f'<div class="{kind}" tabindex="0">{table}</div>' if kind else table
 
 
 def _text(value: Any) -> str:

@@ -7,53 +7,74 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
+from typer.core import TyperGroup
 
 import qm7cli
+from qm7cli.cli import completion
 from qm7cli.cli.augment import augment
 from qm7cli.cli.baseline import baseline
 from qm7cli.cli.centering import centering
+from qm7cli.cli.clean import clean
 from qm7cli.cli.collect import collect
 from qm7cli.cli.compare import compare
 from qm7cli.cli.convert import convert
 from qm7cli.cli.download import download
 from qm7cli.cli.eval import evaluate
+from qm7cli.cli.experiments import experiments
 from qm7cli.cli.gradcheck import gradcheck
 from qm7cli.cli.info import info
-from qm7cli.cli.options import RENAMED
 from qm7cli.cli.output import SHOW_TRACEBACKS, note, print_error, print_traceback
 from qm7cli.cli.plot import plot
 from qm7cli.cli.predict import predict
 from qm7cli.cli.report import report
 from qm7cli.cli.split import split
+from qm7cli.cli.status import status
+from qm7cli.cli.suggestions import suggest
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
 from qm7cli.core.errors import QM7Error, UsageError, shortage
 from qm7cli.core.notices import notices_to
 from qm7cli.core.signals import SIGNALS
 
-# Plain help and usage errors in one line, without rich's frames: they are read in logs too.
-app = typer.Typer(rich_markup_mode=None, add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
-COMMANDS: Final[dict[str, Callable[..., None]]] = {
-    "download": download,
-    "info": info,
-    "split": split,
-    "augment": augment,
-    "train": train,
-    "baseline": baseline,
-    "sweep": sweep,
-    "eval": evaluate,
-    "collect": collect,
-    "compare": compare,
-    "plot": plot,
-    "report": report,
-    "gradcheck": gradcheck,
-    "centering": centering,
-    "predict": predict,
-    "convert": convert,
+GROUPS: Final[dict[str, dict[str, Callable[..., None]]]] = {  # of commands, by what they are about
+    "Data": {"download": download, "info": info, "split": split, "augment": augment, "convert": convert},
+    "Training": {"train": train, "baseline": baseline, "sweep": sweep, "experiments": experiments},
+    "Results": {
+        "status": status,
+        "collect": collect,
+        "compare": compare,
+        "plot": plot,
+        "report": report,
+        "clean": clean,
+    },
+    "Models": {"predict": predict, "eval": evaluate, "centering": centering, "gradcheck": gradcheck},
 }
+COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
+
+
+class _Group(TyperGroup):
+    """Lists the commands by what they are about, and cuts none of their descriptions."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        del ctx
+        width = max(map(len, self.commands))
+        for heading, names in GROUPS.items():
+            with formatter.section(heading):
+                described = [(name.ljust(width), self.commands[name].get_short_help_str(limit=500)) for name in names]
+                formatter.write_dl(described)
+
+
+# Plain help and usage errors in one line, without rich's frames: they are read in logs too.
+app = typer.Typer(
+    cls=_Group,
+    rich_markup_mode=None,
+    suggest_commands=False,  # suggestions.py has them in the words that other slips get
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 for name, command in COMMANDS.items():
     app.command(name)(command)
 
@@ -64,23 +85,36 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _print_citation(style: str | None) -> None:
+    if style:
+        from qm7cli.cli.citation import format_citation
+
+        print(format_citation("bibtex" if style == "bibtex" else "text"), end="")
+        raise typer.Exit
+
+
 @app.callback()
 def _qm7(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    cite: Annotated[
+        Literal["text", "bibtex"] | None,
+        typer.Option(metavar="[text|bibtex]", callback=_print_citation, is_eager=True, help="Print what to cite."),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train and evaluate pre-bias networks on the QM7 atomization energies.
 
     Example: qm7 train --variant corrected --iterations 20000
     """
-    del version, debug  # `run` takes --debug, which may also stand after the command
+    del version, cite, debug  # `run` takes --debug, which may also stand after the command
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, suggestion: str = "") -> str:
     if isinstance(error, typer.TyperException):
-        return error.message if hasattr(error, "possibilities") else error.format_message()
+        sentence = error.message if hasattr(error, "possibilities") else error.format_message()
+        return (sentence.rstrip(".") + suggestion if suggestion else sentence).replace("Value error, ", "")
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     return shortage(error) or str(error)
@@ -100,26 +134,6 @@ def _set_up() -> None:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
-def _wrong_usage(error: Exception, argv: Sequence[str]) -> str:
-    """Return the sentence of an error in the command line, and which help to read."""
-    called = "".join(f" {name}" for name in argv[:1] if name in COMMANDS)
-    return f"{_sentence(error)}{_suggestion(error)} (see qm7{called} --help)"
-
-
-def _suggestion(error: Exception) -> str:
-    """Ask which option the user meant by an unknown one."""
-    context, unknown = getattr(error, "ctx", None), str(getattr(error, "option_name", None))
-    if not context or not hasattr(error, "possibilities"):  # those of Typer are close in their dashes
-        return ""
-    from qm7cli.core.validation import option_suggestion, suggestion
-    from qm7cli.runs.experiment import Experiment
-
-    options = [option for parameter in context.command.params for option in parameter.opts if option.startswith("--")]
-    if RENAMED.get(unknown) in options:
-        return suggestion("", (), [RENAMED[unknown]])
-    return option_suggestion(unknown, options, Experiment)
-
-
 def run(argv: Sequence[str]) -> int:
     """Run the command line, without the name of the program, and return its exit status.
 
@@ -129,14 +143,17 @@ def run(argv: Sequence[str]) -> int:
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = [*(argument for argument in argv[:end] if argument != "--debug"), *argv[end:]]
     SHOW_TRACEBACKS.set(len(arguments) < len(argv))
+    if arguments == ["--cite"]:
+        arguments.append("text")
     try:
         with notices_to(note):
-            status = app(arguments or ["--help"], prog_name="qm7", standalone_mode=False)
+            ended = app(arguments or ["--help"], prog_name="qm7", standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as end:  # typer's, where a reader such as head has had enough of more than a buffer holds
         return int(end.code or 0)
     except (typer.TyperException, UsageError) as error:
-        print_error(_wrong_usage(error, arguments))
+        called = "".join(f" {name}" for name in arguments[:1] if name in COMMANDS)
+        print_error(f"{_sentence(error, suggest(error))} (see qm7{called} --help)")
         return 2
     except (QM7Error, MemoryError, OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not shortage(error):
@@ -146,12 +163,15 @@ def run(argv: Sequence[str]) -> int:
         elif not isinstance(error, BrokenPipeError):  # a reader such as head has had enough
             print_error(_sentence(error))
         return error.exit_status if isinstance(error, QM7Error) else 1
-    return int(status or 0)
+    return int(ended or 0)
 
 
 def main() -> None:
     """Run the command line in a process of its own."""
     _set_up()
+    if completion.is_asked():
+        completion.answer(lambda: app(prog_name="qm7"))
+        return
     status = run(sys.argv[1:])
     try:
         sys.stdout.flush()

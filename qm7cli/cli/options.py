@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
+from qm7cli.cli import completion
 from qm7cli.cli.output import Format, print_error
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from qm7cli.runs.collect import Directories, Run, Unusable
 
 Read = TypeVar("Read")
-RUNS: Final = Path("runs")  # where training writes
+RUNS: Final = completion.RUNS
 RENAMED: Final = {"--baseline": "--reference", "--picture": "--plot"}  # options by their old names
 
 
@@ -39,15 +40,27 @@ def margin_of_equivalence(text: str) -> float:
 
 Data = Annotated[
     str | None,
-    typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Without: $QM7_DATA, then data/qm7.mat."),
+    typer.Option(
+        metavar="FILE|gfn7",
+        autocompletion=completion.data_sets,
+        help="Data set; gfn7 is built in. Without: $QM7_DATA, then data/qm7.mat.",
+    ),
 ]
 RunData = Annotated[
     str | None,
-    typer.Option(metavar="FILE|gfn7", help="Data set. Without: that of each run, which its SHA-256 tells."),
+    typer.Option(
+        metavar="FILE|gfn7",
+        autocompletion=completion.data_sets,
+        help="Data set. Without: that of each run, which its SHA-256 tells.",
+    ),
 ]
 Split = Annotated[
     str | None,
-    typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds."),
+    typer.Option(
+        metavar="published|stratified|random|FILE.yaml",
+        autocompletion=completion.schemes,
+        help="How molecules are dealt to folds.",
+    ),
 ]
 Folds = Annotated[
     list[int] | None,
@@ -56,7 +69,12 @@ Folds = Annotated[
 Seed = Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the random numbers.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, as training.batch_size=50; may be given again."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        autocompletion=completion.assignments,
+        help="Any setting, as training.batch_size=50; may be given again.",
+    ),
 ]
 Jobs = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores.")
@@ -70,7 +88,11 @@ Overwrite = Annotated[
 ]
 Runs = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="RUN", help="Run directories, or directories above them. Without: all under runs."),
+    typer.Argument(
+        metavar="RUN",
+        autocompletion=completion.runs,
+        help="Run directories, or directories above them. Without: all under runs.",
+    ),
 ]
 TrainedFolds = Annotated[
     list[int] | None,
@@ -82,12 +104,17 @@ Draws = Annotated[
 ]
 By = Annotated[
     list[str] | None,
-    typer.Option(metavar="KEY", help="Setting that makes the groups; may be given again. Without: all that differ."),
+    typer.Option(
+        metavar="KEY",
+        autocompletion=completion.keys,
+        help="Setting that makes the groups; may be given again. Without: all that differ.",
+    ),
 ]
 Reference = Annotated[
     str | None,
     typer.Option(
         metavar="RUN|KEY=VALUE|GROUP",
+        autocompletion=completion.runs,
         help="Group to compare with. Without: that of the default settings, or the first.",
     ),
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from qm7cli.cli import completion
 from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, TrainedFolds
 from qm7cli.cli.output import format_records, note, write_output
 from qm7cli.cli.tables import Column, Table, make_table, show_number
@@ -41,7 +42,12 @@ Paths = Annotated[
 ]
 PredictingRuns = Annotated[
     list[Path] | None,
-    typer.Option("--run", metavar="RUN", help="Run to predict with; may be given again. Default: the bundled model."),
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        autocompletion=completion.runs,
+        help="Run to predict with; may be given again. Default: the bundled model.",
+    ),
 ]
 SmilesTexts = Annotated[
     list[str] | None,

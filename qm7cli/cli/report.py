@@ -1,5 +1,6 @@
 """`qm7 report`: a comparison of runs as a page for a browser."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,9 @@ def report(
     usable, status = read_usable_runs(runs, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
     table = comparison_table(comparison, wide=True)
-    write_output_text(output, render_report(comparison, usable, (table.header, table.rows)))
+    choices = [part for key in by or () for part in ("--by", key)] + (["--reference", reference] if reference else [])
+    command = shlex.join(["qm7", "report", *map(str, runs or ()), *choices, "--output", "FILE.html"])
+    figures = (table.header, table.rows)
+    write_output_text(output, render_report(comparison, usable, figures, command=command, reference=reference))
     say(str(output))
     raise typer.Exit(status)

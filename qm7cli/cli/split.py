@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from qm7cli.cli import completion
 from qm7cli.cli.options import Data, load_dataset, whole_number
 from qm7cli.cli.output import say, write_output
 from qm7cli.cli.tables import Table, show_number
@@ -12,7 +13,12 @@ from qm7cli.cli.tables import Table, show_number
 
 def split(
     scheme: Annotated[
-        str, typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are dealt to folds.")
+        str,
+        typer.Option(
+            metavar="published|stratified|random|FILE.yaml",
+            autocompletion=completion.schemes,
+            help="How molecules are dealt to folds.",
+        ),
     ] = "published",
     count: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="How many folds to make. Without: 5.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from qm7cli.cli import completion
 from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.options import RUNS, Data, Jobs, Quiet, Settings
 from qm7cli.cli.output import note, print_error, write_output
@@ -27,7 +28,14 @@ PAIRED = 50  # runs, at most, that are compared at the end
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Sweep file: base, and grid or points.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE.yaml|NAME",
+            autocompletion=completion.sweeps,
+            help="Sweep file, with base and grid or points, or one of qm7 experiments.",
+        ),
+    ],
     settings: Settings = None,
     data: Data = None,
     out: Annotated[
@@ -50,7 +58,7 @@ def sweep(
     its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again
     at the end; if it is still busy, and no job failed, the exit status is 75.
 
-    Example: qm7 sweep experiments/variants.yaml --set training.iterations=20000
+    Example: qm7 sweep variants --set training.iterations=20000
     """
     if (executor == "dask") != (scheduler is not None):
         raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")

@@ -186,13 +186,13 @@ class Table:
         names = list(dict.fromkeys(self.columns[RUN]))
         rows = set(zip(*(self.columns[key] for key in keys if key in self.columns), strict=True))
         if len(names) == 1:
-            self.notes.append(f"{RUN}: {names[0]}")
+            self.notes.append(f"{RUN}: {printable(names[0])}")
         if len(names) == 1 or len(rows) == len(self.columns[RUN]):
             del self.columns[RUN]
         else:
             short, pattern = shorten_names(names)
             self.columns[RUN] = [short[name] for name in self.columns[RUN]]
-            self.notes.append(f"{RUN}: {pattern}")
+            self.notes.append(f"{RUN}: {printable(pattern)}")
 
     def _values(self, title: str) -> set[str]:
         """Return the different cells of a column, if there is one, without the empty ones of a mean."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from qm7cli.cli import completion
 from qm7cli.cli.options import (
     RUNS,
     Data,
@@ -37,12 +38,17 @@ if TYPE_CHECKING:
 def train(
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.yaml", help="Experiment file; what it leaves out has its default."),
+        typer.Option(
+            metavar="FILE.yaml|NAME",
+            autocompletion=completion.experiments,
+            help="Experiment file, or one of qm7 experiments; what it leaves out has its default.",
+        ),
     ] = None,
     variant: Annotated[
         str | None,
         typer.Option(
             metavar="original|corrected|no-prebias|uncompensated",
+            autocompletion=completion.variants,
             help="Update rule of A and B. uncompensated is a control: A as in original, B without the part for A.",
         ),
     ] = None,

@@ -5,22 +5,26 @@ that is killed, finds the old file or the new one and never a part.
 """
 
 import csv
+import difflib
 import io
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.escaping import spreadsheet_cell
 from qm7cli.core.locks import NO_LINK, is_at, refuse_lost_locks, try_lock
+from qm7cli.core.validation import suggestion
 
 RUN_MARKS: Final = ("config.yaml", "results.yaml", ".lock", "fold-[0-9]*/model.npz")  # one of them, beside a fold-*
 LARGEST_TEXT: Final = 32_000_000  # bytes of YAML; a sweep of 100,000 points has 20 million
 LARGEST_FILE: Final = 2_000_000_000  # bytes of any file
+MOST_BESIDE: Final = 1000  # names that a path which is not there is compared with
 
 
 def write_output(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -193,12 +197,25 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
         if size <= largest and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             return path.read_bytes()  # or say that it is a directory
     except OSError as error:
-        raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
+        close = path_suggestion(path) if isinstance(error, FileNotFoundError) else ""
+        raise QM7Error(f"cannot read {path}: {error.strerror or error}{close}") from error
     except ValueError as error:  # a zero byte in the name
         raise QM7Error(f"cannot read {str(path)!r}: {error}") from error
     if size > largest:
         raise QM7Error(f"cannot read {path}: it has {size} bytes, more than {largest}")
     raise QM7Error(f"cannot read {path}: it is a pipe or a device; put its content into a file and name that")
+
+
+def path_suggestion(path: Path, names: Iterable[str] = ()) -> str:
+    """Ask whether the user meant what is closest to a path that is not there: one beside it, or one of `names`."""
+    try:
+        beside = {entry.name: str(path.with_name(entry.name)) for entry in islice(path.parent.iterdir(), MOST_BESIDE)}
+    except (OSError, ValueError):  # no directory, or no name in the path
+        beside = {}
+    shown = {name: name for name in names} | {name: each for name, each in beside.items() if not name.startswith(".")}
+    meant = {name.removesuffix(path.suffix): each for name, each in shown.items()}  # endings are alike anyway
+    close = difflib.get_close_matches(path.name.removesuffix(path.suffix)[:100], meant, n=1)
+    return suggestion("", (), [meant[name] for name in close])
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:

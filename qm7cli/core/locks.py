@@ -17,6 +17,7 @@ from qm7cli.core.errors import BusyError, QM7Error, StoppedError
 from qm7cli.core.notices import SAY_AFTER, notice
 
 GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
+LOOKED_AT: Final = 0.1  # seconds for which a lock is tried before it is another's: `is_held` takes it for an instant
 POLL: Final = 0.05  # seconds between two looks at a lock that another process holds
 NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor does a pipe keep us; POSIX
 
@@ -43,7 +44,7 @@ def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lamb
     try:
         while (descriptor := _open_locked(path)) is None:
             waited = time.monotonic() - begun
-            if busy is not None:
+            if busy is not None and waited > LOOKED_AT:
                 raise BusyError(busy)
             if waited > GIVE_UP_AFTER and stopped():
                 raise StoppedError(f"stopped while another process held the lock {path}")
@@ -72,8 +73,28 @@ def _open_locked(path: Path) -> int | None:
     return descriptor if locked else None
 
 
-def try_lock(descriptor: int) -> bool:
-    """Lock an open file until it is closed, if nobody has locked it; raises OSError where there are no locks."""
+def is_held(path: Path) -> bool:
+    """Say whether a process holds the lock file `path`, which is neither made nor kept.
+
+    Where there are no locks, nobody holds one.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | NO_LINK)
+    except OSError:
+        return False
+    try:
+        return not try_lock(descriptor, shared=True)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock an open file until it is closed, if nobody has locked it; raises OSError where there are no locks.
+
+    A `shared` lock may be had beside others that are shared, where the system has such locks.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt  # noqa: PLC0415
@@ -82,7 +103,7 @@ def try_lock(descriptor: int) -> bool:
         else:
             import fcntl  # noqa: PLC0415
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     return True

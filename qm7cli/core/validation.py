@@ -4,12 +4,15 @@ import difflib
 import json
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Final, Self
+from numbers import Integral
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import compose_yaml
 
 _BRIEF: Final = reprlib.Repr()
@@ -23,9 +26,11 @@ def refusal(reason: str) -> PydanticCustomError:
 
 
 def _number(value: Any) -> Any:
-    """Make a number of ``"1e6"``, and refuse ``yes``, which YAML makes a truth value."""
+    """Make a number of ``"1e6"`` and of numpy's, and refuse ``yes``, which YAML makes a truth value."""
     if isinstance(value, bool):
         raise refusal("a number is needed here")
+    if isinstance(value, Integral):
+        return int(value)
     if isinstance(value, str):
         for number in (int, float):
             try:
@@ -42,14 +47,38 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Measure = Annotated[float, Field(ge=0, lt=LARGEST)]  # an error in kcal/mol, or seconds
 
 
-class Section(BaseModel):
-    """Settings that belong together: frozen, with no other keys than those declared."""
+class SettingsError(QM7Error, ValueError):
+    """A section is made in Python of what is not a setting, or out of its range."""
+
+
+if TYPE_CHECKING:
+    _Spoken = BaseModel
+else:
+
+    class _OneSentence(type(BaseModel)):
+        """Says what is wrong in a section that Python makes; of one from a file, its reader says it, with the place."""
+
+        def __call__(cls, *args: Any, **values: Any) -> Any:
+            try:
+                return super().__call__(*args, **values)
+            except ValidationError as error:
+                raise SettingsError(mistake(error, cls)) from error
+
+    class _Spoken(BaseModel, metaclass=_OneSentence):
+        pass
+
+
+class Section(_Spoken):
+    """Settings that belong together: frozen, with no other keys than those declared.
+
+    ``Training(iterations=0)`` raises SettingsError, ``Training.model_validate`` pydantic's ValidationError.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with other values, which are validated as those of a new section are."""
-        return self.model_validate(dict(super().model_copy(update=update, deep=deep)))
+        return type(self)(**dict(super().model_copy(update=update, deep=deep)))
 
 
 def mistake(
@@ -126,6 +155,27 @@ def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
             return []
         section = annotation
     return list(section.model_fields)
+
+
+def setting_choices(key: str, model: type[BaseModel]) -> list[str]:
+    """Return what the setting with a dotted key may be set to, as YAML has it: its default, then what else is fixed."""
+    *sections, name = key.split(".")
+    section: Any = model
+    for part in sections:
+        section = section.model_fields[part].annotation
+    field = section.model_fields[name]
+    default = field.get_default(call_default_factory=True)
+    shown = default if isinstance(default, str) else json.dumps(default, separators=(",", ":"))
+    return list(dict.fromkeys([shown, *_fixed_values(field.annotation)]))
+
+
+def _fixed_values(annotation: Any) -> list[str]:
+    if annotation is bool:
+        return ["true", "false"]
+    if annotation is type(None):
+        return ["null"]
+    values = [] if get_origin(annotation) not in {Literal, Union, UnionType} else get_args(annotation)
+    return [text for value in values for text in ([value] if isinstance(value, str) else _fixed_values(value))]
 
 
 def _line(text: str, location: tuple[str | int, ...]) -> int:

@@ -9,7 +9,7 @@ in which a file lists them.
 """
 
 import functools
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,18 @@ from qm7cli.core.errors import QM7Error
 
 ENTRIES: Final = 1_000_000  # of matrices computed at once, to bound the memory
 TIE_DECIMALS: Final = 3  # of entries and norms, hartree, that count as equal: symmetric atoms agree to 1e-5 or so
+
+
+class Matrices(NamedTuple):
+    """Coulomb matrices X (molecules, n, n) float32, atoms in canonical order, and row norms (molecules, n) float32."""
+
+    X: NDArray[np.float32]
+    norms: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, X: NDArray[np.float32]) -> Self:
+        """Return matrices, C-contiguous, with their norms."""
+        return cls(np.ascontiguousarray(X), row_norms(X))
 
 
 def coulomb_matrices(Z: NDArray[np.floating], R: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from qm7cli.core.arrays import parse_arrays
 from qm7cli.core.errors import DamagedError, QM7Error
-from qm7cli.core.files import read_bytes, write_output
+from qm7cli.core.files import path_suggestion, read_bytes, write_output
 from qm7cli.core.notices import notice
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
@@ -121,7 +121,8 @@ def locate(data: str | None) -> Path:
     if not path.is_file():
         why = "is not a file" if path.exists() else "does not exist"
         fetched = f"qm7 download --dest {path} fetches QM7, or " if path.suffix == ".mat" and not path.exists() else ""
-        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}; {fetched}try --data gfn7")
+        close = path_suggestion(path, BUNDLED) if named and not path.exists() else ""
+        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}{close or f'; {fetched}try --data gfn7'}")
     return path
 
 

@@ -87,18 +87,10 @@ def read_molecules(paths: Iterable[Path]) -> tuple[list[Molecule], Counter[str]]
     for path in paths:
         for k, atoms in enumerate(_read(path)):
             name = f"{path}:{k}"
-            if atoms.pbc.any():
-                left_out["periodic"] += 1
-            elif _charge(name, atoms):
-                left_out["charged"] += 1
+            if reason := unfit(name, atoms):
+                left_out[reason] += 1
             else:
-                results = atoms.calc.results if atoms.calc else {}
-                R = atoms.positions / BOHR
-                molecule = Molecule(
-                    name, atoms.numbers.astype(np.float32), R.astype(np.float32), {**results, **atoms.info}
-                )
-                _check(molecule)
-                molecules.append(molecule)
+                molecules.append(from_ase(name, atoms))
     if not molecules:
         raise QM7Error(f"no molecule is left: {describe_left_out(left_out)}")
     return molecules, left_out
@@ -109,15 +101,26 @@ def describe_left_out(left_out: Counter[str]) -> str:
     return ", ".join(f"{count} {reason} left out" for reason, count in sorted(left_out.items()))
 
 
-def _charge(name: str, atoms: Any) -> int:
+def unfit(name: str, atoms: Any) -> str | None:
+    """Say what keeps ASE atoms from being a `Molecule`, ``periodic`` or ``charged``; None if nothing does."""
+    if atoms.pbc.any():
+        return "periodic"
     charge = atoms.info.get("charge", atoms.get_initial_charges().sum())
     try:
-        return round(float(charge))
+        return "charged" if round(float(charge)) else None
     except (TypeError, ValueError, OverflowError) as error:
         raise QM7Error(f"{name}: its charge is {charge}, which is not a number") from error
 
 
-def _check(molecule: Molecule) -> None:
+def from_ase(name: str, atoms: Any) -> Molecule:
+    """Make a molecule of ASE atoms, whose coordinates are in angstrom; raises like `checked`."""
+    results = atoms.calc.results if atoms.calc else {}
+    R = (atoms.positions / BOHR).astype(np.float32)
+    return checked(Molecule(name, atoms.numbers.astype(np.float32), R, {**results, **atoms.info}))
+
+
+def checked(molecule: Molecule) -> Molecule:
+    """Return a molecule; raises QM7Error if it has no atoms, too many, coinciding ones or others that cannot be."""
     if not len(molecule.Z) or not (molecule.Z > 0).all():
         raise QM7Error(f"{molecule.name}: it has no atoms, or some of no element")
     if not np.isfinite(molecule.R).all():
@@ -128,6 +131,7 @@ def _check(molecule: Molecule) -> None:
         molecule.coulomb_matrix(len(molecule.Z))
     except QM7Error as error:
         raise QM7Error(f"{molecule.name}: {str(error).partition(': ')[2]}") from error
+    return molecule
 
 
 def _read(path: Path) -> Iterator[Any]:

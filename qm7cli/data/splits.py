@@ -38,7 +38,8 @@ class Split(Section):
     Attributes
     ----------
     scheme : str
-        One of `SCHEMES`, or the name of a .yaml file that ``qm7 split`` has written; default ``published``.
+        ``published``, ``stratified``, ``random``, or the name of a .yaml file that ``qm7 split`` has written; default
+        ``published``.
     sha256 : str, optional
         SHA-256 of that file's text, which a run records and keeps to; default null.
     folds : list of int, optional

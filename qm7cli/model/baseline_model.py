@@ -68,7 +68,7 @@ class BaselineModel(FoldModel):
         """Say what a molecule has more of than the model has room for, as `FoldModel.excess`."""
         return super().excess(Z) or self.representation.excess(Z)
 
-    def predict(
+    def predict_rows(
         self,
         dataset: Dataset,
         molecules: NDArray[np.intp],

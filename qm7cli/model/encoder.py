@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.data.coulomb import random_sorted
+from qm7cli.data.coulomb import Matrices, random_sorted
 from qm7cli.data.dataset import Dataset
 
 NOISE: Final = 1.0  # default standard deviation of the noise on the row norms, hartree (Montavon et al.)
@@ -56,7 +56,7 @@ class Encoder:
     @classmethod
     def fit(
         cls,
-        dataset: Dataset,
+        dataset: Dataset | Matrices,
         molecules: NDArray[np.intp],
         noise: float,
         step: float,
@@ -93,7 +93,9 @@ class Encoder:
             raise QM7Error("the features of all training molecules are the same")
         return replace(centred if centre else raw, scale=math.sqrt(squares / (len(molecules) * features)))
 
-    def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
+    def draw(
+        self, dataset: Dataset | Matrices, molecules: NDArray[np.intp], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
         """Draw the random-sorted matrix of each of `molecules` and return its features, (len(molecules), m)."""
         return self.encode(random_sorted(dataset.X, dataset.norms, molecules, self.noise, rng))
 

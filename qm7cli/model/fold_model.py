@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from qm7cli.core.arrays import About, Arrays, checked_array, require
@@ -15,6 +15,7 @@ from qm7cli.core.errors import StoppedError
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import Count
 from qm7cli.data.dataset import SYMBOLS, Dataset
+from qm7cli.data.given import Given, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
@@ -114,8 +115,32 @@ class FoldModel(ABC):
     def noise(self) -> float:
         """Standard deviation of the noise on the row norms of what it draws, hartree; 0 if all draws are the same."""
 
+    def predict(self, molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None) -> NDArray[np.float64]:
+        """Return the atomization energies (molecules,), kcal/mol, of arrays Z and R or of ASE atoms.
+
+        Parameters
+        ----------
+        molecules, R
+            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.given.as_molecules`).
+        draws : int, optional
+            Draws that are averaged; default: as many as in the run's evaluation.
+
+        Warns
+        -----
+        DomainWarning
+            If a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
+
+        Raises
+        ------
+        QM7Error
+            If a molecule is not one, or has more atoms than the model has room for.
+        """
+        from qm7cli.model.predict import predict_energies  # noqa: PLC0415 - it knows the kinds of models
+
+        return predict_energies(self, as_molecules(molecules, R), draws)
+
     @abstractmethod
-    def predict(
+    def predict_rows(
         self,
         dataset: Dataset,
         molecules: NDArray[np.intp],
@@ -123,7 +148,7 @@ class FoldModel(ABC):
         rng: np.random.Generator,
         stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
-        """Return the energies of `molecules` for each of `draws` draws, (draws, len(molecules)), kcal/mol.
+        """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.
 
         `stopped` is asked often; when true, StoppedError is raised.
         """
@@ -164,7 +189,7 @@ class FoldModel(ABC):
         """
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
-        predictions = self.predict(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
+        predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
         return score(dataset, molecules, predictions)
 
     def half_width(self, spread: float | None, draws: int) -> float | None:

@@ -67,7 +67,7 @@ class Model(FoldModel):
         outputs = feed_forward(layers or self.layers, features, self.offset).astype(np.float64)
         return outputs * self.energy_std + self.energy_mean
 
-    def predict(
+    def predict_rows(
         self,
         dataset: Dataset,
         molecules: NDArray[np.intp],
@@ -75,7 +75,7 @@ class Model(FoldModel):
         rng: np.random.Generator,
         stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
-        """Return the energies of `molecules` for each of `draws` draws, (draws, len(molecules)), kcal/mol.
+        """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.
 
         `stopped` is asked often; when true, StoppedError is raised.
         """

@@ -4,6 +4,7 @@ Every molecule is drawn with the same noise and predicted by itself: its energy 
 nor on the order of its atoms.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -21,6 +22,11 @@ from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.model import Model
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
+NO_SPREAD: Final = "all draws are the same, so that their spread says nothing"
+
+
+class DomainWarning(UserWarning):
+    """A molecule is outside of what a model was trained on."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,10 @@ def predict_molecules(
     """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number.
 
     `report` is called with the number of molecules that are done. Raises QM7Error if the models were trained on
-    different data sets.
+    different data sets, or `draws` is not 1 or more.
     """
+    if draws is not None and draws < 1:
+        raise QM7Error(f"draws is {draws}; it should be 1 or more")
     if len({model.sha256 for model in models}) > 1:
         raise QM7Error("the runs were trained on different data sets, whose energies are not to be averaged")
     predictions = []
@@ -113,6 +121,28 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if len(known) == len(values) else None
 
 
+def predict_energies(model: FoldModel, molecules: Sequence[Molecule], draws: int | None = None) -> NDArray[np.float64]:
+    """Return the energies that a model predicts, (molecules,) kcal/mol.
+
+    Warns (DomainWarning) of molecules outside of what it was trained on.
+
+    Raises QM7Error if a molecule has more atoms than the model has room for.
+    """
+    predictions = predict_molecules([model], molecules, draws)
+    outside: list[str] = []
+    for prediction in predictions:
+        reasons = "; ".join(reason for reason in prediction.warnings if reason != NO_SPREAD)
+        if prediction.energy is None:
+            raise QM7Error(f"{prediction.molecule}: {reasons}")
+        if reasons:
+            outside.append(f"{prediction.molecule}: {reasons}")
+    if outside:
+        which = f"{len(outside)} of {len(predictions)} molecules: " if len(predictions) > 1 else ""
+        sentence = f"outside of what the model was trained on, {which}{outside[0]}"
+        warnings.warn(sentence, DomainWarning, stacklevel=3)
+    return np.array([prediction.energy for prediction in predictions], dtype=np.float64)
+
+
 def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None) -> Prediction:
     smallest = min(models, key=lambda model: model.size)
     if excess := next(filter(None, (model.excess(molecule.Z) for model in (smallest, *models))), None):
@@ -121,7 +151,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
     order = canonical_order(X)
     X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, smallest.size - len(molecule.Z)))[order]
     means, spreads, widths, distances = [], [], [], []
-    warnings: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for model in models:
         drawn = _draw(model, X, Z, model.draws_of(draws))
         means.append(float(drawn.energies.mean()))
@@ -129,7 +159,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
         spreads.append(spread)
         widths.append(model.half_width(spread, len(drawn.energies)))
         distances.append(model.domain.distance(X[0]) if model.domain else None)
-        warnings = _warnings(model, molecule, X[0], drawn) | warnings
+        reasons = _warnings(model, molecule, X[0], drawn) | reasons
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
@@ -137,7 +167,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
         fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         interval=_mean(widths),
         distance=max((distance for distance in distances if distance is not None), default=None),
-        warnings=list(warnings.values()),
+        warnings=list(reasons.values()),
     )
 
 
@@ -149,7 +179,7 @@ def _warnings(model: FoldModel, molecule: Molecule, X: NDArray[np.float32], draw
         if excess > 0:
             reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
     if model.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
-        reasons["draws"] = "all draws are the same, so that their spread says nothing"
+        reasons["draws"] = NO_SPREAD
     if model.domain is None:
         return reasons | {"unknown": "the model is of an older version, which did not keep what it was trained on"}
     least, most = model.domain.energies

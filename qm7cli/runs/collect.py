@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from qm7cli.core.errors import QM7Error
+from qm7cli.core.files import path_suggestion
 from qm7cli.core.validation import flatten
 from qm7cli.model.metrics import METRICS
 from qm7cli.runs.directory import trained_folds
@@ -106,7 +107,7 @@ def _search(path: Path) -> tuple[list[Path], list[OSError]]:
 
 def _no_run(path: Path) -> str:
     if not path.is_dir():
-        return f"{path} is not a run: it {'is a file' if path.exists() else 'does not exist'}"
+        return f"{path} is not a run: it {'is a file' if path.exists() else f'does not exist{path_suggestion(path)}'}"
     return f"{path} is not a run, and there is none below it: there is no results.yaml and no fold-*/model.npz"
 
 

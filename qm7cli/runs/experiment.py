@@ -20,6 +20,7 @@ from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.splits import RECORDED, Split
 from qm7cli.model.methods import HYPERPARAMETERS
 from qm7cli.model.variants import Variant
+from qm7cli.runs.experiment_files import find_experiment
 from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, Training
 
 SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
@@ -132,13 +133,13 @@ def merge(sources: Sequence[Source], context: str | None = None) -> Experiment:
 def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
     """Merge an experiment file, ``KEY=VALUE`` assignments and flags over the defaults.
 
-    `base` is a YAML file, or what it would hold. An assignment's value is read as YAML. `flags` are values by dotted
-    key; those that are None are left out.
+    `base` is a YAML file, the name of one that comes with the program, or what it would hold. An assignment's value is
+    read as YAML. `flags` are values by dotted key; those that are None are left out.
 
     Raises QM7Error for an unknown key, a wrong type, a value out of range or one that others leave no use for, with the
     place it stands in; UsageError if that is an assignment or a flag.
     """
-    first = read_source(base) if isinstance(base, Path) else Source(current_settings(base or {}))
+    first = read_source(base, find_experiment(base)) if isinstance(base, Path) else Source(current_settings(base or {}))
     given = {key: value for key, value in flags.items() if value is not None}
     return merge([first, *map(parse_assignment, assignments), Source(given, error=UsageError)])
 
@@ -169,9 +170,12 @@ def parse_assignment(assignment: str) -> Source:
     return Source(current_settings({key.strip(): value}, "--set"), f"--set {key}: ", error=UsageError)
 
 
-def read_source(file: Path, *, recorded: bool = False) -> Source:
-    """Read the settings of an experiment file, or those that a run has recorded, whose older keys need no notice."""
-    text = read_text(file)
+def read_source(file: Path, found: Path | None = None, *, recorded: bool = False) -> Source:
+    """Read the settings of an experiment file, or those that a run has recorded, whose older keys need no notice.
+
+    `found` is where the file lies, if it goes by another name.
+    """
+    text = read_text(found or file)
     tree = parse_yaml(text, file)
     tree = {} if tree is None else tree
     if not isinstance(tree, dict):

@@ -31,6 +31,11 @@ def save_checkpoint(path: Path, about: CheckpointAbout, P: Array, Q: Array, basi
     save_arrays(path, about, {"P": P, "Q": Q, "basis": basis})
 
 
+def read_about(path: Path) -> CheckpointAbout:
+    """Return the plain values of a checkpoint; raises QM7Error if there is none, or it is damaged."""
+    return load_arrays(path, CheckpointAbout)[0]
+
+
 def load_checkpoint(
     path: Path, identity: dict[str, Any], sizes: list[int], turned: int
 ) -> tuple[CheckpointAbout, Array, Array, Array | None]:

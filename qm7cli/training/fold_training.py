@@ -5,10 +5,9 @@ block k is drawn from its own streams, so a training that stopped in the middle 
 goes on with the same bits.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,13 +25,7 @@ from qm7cli.model.variants import RULES, Array
 from qm7cli.runs.experiment import Experiment, identity
 from qm7cli.runs.history import HistoryRow
 from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
-
-BLOCK: Final = 1250  # molecules drawn and encoded at once: 50 minibatches of 25, 10 MB of features
-MAX_RMSE: Final = 1000.0  # of a minibatch, in standard deviations of the energies
-
-
-class DivergenceError(QM7Error):
-    """The RMSE of a minibatch is NaN or above `MAX_RMSE`, or a parameter is too large to go on with."""
+from qm7cli.training.descent import Descent
 
 
 class FoldTraining:
@@ -56,6 +49,8 @@ class FoldTraining:
         The directions of the features of the diagonal that the network has rows for.
     network : Network
         The parameters and their average.
+    descent : Descent
+        How it is trained.
     iteration : int
         Iterations done.
     seconds : float
@@ -89,6 +84,9 @@ class FoldTraining:
         self.iteration = 0
         self.seconds = 0.0
         self.history: list[HistoryRow] = []
+        self.descent = Descent(
+            experiment.training, f"fold {fold.number}", experiment.seed, fold.number, samples=len(fold.train)
+        )
         self._block = -1
 
     @classmethod
@@ -106,7 +104,7 @@ class FoldTraining:
         """Write a checkpoint; raises DivergenceError if a parameter is NaN or too large, though units saturate."""
         network = self.network
         if not np.abs([network.P, network.s * network.Q]).max() < LARGEST:  # true for nan
-            self._diverge(self.iteration)
+            self.descent.diverge(self.iteration)
         about = CheckpointAbout(
             identity=self.identity(),
             iteration=self.iteration,
@@ -122,33 +120,12 @@ class FoldTraining:
 
     def iterate(self) -> None:
         """Do one iteration; raises DivergenceError if its minibatch's RMSE is NaN or above `MAX_RMSE`."""
-        training = self.experiment.training
-        b = training.batch_size
-        minibatches = max(1, BLOCK // b)
-        block, place = divmod(self.iteration, minibatches)
-        if block != self._block:
-            self._draw_block(block, minibatches * b)
-        part = slice(place * b, (place + 1) * b)
         iteration = self.iteration + 1
-        rate = self.rate(iteration)
-        a = 1 / (1 + training.averaging * iteration)
-        batch_errors = self.network.step(self._features[part], self._block_targets[part], rate, a)
-        self._check((np.dot(batch_errors, batch_errors) / b) ** 0.5, iteration)
+        block, part = self.descent.place(iteration)
+        if block != self._block:
+            self._draw_block(block)
+        self.descent.step(self.network, self._features[part], self._block_targets[part], iteration)
         self.iteration = iteration
-
-    def _check(self, rmse: float, iteration: int) -> None:
-        """Raise DivergenceError if an RMSE, in standard deviations, is NaN or above `MAX_RMSE`."""
-        if not rmse < MAX_RMSE:  # true for nan
-            self._diverge(iteration)
-
-    def _diverge(self, iteration: int) -> NoReturn:
-        place = f"iteration {iteration} (rate {self.rate(iteration):g})"
-        raise DivergenceError(f"fold {self.fold.number} diverged at {place}")
-
-    def rate(self, iteration: int) -> float:
-        """Return the learning rate of an iteration, counted from 1."""
-        schedule = self.experiment.training.schedule
-        return schedule[bisect_right(schedule, iteration, key=lambda step: step[0]) - 1][1]
 
     def model(self) -> Model:
         """Return the averaged network as it is now, with its encoder."""
@@ -180,7 +157,7 @@ class FoldTraining:
         """
         model = self.model()
         test, train = (model.evaluate(self.dataset, part, model.draws, stopped) for part in ("test", "train"))
-        self._check(max(test.rmse, train.rmse) / self.energy_std, self.iteration)
+        self.descent.check(max(test.rmse, train.rmse) / self.energy_std, self.iteration)
         return test, train
 
     def history_row(self, test: Evaluation, train: Evaluation) -> HistoryRow:
@@ -208,9 +185,8 @@ class FoldTraining:
         rule, offset = RULES[self.experiment.variant], self.experiment.network.offset
         return Network([rows, *others], rule, P, Q, s, features=m, offset=offset)
 
-    def _draw_block(self, block: int, count: int) -> None:
-        choice = self._stream(Purpose.MINIBATCHES, block).integers(0, len(self.fold.train), count)
-        molecules = self.fold.train[choice]
+    def _draw_block(self, block: int) -> None:
+        molecules = self.fold.train[self.descent.draw(block)]
         self._features = self.features.draw(self.dataset, molecules, self._stream(Purpose.PERMUTATIONS, block))
         self._block_targets = self.targets[molecules]
         self._block = block

@@ -40,6 +40,7 @@ from qm7cli.runs.experiment import (
     parse_assignment,
     read_source,
 )
+from qm7cli.runs.experiment_files import find_experiment
 from qm7cli.runs.results import read_fold, write_results
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
 from qm7cli.training.held_fold import Progress, fold_status, too_long
@@ -64,7 +65,8 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
     Parameters
     ----------
     file : Path
-        The sweep file; an experiment file that it names is looked for beside it.
+        The sweep file, or the name of one that comes with the program; an experiment file that it names is looked for
+        beside it, then among those that come with the program.
     assignments : sequence of str
         ``KEY=VALUE`` settings that go before the base's.
     data : str, optional
@@ -75,7 +77,8 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
     QM7Error
         If the file or a point of it is wrong, or a setting is both swept and given.
     """
-    text = read_text(file)
+    found = find_experiment(file)
+    text = read_text(found)
     tree = parse_yaml(text, file)
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: a sweep file holds base, grid and points")
@@ -86,7 +89,8 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
     except ValidationError as error:
         raise QM7Error(mistake(error, SweepFile, f"{file}, line {{line}}: ", text)) from error
     if isinstance(sweep.base, str):
-        base = read_source(file.parent / sweep.base)
+        beside = found.parent / sweep.base
+        base = read_source(beside, beside if beside.exists() else find_experiment(Path(sweep.base)))
     else:
         settings = current_settings(sweep.base, str(file))
         base = Source(settings, f"{file}, line {{line}}: base: ", text, ("base",))

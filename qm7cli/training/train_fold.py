@@ -24,7 +24,8 @@ from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.history import write_history
 from qm7cli.runs.predictions import write_predictions
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.fold_training import DivergenceError, FoldTraining
+from qm7cli.training.descent import DivergenceError
+from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.held_fold import FoldWork, Progress, Report, hold_fold, too_long
 
 
@@ -91,7 +92,10 @@ def _open_training(work: FoldWork) -> FoldTraining:
     path, wanted = work.directory / "checkpoint.npz", work.experiment.training.iterations
     if not path.exists():
         if work.before is not None and work.before.iterations:
-            raise QM7Error(f"{path} is missing; --overwrite trains this fold from the start")
+            trained = f"the {work.before.iterations} iterations that are done cannot go on to {wanted}"
+            raise QM7Error(
+                f"{path} is missing, as qm7 clean leaves a fold: {trained}; --overwrite trains it from the start"
+            )
         return FoldTraining(work.experiment, work.dataset, work.fold)
     training = FoldTraining.resume(work.experiment, work.dataset, work.fold, path)
     if training.iteration > wanted:

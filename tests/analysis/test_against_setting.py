@@ -122,6 +122,8 @@ def test_diverged_folds_are_crosses_a_row_a_group_above_all_else():
     lowest = min(line.get_ydata()[0] for line in axes.lines if line.get_marker() == "x")
     assert axes.transAxes.transform((0, lowest))[1] > axes.transData.transform((0, 9))[1]
     assert figure.get_supxlabel().startswith("Crosses")
+    assert "hollow" in figure.get_supxlabel()
+    assert "hollow" not in draw("rates", [*offsets(0, 1), *offsets(2, maes=(None, None))]).get_supxlabel()
     assert not draw("rates", offsets(0, 1)).get_supxlabel()
 
 

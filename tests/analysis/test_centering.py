@@ -217,6 +217,8 @@ def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["original", "no-prebias", "size of the mean input"]
     control = draw_centering([record("uncompensated", 2000, 1, 0.3)])
+    assert {line.get_linestyle() for line in control.legends[0].get_lines()} == {"None"}  # points of one length alone
+    assert all(line.get_marker() not in {"", "None"} for line in control.legends[0].get_lines())
     assert control.legends[0].get_texts()[0].get_text() == "uncompensated (control)"
 
 

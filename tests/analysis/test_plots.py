@@ -487,7 +487,7 @@ def test_pictures_in_one_page_have_ids_of_their_own_and_all_that_they_refer_to(t
     for kind in KINDS:
         svg = as_svg(draw(kind, comparison(swept if kind in SWEPT else trained)), kind)
         assert svg.startswith("<svg ")
-        assert "<text" not in svg
+        assert "<text" in svg
         ET.fromstring(svg)  # noqa: S314 - our own
         ids = re.findall(r'\bid="([^"]*)"', svg)
         assert len(ids) == len(set(ids))
@@ -513,3 +513,11 @@ def test_without_matplotlib_one_sentence_names_the_extra(whole, kind, monkeypatc
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(QM7Error, match=r"^pictures .* pip install 'qm7cli\[plots\]'$"):
         draw(kind, whole)
+
+
+@pytest.mark.parametrize("kind", ["curves", "differences"])
+def test_groups_that_diverged_altogether_are_named_below(trained, kind):
+    whole = comparison(trained)
+    last = whole.groups[2]
+    groups = [*whole.groups[:2], last._replace(folds={}, diverged=last.folds)]
+    assert draw(kind, whole._replace(groups=groups)).get_supxlabel().replace("\n", " ").endswith("diverged: no-prebias")

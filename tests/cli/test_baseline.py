@@ -30,9 +30,9 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert again.stdout == done.stdout  # nothing is done again
 
 
-def test_the_help_the_readme_and_the_reference_experiment_give_the_kernels_formulas(command):
+def test_the_help_the_page_and_the_reference_experiment_give_the_kernels_formulas(command):
     root = Path(__file__).parents[2]
-    texts = [(root / name).read_text() for name in ("README.md", "experiments/paper.yaml")]
+    texts = [(root / name).read_text() for name in ("docs/baselines.md", "experiments/paper.yaml")]
     for text in (command("baseline", "--help").stdout, *texts):
         plain = " ".join(text.split())
         assert re.search(

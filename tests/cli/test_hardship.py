@@ -36,8 +36,9 @@ WRITTEN = {
     "predict": "energies.csv",
     "convert": "mine.npz",
 }
-READERS = {"eval", "predict", "collect", "compare", "centering", "plot", "report"}  # of trained runs
-PRINTERS = {"gradcheck", *READERS} - {"plot", "report"}  # print what they are not told to write
+SHOWERS = {"info", "experiments", "status", "clean"}  # have no --output
+READERS = {"eval", "predict", "collect", "compare", "centering", "plot", "report", "status", "clean"}  # of trained runs
+PRINTERS = {"gradcheck", *READERS} - {"plot", "report", *SHOWERS}  # print what they are not told to write
 TRAINERS = {"train", "train-2", "baseline", "sweep"}
 KEEPERS = {"download", "convert"}  # replace a file only with --force
 TALKERS = {"download", "augment", "eval", "predict", "convert", *TRAINERS}  # have something to be quiet about
@@ -61,6 +62,9 @@ def arguments(server, quick_flags, three_variants, tmp_path):
         return {
             "download": ["download", "--url", server.url("good"), "--sha256", "any", "--dest", f"{place}/qm7.mat"],
             "info": ["info"],
+            "experiments": ["experiments"],
+            "status": ["status", f"{place}/trained"],
+            "clean": ["clean", f"{place}/trained", "--yes"],
             "split": ["split", "--output", f"{place}/folds.yaml"],
             "augment": ["augment", "--output", f"{place}/set.npz"],
             "train": [*trained, f"{place}/run", "--fold", "0"],
@@ -130,7 +134,7 @@ def test_a_run_on_a_full_disk_goes_on_to_the_same_bits_when_there_is_room(comman
     assert bits(tmp_path / "run") == bits(tmp_path / "whole") != before
 
 
-@pytest.mark.parametrize("name", ["info", *WRITTEN])
+@pytest.mark.parametrize("name", [*sorted(SHOWERS), *WRITTEN])
 def test_a_full_standard_output_is_one_sentence_and_the_work_is_done(command, arguments, tmp_path, name):
     args = arguments(name)
     if name in PRINTERS:
@@ -139,10 +143,10 @@ def test_a_full_standard_output_is_one_sentence_and_the_work_is_done(command, ar
     with suppress(OSError), Path("/dev/full").open("w") as full:  # what is left in its buffer fails again
         done = command(*args, *quiet, stdout=full, status=1, own=name in OWN, PYTHONUNBUFFERED=None)
     assert_one_sentence(done, "standard output: No space left on device")
-    assert name in {"info", *PRINTERS} or (tmp_path / WRITTEN[name]).exists()
+    assert name in {*SHOWERS, *PRINTERS} or (tmp_path / WRITTEN[name]).exists()
 
 
-@pytest.mark.parametrize("name", ["info", *WRITTEN])
+@pytest.mark.parametrize("name", [*sorted(SHOWERS), *WRITTEN])
 def test_a_reader_that_has_had_enough_is_no_error_to_tell_and_the_work_is_done(command, arguments, tmp_path, name):
     args = arguments(name)
     if name in PRINTERS:
@@ -153,7 +157,7 @@ def test_a_reader_that_has_had_enough_is_no_error_to_tell_and_the_work_is_done(c
     with suppress(OSError), os.fdopen(write, "w") as closed:
         done = command(*args, *quiet, stdout=closed, status=1, own=name in OWN, PYTHONUNBUFFERED=None)
     assert done.stderr == ""
-    assert name in {"info", *PRINTERS} or (tmp_path / WRITTEN[name]).exists()
+    assert name in {*SHOWERS, *PRINTERS} or (tmp_path / WRITTEN[name]).exists()
 
 
 @pytest.mark.parametrize("name", ["info", *sorted(OWN)])
@@ -283,19 +287,22 @@ def test_few_file_descriptors_are_enough_or_one_sentence_a_fold(command, argumen
 ODD = "\n[分子] \udcff\x1b]0;title\x07\x9b\r\u202e"  # line breaks, no UTF-8, what steers a terminal
 
 
-@pytest.mark.parametrize("name", ["info", *WRITTEN])
+@pytest.mark.parametrize("name", [*sorted(SHOWERS), *WRITTEN])
 def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command, arguments, tmp_path, mat, name):
     place = f"ein Lauf ü{ODD}"
     (tmp_path / place).mkdir()
     shutil.copy(mat, tmp_path / place / "kleine ä.mat")
     args = arguments(name, place)
     data = (
-        [] if name in {"download", "convert", *READERS} - {"eval", "centering"} else ["--data", f"{place}/kleine ä.mat"]
+        []
+        if name in {"download", "convert", "experiments", *READERS} - {"eval", "centering"}
+        else ["--data", f"{place}/kleine ä.mat"]
     )
     done = command(*args, *data, own=name in OWN, HOME=None, TMPDIR="/nowhere", LC_ALL="C", QM7_DATA=None)
-    assert name == "info" or (tmp_path / place / WRITTEN[name].replace("small", "kleine ä")).exists()
+    assert name in SHOWERS or (tmp_path / place / WRITTEN[name].replace("small", "kleine ä")).exists()
     assert all(map(str.isprintable, (done.stdout + done.stderr).split("\n")))
-    assert done.stdout.count("分子") == done.stdout.count("Lauf ü\\n[分子] \\udcff\\x1b]0;title\\x07\\x9b\\r\\u202e")
+    words = " ".join(done.stdout.split())  # a line may end in a name
+    assert words.count("分子") == words.count("Lauf ü\\n[分子] \\udcff\\x1b]0;title\\x07\\x9b\\r\\u202e")
     if name == "train":
         command("train", "--config", f"{place}/run/config.yaml", "--out", "again", HOME="/nowhere")
         assert bits(tmp_path / "again") == bits(tmp_path / place / "run")
@@ -330,7 +337,7 @@ def test_a_clock_that_goes_back_changes_nothing(command, arguments, tmp_path, na
         assert "-" not in "".join(line for line in done.stderr.splitlines() if line.startswith("fold"))
 
 
-@pytest.mark.parametrize("name", ["info", *WRITTEN])
+@pytest.mark.parametrize("name", [*sorted(SHOWERS), *WRITTEN])
 def test_on_a_terminal_of_40_columns_nothing_is_cut_and_no_name_steers_it(command, arguments, tmp_path, mat, name):
     (tmp_path / ODD).mkdir()
     args = arguments(name, ODD)
@@ -353,6 +360,9 @@ def test_on_a_terminal_of_40_columns_nothing_is_cut_and_no_name_steers_it(comman
         "sweep": "MAE",
         "gradcheck": "exponent",
         "centering": "spread",
+        "status": "2 complete",
+        "clean": "2 checkpoints",
+        "experiments": "jobs",
         **dict.fromkeys(("train", "train-2", "baseline"), "results.yaml"),
     }
     assert shown.get(name, WRITTEN.get(name)) in printed

@@ -1,30 +1,21 @@
 import re
+import resource
 import subprocess
 import sys
 
 import pytest
 
 import qm7cli
+from conftest import qm7_path
 
-COMMANDS = [
-    "download",
-    "info",
-    "split",
-    "augment",
-    "train",
-    "baseline",
-    "sweep",
-    "eval",
-    "collect",
-    "compare",
-    "plot",
-    "report",
-    "gradcheck",
-    "centering",
-    "predict",
-    "convert",
-]
-READERS = {"collect", "compare", "plot", "report"}  # of results: they need no data set
+GROUPS = {
+    "Data": ["download", "info", "split", "augment", "convert"],
+    "Training": ["train", "baseline", "sweep", "experiments"],
+    "Results": ["status", "collect", "compare", "plot", "report", "clean"],
+    "Models": ["predict", "eval", "centering", "gradcheck"],
+}
+COMMANDS = [name for group in GROUPS.values() for name in group]
+READERS = {"collect", "compare", "plot", "report", "status", "clean", "experiments"}  # they need no data set
 
 
 def test_the_version_is_that_of_the_package(command):
@@ -34,7 +25,32 @@ def test_the_version_is_that_of_the_package(command):
 def test_without_a_command_the_help_lists_them(command):
     assert command().stdout == command("--help").stdout
     assert "--debug" in command().stdout
-    assert re.findall(r"^  (\w+)  ", command().stdout.partition("Commands:")[2], re.MULTILINE) == COMMANDS
+    listed = {}
+    for line in command().stdout.splitlines():
+        if heading := re.fullmatch(r"([A-Z]\w+):", line):
+            listed[heading[1]] = []
+        elif entry := re.match(r"  (\w+)  ", line):
+            listed[heading_of(listed)].append(entry[1])
+    assert {name: listed[name] for name in GROUPS} == GROUPS
+
+
+def heading_of(listed):
+    return list(listed)[-1]
+
+
+def test_the_list_of_commands_cuts_no_description_at_80_columns(command):
+    listed = " ".join(command("--help", COLUMNS="80").stdout.split())
+    assert "..." not in listed.partition("Data:")[2]
+    for name in COMMANDS:
+        description = command(name, "--help").stdout.split("\n\n")[1]
+        assert f"{name} {' '.join(description.split()).partition('. ')[0].rstrip('.')}" in listed
+
+
+def test_the_help_answers_in_a_third_of_a_second_of_work():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([qm7_path(), "--help"], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -98,7 +114,7 @@ def test_wrong_usage_is_one_line_and_status_2(command, arguments, message):
         (["compare", "run", "--baseline", "x"], '; did you mean "--reference"?'),
         (["report", "run", "--baseline=x"], '; did you mean "--reference"?'),
         (["centering", "run", "--picture", "x.png"], '; did you mean "--plot"?'),
-        (["train", "--picture", "x.png"], ""),
+        (["eval", "--picture", "x.png"], ""),
     ],
 )
 def test_an_unknown_option_is_answered_with_what_is_close_to_it_if_anything_is(command, arguments, suggestion):
@@ -116,4 +132,53 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    assert "Commands:" in done.stdout
+    assert "Training:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("trian", "train"),
+        ("Status", "status"),
+        ("plot --kind curvs --output x.png", "curves"),
+        ("train --variant orignal", "original"),
+        ("--cite bibtx", "bibtex"),
+        ("train quick.yaml", "--config quick.yaml"),
+        ("train quick", "--config quick"),
+        ("train mine/settings.yaml", "--config mine/settings.yaml"),
+        ("train corrected", "--variant corrected"),
+        ("baseline gfn7", "--data gfn7"),
+        ("train variants", "qm7 sweep variants"),
+        ("experiments quik", "quick"),
+        ("train --set training.iteration=5", "iterations"),
+        ("train --split publishd", "published"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_meant(command, line, meant):
+    done = command(*line.split(), status=2)
+    assert f'; did you mean "{meant}"? (see qm7' in done.stderr
+    assert "." not in done.stderr.partition(";")[0][-1:]
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("train --config quik", "quick"),
+        ("train --config experiments/quick.yaml", "quick"),
+        ("sweep varants", "variants"),
+        ("sweep my-swep.yaml", "my-sweep.yaml"),
+        ("info --data gnf7", "gfn7"),
+        ("collect my-rn", "my-run"),
+        ("split --scheme fold.yaml", "folds.yaml"),
+    ],
+)
+def test_a_path_that_is_not_there_is_answered_with_what_is_close(command, tmp_path, line, meant):
+    (tmp_path / "my-run").mkdir()
+    for name in ("my-sweep.yaml", "folds.yaml"):
+        (tmp_path / name).touch()
+    assert command(*line.split(), status=1).stderr.endswith(f'; did you mean "{meant}"?\n')
+
+
+@pytest.mark.parametrize("line", ["frobnicate", "train frobnicate", "train --kind pie", "sweep x.yaml frobnicate"])
+def test_what_is_close_to_nothing_gets_no_guess(command, line):
+    assert "did you mean" not in command(*line.split(), status=2).stderr

@@ -38,9 +38,9 @@ def page(command, three_variants, tmp_path):
 def test_a_browser_shows_the_tables_and_the_pictures_without_a_complaint(browser, page):
     shown = browser(page, "--dump-dom")
     assert shown.stdout.count("<table>") == 4
-    assert shown.stdout.count("<svg ") == 4
+    assert shown.stdout.count("<svg ") == 5
     for variant in ("original", "corrected", "no-prebias"):
-        assert f">{variant}</td>" in shown.stdout
+        assert f">{variant}</" in shown.stdout
     assert "CONSOLE" not in shown.stderr
 
 
@@ -71,8 +71,9 @@ def test_runs_with_odd_names_are_shown_as_they_are(command, three_variants, tmp_
     shutil.copytree(three_variants, tmp_path / "<b>&")
     command("report", "<b>&", "--output", "x.html")
     text = (tmp_path / "x.html").read_text()
-    assert "<td>&lt;b&gt;&amp;/original</td>" in text
-    assert "<b>" not in text
+    assert '<th scope="row">&lt;b&gt;&amp;/original</th>' in text
+    assert "<b>&/" not in text
+    assert "qm7 report &#x27;&lt;b&gt;&amp;&#x27; --output FILE.html</code>" in text
 
 
 def test_what_was_there_stays_when_it_fails(command, page, three_variants, tmp_path):

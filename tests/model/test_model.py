@@ -52,7 +52,7 @@ def test_predictions_are_in_kcal_per_mol(model, small):
     for layer in model.layers:
         layer.W[:] = 0
         layer.B[:] = 0
-    predictions = model.predict(small, small.P[0], 1, np.random.default_rng(0))
+    predictions = model.predict_rows(small, small.P[0], 1, np.random.default_rng(0))
     np.testing.assert_allclose(predictions, small.T[model.train].mean(dtype=float))
 
 

@@ -44,7 +44,7 @@ def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
     model = models[0]
     k = int(model.train[0])
     one = predict_molecules([model], [molecule(small, k)], draws=500)[0]
-    energies = model.predict(small, np.array([k]), 500, np.random.default_rng(0))[:, 0]  # with other noise
+    energies = model.predict_rows(small, np.array([k]), 500, np.random.default_rng(0))[:, 0]  # with other noise
     error = energies.std() / 500**0.5
     assert one.energy == pytest.approx(energies.mean(), abs=5 * error)
     assert one.spread == pytest.approx(energies.std(ddof=1), rel=0.2)

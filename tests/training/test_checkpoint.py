@@ -10,7 +10,8 @@ from qm7cli.data.splits import select_folds
 from qm7cli.model.domain import Domain
 from qm7cli.model.model import load_model, save_model
 from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
-from qm7cli.training.fold_training import DivergenceError, FoldTraining
+from qm7cli.training.descent import DivergenceError
+from qm7cli.training.fold_training import FoldTraining
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from qm7cli.data.splits import Split, select_folds
 from qm7cli.model.encoder import FIT_DRAWS
 from qm7cli.model.network import Layer
 from qm7cli.model.variants import RULES
-from qm7cli.training import fold_training as engine
+from qm7cli.training.descent import BLOCK
 from qm7cli.training.fold_training import FoldTraining
 
 STEPS = 200
@@ -41,7 +41,7 @@ def reference_steps(fold_training, dtype, steps):
     layers = fold_training.model().layers
     weights, biases = ([getattr(layer, symbol).astype(dtype) for layer in layers] for symbol in "WB")
     network = reference.Network(weights, experiment.variant, biases, experiment.network.offset)
-    per_block = engine.BLOCK // b
+    per_block = BLOCK // b
     for block in itertools.count():
         chosen = stream(experiment.seed, fold.number, Purpose.MINIBATCHES, block).integers(
             0, len(fold.train), per_block * b
@@ -129,7 +129,7 @@ def test_a_fold_whose_energies_are_all_the_same_is_refused(small, quick):
 def test_the_rate_changes_at_the_iterations_of_the_schedule(small, quick):
     experiment = quick("training.schedule=[[1, 0.1], [5, 0.2], [7, 0.3]]")
     fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[0])
-    assert [fold_training.rate(i) for i in (1, 4, 5, 6, 7, 99)] == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
+    assert [fold_training.descent.rate(i) for i in (1, 4, 5, 6, 7, 99)] == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
 
 
 def test_a_checkpoint_is_of_one_configuration_fold_and_data_set(small, quick, tmp_path):

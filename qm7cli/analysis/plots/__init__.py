@@ -17,23 +17,54 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """A kind of picture: what draws it, what to look for in it, and the options that it takes besides the frame's."""
+    """A kind of picture: what draws it, what it shows, what to look for in it, and what it takes besides the frame."""
 
     draw: Callable[[Comparison, Options], "Figure"]
+    shows: str
     look_for: str
     takes: frozenset[str] = frozenset()
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "curves": Kind(curves, "Which line is lowest at the end, and by more than the bands are wide?", frozenset({"log"})),
+    "curves": Kind(
+        curves,
+        "Test MAE against training iterations",
+        "Look for a line that ends lower than the others by more than the thin lines are apart.",
+        frozenset({"log"}),
+    ),
     "differences": Kind(
         differences,
-        "A band that leaves out zero at the end is a difference that the test sees there.",
+        "Test MAE less the reference's against training iterations",
+        "Look for a group whose two thin lines end on one side of the level: that is more than chance alone.",
         frozenset({"reference"}),
     ),
-    "folds": Kind(folds, "Do the lines between groups all go the same way?", frozenset({"log"})),
-    "learning": Kind(learning, "", frozenset({"log"})),
-    "rates": Kind(rates, "", frozenset({"log", "setting"})),
-    "errors": Kind(errors, "", frozenset({"log"})),
-    "parity": Kind(parity, ""),
+    "folds": Kind(
+        folds,
+        "Test MAE of each fold, and the mean",
+        "Look whether the thin lines go the same way in every fold: the folds themselves differ more.",
+        frozenset({"log"}),
+    ),
+    "learning": Kind(
+        learning,
+        "Test MAE against the number of training molecules",
+        "Look at the slopes: the steeper line gains more from more molecules.",
+        frozenset({"log"}),
+    ),
+    "rates": Kind(
+        rates,
+        "Test MAE against the setting that was swept",
+        "Look for the lowest point of each line, and for the crosses, where training diverged.",
+        frozenset({"log", "setting"}),
+    ),
+    "errors": Kind(
+        errors,
+        "How many test molecules err by how much",
+        "Look at the ends: a few molecules with large errors raise the RMSE more than the MAE.",
+        frozenset({"log"}),
+    ),
+    "parity": Kind(
+        parity,
+        "Predicted against true energies, and the errors",
+        "Look for dots away from the line, and for errors that all have one sign at one end.",
+    ),
 }

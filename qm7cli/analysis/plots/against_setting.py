@@ -74,7 +74,9 @@ def rates(comparison: Comparison, options: Options = USUAL) -> "Figure":
             plain_ticks(column[-1].yaxis, 6)
         add_legend(figure, column[0])
         if diverged:
-            add_note(figure, "Crosses, a row a group: folds diverged; hollow: the mean of those that did not")
+            hollow = any(line.complete.keys() & line.diverged.keys() for line in lines)
+            told = "; hollow: the mean of those that did not" if hollow else ""
+            add_note(figure, f"Crosses, a row a group: folds diverged{told}")
     return figure
 
 

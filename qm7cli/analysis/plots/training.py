@@ -69,7 +69,7 @@ def curves(comparison: Comparison, options: Options = USUAL) -> "Figure":
         if scale == "log":
             plain_ticks(axes.yaxis, 7)
         add_legend(figure, axes)
-        add_note(figure, "; ".join(notes))
+        add_note(figure, "; ".join([*notes, *_all_diverged(comparison)]))
     return figure
 
 
@@ -111,7 +111,7 @@ def differences(comparison: Comparison, options: Options = USUAL) -> "Figure":
             "thick: mean; thin: its 95 % interval by the corrected t-test" if banded else "",
         ]
         notes.append(f"not comparable: {', '.join(reasons)}" if reasons else "")
-        add_note(figure, "; ".join(filter(None, notes)))
+        add_note(figure, "; ".join(filter(None, [*notes, *_all_diverged(comparison)])))
     return figure
 
 
@@ -132,6 +132,12 @@ def _late_range(made: list[Curve]) -> tuple[float, float]:
         ends += [end for each in (curve.values, curve.low, curve.high) if each is not None for end in each[late]]
     margin = 0.05 * (max(ends) - min(ends)) or 1.0
     return min(ends) - margin, max(ends) + margin
+
+
+def _all_diverged(comparison: Comparison) -> list[str]:
+    """Return what to say of groups of which no fold came to its end."""
+    names = [group.name for group in comparison.groups if group.diverged and not group.folds]
+    return [f"diverged: {', '.join(names)}"] if names else []
 
 
 def _is_trained(group: Group) -> bool:

@@ -1,0 +1,183 @@
+"""What `import qm7cli` gives to programs and notebooks: data sets, training, models and comparisons in a few calls.
+
+    data = qm7cli.load_dataset("gfn7")
+    results = qm7cli.train(Experiment(training=Training(iterations=2000)), data, out="runs/short")
+    model = qm7cli.load_model("runs/short", fold=0)
+    model.predict(ase.build.molecule("CH3CH2OH"))  # kcal/mol
+
+All of it is importable from ``qm7cli`` itself, and raises QM7Error with one sentence for what a user can cause.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from numpy.typing import ArrayLike
+
+from qm7cli.analysis.compare import Comparison, compare_groups
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
+from qm7cli.data.given import Given, as_molecules
+from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.fold_model import FoldModel
+from qm7cli.model.predict import Prediction, predict_molecules
+from qm7cli.runs import models as run_models
+from qm7cli.runs.access import default_directory
+from qm7cli.runs.collect import Run, find_runs
+from qm7cli.runs.directory import trained_folds
+from qm7cli.runs.experiment import Experiment
+from qm7cli.runs.results import RunResults
+from qm7cli.training.descent import DivergenceError
+from qm7cli.training.held_fold import Progress
+from qm7cli.training.train_run import FoldsError, train_run
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+
+def load_dataset(path_or_name: PathLike | None = None) -> Dataset:
+    """Read a data set: a file, or ``gfn7``, which is built in; default: $QM7_DATA, then ``data/qm7.mat``.
+
+    Raises QM7Error if it is not there or is not a data set.
+    """
+    return load(locate(None if path_or_name is None else os.fspath(path_or_name)))
+
+
+def train(
+    experiment: Experiment,
+    dataset: Dataset,
+    out: PathLike | None = None,
+    *,
+    jobs: int = 1,
+    overwrite: bool = False,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> RunResults:
+    """Train the folds of an experiment, or go on from where they stand, and return the results of the run.
+
+    Complete folds are kept. Interrupted, a training goes on from its last checkpoint when it is called again.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The settings; `split.folds` says which folds, default all.
+    dataset : Dataset
+        Where to train; `experiment.data` is not looked at.
+    out : path, optional
+        The run's directory, made if absent. Default: below ``runs/``, named after the settings as ``qm7 train`` does.
+    jobs : int
+        Folds trained at a time; 1, the default, trains in this process, more in processes of their own, which don't
+        import your program.
+    overwrite : bool
+        Remove what the directory has of these folds first; default False.
+    report : callable
+        Called with a Progress ten times a second and at every evaluation, as ``report=print``.
+
+    Raises
+    ------
+    FoldsError
+        If a fold has no result, or has diverged: `errors` by fold, and `results` of all others, which are trained
+        first.
+    QM7Error
+        If there is no such fold, or the directory has another run or other files.
+    """
+    if experiment.data is None and dataset.path is not None:  # so that others find it
+        name = {path: name for name, path in BUNDLED.items()}.get(dataset.path, str(dataset.path))
+        experiment = experiment.model_copy(update={"data": name})
+    run = Path(out) if out is not None else default_directory(Path("runs"), experiment, dataset.name)
+    results = train_run(experiment, dataset, run, jobs=jobs, overwrite=overwrite, report=report)
+    results = cast("RunResults", results)  # nothing stops it
+    asked = experiment.split.folds
+    diverged = {
+        result.fold: DivergenceError(result.reason or f"fold {result.fold} diverged")
+        for result in results.folds
+        if result.status == "diverged" and (asked is None or result.fold in asked)
+    }
+    if diverged:
+        raise FoldsError(dict[int, QM7Error](diverged), results)
+    return results
+
+
+def load_run(path: PathLike) -> Run:
+    """Return a run's settings and results; raises QM7Error if there is no run in the directory, or several below it."""
+    found = find_runs([Path(path)])
+    if len(found) > 1:
+        raise QM7Error(f"{os.fspath(path)} has {len(found)} runs below it, as {found[0].path}; compare takes several")
+    return found[0]
+
+
+def load_model(path: PathLike, fold: int | None = None) -> FoldModel:
+    """Read the model of a fold, a network (`Model`) or a fitted baseline.
+
+    `path` is a run's directory, where `fold` says which unless there is one, a fold's directory or a ``model.npz``.
+
+    Raises QM7Error if there is no model, or there are several, or it is damaged.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / "model.npz").exists():
+        path /= "model.npz"
+    if not path.is_dir():
+        return load_fold_model(path)
+    folds = trained_folds(path)
+    if fold is None and len(folds) > 1:
+        raise QM7Error(f"{path} has models of the folds {', '.join(map(str, folds))}: say which, as fold={folds[0]}")
+    (model,) = load_models(path, folds if fold is None else [fold])
+    return model
+
+
+def load_models(run: PathLike, folds: Sequence[int] | None = None) -> list[FoldModel]:
+    """Read the models of folds of a run, or of all that are trained, in order; raises QM7Error like `load_model`."""
+    return run_models.load_models(Path(run), folds)
+
+
+def predict(
+    models: FoldModel | Sequence[FoldModel], molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None
+) -> list[Prediction]:
+    """Predict molecules as ``qm7 predict`` does: with spreads over draws and models, and how each is outside.
+
+    Parameters
+    ----------
+    models : FoldModel or sequence of FoldModel
+        Several are averaged, as those of `load_models`.
+    molecules, R
+        Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.given.as_molecules`).
+    draws : int, optional
+        Draws that each model averages over; default: as many as in its run's evaluation.
+
+    Raises
+    ------
+    QM7Error
+        If there are no models, or a molecule is not one. For one with too many atoms the energy is None.
+    """
+    models = [models] if isinstance(models, FoldModel) else list(models)
+    if not models:
+        raise QM7Error("there are no models to predict with")
+    return predict_molecules(models, as_molecules(molecules, R), draws)
+
+
+def compare(
+    runs: PathLike | Run | Iterable[PathLike | Run], by: str | Sequence[str] = (), reference: PathLike | None = None
+) -> Comparison:
+    """Compare groups of runs, paired by fold and seed, as ``qm7 compare`` does.
+
+    ``pandas.DataFrame(compare("runs").records())`` has a row for each group; ``sentences`` says it in words.
+
+    Parameters
+    ----------
+    runs : path, Run or several
+        Runs, or directories that have runs below them.
+    by : str or sequence of str
+        Settings that make the groups, as ``network.offset``; default: all in which the runs differ, but the seed.
+    reference : str or path, optional
+        A group's name, a run's directory or ``KEY=VALUE``; default: the group of default settings, or the first.
+
+    Raises
+    ------
+    QM7Error
+        If there is no run, one is damaged, a setting or the reference does not exist, or a group has a fold twice.
+    """
+    several = [runs] if isinstance(runs, str | os.PathLike | Run) else list(runs)
+    found = [run for each in several for run in ([each] if isinstance(each, Run) else find_runs([Path(each)]))]
+    if not found:
+        raise QM7Error("there are no runs to compare")
+    keys = (by,) if isinstance(by, str) else by
+    return compare_groups(found, keys, None if reference is None else os.fspath(reference))

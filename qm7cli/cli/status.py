@@ -1,0 +1,124 @@
+"""`qm7 status`: what has become of runs."""
+
+import sys
+import time
+from contextlib import suppress
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from qm7cli.cli.options import OutputFormat, Runs, find_run_directories, usable_runs
+from qm7cli.cli.output import Format, format_records, write_output
+from qm7cli.cli.tables import Column, Table, make_table, show_mean, show_number
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from qm7cli.training.fold_state import FoldState
+
+CLEAR: Final = "\x1b[H\x1b[2J"  # a terminal
+COLUMNS: Final = (
+    Column("run", "run", left=True),
+    Column("fold", "fold", left=True),
+    Column("status", "status", left=True),
+    Column("iterations", "iterations"),
+    Column("mae", "test MAE", show_number, unit="kcal/mol"),
+    Column("left", "left"),
+)
+
+
+def status(
+    runs: Runs = None,
+    format_: OutputFormat = "table",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again and again on a terminal, until Ctrl-C.")
+    ] = False,
+    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How often, for --watch.")] = 5.0,
+) -> None:
+    """Show what is finished, running, interrupted or diverged.
+
+    A fold is running while a process holds it. Of folds that have not ended, the iterations are those known to be done
+    (a killed process's: those of its last checkpoint), the test MAE is the last on the way, and the time left supposes
+    that the training goes on as fast as it did. Folds of a run that have ended alike share a row of the
+    table; the other formats have a record for each.
+
+    Example: qm7 status --watch
+    """
+    if not watch:
+        raise typer.Exit(_show(runs, format_))
+    if not sys.stdout.isatty():
+        from qm7cli.core.errors import UsageError
+
+        raise UsageError("--watch is for a terminal, and standard output is none; leave it out")
+    ended = 0
+    with suppress(KeyboardInterrupt):
+        while True:
+            print(CLEAR, end="")
+            ended = _show(runs, format_)
+            sys.stdout.flush()
+            time.sleep(every)
+    raise typer.Exit(ended)
+
+
+def _show(runs: "list[Path] | None", format_: Format) -> int:
+    """Print the states of the runs' folds once; return the exit status."""
+    from qm7cli.runs.collect import read_runs
+    from qm7cli.training.fold_state import fold_states
+
+    found, ended = usable_runs(*read_runs(find_run_directories(runs), fold_states))
+    states = [state for of_run in found for state in of_run]
+    table = _table(states)
+    write_output(table.fit(("left",), ("fold",)), format_records(format_, [state._asdict() for state in states], table))
+    return ended
+
+
+def _table(states: "Sequence[FoldState]") -> Table:
+    """Return a row for neighbouring folds of a run that have ended alike, and one for each other."""
+    from collections import Counter
+
+    from qm7cli.runs.results import summary
+
+    def shared(state: "FoldState") -> tuple[Any, ...]:
+        own = {"complete": state.iterations, "diverged": None}
+        return state.run, state.status, state.iterations_asked, own.get(state.status, state.fold)
+
+    rows = []
+    for _, group in groupby(enumerate(states), lambda place: (*shared(place[1]), place[1].fold - place[0])):
+        folds = [state for _, state in group]
+        first = folds[0]
+        done = _range([fold.iterations for fold in folds])
+        asked = "" if first.iterations == first.iterations_asked else f" of {first.iterations_asked}"
+        rows.append(
+            {
+                "run": first.run,
+                "fold": _range([fold.fold for fold in folds]),
+                "status": first.status,
+                "iterations": f"{done}{asked}" if first.iterations_asked else "-",
+                "mae": show_mean(summary(fold.mae for fold in folds)),
+                "left": _duration(first.seconds_left),
+            }
+        )
+    return make_table(rows, COLUMNS, _counts(Counter(state.status for state in states)), "test MAE in kcal/mol")
+
+
+def _range(numbers: "Sequence[int]") -> str:
+    """Return the smallest of some numbers and the largest, if that is another."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _counts(statuses: "Counter[str]") -> str:
+    folds = statuses.total()
+    each = ", ".join(f"{number} {name}" for name, number in statuses.most_common())
+    return f"{folds} fold{'' if folds == 1 else 's'}: {each}"
+
+
+def _duration(seconds: float | None) -> str:
+    """Return a time in words that are short: 35 s, 4 min, 2 h 5 min."""
+    if seconds is None or seconds < 60:
+        return "-" if seconds is None else f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

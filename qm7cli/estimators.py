@@ -1,0 +1,252 @@
+"""The network and its features as estimators of scikit-learn (``pip install 'qm7cli[sklearn]'``).
+
+    pipeline = make_pipeline(StandardScaler(), PreBiasRegressor(variant="corrected", random_state=0))
+    cross_val_score(pipeline, X, y)
+
+The network, its descent and the encoder are those that ``qm7 train`` uses. Settings out of their range raise
+`qm7cli.core.validation.SettingsError`, which is a ValueError.
+"""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
+from qm7cli.data.given import Given, as_molecules
+from qm7cli.model.encoder import Encoder
+from qm7cli.model.network import Layer, Network, draw_layers, feed_forward
+from qm7cli.model.variants import RULES, Array, Variant
+from qm7cli.runs.experiment import Experiment
+from qm7cli.runs.settings import Architecture, Encoding, Training
+from qm7cli.training.descent import Descent, DivergenceError
+
+try:
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        "PreBiasRegressor and RandomSortedCoulomb need scikit-learn 1.6 or newer: pip install 'qm7cli[sklearn]'"
+    ) from error
+
+SEEDS: Final = 2**31 - 1  # how many seeds are drawn from
+
+
+class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
+    """The pre-bias network of Montavon et al. (NIPS 2012) on any features.
+
+    Features should have a mean of about 0 and a standard deviation of about 1, as StandardScaler gives; targets are
+    standardised here. Training is in float32 and draws minibatches with replacement, so a batch may be larger than the
+    training set. The averaged network is the model.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Sizes of the hidden layers; default (400, 100).
+    variant : str
+        Update rule of the pre-bias: ``original``, ``corrected``, ``no-prebias`` or ``uncompensated``
+        (`qm7cli.model.variants`); default ``original``.
+    iterations : int
+        Minibatches in all; default 10,000. The paper's trainings on QM7 have 1,000,000.
+    batch_size : int
+        Samples in a minibatch, over which gradients are summed; default 25.
+    schedule : sequence of (int, float)
+        From which iteration on, 1 and up, which learning rate; a layer of m inputs divides it by sqrt(m). Default: the
+        paper's, 0.001, from 501 on 0.0025, from 2,501 on 0.005, from 12,501 on 0.01.
+    averaging : float
+        Fraction of the past iterations that the running average of the parameters remembers; default 0.1.
+    offset : float
+        Constant that is added to every hidden unit's activation; default 0.
+    bias : float or sequence of float
+        Standard deviation of the initial B of the hidden layers, or of each; default 0.
+    random_state : int, RandomState or None
+        Of the weights and the minibatches; an int, of 0 or more, gives the same network again. Default None.
+
+    Attributes
+    ----------
+    layers_ : list of Layer
+        Averaged parameters W (m, n), A (m,) and B (n,), float32.
+    target_mean_, target_std_ : float
+        Mean and population standard deviation of the training targets; the latter 1 where all are the same.
+    n_features_in_, feature_names_in_
+        As scikit-learn has them.
+    """
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (400, 100),
+        *,
+        variant: Variant = "original",
+        iterations: int = 10_000,
+        batch_size: int = 25,
+        schedule: Sequence[tuple[int, float]] = ((1, 0.001), (501, 0.0025), (2_501, 0.005), (12_501, 0.01)),
+        averaging: float = 0.1,
+        offset: float = 0.0,
+        bias: float | Sequence[float] = 0.0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.variant = variant
+        self.iterations = iterations
+        self.batch_size = batch_size
+        self.schedule = schedule
+        self.averaging = averaging
+        self.offset = offset
+        self.bias = bias
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train on features X (samples, m) and targets y (samples,).
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or X and y are not finite numbers of these shapes.
+        DivergenceError
+            If the training diverges: features are too large, or rates are too high.
+        """
+        settings = self._settings()
+        samples, wanted = validate_data(self, X, y, dtype=np.float32, y_numeric=True)
+        with np.errstate(over="ignore"):
+            self.target_mean_, self.target_std_ = (float(f(wanted, dtype=np.float64)) for f in (np.mean, np.std))
+        if not np.isfinite(self.target_std_):
+            raise ValueError("the targets are too large for their standard deviation to be a number")
+        self.target_std_ = self.target_std_ or 1.0
+        targets = ((wanted - self.target_mean_) / self.target_std_).astype(np.float32)
+        weights, biases = (stream(settings.seed, 0, purpose) for purpose in (Purpose.WEIGHTS, Purpose.BIASES))
+        sizes = [self.n_features_in_, *settings.network.hidden, 1]
+        layers = draw_layers(sizes, weights, settings.network.bias_of_layers, biases)
+        network = Network.of(layers, RULES[settings.variant], settings.network.offset)
+        descent = Descent(settings.training, "PreBiasRegressor", settings.seed, fold=0, samples=len(samples))
+        try:
+            with threadpool_limits(1), np.errstate(all="ignore"):  # more threads would give other digits
+                _descend(network, descent, samples, targets)
+        except DivergenceError as error:
+            remedy = "scale the features, as StandardScaler does, or lower the rates of the schedule"
+            raise DivergenceError(f"{error}: {remedy}") from error
+        self.layers_ = network.averaged()
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the targets (samples,) that the network predicts of features X (samples, m)."""
+        check_is_fitted(self)
+        samples: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
+        # In float64, a sample's prediction does not depend on the others by more than rounding at the 16th digit.
+        layers = [Layer(*(P.astype(np.float64) for P in layer)) for layer in self.layers_]
+        outputs: NDArray[np.float64] = feed_forward(layers, samples, float(self.offset)).astype(np.float64)
+        return outputs * self.target_std_ + self.target_mean_
+
+    def _settings(self) -> Experiment:
+        return Experiment(
+            variant=self.variant,
+            seed=draw_seed(self.random_state),
+            network=Architecture(hidden=self.hidden, offset=self.offset, bias=self.bias),  # type: ignore[arg-type]
+            training=Training(
+                iterations=self.iterations,
+                batch_size=self.batch_size,
+                schedule=self.schedule,  # type: ignore[arg-type] # tuples become lists
+                averaging=self.averaging,
+            ),
+        )
+
+
+def _descend(network: Network, descent: Descent, samples: Array, targets: Array) -> None:
+    """Do all iterations; `samples` (n, m) and `targets` (n,), in standard deviations."""
+    drawn = -1
+    for iteration in range(1, descent.settings.iterations + 1):
+        block, part = descent.place(iteration)
+        if block != drawn:
+            chosen, drawn = descent.draw(block), block
+            block_samples, block_targets = samples[chosen], targets[chosen]
+        descent.step(network, block_samples[part], block_targets[part], iteration)
+
+
+class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Molecules to random-sorted Coulomb matrices in the tanh expansion (Montavon et al., NIPS 2012).
+
+    `fit` and `transform` take ASE atoms or pairs (Z, R), nuclear charges (atoms,) and coordinates (atoms, 3) in bohr.
+    Each molecule is drawn once in a transform, with noise of its own: ``molecules * 8`` has eight draws of each.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation of the noise on the row norms, hartree; 0 sorts without noise; default 1.
+    step : float
+        Distance of the thresholds in the expansion, hartree; default 1.
+    centre : bool
+        Whether the mean of each feature is subtracted; default true.
+    atoms : int, optional
+        Room for so many atoms; default: as many as the largest molecule has that is fitted.
+    random_state : int, RandomState or None
+        Of the noise; with an int, a transform of the same molecules gives the same features again. Default None.
+
+    Attributes
+    ----------
+    encoder_ : Encoder
+        Thresholds and normalisation.
+    atoms_ : int
+        Most atoms in a molecule.
+    """
+
+    def __init__(
+        self,
+        *,
+        noise: float = 1.0,
+        step: float = 1.0,
+        centre: bool = True,
+        atoms: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.noise = noise
+        self.step = step
+        self.centre = centre
+        self.atoms = atoms
+        self.random_state = random_state
+
+    def fit(self, molecules: Given, y: Any = None) -> Self:
+        """Find thresholds and normalisation; raises QM7Error if molecules are not some, or a parameter is wrong."""
+        del y
+        encoding = Encoding(noise=self.noise, step=self.step, centre=self.centre)
+        matrices = self._matrices(molecules, self.atoms)
+        rng = stream(draw_seed(self.random_state), 0, Purpose.ENCODER)
+        everything = np.arange(len(matrices.X))
+        self.encoder_ = Encoder.fit(matrices, everything, encoding.noise, encoding.step, rng, centre=encoding.centre)
+        self.atoms_ = matrices.X.shape[1]
+        return self
+
+    def transform(self, molecules: Given) -> NDArray[np.float32]:
+        """Draw each molecule and return its features, (molecules, m) float32; raises QM7Error if one is too large."""
+        check_is_fitted(self)
+        matrices = self._matrices(molecules, self.atoms_)
+        rng = stream(draw_seed(self.random_state), 0, Purpose.PERMUTATIONS)
+        return self.encoder_.draw(matrices, np.arange(len(matrices.X)), rng)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.encoder_.mean)
+
+    def _matrices(self, given: Given, n: int | None) -> Matrices:
+        """Return the Coulomb matrices of molecules, with room for n atoms, as many as the largest has if it is None."""
+        molecules = as_molecules(given)
+        if not molecules:
+            raise QM7Error("there are no molecules")
+        n = n or max(len(molecule.Z) for molecule in molecules)
+        for molecule in molecules:
+            if len(molecule.Z) > n:
+                reason = f"{len(molecule.Z)} atoms, more than the {n} that there is room for"
+                raise QM7Error(f"{molecule.name}: {reason}; RandomSortedCoulomb(atoms=...) makes more")
+        X = np.stack([molecule.coulomb_matrix(n) for molecule in molecules])
+        return Matrices.of(reorder_atoms(X, canonical_order(X)))
+
+
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return a seed, an int itself; a RandomState is advanced, and None gives another one every time."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(SEEDS))

@@ -1,0 +1,94 @@
+"""What has become of the folds of a run, or is becoming of them, from their files alone while others train them.
+
+A training writes its result when it begins and when it ends, its history at each evaluation and its checkpoint now and
+then: each says where it was when the file was written.
+"""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.locks import is_held
+from qm7cli.runs.directory import fold_directory, fold_numbers
+from qm7cli.runs.history import read_history
+from qm7cli.runs.results import FoldResult, read_fold, read_results
+from qm7cli.training.checkpoint import read_about
+
+
+class FoldState(NamedTuple):
+    """What has become of a fold.
+
+    It is ``running`` if a process holds it, and ``interrupted`` if none does and it has not ended. `iterations` are
+    those known to be done, of `iterations_asked`; of an interrupted fold, those from which it goes on. `mae` is the
+    test MAE in kcal/mol; of a fold that has not ended, the last on the way. `seconds_left` are an estimate.
+    """
+
+    run: str
+    fold: int
+    status: Literal["complete", "diverged", "running", "interrupted"]
+    iterations: int
+    iterations_asked: int
+    mae: float | None
+    seconds_left: float | None
+
+
+class _Point(NamedTuple):
+    """Where a training was at some time, in seconds since the epoch."""
+
+    time: float
+    iterations: int
+    seconds: float
+
+
+def fold_states(run: Path) -> list[FoldState]:
+    """Return the states of a run's folds that were begun, in order; raises QM7Error if a file of it is damaged."""
+    results = read_results(run)
+    recorded = {result.fold: result for result in results.folds}
+    states = []
+    for fold in sorted({*recorded, *fold_numbers(run)}):
+        result = read_fold(run, fold) or recorded.get(fold)
+        running = is_held(fold_directory(run, fold) / ".lock")
+        if result is not None and result.status != "partial":
+            asked = result.iterations if result.status == "complete" else results.config.iterations
+            states.append(FoldState(str(run), fold, result.status, result.iterations, asked, result.mae, None))
+        elif result is not None or running:
+            states.append(_unfinished(run, fold, result, results.config.iterations, running=running))
+    return states
+
+
+def _unfinished(run: Path, fold: int, result: FoldResult | None, asked: int, *, running: bool) -> FoldState:
+    """Return the state of a fold that has not ended."""
+    directory = fold_directory(run, fold)
+    points, mae, kept = [], None, 0
+    if result is not None:
+        points.append(_Point(_written(directory / "result.yaml"), result.iterations, result.seconds))
+        with suppress(QM7Error):  # there may be none yet
+            last = read_history(run, result)[-1]
+            points.append(_Point(_written(directory / "history.csv"), last.iteration, last.seconds))
+            mae = last.test_mae
+    checkpoint = directory / "checkpoint.npz"
+    if checkpoint.exists():
+        about = read_about(checkpoint)
+        kept = about.iteration
+        points.append(_Point(_written(checkpoint), about.iteration, about.seconds))
+    if not running:
+        return FoldState(str(run), fold, "interrupted", kept, asked, mae, None)
+    latest = max(points, default=_Point(0, 0, 0))
+    return FoldState(str(run), fold, "running", latest.iterations, asked, mae, _seconds_left(latest, asked))
+
+
+def _written(path: Path) -> float:
+    """Return when a file was written; 0 if it is not there."""
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0
+
+
+def _seconds_left(latest: _Point, asked: int) -> float | None:
+    """Return how long a training takes that goes on as fast as it was up to the `latest` point; None if unknown."""
+    if not latest.iterations or not latest.seconds:
+        return None
+    whole = latest.seconds / latest.iterations * (asked - latest.iterations)
+    return round(max(0.0, whole - max(0.0, time.time() - latest.time)), 1)

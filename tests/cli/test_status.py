@@ -1,0 +1,125 @@
+"""`qm7 status`: what has become of folds, and while they are trained."""
+
+import csv
+import io
+import json
+import os
+import pty
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+
+from conftest import qm7_path, wait_for
+from qm7cli.core.locks import is_held, lock
+
+
+@pytest.fixture
+def trained(three_variants, tmp_path):
+    """A directory of runs of 300 iterations, two folds each."""
+    shutil.copytree(three_variants, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def states(command, *args):
+    return json.loads(command("status", *args, "--format", "json").stdout)
+
+
+@pytest.mark.usefixtures("trained")
+def test_complete_folds_share_a_row_and_are_records_of_their_own(command):
+    shown = command("status").stdout
+    assert len(shown.splitlines()) == 1 + 3 + 1
+    assert shown.count("0-1") == 3
+    assert "6 folds: 6 complete" in shown
+    found = states(command)
+    assert [(each["fold"], each["status"], each["iterations"]) for each in found] == 3 * [
+        (0, "complete", 300),
+        (1, "complete", 300),
+    ]
+    assert all(each["mae"] > 0 and each["seconds_left"] is None for each in found)
+    rows = list(csv.DictReader(io.StringIO(command("status", "--format", "csv").stdout)))
+    assert [row["run"] for row in rows] == [each["run"] for each in found]
+
+
+def test_a_training_is_running_while_it_lasts_and_interrupted_after_it_is_killed(
+    command, background, tmp_path, quick_flags
+):
+    args = ("train", *quick_flags, "--set", "training.iterations=1000000", "--fold", "0", "--out", "run", "--quiet")
+    process = background(*args)
+    fold = tmp_path / "run/fold-0"
+    wait_for((fold / "checkpoint.npz").exists, process)
+    (running,) = states(command, "run")
+    assert running["status"] == "running"
+    assert 100 <= running["iterations"] < running["iterations_asked"] == 1_000_000
+    assert running["mae"] > 0
+    assert 1 < running["seconds_left"] < 1e5
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (killed,) = states(command, "run")
+    assert killed["status"] == "interrupted"
+    assert killed["iterations"] % 100 == 0
+    assert killed["iterations"] >= running["iterations"] // 100 * 100
+    assert killed["seconds_left"] is None
+    command("train", *quick_flags, "--iterations", killed["iterations"], "--fold", "0", "--out", "run", "--quiet")
+    assert states(command, "run")[0]["status"] == "complete"
+
+
+def test_a_diverged_fold_is_called_so(command, quick_flags):
+    steep = ["--set", "training.schedule=[[1, 1000]]", "--set", "encoding.centre=false"]
+    command("train", *quick_flags, *steep, "--fold", "0", "--out", "run", "--quiet", status=1)
+    (state,) = states(command, "run")
+    assert (state["status"], state["iterations_asked"], state["mae"]) == ("diverged", 300, None)
+    assert state["iterations"] < 300
+
+
+def test_looking_at_a_lock_takes_it_from_nobody(tmp_path):
+    path = tmp_path / ".lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with lock(path):
+        assert is_held(path)
+        assert is_held(path)
+    assert not is_held(path)
+    with lock(path, busy="busy"):
+        pass
+
+
+def test_a_fold_that_is_only_looked_at_is_not_busy(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr("qm7cli.core.locks.LOOKED_AT", 30)
+    path = tmp_path / ".lock"
+    looker = path.open("w")
+    fcntl.flock(looker, fcntl.LOCK_SH)
+    threading.Timer(0.1, looker.close).start()
+    with lock(path, busy="busy"):
+        assert is_held(path)
+
+
+def test_watching_needs_a_terminal(command):
+    done = command("status", "--watch", status=2)
+    assert done.stderr == (
+        "qm7: --watch is for a terminal, and standard output is none; leave it out (see qm7 status --help)\n"
+    )
+
+
+@pytest.mark.usefixtures("trained")
+def test_it_watches_on_a_terminal_until_it_is_interrupted(tmp_path):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execv(qm7_path(), ["qm7", "status", "--watch", "--every", "0.1"])  # noqa: S606
+    shown = b""
+    deadline = time.monotonic() + 60
+    while shown.count(b"6 complete") < 3:
+        assert time.monotonic() < deadline
+        shown += os.read(terminal, 10_000)
+    os.write(terminal, b"\x03")
+    try:
+        while os.read(terminal, 10_000):
+            pass
+    except OSError:  # the terminal is gone with its process
+        pass
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert shown.startswith(b"\x1b[H\x1b[2J")

@@ -1,0 +1,54 @@
+"""README is short, its links lead somewhere, and its session runs from a wheel, outside of the checkout."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import sessions
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def wheel(once):
+    """A directory with `qm7` in bin/, which runs what a wheel holds."""
+
+    def make(path):
+        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(path)]
+        subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
+        (built,) = path.glob("*.whl")
+        with zipfile.ZipFile(built) as archive:
+            archive.extractall(path / "packages")
+        program = path / "bin/qm7"
+        program.parent.mkdir()
+        program.write_text(f"#!{sys.executable}\nimport qm7cli.cli.main\nqm7cli.cli.main.main()\n")
+        program.chmod(0o755)
+
+    return once("the-wheel", make)
+
+
+def test_its_session_goes_as_it_is_told_from_a_wheel(wheel, tmp_path):
+    path = f"{wheel / 'bin'}:{os.environ['PATH']}"
+    environment = {"PATH": path, "PYTHONPATH": str(wheel / "packages"), "QM7_DATA": str(tmp_path / "none")}
+    where = "$ python3 -c 'import qm7cli; print(qm7cli.__file__)'\n".replace("python3", sys.executable)
+    (step,) = sessions.run(f"```console\n{where}```\n", tmp_path, environment)
+    assert step.printed.startswith(str(wheel))
+    assert sum(step.command.startswith("qm7 compare") for step in sessions.steps(README)) == 1
+    assert sessions.problems(README, tmp_path, environment) == []
+
+
+def test_it_is_short_and_its_links_lead_somewhere():
+    assert len(README.splitlines()) <= 120
+    links = re.findall(r"\]\((?!\w+:)([^)#]+)", README)
+    assert len(links) > 15
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_its_two_commands_are_targets_of_make():
+    made = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"run", "test", "docs"} <= set(re.findall(r"make (\w+)", README)) & made

@@ -1,0 +1,79 @@
+"""The site of the pages: it is whole, and needs no network when it is looked at."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytest.importorskip("material", reason="mkdocs-material is not installed")
+
+
+def build(directory, config=ROOT / "mkdocs.yml"):
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", config, "--site-dir", directory],
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def site(once):
+    """The built site."""
+
+    def make(path):
+        done = build(path / "site")
+        assert done.returncode == 0, done.stderr
+        assert "WARNING" not in done.stderr
+
+    return once("the-site", make) / "site"
+
+
+def test_all_that_a_page_loads_is_in_the_site(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 20
+    for page in pages:
+        text = page.read_text()
+        loaded = re.findall(r'<(?:script|img|iframe|source)\b[^>]*?\bsrc="?([^" >]+)', text)
+        loaded += re.findall(r'<link rel="?(?:stylesheet|icon|preload|preconnect)"? [^>]*?href="?([^" >]+)', text)
+        assert len(loaded) >= 4
+        for address in loaded:
+            assert not re.match(r"\w+:|//", address), (page, address)
+            assert (page.parent / address.partition("?")[0]).resolve().exists() or page.name == "404.html", address
+    for style in site.rglob("*.css"):
+        assert not re.findall(r"(?:url\(|@import )[\"']?(?:https?:)?//[^)]*", style.read_text())
+
+
+def test_every_page_is_in_the_navigation_and_begins_with_whom_it_is_for(site):
+    shown = (site / "index.html").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        if page.name != "index.md":
+            assert f"{page.stem}.html" in shown
+        title, _, beginning = page.read_text().partition("\n\n")
+        assert title.startswith("# ")
+        first = " ".join(beginning.partition("\n## ")[0].split())
+        if page.name != "gradients.md":
+            assert re.search(r"(?:This|These) pages? (?:is|are) for ", first), page.name
+
+
+def test_a_link_to_a_file_of_the_repository_leads_to_a_page_that_shows_it(site):
+    page = (site / "sweeps.html").read_text()
+    (link,) = set(re.findall(r'href="?(files/experiments/noise[^" >]*)', page))
+    assert "encoding.noise" in (site / link).read_text()
+    assert (site / "files/experiments/results/variants/curves.png").exists()
+
+
+def test_a_link_to_nothing_fails(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/index.md").write_text("[a](../experiments/nothing.yaml)\n")
+    config = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[0]
+    config = config.replace("[tools/docs_hooks", f"[{ROOT}/tools/docs_hooks")
+    (tmp_path / "mkdocs.yml").write_text(config)
+    done = build(tmp_path / "site", tmp_path / "mkdocs.yml")
+    assert done.returncode == 1
+    assert "nothing.yaml" in done.stderr
