@@ -65,7 +65,7 @@ def test_a_link_to_a_file_of_the_repository_leads_to_a_page_that_shows_it(site):
     page = (site / "sweeps.html").read_text()
     (link,) = set(re.findall(r'href="?(files/experiments/noise[^" >]*)', page))
     assert "encoding.noise" in (site / link).read_text()
-    assert (site / "files/experiments/results/variants/curves.png").exists()
+    assert (site / "files/experiments/results/offset/offset.png").exists()
 
 
 def test_a_link_to_nothing_fails(tmp_path):

@@ -90,7 +90,7 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
         raise QM7Error(mistake(error, SweepFile, f"{file}, line {{line}}: ", text)) from error
     if isinstance(sweep.base, str):
         beside = found.parent / sweep.base
-        base = read_source(beside, beside if beside.exists() else find_experiment(Path(sweep.base)))
+        base = read_source(beside, beside if beside.exists() or beside.suffix else find_experiment(Path(sweep.base)))
     else:
         settings = current_settings(sweep.base, str(file))
         base = Source(settings, f"{file}, line {{line}}: base: ", text, ("base",))

@@ -590,7 +590,7 @@ def test_predictions_whose_errors_are_not_those_of_the_results_are_refused(runs)
         return group.verdict
 
     assert "predictions.csv" not in verdict()
-    path.write_text(whole.removesuffix(last + "\n") + f"{molecule},{target},{prediction[:2]}")
+    path.write_text(whole.removesuffix(last + "\n") + f"{molecule},{target},{prediction[:2]},0.1\n")
     assert re.search(
         rf"{path} does not belong to the fold's result: its MAE is [\d.]+ kcal/mol, in the result it is "
         rf"{fold.mae:.6g}; --overwrite trains the fold from the start",
