@@ -1,8 +1,16 @@
 """The figures of the pages are those of the results in experiments/results."""
 
 import statistics
+import textwrap
 from pathlib import Path
 
+import pytest
+
+from qm7cli.analysis.compare import compare_groups
+from qm7cli.analysis.paired_difference import holm
+from qm7cli.analysis.verdict import difference_text
+from qm7cli.cli.compare import comparison_table
+from qm7cli.cli.output import write_output
 from qm7cli.model.variants import RULES
 from qm7cli.runs.collect import find_runs
 from qm7cli.runs.history import read_history
@@ -72,3 +80,134 @@ def rate_rows():
             counts = " | ".join("never" if count == 1e9 else f"{count:,}" for count in fastest)
             lowest = f"{best.results[0].mae:.2f} (rate {last_rate(best):g})"
             yield f"| {name} | `{variant}` | {largest:g} | {counts} | {lowest} |"
+
+
+def centring_rows():
+    """Return a row for each rule: the MAE without centring, or when its folds diverged."""
+    for variant in RULES:
+        yield f"| `{variant}` | {figure(having(runs_of('centring'), variant=variant))} |"
+
+
+def at(runs, iterations):
+    """Return runs as they were after some iterations, by their histories; there are no predictions of then."""
+
+    def then(run, fold):
+        maes = {row.iteration: row.test_mae for row in read_history(run.path, fold)}
+        return fold.model_copy(update={"mae": maes[iterations], "iterations": iterations})
+
+    return [
+        run._replace(
+            path=Path("then"),
+            results=run.results.model_copy(update={"folds": [then(run, fold) for fold in run.results.folds]}),
+        )
+        for run in runs
+    ]
+
+
+def on_the_way_rows():
+    """Return a row for each number of iterations: the differences from `original`, and in how many folds it is less."""
+    for iterations in (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000):
+        reference, *groups = compare_groups(at(runs_of("variants"), iterations)).groups
+        cells = []
+        for group in groups:
+            worse = sum(fold.mae > reference.folds[key].mae for key, fold in group.folds.items())
+            cells += [difference_text(group.difference), f"{worse} of {len(group.folds)}"]
+        yield f"| {iterations:,} | {' | '.join(cells)} |"
+
+
+def assert_shown(expected, page=PAGE):
+    missing = [row for row in expected if row not in page.splitlines()]
+    assert missing == []
+
+
+def readme_rows():
+    """Return a row for each set-up, with a column for each rule."""
+    for name, experiment, settings in (
+        ("as published", "offset", {"network__offset": 0.0}),
+        ("2 added to every hidden unit", "offset", {"network__offset": 2.0}),
+        ("features not centred", "centring", {}),
+    ):
+        runs = having(runs_of(experiment), **settings)
+        (length,) = {run.settings["training.iterations"] for run in runs}
+        cells = [figure(having(runs, variant=variant)) for variant in RULES]
+        yield f"| {name}, {length:,} iterations | {' | '.join(cells)} |"
+
+
+def baseline_figures(run):
+    """Return the errors of a run as its row has them."""
+    mae, rmse = (run.results.summary(metric) for metric in ("mae", "rmse"))
+    return f"| {mae['mean']:.2f} +- {mae['std']:.2f} | {rmse['mean']:.2f} +- {rmse['std']:.2f} |"
+
+
+def test_readme_has_the_answer():
+    assert_shown(readme_rows(), README)
+
+
+def test_the_page_has_the_errors_at_each_offset():
+    assert_shown(rows("offset", "network__offset", [0.0, 0.5, 1.0, 2.0]))
+
+
+def test_the_page_has_what_became_of_features_that_are_not_centred():
+    assert_shown(centring_rows())
+
+
+def test_the_page_has_the_largest_rates():
+    assert_shown(rate_rows())
+
+
+def test_the_page_tells_who_is_ahead_on_the_way_as_the_histories_have_it():
+    expected = list(on_the_way_rows())
+    assert_shown(expected)
+    assert all(row.endswith("| 5 of 5 |") for row in expected[:3])
+    assert "worse than the published rule in five of five folds at 1,000, 2,000 and 5,000" in " ".join(PAGE.split())
+
+
+def test_nothing_on_the_way_is_decided():
+    """Each test corrected for all that the page could have looked at."""
+    runs = runs_of("variants")
+    evaluated = [row.iteration for row in read_history(runs[0].path, runs[0].results[0])]
+    p_values = [
+        group.difference.t_test.p for count in evaluated for group in compare_groups(at(runs, count)).groups[1:]
+    ]
+    assert min(holm(p_values)) > 0.05
+    assert f"Corrected for the {len(p_values)} comparisons in the histories" in " ".join(PAGE.split())
+
+
+def test_the_baselines_have_their_figures():
+    page = ROOT.joinpath("docs/baselines.md").read_text()
+    for run in runs_of("table1"):
+        assert baseline_figures(run) in page, run.path
+    network = compare_groups(having(runs_of("variants"), variant="original"), paired=False).groups[0]
+    assert f"| {network.mae.mean:.3f} +- {network.mae.over_folds:.3f} | " in page
+
+
+@pytest.mark.parametrize(("name", "more"), [
+    ("variants", ["--margin", "0.05"]),
+    ("table1", ["experiments/results/variants/qm7-original-seed0"]),
+    ("offset", []),
+    ("centring", []),
+])  # fmt: skip
+def test_published_results_are_compared_as_their_text_says(command, tmp_path, name, more):
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    shown = command("compare", f"experiments/results/{name}", *more).stdout
+    assert shown == (RESULTS / name / "compare.txt").read_text()
+    assert all(len(line) <= 80 or " " not in line.strip() for line in shown.splitlines())
+    if name == "variants":
+        assert shown in PAGE
+
+
+def test_the_example_of_20000_iterations_is_what_the_histories_give(capsys):
+    runs = at(runs_of("variants"), 20_000)
+    write_output(comparison_table(compare_groups(runs)))
+    first = capsys.readouterr().out.partition("no-prebias against")[0]
+    assert textwrap.indent(first, "    ") in ROOT.joinpath("docs/sweeps.md").read_text()
+    page = " ".join(ROOT.joinpath("docs/get-qm7.md").read_text().split())
+    for group in compare_groups(runs, paired=False).groups:
+        assert f"`{group.name}` {group.mae.mean:.3f} +- {group.mae.over_folds:.3f}" in page
+
+
+def test_published_results_can_be_collected_and_their_curves_drawn(command, tmp_path):
+    rows = command("collect", RESULTS, "--format", "csv").stdout.splitlines()
+    assert len(rows) == 1 + sum(len(run.results.folds) for run in find_runs([RESULTS]))
+    command("plot", RESULTS / "variants", "--kind", "curves", "--output", "curves.png")
+    assert (tmp_path / "curves.png").exists()

@@ -18,10 +18,13 @@ from qm7cli.cli.options import (
     usable_runs,
 )
 from qm7cli.cli.output import format_records, write_output
-from qm7cli.cli.tables import Column, make_table, metric_columns, show_mean, show_number
+from qm7cli.cli.tables import Column, Table, make_table, metric_columns, show_mean, show_number
 
 if TYPE_CHECKING:
     from qm7cli.data.splits import Part
+    from qm7cli.runs.evaluation import FoldEvaluation
+
+    Evaluated = tuple[str, str | None, list[FoldEvaluation]]  # of a run: its name, its variant and its folds
 
 TRUST_COLUMNS: Final = (  # of what `qm7cli.runs.evaluation.trust` says
     Column("interval", "interval", lambda width: "-" if width is None else f"+-{width:.2f}", unit="kcal/mol"),
@@ -58,17 +61,17 @@ def evaluate(
     """
     from qm7cli.cli.progress import show_evaluation
     from qm7cli.core.files import refuse_output
-    from qm7cli.model.metrics import METRICS, describe_units
+    from qm7cli.model.metrics import METRICS
     from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
-    from qm7cli.runs.evaluation import FoldEvaluation, average_runs, describe_evaluation, evaluate_folds
+    from qm7cli.runs.evaluation import describe_evaluation, evaluate_folds
     from qm7cli.runs.models import load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
     directories = find_run_directories(runs, output)
     datasets = RunDatasets(data)
 
-    def evaluate_run(run: Path) -> tuple[str, str | None, list[FoldEvaluation]]:
+    def evaluate_run(run: Path) -> "Evaluated":
         models = load_models(run, fold)
         evaluated = evaluate_folds(run, models, datasets.of(run, models), draws=draws, parts=parts, report=report)
         return str(run), getattr(models[0], "variant", None), evaluated
@@ -78,13 +81,29 @@ def evaluate(
     evaluations, status = usable_runs(*read)
     refuse_output(output, datasets.paths)
     if ensemble:
-        variants = {variant for _, variant, _ in evaluations}
-        averaged = average_runs({name: evaluated for name, _, evaluated in evaluations})
-        name = f"ensemble of {len(evaluations)} runs"
-        evaluations.append((name, variants.pop() if len(variants) == 1 else None, averaged))
+        evaluations.append(_average(evaluations))
     results = [describe_evaluation(*each, parts) for each in evaluations]
     metrics = [key for key, metric in METRICS.items() if metric.part in parts]
     trusted = TRUST_COLUMNS if "test" in parts else ()
+    records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
+    table = _make_table(results, metrics, trusted)
+    text = format_records(format_, records, table, results, documents={"json", "yaml"})
+    write_output(table.fit(("draws", "iterations", *(column.title for column in reversed(trusted)))), text, output)
+    raise typer.Exit(status)
+
+
+def _average(evaluations: "list[Evaluated]") -> "Evaluated":
+    """Return the ensemble of some runs, as if it were one of them."""
+    from qm7cli.runs.evaluation import average_runs
+
+    variants = {variant for _, variant, _ in evaluations}
+    averaged = average_runs({name: evaluated for name, _, evaluated in evaluations})
+    return f"ensemble of {len(evaluations)} runs", variants.pop() if len(variants) == 1 else None, averaged
+
+
+def _make_table(results: list[dict[str, Any]], metrics: list[str], trusted: Sequence[Column]) -> Table:
+    from qm7cli.model.metrics import describe_units
+
     columns = [
         Column("run", "run", left=True),
         Column("fold", "fold", left=True),
@@ -93,12 +112,8 @@ def evaluate(
         *metric_columns(metrics),
         *trusted,
     ]
-    records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
     rows = _with_means(results, metrics, trusted)
-    table = make_table(rows, columns, describe_units(), *(["intervals in kcal/mol"] if trusted else []))
-    text = format_records(format_, records, table, results, documents={"json", "yaml"})
-    write_output(table.fit(("draws", "iterations", *(column.title for column in reversed(trusted)))), text, output)
-    raise typer.Exit(status)
+    return make_table(rows, columns, describe_units(), *(["intervals in kcal/mol"] if trusted else []))
 
 
 def _with_means(results: list[dict[str, Any]], metrics: list[str], trusted: Sequence[Column]) -> list[dict[str, Any]]:

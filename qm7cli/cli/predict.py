@@ -3,19 +3,20 @@
 from collections import Counter
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from qm7cli.cli import completion
 from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, TrainedFolds
 from qm7cli.cli.output import format_records, note, write_output
-from qm7cli.cli.tables import Column, make_table, show_number
+from qm7cli.cli.tables import Column, Table, make_table, show_number
 from qm7cli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from qm7cli.data.molecules import Molecule
     from qm7cli.model.fold_model import FoldModel
+    from qm7cli.model.predict import Prediction
 
 SMILES: Final = ".smi"
 ENERGY: Final = "kcal/mol"
@@ -31,27 +32,33 @@ COLUMNS: Final = (
 )
 OPTIONAL: Final = {"fold_spread", "conformer_spread", "distance"}  # columns that are left out where all are unknown
 
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[RUN...] FILE...",
+        help="Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz; "
+        ".smi: a SMILES a line, and its name. Directories before them are runs.",
+    ),
+]
+PredictingRuns = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        autocompletion=completion.runs,
+        help="Run to predict with; may be given again. Default: the bundled model.",
+    ),
+]
+SmilesTexts = Annotated[
+    list[str] | None,
+    typer.Option("--smiles", metavar="SMILES", help="Molecule, as CCO; may be given again. Needs RDKit."),
+]
+
 
 def predict(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[RUN...] FILE...",
-            help="Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories, in angstrom; also .gz, .bz2, "
-            ".xz; .smi: a SMILES a line, and its name. Directories before them are runs.",
-        ),
-    ] = None,
-    run: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=completion.runs,
-            help="Run whose models predict; may be given again. Default: the bundled model.",
-        ),
-    ] = None,
-    smiles: Annotated[
-        list[str] | None, typer.Option(metavar="SMILES", help="Molecule, as CCO; may be given again. Needs RDKit.")
-    ] = None,
+    paths: Paths = None,
+    run: PredictingRuns = None,
+    smiles: SmilesTexts = None,
     fold: TrainedFolds = None,
     draws: Draws = None,
     format_: OutputFormat = "table",
@@ -67,7 +74,7 @@ def predict(
     that of the molecule's sorted Coulomb matrix from the nearest one trained on, in hartree. Where a molecule is
     outside of what a model was trained on, a line on standard error says in what, as does warnings in csv, json and
     yaml. The geometry of a SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the energy is
-    averaged and conformers is the scatter; the interval knows nothing of how wrong they are. The exit status is 1 if
+    averaged, and whose scatter is conformers; the interval knows nothing of how wrong they are. The exit status is 1 if
     a molecule has more atoms than a model has room for. Files need ASE: pip install ase
 
     Example: qm7 predict ethanol.xyz
@@ -78,7 +85,6 @@ def predict(
 
     from qm7cli.cli.progress import show_count
     from qm7cli.core.files import refuse_output
-    from qm7cli.data.molecules import describe_left_out
     from qm7cli.model.predict import average_conformers, predict_molecules
 
     runs, files = _split_paths(paths or [], run or [])
@@ -91,21 +97,9 @@ def predict(
         flat = iter(predict_molecules(models, [molecule for group in groups for molecule in group], draws, report))
     predictions = [average_conformers(list(islice(flat, len(group)))) for group in groups]
     if not quiet:
-        if description:
-            note(description)
-        if any(len(group) > 1 for group in groups):
-            note("geometries of SMILES are guesses (ETKDG, MMFF94), whose errors are in no interval")
-        for prediction in predictions:
-            if prediction.warnings:
-                note(f"{prediction.molecule}: {'; '.join(prediction.warnings)}")
-        if left_out:
-            note(describe_left_out(left_out))
+        _say_notes(description, groups, predictions, left_out)
     records = [asdict(prediction) for prediction in predictions]
-    known = {key for record in records for key, value in record.items() if value is not None}
-    columns = [column for column in COLUMNS if column.key in known or column.key not in OPTIONAL]
-    units = "energy, interval and spreads in kcal/mol" + (", distance in hartree" if "distance" in known else "")
-    outside = any(record["warnings"] for record in records)
-    table = make_table(records, columns, units, *(["an interval promises nothing outside"] if outside else []))
+    table = _make_table(records)
     rows = [record | {"warnings": "; ".join(record["warnings"])} for record in records]
     write_output(table, format_records(format_, rows, table, records, documents={"json"}), output)
     if any(prediction.energy is None for prediction in predictions):
@@ -149,3 +143,28 @@ def _read_groups(files: list[Path], smiles: list[str]) -> "tuple[list[list[Molec
     geometries = [path for path in files if path.suffix.lower() != SMILES]
     molecules, left_out = read_molecules(geometries) if geometries else ([], Counter())
     return [*([molecule] for molecule in molecules), *(embed_all(texts) if texts else ())], left_out
+
+
+def _say_notes(
+    description: str, groups: "list[list[Molecule]]", predictions: "list[Prediction]", left_out: "Counter[str]"
+) -> None:
+    """Say on standard error what predicts, and what is to be known of the molecules."""
+    from qm7cli.data.molecules import describe_left_out
+
+    if description:
+        note(description)
+    if any(len(group) > 1 for group in groups):
+        note("geometries of SMILES are guesses (ETKDG, MMFF94), whose errors are in no interval")
+    for prediction in predictions:
+        if prediction.warnings:
+            note(f"{prediction.molecule}: {'; '.join(prediction.warnings)}")
+    if left_out:
+        note(describe_left_out(left_out))
+
+
+def _make_table(records: list[dict[str, Any]]) -> Table:
+    known = {key for record in records for key, value in record.items() if value is not None}
+    columns = [column for column in COLUMNS if column.key in known or column.key not in OPTIONAL]
+    units = "energy, interval and spreads in kcal/mol" + (", distance in hartree" if "distance" in known else "")
+    outside = any(record["warnings"] for record in records)
+    return make_table(records, columns, units, *(["an interval promises nothing outside"] if outside else []))

@@ -4,7 +4,7 @@ from scipy.spatial.distance import cdist
 
 from qm7cli.data.molecules import BOHR
 from qm7cli.data.splits import Split, select_folds
-from qm7cli.model.domain import Domain
+from qm7cli.model.domain import STEPS, Domain
 
 ALL = np.arange(60)
 
@@ -87,3 +87,22 @@ def test_bohr_taken_for_angstrom_is_outside_in_every_molecule_and_few_that_were_
         scaled = (X * BOHR).astype(np.float32)  # C_ij goes as 1/r
         np.fill_diagonal(scaled, X.diagonal())
         assert domain.warnings(Z, R / BOHR, scaled)
+
+
+def test_a_rounded_domain_knows_no_molecule_but_warns_of_what_exceeds_its_limits(small):
+    exact = Domain.of(small, small.P[0])
+    rounded = exact.rounded()
+    assert (rounded.matrices, rounded.reach, rounded.distance(small.X[0])) == (None, None, None)
+    for own, limits, step in (
+        (exact.distances, rounded.distances, STEPS["distances"]),
+        (exact.energies, rounded.energies, STEPS["energies"]),
+    ):
+        assert (limits[0] <= own[0] + 1e-5).all()
+        assert (own[1] <= limits[1] + 1e-5).all()
+        assert np.abs(limits - own).max() <= step + 1e-5
+        assert limits.dtype == own.dtype
+    assert not np.array_equal(rounded.energies, exact.energies)
+    for k in small.P[0]:
+        real = small.Z[k] > 0
+        assert rounded.warnings(small.Z[k][real], small.R[k][real], small.X[k]) == {}
+    assert "Si" in rounded.warnings(np.array([14.0]), np.zeros((1, 3)), small.X[0])

@@ -1,8 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from qm7cli.core.arrays import read_arrays, write_arrays
+from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import select_folds
+from qm7cli.model.conformal import Interval
+from qm7cli.model.model import load_model, save_model
 from qm7cli.training.fold_training import FoldTraining
 
 
@@ -48,3 +54,20 @@ def test_predictions_are_in_kcal_per_mol(model, small):
         layer.B[:] = 0
     predictions = model.predict_rows(small, small.P[0], 1, np.random.default_rng(0))
     np.testing.assert_allclose(predictions, small.T[model.train].mean(dtype=float))
+
+
+def test_an_interval_is_kept_with_the_model_and_holds_for_its_draws_or_more(model, small, tmp_path):
+    evaluation = model.evaluate(small, "test", model.draws)
+    assert evaluation.interval == Interval.of(evaluation.residuals, evaluation.spreads)
+    path = tmp_path / "model.npz"
+    save_model(path, replace(model, interval=evaluation.interval))
+    kept = load_model(path)
+    assert kept.interval == evaluation.interval
+    base, slope = kept.interval
+    assert kept.half_width(2.0, kept.draws) == pytest.approx(base + 2 * slope)
+    assert kept.half_width(2.0, kept.draws - 1) is None
+    assert model.half_width(2.0, model.draws) is None  # in training, there is none
+    for numbers in ([-1.0, 1.0], [1.0, np.nan], [1.0]):
+        write_arrays(path, read_arrays(path) | {"interval": np.array(numbers)})
+        with pytest.raises(QM7Error, match=r"model\.npz is damaged: interval "):
+            load_model(path)
