@@ -132,7 +132,7 @@ def test_a_fold_that_diverges_is_raised_and_the_others_are_there(small, tmp_path
     assert sorted(error.value.errors) == [0, 1]
     assert error.value.results.status == "diverged"
     assert qm7cli.train(good, small, tmp_path / "good")[1].status == "complete"
-    with pytest.raises(QM7Error, match=r"run of another configuration"):
+    with pytest.raises(QM7Error, match=r"was trained with other settings"):
         qm7cli.train(EXPERIMENT.model_copy(update={"seed": 1}), small, tmp_path / "good")
 
 

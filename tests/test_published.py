@@ -151,6 +151,10 @@ def test_the_page_has_what_became_of_features_that_are_not_centred():
     assert_shown(centring_rows())
 
 
+def test_the_page_has_the_errors_for_each_initial_bias():
+    assert_shown(rows("bias", "network__bias", [0.0, 0.5, 1.0, 2.0, 4.0], ["original", "no-prebias"]))
+
+
 def test_the_page_has_the_largest_rates():
     assert_shown(rate_rows())
 
@@ -186,6 +190,7 @@ def test_the_baselines_have_their_figures():
     ("table1", ["experiments/results/variants/qm7-original-seed0"]),
     ("offset", []),
     ("centring", []),
+    ("bias", []),
 ])  # fmt: skip
 def test_published_results_are_compared_as_their_text_says(command, tmp_path, name, more):
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")

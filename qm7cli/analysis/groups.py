@@ -186,7 +186,7 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     if named or (equals and not Path(wanted).exists()):
         key = next((full for full, short in short_keys(groups[0].settings).items() if key in {full, short}), key)
         if not named and key not in groups[0].settings:
-            raise QM7Error(f"the reference {wanted}: {key} is none of the settings that make the groups")
+            raise QM7Error(f"the reference {wanted}: {key} is not one of the settings that make the groups")
         value = parse_yaml(text, f"the reference {wanted}") if not named else None
         fitting = named or [group for group in groups if group.settings[key] == value]
     else:

@@ -9,7 +9,7 @@ they are not evidence of their own about other training sets.
   52:239, 2003, section 3; for repeated splits Bouckaert & Frank, PAKDD 2004). Where the two of a pair were trained on
   different numbers of molecules, n_train is the smaller, which makes the interval wider rather than too narrow. The
   folds' MAE and numbers of molecules, as ``results.yaml`` has them, are all that it needs.
-- The *bootstrap* draws the molecules of each test set anew (percentiles). It holds the trained networks fixed: it tells
+- The *bootstrap* resamples the molecules of each test set (percentiles). It holds the trained networks fixed: it tells
   how much the difference depends on which molecules were tested. It needs ``predictions.csv``.
 
 Of m comparisons in one table some come out at 5 % by chance alone; `holm` corrects their p-values for it.
@@ -206,7 +206,7 @@ def _corrected_t(means: NDArray[np.float64], ratio: float) -> TTest:
 
 
 def _bootstrap(test_sets: Sequence[Sequence[Pair]]) -> Interval | None:
-    """Return the interval of the mean over test sets when the molecules of each are drawn anew.
+    """Return the interval of the mean over test sets when the molecules of each are resampled.
 
     None where test sets overlap, or one has a single molecule.
     """

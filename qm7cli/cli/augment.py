@@ -19,10 +19,10 @@ def augment(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the draws.")] = 0,
     split: Split = None,
     fold: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Fold that is held out. Without: all molecules.")
+        int | None, typer.Option(metavar="N", min=0, help="Fold that is held out. Default: all molecules.")
     ] = None,
     part: Annotated[
-        Literal["train", "test"] | None, typer.Option(help="Molecules of the fold: trained on (default) or held out.")
+        Literal["train", "test"] | None, typer.Option(help="Part of the fold: trained on or held out. Default: train.")
     ] = None,
     encode: Annotated[
         bool,
@@ -46,7 +46,7 @@ def augment(
     from qm7cli.runs.experiment import resolve
 
     if fold is None and (part or split):
-        raise UsageError(f"{'--part' if part else '--split'} is of use with --fold only")
+        raise UsageError(f"{'--part' if part else '--split'} needs --fold")
     refuse_output(output, [locate(data), Path(split) if split else None])
     folds = None if fold is None else [fold]
     settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split

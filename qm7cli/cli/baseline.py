@@ -59,7 +59,7 @@ def baseline(
 ) -> None:
     """Fit a simpler model to the same folds and report its test errors.
 
-    The run's directory is as that of qm7 train, for all commands but centering. Hyperparameters that are not given
+    The run directory is like that of qm7 train; all commands but centering take it. Hyperparameters that are not given
     (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded. With
     several draws of each molecule, knn and krr search on at most 8000 matrices, or as many as there are training
     molecules if that is more: on fewer molecules, spread evenly over the energies. A fold whose test molecules have

@@ -25,8 +25,9 @@ def convert(
 ) -> None:
     """Make a data set of molecules with known atomization energies, which all other commands take.
 
-    Charged and periodic systems are left out and counted. Energies are refused if a molecule cannot have them: they are
-    negative, from -250 to -10 kcal/mol an atom, and neither total energies nor in another unit than --units says.
+    Charged and periodic systems are left out and counted. Energies that a molecule cannot have are
+    refused: atomization energies are negative, from -250 to -10 kcal/mol an atom. Total energies are not, nor are
+    energies in another unit than --units says.
     Needs ASE: pip install ase
 
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
@@ -36,7 +37,7 @@ def convert(
     from qm7cli.data.molecules import describe_left_out
 
     if output.suffix != ".npz":
-        raise UsageError(f"--output {output}: the file of a data set ends in .npz")
+        raise UsageError(f"--output {output}: the name of a data set file must end in .npz")
     made = convert_molecules(files, energy_key, units, count, output, any_energies=any_energies, force=force)
     if made.left_out and not quiet:
         note(describe_left_out(made.left_out))

@@ -14,20 +14,20 @@ def download(
     dest: Annotated[Path, typer.Option(metavar="FILE", help="Where to put it.")] = Path("data/qm7.mat"),
     url: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="Where to get it; may be given again. Without: the places that publish it."),
+        typer.Option(metavar="URL", help="Where to get it; may be repeated. Default: the places that publish it."),
     ] = None,
     sha256: Annotated[
         str | None,
-        typer.Option(metavar="HEX|any", help="Its fingerprint; any: accept it if its content is sound."),
+        typer.Option(metavar="HEX|any", help="Expected SHA-256; any: accept a file whose content is sound."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Download it even if it is there, and replace whatever is there.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download QM7 and check it; only a file that is right is put in place.
+    """Download QM7, check it, and put it in place only if it is correct.
 
-    A right file that is there already is left alone, without a request.
+    If the correct file is there, nothing is downloaded.
 
     Example: qm7 download --dest data/qm7.mat
     """

@@ -43,7 +43,7 @@ Data = Annotated[
     typer.Option(
         metavar="FILE|gfn7",
         autocompletion=completion.data_sets,
-        help="Data set; gfn7 is built in. Without: $QM7_DATA, then data/qm7.mat.",
+        help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat.",
     ),
 ]
 RunData = Annotated[
@@ -51,7 +51,7 @@ RunData = Annotated[
     typer.Option(
         metavar="FILE|gfn7",
         autocompletion=completion.data_sets,
-        help="Data set. Without: that of each run, which its SHA-256 tells.",
+        help="Data set. Default: that of each run, found by its SHA-256.",
     ),
 ]
 Split = Annotated[
@@ -64,7 +64,7 @@ Split = Annotated[
 ]
 Folds = Annotated[
     list[int] | None,
-    typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be given again. Without: all."),
+    typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be repeated. Default: all."),
 ]
 Seed = Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the random numbers.")]
 Settings = Annotated[
@@ -73,15 +73,15 @@ Settings = Annotated[
         "--set",
         metavar="KEY=VALUE",
         autocompletion=completion.assignments,
-        help="Any setting, as training.batch_size=50; may be given again.",
+        help="Any setting, as training.batch_size=50; may be repeated.",
     ),
 ]
 Jobs = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Without: as many as cores.")
+    int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Default: one for each core.")
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Run directory. Without: a name under runs/ that tells the settings."),
+    typer.Option(metavar="DIR", help="Run directory. Default: runs/NAME, made from the settings."),
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Remove these folds, or all where the settings differ, and start again.")
@@ -91,23 +91,23 @@ Runs = Annotated[
     typer.Argument(
         metavar="RUN",
         autocompletion=completion.runs,
-        help="Run directories, or directories above them. Without: all under runs.",
+        help="Run directories, or directories above them. Default: all under runs.",
     ),
 ]
 TrainedFolds = Annotated[
     list[int] | None,
-    typer.Option("--fold", metavar="N", min=0, help="Fold; may be given again. Without: all that are trained."),
+    typer.Option("--fold", metavar="N", min=0, help="Fold; may be repeated. Default: all that are trained."),
 ]
 Draws = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, max=10**6, help="Draws to average predictions over. Without: the run's own."),
+    typer.Option(metavar="N", min=1, max=10**6, help="Draws to average predictions over. Default: the run's own."),
 ]
 By = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY",
         autocompletion=completion.keys,
-        help="Setting that makes the groups; may be given again. Without: all that differ.",
+        help="Setting that makes the groups; may be repeated. Default: all that differ.",
     ),
 ]
 Reference = Annotated[
@@ -115,7 +115,7 @@ Reference = Annotated[
     typer.Option(
         metavar="RUN|KEY=VALUE|GROUP",
         autocompletion=completion.runs,
-        help="Group to compare with. Without: that of the default settings, or the first.",
+        help="Group to compare with. Default: that of the default settings, or the first.",
     ),
 ]
 Margin = Annotated[
@@ -134,7 +134,7 @@ MoleculeFiles = Annotated[
     ),
 ]
 OutputFormat = Annotated[
-    Format, typer.Option("--format", help="Unrounded in csv, json and yaml; latex needs booktabs.")
+    Format, typer.Option("--format", help="Output format. csv, json and yaml are not rounded; latex needs booktabs.")
 ]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -157,7 +157,7 @@ def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) ->
     from qm7cli.runs.collect import find_directories
 
     if not paths and not RUNS.exists():
-        raise QM7Error(f"there is no directory {RUNS} here, where qm7 train puts its runs: name a run")
+        raise QM7Error(f"there is no directory {RUNS} here: name a run, or go to the directory where you trained")
     directories = find_directories(paths or [RUNS])
     if not directories.runs:
         _exit_without_runs(directories.unusable)

@@ -46,12 +46,12 @@ PredictingRuns = Annotated[
         "--run",
         metavar="RUN",
         autocompletion=completion.runs,
-        help="Run to predict with; may be given again. Default: the bundled model.",
+        help="Run to predict with; may be repeated. Default: the bundled model.",
     ),
 ]
 SmilesTexts = Annotated[
     list[str] | None,
-    typer.Option("--smiles", metavar="SMILES", help="Molecule, as CCO; may be given again. Needs RDKit."),
+    typer.Option("--smiles", metavar="SMILES", help="Molecule, as CCO; may be repeated. Needs RDKit."),
 ]
 
 

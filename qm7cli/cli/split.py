@@ -21,10 +21,10 @@ def split(
         ),
     ] = "published",
     count: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="How many folds to make. Without: 5.")
+        int | None, typer.Option(parser=whole_number, metavar="N", help="How many folds to make. Default: 5.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the drawn folds. Without: 0.")
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the drawn folds. Default: 0.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
@@ -47,9 +47,9 @@ def split(
     drawn = {"split.count": count, "split.seed": seed} if scheme in splits.DRAWN else {}
     settings = resolve(None, [], {"split.scheme": scheme, **drawn}).split
     if given and not drawn:
-        raise UsageError(f"{given[0]} is for {' and '.join(splits.DRAWN)}: the folds of {scheme} are what they are")
+        raise UsageError(f"{given[0]} is for {' and '.join(splits.DRAWN)}: the folds of {scheme} are fixed")
     if output and not output.name.endswith(splits.SPLIT_FILE):
-        raise UsageError(f"--output {output}: the file of a split ends in .yaml")
+        raise UsageError(f"--output {output}: the name of a split file must end in .yaml")
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path, Path(scheme)])
     folds = splits.make_folds(dataset, settings)

@@ -40,7 +40,7 @@ def sweep(
     data: Data = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Directory of the runs. Without: runs/ and the sweep file's name."),
+        typer.Option(metavar="DIR", help="Directory of the runs. Default: runs/ and the sweep file's name."),
     ] = None,
     jobs: Jobs = None,
     executor: Annotated[
@@ -54,7 +54,7 @@ def sweep(
 ) -> None:
     """Train every fold of every point of a sweep file, and compare the points.
 
-    Run again, complete jobs are skipped and others go on where they stopped. A job that fails doesn't stop the others;
+    If you run it again, it skips complete jobs and goes on with the others. A job that fails does not stop the others;
     its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again
     at the end; if it is still busy, and no job failed, the exit status is 75.
 
@@ -148,9 +148,7 @@ def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> Non
         print_error(f"{reason} ({log_file(job.run, job.fold)})", outcome)
     busy = len(failures) - len(failed)
     if busy:
-        print_error(
-            f"{busy} of {jobs} jobs are busy: another process trains them; the same command does what it leaves"
-        )
+        print_error(f"{busy} of {jobs} jobs are busy: another process trains them; run the same command again later")
 
 
 def _print_results(jobs: "Iterable[Job]") -> None:

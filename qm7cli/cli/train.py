@@ -70,9 +70,9 @@ def train(
 ) -> None:
     """Train the folds of an experiment and report their test errors.
 
-    Flags go before --set, --set before the file, the file before the defaults, which are those of the paper.
-    Run again on the same directory, complete folds are kept, others go on where they stopped, and more iterations go on
-    from the last state.
+    An option overrides --set, --set overrides the file, and the file overrides the defaults, which are those of the
+    paper. If you run it again on the same directory, it keeps complete folds and goes on with the others. With more
+    iterations, it goes on from the last state.
 
     Example: qm7 train --variant corrected --fold 0 --iterations 20000
     """

@@ -35,7 +35,7 @@ def shortage(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return "not enough memory for these settings"
     if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
-        return "the system lets no more threads start (ulimit -u); fewer --jobs need fewer"
+        return "the system allows no more threads (ulimit -u); use fewer --jobs"
     return None
 
 

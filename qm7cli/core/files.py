@@ -59,7 +59,7 @@ def refuse_output(path: Path | None, inputs: Iterable[Path | None] = ()) -> None
     for each in read:
         with suppress(OSError):  # one of them does not exist
             if path.samefile(each):
-                raise QM7Error(f"{path} is what is read here; choose another output")
+                raise QM7Error(f"{path} is also read here; choose another output")
 
 
 def _is_run(directory: Path) -> bool:  # or what is left of one

@@ -142,7 +142,7 @@ def load(path: Path) -> Dataset:
     if len(content) == PUBLISHED_SIZE and dataset.sha256 != PUBLISHED_SHA256:
         notice(
             f"{path} has the published file's size but not its SHA-256 ({dataset.sha256[:12]}..., not "
-            f"{PUBLISHED_SHA256[:12]}...), so it may be damaged: qm7 download --force fetches it anew"
+            f"{PUBLISHED_SHA256[:12]}...), so it may be damaged: qm7 download --force fetches it again"
         )
     return dataset
 

@@ -239,7 +239,7 @@ def _failure(error: Exception, transfer: _Transfer, timeout: float) -> QM7Error:
         cause = deeper
     reason = str(getattr(cause, "strerror", None) or cause)[:200]
     if not isinstance(error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
-        return QM7Error(f"no file can be had from there ({reason})")
+        return QM7Error(f"download failed ({reason})")
     if isinstance(cause, TimeoutError):
         return _stalled(transfer, timeout)
     if transfer.total is not None:

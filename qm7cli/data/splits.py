@@ -84,7 +84,7 @@ class Split(Section):
         """Refuse a count where no folds are made; the default says nothing, and stands in every run."""
         default = type(self).model_fields["count"].default
         if info.context != RECORDED and self.scheme not in DRAWN and self.count != default:
-            reason = refusal(f"it is for {' and '.join(DRAWN)}: the folds of {self.scheme} are what they are")
+            reason = refusal(f"it is for {' and '.join(DRAWN)}: the folds of {self.scheme} are fixed")
             refused = InitErrorDetails(type=reason, loc=("count",), input=self.count)
             raise ValidationError.from_exception_data("Split", [refused])
         return self

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 LEVEL: Final = 0.9  # of molecules whose true energy is to be inside
 BASE: Final = 3.0  # s0 in median spreads
+ROUNDING: Final = 1e-4  # kcal/mol; a smaller spread is that of float32, which has seven digits of an energy
 
 
 class Interval(NamedTuple):
@@ -33,7 +34,7 @@ class Interval(NamedTuple):
     base : float
         kcal/mol.
     slope : float
-        0 if the held-out molecules had no spread.
+        0 if the held-out molecules had no spread but rounding.
     """
 
     base: float
@@ -58,7 +59,7 @@ class Interval(NamedTuple):
         if rank > len(errors):
             return None
         typical = 0.0 if spreads is None else float(np.median(spreads))
-        if spreads is None or not typical > 0:
+        if spreads is None or not typical > ROUNDING:
             return cls(float(np.sort(np.abs(errors))[rank - 1]), 0.0)
         constant = BASE * typical
         quantile = float(np.sort(np.abs(errors) / (spreads + constant))[rank - 1])

@@ -22,7 +22,7 @@ from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.model import Model
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
-NO_SPREAD: Final = "all draws are the same, so that their spread says nothing"
+NO_SPREAD: Final = "all draws are the same, so their spread says nothing"
 
 
 class DomainWarning(UserWarning):

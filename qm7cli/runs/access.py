@@ -82,7 +82,7 @@ def prepare_run(
     With `overwrite`, remove these folds first, and the whole run if its configuration is another one. `stopped` is
     asked while another process holds the run's lock.
 
-    Raises StoppedError if stopped then; QM7Error if the directory is not a run, is a run of another configuration or
+    Raises StoppedError if stopped then; QM7Error if the directory is not a run, was trained with other settings or
     has a link out of it, or a fold to remove is in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
@@ -129,12 +129,12 @@ def register_fold(
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
     if differing := _differences(run, experiment, dataset):
-        keys = ", ".join(differing)
-        raise QM7Error(f"{run} is a run of another configuration ({keys}); choose another --out, or --overwrite it")
+        keys = f"{', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}"
+        raise QM7Error(f"{run} was trained with other settings ({keys}); choose another --out, or --overwrite it")
 
 
 def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: list[str] | None = None) -> list[str]:
-    """Return in what a run is of another configuration; `damaged` if its ``config.yaml`` is, instead of an error."""
+    """Return in what settings a run differs; `damaged` if its ``config.yaml`` is, instead of an error."""
     if not (run / "config.yaml").exists():
         return []
     try:
@@ -145,7 +145,7 @@ def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: l
         return damaged
     results = known_results(run)
     if results and results.dataset.sha256 != dataset.sha256:
-        differing.append(f"data, SHA-256 {results.dataset.sha256[:12]}... there, {dataset.sha256[:12]}... now")
+        differing.append(f"data (SHA-256 {results.dataset.sha256[:12]}... there, {dataset.sha256[:12]}... now)")
     return differing
 
 

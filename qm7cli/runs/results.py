@@ -212,9 +212,9 @@ def read_results(run: Path) -> RunResults:
     """Return the results of a run; raises QM7Error if there is no ``results.yaml`` or it is damaged."""
     refuse_links_out(run, run)
     path = run / "results.yaml"
-    record = parse_record(read_text(path), path, "remove it, and the command that trained it makes it anew")
+    record = parse_record(read_text(path), path, "remove it, and the command that trained it writes it again")
     if not isinstance(record, dict) or not {"folds", "dataset", "environment"} <= record.keys():
-        what = "is damaged: remove it, and qm7 train makes it anew" if fold_numbers(run) else "is not a run's results"
+        what = "is damaged: remove it, and qm7 train writes it again" if fold_numbers(run) else "is not a run's results"
         raise QM7Error(f"{path} {what}")
     config = validate(record.get("config"), f"{path}: config: ")
     try:

@@ -46,11 +46,11 @@ def load_checkpoint(
     Raises
     ------
     QM7Error
-        If there is no such file, or it is damaged, of another format or of another configuration.
+        If there is no such file, or it is damaged, of another format or of other settings.
     """
     about, arrays = load_arrays(path, CheckpointAbout)
     if differing_keys(about.identity, identity):
-        raise QM7Error(f"{path} belongs to another configuration; remove it to train this fold from the start")
+        raise QM7Error(f"{path} was written with other settings; remove it to train this fold from the start")
     basis = checked_array(path, arrays, "basis", np.float32, turned, None) if "basis" in arrays else None
     rows = sizes[0] if basis is None else sizes[0] - turned + basis.shape[1]
     parameters = count_parameters([rows, *sizes[1:]])

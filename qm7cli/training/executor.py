@@ -166,7 +166,7 @@ def _outcome(attempt: _Attempt, future: Future[Outcome], stopped: Callable[[], b
     try:
         return future.result()
     except (LostError, CancelledError) as error:
-        lost = f"{attempt.job}: {str(error) or 'its executor is closed'}"
+        lost = f"{attempt.job}: {str(error) or 'the executor shut down'}"
         if stopped():
             return StoppedError(lost)
         return QM7Error(f"{lost}; the same command goes on from its checkpoint") if attempt.lost else LostError(lost)

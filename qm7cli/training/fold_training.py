@@ -91,7 +91,7 @@ class FoldTraining:
 
     @classmethod
     def resume(cls, experiment: Experiment, dataset: Dataset, fold: Fold, path: Path) -> Self:
-        """Go on from a checkpoint; raises QM7Error if it is damaged or belongs to another configuration."""
+        """Go on from a checkpoint; raises QM7Error if it is damaged or was written with other settings."""
         training = cls(experiment, dataset, fold)
         about, P, Q, basis = load_checkpoint(path, training.identity(), training.sizes, len(training.basis))
         if basis is None or not np.array_equal(basis, training.basis):  # of an older version, or another machine

@@ -124,13 +124,13 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
         raise QM7Error(f"{file}: {f'grid.{empty[0]}' if empty else 'points'} is empty, so there is no point")
     count = len(sweep.points) * math.prod(map(len, sweep.grid.values()))
     if count > MAX_POINTS:
-        raise QM7Error(f"{file} has {count} points, more than {MAX_POINTS}; part it in several")
+        raise QM7Error(f"{file} has {count} points, more than {MAX_POINTS}; split it into several files")
     for point in sweep.points:
         for values in product(*sweep.grid.values()):
             parts = [*flatten(point), *flatten(dict(zip(sweep.grid, values, strict=True)))]
             for one, other in pairwise(sorted(RENAMED.get(key, key) for key, _ in parts)):
                 if other == one or other.startswith(f"{one}."):
-                    raise QM7Error(f"{file} says {other} twice of a point; leave it in one place")
+                    raise QM7Error(f"{file} sets {other} twice in one point; remove one of them")
             yield current_settings(dict(parts), str(file))
 
 
@@ -150,7 +150,7 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
         dataset = datasets[path] = datasets.get(path) or load(path)
         run = default_directory(directory, experiment, dataset.name)
         if run in runs:
-            raise QM7Error(f"two points are the same run, {run}: their settings in its name are the same")
+            raise QM7Error(f"two points are the same run, {run}: they have the same settings")
         runs.add(run)
         work += [(Job(run, experiment, fold.number), dataset) for fold in select_folds(dataset, experiment.split)]
     return work

@@ -48,7 +48,7 @@ def test_the_training_molecules_are_the_default_part(command, small, tmp_path):
         (["--data", "none.mat"], "no data set: looked at none.mat, which does not exist"),
         (["--output", "none/x.npz"], "cannot write none/x.npz: No such file or directory"),
         (["--draws", "1000000000"], "x.npz would take "),
-        (["--data", "x.npz"], "x.npz is what is read here; choose another output"),
+        (["--data", "x.npz"], "x.npz is also read here; choose another output"),
         (["--output", "/dev/null"], "cannot write /dev/null: it is not a file"),
         (["--output", "."], "cannot write .: it is not a file"),
     ],
@@ -66,7 +66,7 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
 @pytest.mark.parametrize("arguments", [["--split", "random"], ["--part", "test"]])
 def test_options_of_a_fold_without_one_are_wrong_usage(command, tmp_path, arguments):
     done = command("augment", "--output", "x.npz", *arguments, status=2)
-    assert done.stderr == f"qm7: {arguments[0]} is of use with --fold only (see qm7 augment --help)\n"
+    assert done.stderr == f"qm7: {arguments[0]} needs --fold (see qm7 augment --help)\n"
     assert not list(tmp_path.iterdir())
 
 

@@ -173,7 +173,7 @@ def test_what_is_read_is_not_written_over(command, runs, tmp_path, mat):
         refused = command("centering", *runs, option, "original/fold-3/x.png", status=1).stderr
         assert refused == "qm7: original/fold-3/x.png lies in the run original; choose another output\n"
     refused = command("centering", *runs, "--data", "data.mat", "--output", "data.mat", status=1).stderr
-    assert refused == "qm7: data.mat is what is read here; choose another output\n"
+    assert refused == "qm7: data.mat is also read here; choose another output\n"
     assert command("gradcheck", "--data", "data.mat", "--output", "data.mat", status=1).stderr == refused
     assert data.read_bytes() == before
 

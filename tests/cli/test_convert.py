@@ -69,7 +69,7 @@ def test_charged_and_periodic_systems_are_left_out_and_counted(command, tmp_path
 
 def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
     done = command("convert", "none.xyz", "--energy-key", "energy", "--output", "mine.xyz", status=2)
-    message = "--output mine.xyz: the file of a data set ends in .npz (see qm7 convert --help)"
+    message = "--output mine.xyz: the name of a data set file must end in .npz (see qm7 convert --help)"
     assert (done.stdout, done.stderr) == ("", f"qm7: {message}\n")
     assert not list(tmp_path.iterdir())
 

@@ -56,7 +56,7 @@ def test_every_format_says_the_same(command, trained, tmp_path):
 
 def test_without_a_run_those_under_runs_are_evaluated_and_each_finds_its_own_data(command, trained, quick_flags, mat):
     assert command("eval", status=1).stderr == (
-        "qm7: there is no directory runs here, where qm7 train puts its runs: name a run\n"
+        "qm7: there is no directory runs here: name a run, or go to the directory where you trained\n"
     )
     command("train", "--data", "gfn7", "--fold", "1", *quick_flags, "--out", "runs/many/bundled")
     command("train", "--data", mat, "--fold", "0", "--fold", "1", *quick_flags, "--out", "runs/own")
@@ -228,7 +228,7 @@ def test_another_data_set_is_refused(command, trained, tmp_path):
 def test_neither_the_data_nor_a_run_is_written_over(command, trained, mat, tmp_path):
     shutil.copy(mat, tmp_path / "data.mat")
     done = command("eval", "run", "--output", "data.mat", status=1, QM7_DATA="data.mat")
-    assert done.stderr == "qm7: data.mat is what is read here; choose another output\n"
+    assert done.stderr == "qm7: data.mat is also read here; choose another output\n"
     done = command("eval", "run", "--output", "run/results.yaml", status=1)
     assert done.stderr == "qm7: run/results.yaml lies in the run run; choose another output\n"
     assert (tmp_path / "data.mat").read_bytes() == mat.read_bytes()

@@ -398,9 +398,9 @@ def test_a_data_file_replaced_during_training_changes_nothing_and_is_refused_aft
     reached = results(tmp_path / "run")["folds"][0]["iterations"]
     before = tree(tmp_path)
     more = [*args, "--iterations", str(reached + 50)]
-    assert_one_sentence(command(*more, status=1), "run is a run of another configuration (data, SHA-256 ")
+    assert_one_sentence(command(*more, status=1), "run was trained with other settings (data (SHA-256 ")
     assert tree(tmp_path) == before
-    assert_one_sentence(command(*more, "--fold", "1", status=1), "run is a run of another configuration (data, ")
+    assert_one_sentence(command(*more, "--fold", "1", status=1), "run was trained with other settings (data (")
     shutil.copy(mat, data)
     command(*more)
     command(*more, "--out", "whole")

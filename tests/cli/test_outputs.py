@@ -86,10 +86,10 @@ def test_an_output_over_what_is_read_is_refused(refused, name):
 )
 def test_a_split_file_that_is_read_is_not_written_over(refused, command):
     app(["split", "--scheme", "random", "--output", "folds.yaml", "--data", "gfn7"], standalone_mode=False)
-    assert refused(f"{command}", "folds.yaml") == "folds.yaml is what is read here; choose another output"
+    assert refused(f"{command}", "folds.yaml") == "folds.yaml is also read here; choose another output"
 
 
 def test_molecules_that_are_read_are_not_written_over(refused, tmp_path):
     (tmp_path / "water.npz").write_text(WATER)
     sentence = refused(COMMANDS["convert"].replace(".xyz", ".npz"), "water.npz")
-    assert sentence == "water.npz is what is read here; choose another output"
+    assert sentence == "water.npz is also read here; choose another output"

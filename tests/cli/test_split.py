@@ -39,7 +39,7 @@ def test_a_run_keeps_to_its_split_file_wherever_that_lies_and_refuses_a_changed_
     command("split", "--scheme", "random", "--seed", "1", "--output", "moved.yaml")
     before = (tmp_path / "run/config.yaml").read_text()
     done = command("train", *quick_flags, "--split", "moved.yaml", "--fold", "2", "--out", "run", status=1)
-    assert done.stderr.startswith("qm7: run is a run of another configuration (split.sha256)")
+    assert done.stderr.startswith("qm7: run was trained with other settings (split.sha256 differs)")
     done = command("train", "--config", "run/config.yaml", "--fold", "2", "--out", "run", status=1)
     assert done.stderr.startswith("qm7: moved.yaml has changed: its SHA-256 is ")
     assert (tmp_path / "run/config.yaml").read_text() == before
@@ -58,7 +58,7 @@ def test_a_training_on_fewer_molecules_says_so_and_is_evaluated_on_them(command,
         (["--scheme", "random", "--count", "61"], "split.count is 61, but there are only 60 molecules"),
         (["--scheme", "none.yaml"], "cannot read none.yaml: No such file or directory"),
         (["--scheme", "other.yaml"], "other.yaml splits another data set: SHA-256 "),
-        (["--scheme", "other.yaml", "--output", "other.yaml"], "other.yaml is what is read here; choose another"),
+        (["--scheme", "other.yaml", "--output", "other.yaml"], "other.yaml is also read here; choose another"),
         (["--output", "none/folds.yaml"], "cannot write none/folds.yaml: No such file or directory"),
     ],
 )
@@ -77,10 +77,10 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(command, tmp_path, arg
     ("arguments", "message"),
     [
         (["--scheme", "stratifed"], 'split.scheme is "stratifed", but it should be published, '),
-        (["--count", "3"], "--count is for stratified and random: the folds of published are what they are"),
+        (["--count", "3"], "--count is for stratified and random: the folds of published are fixed"),
         (["--scheme", "other.yaml", "--seed", "3"], "--seed is for stratified and random"),
         (["--scheme", "random", "--count", "1"], "split.count is 1, but should be greater than or equal to 2"),
-        (["--output", "folds.npz"], "--output folds.npz: the file of a split ends in .yaml"),
+        (["--output", "folds.npz"], "--output folds.npz: the name of a split file must end in .yaml"),
         (["--count", "0x10"], "Invalid value for '--count': 0x10 is not a whole number"),
         (["--scheme", "random", "--seed", "1:30"], "Invalid value for '--seed': 1:30 is not a whole number"),
     ],

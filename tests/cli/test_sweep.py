@@ -120,7 +120,7 @@ def test_a_fold_that_another_process_trains_is_busy_and_not_failed(command, tmp_
     assert f"{busy} fold 3: busy: another process trains it\n" in done.stderr
     assert done.stderr.count("test MAE") == 1
     assert "failed" not in done.stderr
-    summary = "qm7: 1 of 2 jobs are busy: another process trains them; the same command does what it leaves\n"
+    summary = "qm7: 1 of 2 jobs are busy: another process trains them; run the same command again later\n"
     assert quiet.stderr == summary
     assert summary in done.stderr
     assert done.stdout == command("compare", "runs/sweep").stdout
@@ -232,7 +232,7 @@ def test_a_run_of_another_configuration_in_the_way_is_refused_before_anything_is
     command("train", *quick_flags, "--fold", 0, "--out", f"runs/sweep/{name}")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     done = command("sweep", "sweep.yaml", *SHORT, status=1)
-    assert done.stderr.startswith(f"qm7: runs/sweep/{name} is a run of another configuration (variant, seed)")
+    assert done.stderr.startswith(f"qm7: runs/sweep/{name} was trained with other settings (variant, seed differ)")
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
     assert after.items() <= before.items()
 

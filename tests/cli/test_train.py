@@ -95,7 +95,7 @@ def test_another_configuration_is_refused_unless_overwritten(train, tmp_path):
     before = (tmp_path / "run/results.yaml").read_text()
     done = train("--fold", "1", "--seed", "1", status=1)
     assert done.stderr == (
-        "qm7: run is a run of another configuration (seed); choose another --out, or --overwrite it\n"
+        "qm7: run was trained with other settings (seed differs); choose another --out, or --overwrite it\n"
     )
     assert (tmp_path / "run/results.yaml").read_text() == before
     train("--fold", "1", "--seed", "1", "--overwrite")
@@ -177,7 +177,7 @@ def test_a_data_file_of_the_published_size_with_other_bytes_is_noted(train, tmp_
     done = train("--data", path.name, "--fold", "0", "--quiet")
     assert re.fullmatch(
         r"odd\\x07.npz has the published file's size but not its SHA-256 \(\w{12}..., not fd6c26c10868...\), "
-        r"so it may be damaged: qm7 download --force fetches it anew\n",
+        r"so it may be damaged: qm7 download --force fetches it again\n",
         done.stderr,
     )
 

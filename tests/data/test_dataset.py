@@ -134,7 +134,7 @@ def test_a_file_of_the_published_size_with_other_bytes_is_noted(mat, monkeypatch
     (note,) = notes
     assert note == (
         f"{mat} has the published file's size but not its SHA-256 ({loaded.sha256[:12]}..., not fd6c26c10868...), "
-        "so it may be damaged: qm7 download --force fetches it anew"
+        "so it may be damaged: qm7 download --force fetches it again"
     )
     monkeypatch.setattr(dataset, "PUBLISHED_SHA256", loaded.sha256)
     with notices_to(notes.append):

@@ -53,8 +53,8 @@ def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, c
         ("page", "it is a web page, not the data set"),
         ("none", "the server answers 404 Not Found"),
         ("nothing", "the server answers 204 No Content"),
-        ("elsewhere", "no file can be had from there ("),
-        ("round-and-round", "no file can be had from there (Exceeded 30 redirects.)"),
+        ("elsewhere", "download failed ("),
+        ("round-and-round", "download failed (Exceeded 30 redirects.)"),
         ("text", "it has 5 bytes and the SHA-256 "),
         ("cut", "it was cut off after 0.0 of 0.0 MB"),
         ("cut-without-length", "it has {half} bytes and the SHA-256 "),
@@ -118,7 +118,7 @@ def test_an_address_that_nothing_can_be_asked_from_does_not_stop_the_next(server
 
 def test_certificates_that_are_not_there_are_named(dest, sha256, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
-    with pytest.raises(QM7Error, match=r"no file can be had from there \(Could not find .* /nowhere\)"):
+    with pytest.raises(QM7Error, match=r"download failed \(Could not find .* /nowhere\)"):
         download.download_dataset(dest, ["https://127.0.0.1/x"], sha256)
 
 

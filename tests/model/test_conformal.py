@@ -36,7 +36,7 @@ def test_a_spread_of_0_has_an_interval():
     assert Interval.of(errors, spreads).half_widths(np.zeros(1))[0] > 0
 
 
-@pytest.mark.parametrize("spreads", [None, np.zeros(19)])
+@pytest.mark.parametrize("spreads", [None, np.zeros(19), np.full(19, 1e-13)])
 def test_without_spreads_all_intervals_are_the_same(spreads):
     interval = Interval.of(np.arange(-1.0, -20, -1), spreads)
     assert interval == (18.0, 0.0)

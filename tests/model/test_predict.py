@@ -168,7 +168,7 @@ def test_draws_that_are_all_the_same_are_said_where_there_is_noise(models):
     far = Molecule("far", np.array([8, 1]), np.array([[0, 0, 0], [0, 0, 2.0]]))
     quiet = replace(models[0], encoder=replace(models[0].encoder, noise=1e-3))
     without = replace(models[0], encoder=replace(models[0].encoder, noise=0.0))
-    same = "all draws are the same, so that their spread says nothing"
+    same = "all draws are the same, so their spread says nothing"
     assert same in predict_molecules([quiet], [far])[0].warnings
     assert same not in predict_molecules([without], [far])[0].warnings
 

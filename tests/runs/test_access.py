@@ -19,14 +19,14 @@ COMPLETE = FoldResult(
 
 def test_another_configuration_is_refused_naming_what_differs(run, quick, small):
     before = (run / "config.yaml").read_text()
-    with pytest.raises(QM7Error, match=r"a run of another configuration \(variant, encoding.noise\)"):
+    with pytest.raises(QM7Error, match=r"was trained with other settings \(variant, encoding.noise differ\)"):
         prepare_run(run, quick("encoding.noise=2", variant="corrected"), [0], small, overwrite=False)
     assert (run / "config.yaml").read_text() == before
 
 
 def test_another_data_set_is_refused(run, quick, small):
     write_fold(run, COMPLETE, small)
-    with pytest.raises(QM7Error, match=r"another configuration.*SHA-256"):
+    with pytest.raises(QM7Error, match=r"other settings.*SHA-256"):
         prepare_run(run, quick(), [0], replace(small, sha256="0" * 64), overwrite=False)
 
 
@@ -60,7 +60,7 @@ def test_nothing_is_overwritten_while_a_fold_of_the_run_is_in_training(run, quic
 
 
 def test_a_run_that_has_become_another_one_is_not_joined(run, quick, small):
-    with pytest.raises(QM7Error, match=r"a run of another configuration \(seed\)"):
+    with pytest.raises(QM7Error, match=r"was trained with other settings \(seed differs\)"):
         register_fold(run, quick(seed=1), 4, small)
 
 

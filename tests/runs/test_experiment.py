@@ -130,9 +130,9 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ("baseline: {model: knn, representation: random, draws: 1000001}", "baseline.draws is 1000001, but should be"),
         (
             "split:\n  count: 10",
-            "line 2: split.count is 10, but it is for stratified and random: the folds of published are what they are",
+            "line 2: split.count is 10, but it is for stratified and random: the folds of published are fixed",
         ),
-        ("split: {scheme: a.yaml, count: 10}", "but it is for stratified and random: the folds of a.yaml are what"),
+        ("split: {scheme: a.yaml, count: 10}", "but it is for stratified and random: the folds of a.yaml are fixed"),
         ("- a", "an experiment file holds keys and values, not a list"),
     ],
 )

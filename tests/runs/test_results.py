@@ -143,7 +143,7 @@ def test_a_damaged_result_is_one_sentence(run, text):
 
 def test_damaged_results_are_one_sentence_and_a_foreign_file_is_not_taken_for_them(run, tmp_path):
     (run / "results.yaml").write_text("folds: []")
-    with pytest.raises(QM7Error, match=r"results.yaml is damaged: remove it, and qm7 train makes it anew"):
+    with pytest.raises(QM7Error, match=r"results.yaml is damaged: remove it, and qm7 train writes it again"):
         read_results(run)
     (tmp_path / "results.yaml").write_text("folds: []")
     with pytest.raises(QM7Error, match=r"results.yaml is not a run's results"):

@@ -142,5 +142,5 @@ def test_a_checkpoint_is_of_one_configuration_fold_and_data_set(small, quick, tm
         (quick(), replace(small, sha256="0" * 64), zero),
         (quick(), small, one),
     ):
-        with pytest.raises(QM7Error, match="belongs to another configuration"):
+        with pytest.raises(QM7Error, match="was written with other settings"):
             FoldTraining.resume(experiment, dataset, fold, path)

@@ -133,7 +133,7 @@ def test_where_no_more_threads_start_it_is_a_sentence(command, site, quick_flags
     few = site(FEW_THREADS.format(left=left, in_workers=in_workers))
     two = ("--fold", 0, "--fold", 1, "--jobs", 2)
     done = command("train", *quick_flags, *two, "--out", "run", "--quiet", status=1, PYTHONPATH=few)
-    sentence = "the system lets no more threads start (ulimit -u); fewer --jobs need fewer"
+    sentence = "the system allows no more threads (ulimit -u); use fewer --jobs"
     folds = [f"fold {fold} of run: " for fold in (0, 1)] if in_workers else [""]
     assert done.stderr.splitlines() == [f"qm7: {fold}{sentence}" for fold in folds]
 

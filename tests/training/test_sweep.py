@@ -101,9 +101,12 @@ def test_what_is_given_goes_before_the_base(written):
         ("grid: {seed: [0, -1]}", "the point seed=-1: seed is -1, but should be greater than or equal to 0"),
         ("grid: {sed: [0]}", "the point sed=0: unknown key sed"),
         ("grid: {variant.x: [0]}", "the point variant.x=0: variant is"),
-        ("grid: {seed: [1]}\npoints: [{seed: 2}]", "says seed twice of a point; leave it in one place"),
-        ("grid: {training.batch_size: [5], training: [{batch_size: 10}]}", "says training.batch_size twice of a point"),
-        ("grid: {split: [[scheme]], split.scheme: [random]}", "says split.scheme twice of a point"),
+        ("grid: {seed: [1]}\npoints: [{seed: 2}]", "sets seed twice in one point; remove one of them"),
+        (
+            "grid: {training.batch_size: [5], training: [{batch_size: 10}]}",
+            "sets training.batch_size twice in one point",
+        ),
+        ("grid: {split: [[scheme]], split.scheme: [random]}", "sets split.scheme twice in one point"),
         ("grid: {training.iterations: [10, 20]}", "training.iterations cannot be swept: it does not make another run"),
         ("grid: {split.folds: [[0], [1]]}", "split.folds cannot be swept"),
         ("points: [{split: null}]", "the point split=None: split is null, but should be a valid dictionary"),
@@ -161,7 +164,7 @@ def test_every_fold_of_every_point_is_a_job_in_a_directory_that_tells_the_point(
 
 def test_two_points_that_would_be_one_run_are_refused(written, tmp_path, mat):
     file = written("grid: {encoding.noise: [1, 1.0]}")
-    with pytest.raises(QM7Error, match=r"the same run, .*small-original-seed0: their settings in its name are"):
+    with pytest.raises(QM7Error, match=r"the same run, .*small-original-seed0: they have the same settings"):
         plan(read_sweep(file, data=str(mat)), tmp_path)
 
 
