@@ -30,6 +30,7 @@ SWEEPS = {  # and their jobs
     "centring.yaml": 20,
     "rates.yaml": 84,
     "bias.yaml": 50,
+    "best.yaml": 10,
 }
 WITH_CONTROL = ("centring.yaml", "offset.yaml", "rates.yaml")
 

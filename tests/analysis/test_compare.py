@@ -280,7 +280,7 @@ def test_the_reference_is_chosen_by_value_or_by_run(trained):
         compare_groups(runs, by=["variant", "seed"], reference="variant=corrected")
     both = compare_groups(runs, by=["variant", "seed"], reference="corrected, seed=1")
     assert [group.name for group in both.groups if not group.verdict] == ["corrected, seed=1"]
-    with pytest.raises(QM7Error, match=r"the reference encoding.noise=1: encoding.noise is none of the settings that"):
+    with pytest.raises(QM7Error, match=r"the reference encoding.noise=1: encoding.noise is not one of the settings that"):
         compare_groups(runs, reference="encoding.noise=1")
 
 
@@ -602,7 +602,7 @@ def test_predictions_whose_errors_are_not_those_of_the_results_are_refused(runs)
         assert f"its {metric.upper()} is {getattr(fold, metric):.6g} kcal/mol, in the result it is 12.1; " in verdict()
     results.write_text(record)
     for wrong in ("-1", "0.5", whole.splitlines()[1].split(",")[0]):
-        path.write_text(whole.replace(last, f"{wrong},{target},{prediction},"))
+        path.write_text(whole.replace(last, f"{wrong},{target},{prediction},0.1"))
         assert f"{path} is damaged: its molecules are not different rows of a data set" in verdict()
 
 

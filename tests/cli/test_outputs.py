@@ -77,7 +77,7 @@ def test_an_output_over_what_is_read_is_refused(refused, name):
     read = INPUTS[name]
     command = COMMANDS[name].replace(" run ", f" {'bare' if 'bare' in read else 'run'} ")
     sentence = refused(command, read, data=read if read.startswith("data") else "data.mat")
-    reason = "lies in the run bare" if "bare" in read else "is what is read here"
+    reason = "lies in the run bare" if "bare" in read else "is also read here"
     assert sentence == f"{read} {reason}; choose another output"
 
 
