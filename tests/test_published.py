@@ -162,8 +162,10 @@ def test_the_page_has_the_largest_rates():
 def test_the_page_tells_who_is_ahead_on_the_way_as_the_histories_have_it():
     expected = list(on_the_way_rows())
     assert_shown(expected)
-    assert all(row.endswith("| 5 of 5 |") for row in expected[:3])
-    assert "worse than the published rule in five of five folds at 1,000, 2,000 and 5,000" in " ".join(PAGE.split())
+    behind = [int(row.split(" | ")[-1][0]) for row in expected]
+    assert all(folds > 2 for folds in behind[:6])
+    assert behind[6] < 3
+    assert "`no-prebias` is behind the published rule in most folds up to 50,000 iterations" in " ".join(PAGE.split())
 
 
 def test_nothing_on_the_way_is_decided():

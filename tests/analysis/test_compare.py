@@ -280,7 +280,9 @@ def test_the_reference_is_chosen_by_value_or_by_run(trained):
         compare_groups(runs, by=["variant", "seed"], reference="variant=corrected")
     both = compare_groups(runs, by=["variant", "seed"], reference="corrected, seed=1")
     assert [group.name for group in both.groups if not group.verdict] == ["corrected, seed=1"]
-    with pytest.raises(QM7Error, match=r"the reference encoding.noise=1: encoding.noise is not one of the settings that"):
+    with pytest.raises(
+        QM7Error, match=r"the reference encoding.noise=1: encoding.noise is not one of the settings that"
+    ):
         compare_groups(runs, reference="encoding.noise=1")
 
 
