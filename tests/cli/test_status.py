@@ -50,6 +50,7 @@ def test_a_training_is_running_while_it_lasts_and_interrupted_after_it_is_killed
     process = background(*args)
     fold = tmp_path / "run/fold-0"
     wait_for((fold / "checkpoint.npz").exists, process)
+    wait_for(lambda: states(command, "run")[0]["seconds_left"], process)  # once there is a tenth of a second to go by
     (running,) = states(command, "run")
     assert running["status"] == "running"
     assert 100 <= running["iterations"] < running["iterations_asked"] == 1_000_000
