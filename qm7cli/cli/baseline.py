@@ -45,9 +45,7 @@ def baseline(
     draws: Annotated[
         int | None, typer.Option(metavar="N", help="Of each training molecule, for random. Default: 4.")
     ] = None,
-    memory: Annotated[
-        float | None, typer.Option(metavar="GB", help="The most that each fold in work may take. Default: 8.")
-    ] = None,
+    memory: Annotated[float | None, typer.Option(metavar="GB", help="Most that a fold may take. Default: 8.")] = None,
     fold: Folds = None,
     seed: Seed = None,
     split: Split = None,

@@ -126,13 +126,10 @@ Margin = Annotated[
         help="Say which groups are equivalent to the reference within M kcal/mol. Default: none is said to be.",
     ),
 ]
-MoleculeFiles = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="FILE...",
-        help="Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories; also .gz, .bz2, .xz; angstrom.",
-    ),
-]
+MOLECULE_FORMATS: Final = (
+    "Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
+)
+MoleculeFiles = Annotated[list[Path], typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}.")]
 OutputFormat = Annotated[
     Format, typer.Option("--format", help="Output format. csv, json and yaml are not rounded; latex needs booktabs.")
 ]

@@ -25,9 +25,7 @@ def plot(
     ] = None,
     log: Annotated[
         bool | None,
-        typer.Option(
-            "--log/--no-log", help="Make the axis of errors logarithmic or not. Default: as suits the picture."
-        ),
+        typer.Option("--log/--no-log", help="Logarithmic axis of errors, or not. Default: as suits the picture."),
     ] = None,
     width: Annotated[float, typer.Option(metavar="MM", min=40, max=400, help="Width in mm.")] = 85,
     dpi: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from qm7cli.cli import completion
-from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, TrainedFolds
+from qm7cli.cli.options import MOLECULE_FORMATS, Draws, Output, OutputFormat, Quiet, TrainedFolds
 from qm7cli.cli.output import format_records, note, write_output
 from qm7cli.cli.tables import Column, Table, make_table, show_number
 from qm7cli.core.errors import UsageError
@@ -36,8 +36,7 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[RUN...] FILE...",
-        help="Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz; "
-        ".smi: a SMILES a line, and its name. Directories before them are runs.",
+        help=f"{MOLECULE_FORMATS}; .smi: a SMILES a line, and its name. Directories before them are runs.",
     ),
 ]
 PredictingRuns = Annotated[

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec
 
 from qm7cli.cli.output import note
 from qm7cli.core.errors import BusyError
@@ -26,6 +26,7 @@ NARROW: Final = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most
 BYTES_EVERY: Final = 5.0  # the same, about a file
 COUNT_EVERY: Final = 10.0  # the same, about molecules
+P = ParamSpec("P")
 
 
 class Display:
@@ -197,16 +198,21 @@ def show_count(name: str, size: int, *, quiet: bool) -> Iterator[Callable[[int],
             task = bars.add_task(name, total=size, state="")
             yield lambda done: bars.update(task, completed=done, state=f"{done}/{size}")
     else:
-        last = time.monotonic()
+        yield _now_and_then(COUNT_EVERY, lambda done: note(f"{name}: {done} of {size}"))
 
-        def report(done: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last >= COUNT_EVERY:
-                last = now
-                note(f"{name}: {done} of {size}")
 
-        yield report
+def _now_and_then(every: float, say: Callable[P, None]) -> Callable[P, None]:
+    """Return a function that calls `say` if that has not been called for so many seconds."""
+    last = time.monotonic()
+
+    def report(*args: P.args, **kwargs: P.kwargs) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= every:
+            last = now
+            say(*args, **kwargs)
+
+    return report
 
 
 @contextmanager
@@ -219,13 +225,8 @@ def show_bytes(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]
             task = bars.add_task(printable(name), total=None)
             yield lambda done, size: bars.update(task, completed=done, total=size or None)
     else:
-        last = time.monotonic()
 
-        def report(done: int, size: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now - last >= BYTES_EVERY:
-                last = now
-                note(f"{name}: {done / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB")
+        def say_bytes(done: int, size: int) -> None:
+            note(f"{name}: {done / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB")
 
-        yield report
+        yield _now_and_then(BYTES_EVERY, say_bytes)

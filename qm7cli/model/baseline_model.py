@@ -1,6 +1,5 @@
 """Fitted baselines, and their files, which are called ``model.npz`` as those of networks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -8,14 +7,12 @@ from typing import Annotated, Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from threadpoolctl import threadpool_limits
 
 from qm7cli.core.arrays import Arrays, checked_array, load_arrays, require, save_arrays
 from qm7cli.core.validation import LARGEST, Measure, refusal
 from qm7cli.data.bags import Bags
 from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS, Dataset
-from qm7cli.model.encoder import CHUNK
-from qm7cli.model.fold_model import FoldAbout, FoldModel, fold_arrays, read_fold_arrays
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays
 from qm7cli.model.methods import HYPERPARAMETERS, Hyperparameters, Kernel, Kind, RepresentationName
 from qm7cli.model.model import ModelAbout, read_model
 from qm7cli.model.regressors import DISTANCE_MODELS, Regressor, model_rows
@@ -68,24 +65,9 @@ class BaselineModel(FoldModel):
         """Say what a molecule has more of than the model has room for, as `FoldModel.excess`."""
         return super().excess(Z) or self.representation.excess(Z)
 
-    def predict_rows(
-        self,
-        dataset: Dataset,
-        molecules: NDArray[np.intp],
-        draws: int,
-        rng: np.random.Generator,
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> NDArray[np.float64]:
-        """Return the energies of `molecules` for each of `draws` draws, as `FoldModel.predict`."""
-        energies = np.empty((draws, len(molecules)))
-        with threadpool_limits(1):  # more threads would give other digits
-            for draw in range(draws):
-                X = self.representation.draw(dataset, molecules, rng)
-                for start in range(0, len(molecules), CHUNK):
-                    self.refuse_stopped(stopped)
-                    chunk = slice(start, start + CHUNK)
-                    energies[draw, chunk] = self._energies(X[chunk])
-        return energies
+    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
+        """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""
+        return lambda molecules: self._energies(self.representation.draw(dataset, molecules, rng))
 
     def drawn_energies(
         self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]

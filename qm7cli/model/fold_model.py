@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from qm7cli.core.arrays import About, Arrays, checked_array, require
 from qm7cli.core.errors import StoppedError
@@ -19,7 +20,10 @@ from qm7cli.data.given import Given, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
+from qm7cli.model.encoder import CHUNK
 from qm7cli.model.metrics import METRICS
+
+Predictor = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 
 
 class Evaluation(NamedTuple):
@@ -139,7 +143,6 @@ class FoldModel(ABC):
 
         return predict_energies(self, as_molecules(molecules, R), draws)
 
-    @abstractmethod
     def predict_rows(
         self,
         dataset: Dataset,
@@ -152,6 +155,20 @@ class FoldModel(ABC):
 
         `stopped` is asked often; when true, StoppedError is raised.
         """
+        energies = np.empty((draws, len(molecules)))
+        with threadpool_limits(1):  # more threads would give other digits
+            predict_draw = self.draw_predictor(dataset, rng)
+            for draw in range(draws):
+                for start in range(0, len(molecules), CHUNK):
+                    if stopped():
+                        raise StoppedError(f"fold {self.fold}: stopped in the middle of an evaluation")
+                    chunk = slice(start, start + CHUNK)
+                    energies[draw, chunk] = predict_draw(molecules[chunk])
+        return energies
+
+    @abstractmethod
+    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
+        """Return what draws rows of a data set, (molecules,), once, and gives their energies (molecules,), kcal/mol."""
 
     @abstractmethod
     def drawn_energies(
@@ -201,11 +218,6 @@ class FoldModel(ABC):
         if self.interval is None or draws < self.draws:
             return None
         return float(self.interval.half_widths(None if spread is None else np.array([spread]))[0])
-
-    def refuse_stopped(self, stopped: Callable[[], bool]) -> None:
-        """Raise StoppedError if stopped."""
-        if stopped():
-            raise StoppedError(f"fold {self.fold}: stopped in the middle of an evaluation")
 
 
 class FoldAbout(About):

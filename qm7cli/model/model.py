@@ -1,7 +1,6 @@
 """Trained networks, and their files, ``model.npz``."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -9,14 +8,13 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from threadpoolctl import threadpool_limits
 
 from qm7cli.core.arrays import About, Arrays, checked_array, load_arrays, require, save_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import LARGEST, Count, Measure
 from qm7cli.data.dataset import Dataset
-from qm7cli.model.encoder import CHUNK, MAX_FEATURES, Encoder
-from qm7cli.model.fold_model import FoldAbout, FoldModel, fold_arrays, read_fold_arrays
+from qm7cli.model.encoder import MAX_FEATURES, Encoder
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays
 from qm7cli.model.network import Layer, feed_forward
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import Array, Variant
@@ -67,29 +65,11 @@ class Model(FoldModel):
         outputs = feed_forward(layers or self.layers, features, self.offset).astype(np.float64)
         return outputs * self.energy_std + self.energy_mean
 
-    def predict_rows(
-        self,
-        dataset: Dataset,
-        molecules: NDArray[np.intp],
-        draws: int,
-        rng: np.random.Generator,
-        stopped: Callable[[], bool] = lambda: False,
-    ) -> NDArray[np.float64]:
-        """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.
-
-        `stopped` is asked often; when true, StoppedError is raised.
-        """
-        energies = np.empty((draws, len(molecules)))
-        with threadpool_limits(1):  # more threads would give other digits
-            features = ReducedFeatures.of(self.encoder, dataset)
-            layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
-            for draw in range(draws):
-                for start in range(0, len(molecules), CHUNK):
-                    self.refuse_stopped(stopped)
-                    chunk = slice(start, start + CHUNK)
-                    drawn = features.draw(dataset, molecules[chunk], rng)
-                    energies[draw, chunk] = self.energies(drawn, layers)
-        return energies
+    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
+        """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""
+        features = ReducedFeatures.of(self.encoder, dataset)
+        layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
+        return lambda molecules: self.energies(features.draw(dataset, molecules, rng), layers)
 
     def drawn_energies(
         self, _X: NDArray[np.float32], _Z: NDArray[np.floating], triangles: NDArray[np.float32]
