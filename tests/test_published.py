@@ -155,6 +155,20 @@ def test_the_page_has_the_errors_for_each_initial_bias():
     assert_shown(rows("bias", "network__bias", [0.0, 0.5, 1.0, 2.0, 4.0], ["original", "no-prebias"]))
 
 
+def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
+    page = " ".join(PAGE.split())
+    offset, bias = (
+        {group.name: group for group in compare_groups(runs_of(name)).groups} for name in ("offset", "bias")
+    )
+    control = offset["uncompensated (control), offset=0.0"].difference
+    assert f"`original` at offset 0, by {difference_text(control).replace(' (', ' kcal/mol (')}" in page
+    p_values = [bias[f"{variant}, bias=0.5"].p for variant in ("original", "no-prebias")]
+    assert "Holm p {:.3f} and {:.3f}".format(*p_values) in page
+    points = (("original", 2), ("no-prebias", 0.5), ("original", 0))
+    maes = [figure(having(runs_of("bias"), variant=variant, network__bias=bias)) for variant, bias in points]
+    assert "{} and {}, as published {}".format(*maes) in page
+
+
 def test_the_page_has_the_largest_rates():
     assert_shown(rate_rows())
 
@@ -182,6 +196,7 @@ def test_nothing_on_the_way_is_decided():
 def test_the_baselines_have_their_figures():
     page = ROOT.joinpath("docs/baselines.md").read_text()
     for run in runs_of("table1"):
+        assert [(fold.fold, fold.status) for fold in run.results.folds] == [(k, "complete") for k in range(5)]
         assert baseline_figures(run) in page, run.path
     network = compare_groups(having(runs_of("variants"), variant="original"), paired=False).groups[0]
     assert f"| {network.mae.mean:.3f} +- {network.mae.over_folds:.3f} | " in page
@@ -199,6 +214,8 @@ def test_published_results_are_compared_as_their_text_says(command, tmp_path, na
     shown = command("compare", f"experiments/results/{name}", *more).stdout
     assert shown == (RESULTS / name / "compare.txt").read_text()
     assert all(len(line) <= 80 or " " not in line.strip() for line in shown.splitlines())
+    assert "kcal/mol" not in shown.split("  ")[0]  # the head of the names
+    assert shown.count("no bootstrap interval") == 1
     if name == "variants":
         assert shown in PAGE
 

@@ -180,6 +180,7 @@ def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start
     process = start(address, *one)
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/.lock"))) == 4, process)  # it has read the data set
     molecules.write(data, seed=1)
+    assert process.stderr.readline() == f"no worker has come to {address} yet: waiting\n"
     cluster(workers=1, address=address)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
