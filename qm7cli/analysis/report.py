@@ -12,13 +12,13 @@ from qm7cli.analysis.figure_style import as_svg, load_matplotlib
 from qm7cli.analysis.largest_errors import largest_errors
 from qm7cli.analysis.page_style import STYLE
 from qm7cli.analysis.plots import KINDS, Options
+from qm7cli.analysis.plots.against_setting import NotSweptError
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
 from qm7cli.runs.datasets import RunDatasets
 from qm7cli.runs.environment import TIMES
 
 INCOMPARABLE: Final = " cannot be compared with "  # in a verdict without a difference
-SWEPT: Final = frozenset({"learning", "rates"})  # kinds of pictures for runs that were made for them
 NAMED: Final = 5  # molecules with the largest errors, of each group
 NOTE: Final = (
     "MAE and RMSE are of the test molecules: mean over folds +- population standard deviation over folds. Where there "
@@ -136,9 +136,10 @@ def _figure(kind: str, comparison: Comparison, reference: str | None, left_out: 
     """Return a picture with what to look for in it; what cannot be drawn is added to what is left out, by reason."""
     try:
         picture = as_svg(KINDS[kind].draw(comparison, Options(reference=reference)), kind)
+    except NotSweptError:
+        return ""
     except QM7Error as error:
-        if kind not in SWEPT:
-            left_out.setdefault(str(error), []).append(f"the picture of {kind}")
+        left_out.setdefault(str(error), []).append(f"the picture of {kind}")
         return ""
     labelled = f'<div role="img" aria-labelledby="{kind}">{picture}</div>'
     caption = f"<b>{escape(KINDS[kind].shows)}.</b> {escape(KINDS[kind].look_for)}"

@@ -158,7 +158,10 @@ def test_the_setting_may_be_chosen_where_several_differ():
         for offset in (0, 1)
         for noise in (0, 2)
     ]
-    reason = "the runs differ in encoding.noise and network.offset: choose the one to draw along, as --x encoding.noise"
+    reason = (
+        "the runs differ in encoding.noise and network.offset: choose the one to draw along, "
+        "as qm7 plot --kind rates --x encoding.noise"
+    )
     with pytest.raises(QM7Error, match=f"^{reason}$"):
         draw("rates", runs)
     (axes,) = draw("rates", runs, setting="encoding.noise").axes

@@ -257,6 +257,22 @@ def test_a_picture_that_cannot_be_drawn_is_left_out_with_the_reason(runs):
     assert reason in page.texts
 
 
+def test_runs_that_differ_in_several_numbers_are_told_how_to_draw_along_one(runs):
+    settings = {"original": "encoding.noise=2", "corrected": "network.offset=1"}
+    swept = [
+        run._replace(settings=run.settings | {key: float(value)})
+        for run in find_runs([runs])
+        if run.path.name in settings
+        for key, _, value in [settings[run.path.name].partition("=")]
+    ]
+    comparison = compare_groups(swept)
+    (reason,) = [text for text in Page(render_report(comparison, swept, figures(comparison))).texts if "rates" in text]
+    assert reason == (
+        "The picture of rates left out: the runs differ in encoding.noise and network.offset: choose the one to draw "
+        "along, as qm7 plot --kind rates --x encoding.noise."
+    )
+
+
 def test_a_fold_in_training_is_said_to_be(runs):
     file = runs / "original/results.yaml"
     file.write_text(

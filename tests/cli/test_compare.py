@@ -45,6 +45,24 @@ def test_every_format_tells_the_same(command, runs, tmp_path, name):
     assert (tmp_path / "file.txt").read_text() == texts["table"]
 
 
+def test_the_worst_molecules_of_each_run_are_named_the_worst_first(command, runs, tmp_path):
+    records = json.loads(command("collect", runs, "--worst", 2, "--format", "json").stdout)
+    assert [record["run"] for record in records] == [
+        f"runs/{name}" for name in ("corrected", "no-prebias", "original") for _ in range(2)
+    ]
+    for name in ("corrected", "no-prebias", "original"):
+        errors = []
+        for fold in (0, 1):
+            with (tmp_path / f"runs/{name}/fold-{fold}/predictions.csv").open() as file:
+                errors += [abs(float(row["prediction"]) - float(row["target"])) for row in csv.DictReader(file)]
+        own = [abs(record["error"]) for record in records if record["run"] == f"runs/{name}"]
+        assert own == pytest.approx(sorted(errors, reverse=True)[:2])
+    table = command("collect", runs, "--worst", 2).stdout
+    assert table.splitlines()[0].split() == ["run", "molecule", "fold", "energy", "prediction", "error"]
+    assert all(record["molecule"] in table for record in records)
+    assert re.fullmatch(r"(?:[A-Z][a-z]?\d*)+ \(\d+\)", records[0]["molecule"])
+
+
 def test_the_verdict_stands_under_the_table_and_in_the_records(command, runs):
     table = command("compare", runs).stdout
     assert [line.split()[0] for line in table.splitlines()[:4]] == ["variant", "original", "corrected", "no-prebias"]

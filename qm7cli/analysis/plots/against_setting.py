@@ -28,6 +28,10 @@ PANELS: Final = 6
 CROSS: Final = 0.06  # of the frame's height, what a row of crosses takes
 
 
+class NotSweptError(QM7Error):
+    """The runs were not made for such a picture: they do not differ in what would be its axis."""
+
+
 class Line(NamedTuple):
     """Folds that agree in all settings but one, by the value of that one; the panel's name may be empty."""
 
@@ -43,7 +47,8 @@ def rates(comparison: Comparison, options: Options = USUAL) -> "Figure":
 
     A schedule counts by its last rate. Variants and baselines are lines, and each combination of the other settings
     that make the groups has a panel. A cross at the top of the frame is where folds diverged; the point of the folds
-    that did not is hollow. Raises QM7Error if there is no setting to draw against, or several and none is chosen.
+    that did not is hollow. Raises NotSweptError if there is no setting to draw against, and QM7Error if there are
+    several and none is chosen.
     """
     setting = _find_setting(comparison, options.setting)
     panels: dict[str, list[Line]] = {}
@@ -84,14 +89,14 @@ def learning(comparison: Comparison, options: Options = USUAL) -> "Figure":
     """Draw the test MAE against the number of training molecules, both logarithmic: mean over folds, and a band.
 
     The band is one population standard deviation over folds to each side. The legend has the slope: the power of the
-    number of molecules by which the mean error goes, by least squares of the logarithms. Raises QM7Error if no group
-    was trained on two numbers of molecules, or a result does not tell the number.
+    number of molecules by which the mean error goes, by least squares of the logarithms. Raises NotSweptError if no
+    group was trained on two numbers of molecules, and QM7Error if a result does not tell the number.
     """
     lines = [line for line in _make_lines(comparison, TRAIN_SIZE, _train_size) if line.complete]
     if not lines:
         raise QM7Error(NOTHING)
     if all(len(line.complete) == 1 for line in lines):
-        raise QM7Error("there is no learning curve to draw: no group was trained on two numbers of molecules")
+        raise NotSweptError("there is no learning curve to draw: no group was trained on two numbers of molecules")
     refuse_too_many(len(lines), len(GROUP_STYLES))
     with drawing(2.2, **options.frame) as figure:
         axes = figure.subplots()
@@ -129,10 +134,11 @@ def _find_setting(comparison: Comparison, wanted: str | None) -> str:
     numeric = [key for key in differing_settings(runs) if all(_is_number(run.settings.get(key), key) for run in runs)]
     candidates = [key for key in numeric if key not in NO_MEASURE]
     if not candidates:
-        raise QM7Error("there is no axis to draw along: the runs differ in no numeric setting")
+        raise NotSweptError("there is no axis to draw along: the runs differ in no numeric setting")
     if len(candidates) > 1:
         raise QM7Error(
-            f"the runs differ in {' and '.join(candidates)}: choose the one to draw along, as --x {candidates[0]}"
+            f"the runs differ in {' and '.join(candidates)}: choose the one to draw along, "
+            f"as qm7 plot --kind rates --x {candidates[0]}"
         )
     return candidates[0]
 
