@@ -26,6 +26,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 UNITS = ("hartree^2", "hartree", "kcal/mol", "GB")
 TYPES = {int: "whole number", float: "number", str: "text", bool: "true or false"}
 RANGE = r",? (-?[\d.,e-]+ to [\d.,e]+(?: each)?|\d+ or more|above \d+|\d+ and up)(?=[,;]|$)"
+KEPT = "\b\n"  # before a paragraph whose lines stay as they are (click)
 COMMANDS_HEAD = """\
 # Commands
 
@@ -40,8 +41,8 @@ This page is for whoever writes an experiment file or uses `--set KEY=VALUE`. It
 default, range and unit. It is made from the code by `make reference`.
 
 [`paper.yaml`](../experiments/paper.yaml), which `qm7 experiments paper` prints, is an experiment file with all of them.
-What a file leaves out has its default; the defaults are those of the paper. An option goes before `--set`, `--set`
-before the file. Numbers are decimal: `010` is ten, `1e6` a million. `null` means "not set".
+What a file leaves out has its default; the defaults are those of the paper. An option overrides `--set`, and `--set`
+overrides the file. Numbers are decimal: `010` is ten, `1e6` a million. `null` means "not set".
 
 """
 
@@ -100,11 +101,17 @@ def _command(name: str, command: Any) -> str:
     options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
     usage = " ".join(["qm7", name, *(_argument(each) for each in arguments), "[OPTIONS]"])
     text = f"\n## qm7 {name}\n\n"
-    text += "".join(f"{cell(each)}\n\n" for each in paragraphs if not each.startswith("Example: "))
+    text += "".join(_paragraph(each) for each in paragraphs if not each.startswith("Example: "))
     text += f"```text\n{usage}\n```\n\n"
     text += "".join(f"Example:\n\n```sh\n{' '.join(each.split())}\n```\n\n" for each in examples)
     rows = [_row(each) for each in (*arguments, *options)]
     return text + table(("option", "meaning", "value", "default"), rows)
+
+
+def _paragraph(text: str) -> str:
+    """Return a paragraph of a help text; one that begins with a backspace keeps its lines."""
+    lines = text.removeprefix(KEPT)
+    return f"{cell(text)}\n\n" if lines == text else f"```text\n{lines}\n```\n\n"
 
 
 def _argument(parameter: Any) -> str:
@@ -120,7 +127,8 @@ def _row(parameter: Any) -> tuple[str, str, str, str]:
         default = "required"
     elif parameter.default not in {None, False, ()} and not default:
         default = code(str(parameter.default))
-    name = code(*parameter.opts) if parameter.param_type_name == "option" else code(_argument(parameter))
+    is_option = parameter.param_type_name == "option"
+    name = code(*parameter.opts, *parameter.secondary_opts) if is_option else code(_argument(parameter))
     return name, cell(meaning), _values(parameter), cell(default.removesuffix("."))
 
 
