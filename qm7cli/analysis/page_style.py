@@ -14,13 +14,14 @@ table, dl, figcaption, .note { font-size: .87em }
 figcaption, .note { color: var(--soft) }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .25em .8em .25em 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
-thead th { vertical-align: bottom; border-bottom-color: var(--soft) }
+thead th { vertical-align: bottom; border-bottom-color: var(--soft); overflow-wrap: normal }
 tbody th { font-weight: normal }
 .number { text-align: right }
 tr, figure, section { break-inside: avoid }
 dl { columns: 20rem; margin: 0 }
 dl div { display: flex; gap: 1em; justify-content: space-between; break-inside: avoid;
   border-bottom: 1px solid var(--line) }
+dt { white-space: nowrap }
 dd { margin: 0; text-align: right }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2rem }
 figure { margin: 0; max-width: 30rem }
