@@ -24,7 +24,7 @@ def test_quick_yaml_differs_in_the_iterations_alone():
 SWEEPS = {  # and their jobs
     "variants.yaml": 45,
     "noise.yaml": 25,
-    "learning-curve.yaml": 30,
+    "learning-curve.yaml": 90,
     "table1.yaml": 65,
     "offset.yaml": 80,
     "centring.yaml": 20,
