@@ -72,7 +72,7 @@ def test_a_wheel_holds_the_package_alone_and_works_outside_the_checkout(wheel, o
     bundled = {name.rpartition("/")[2] for name in names if name.startswith("qm7cli/experiments/")}
     assert bundled == {path.name for path in (ROOT / "experiments").glob("*.yaml")}
     assert "qm7cli/py.typed" in names
-    program = "import qm7cli.cli.main; print(qm7cli.__file__); qm7cli.cli.main.main()"
+    program = "import qm7cli.__main__; print(qm7cli.__file__); qm7cli.__main__.main()"
     printed = outside("-c", program, "info", "--data", "gfn7")
     assert printed.startswith(str(wheel / "site"))
     assert "1933" in printed

@@ -26,7 +26,7 @@ def wheel(once):
             archive.extractall(path / "packages")
         program = path / "bin/qm7"
         program.parent.mkdir()
-        program.write_text(f"#!{sys.executable}\nimport qm7cli.cli.main\nqm7cli.cli.main.main()\n")
+        program.write_text(f"#!{sys.executable}\nfrom qm7cli.__main__ import main\nmain()\n")
         program.chmod(0o755)
 
     return once("the-wheel", make)

@@ -126,8 +126,8 @@ def test_an_unknown_option_is_answered_with_what_is_close_to_it_if_anything_is(c
 
 def test_help_imports_nothing_heavy():
     program = (
-        "import sys; sys.argv = ['qm7', '--help']; import qm7cli.cli.main\n"
-        "try: qm7cli.cli.main.main()\n"
+        "import sys; sys.argv = ['qm7', '--help']; import qm7cli.__main__\n"
+        "try: qm7cli.__main__.main()\n"
         "finally: assert not {'numpy', 'scipy', 'pydantic', 'yaml', 'rich'} & sys.modules.keys()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -182,3 +182,13 @@ def test_a_path_that_is_not_there_is_answered_with_what_is_close(command, tmp_pa
 @pytest.mark.parametrize("line", ["frobnicate", "train frobnicate", "train --kind pie", "sweep x.yaml frobnicate"])
 def test_what_is_close_to_nothing_gets_no_guess(command, line):
     assert "did you mean" not in command(*line.split(), status=2).stderr
+
+
+def test_the_package_is_the_program_too():
+    called = (
+        subprocess.run([*program, "trian"], capture_output=True, text=True, check=False)
+        for program in ([sys.executable, "-m", "qm7cli"], [qm7_path()])
+    )
+    ours, theirs = ((done.returncode, done.stdout, done.stderr) for done in called)
+    assert ours == theirs
+    assert ours[0] == 2
