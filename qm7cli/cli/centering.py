@@ -1,5 +1,7 @@
 """`qm7 centering`: how well the pre-bias of trained layers centres their inputs."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -65,8 +67,8 @@ def centering(
     layer works with, and about the mean input. The largest eigenvalue bounds the learning rate. A dash is for a number
     that float64 does not resolve.
 
-    The table fits 80 columns; the other formats have all. A plot is for runs of several lengths; it needs matplotlib:
-    pip install 'qm7cli[plots]'
+    The table fits 80 columns; the other formats have all. A plot is for runs of several lengths that differ in nothing
+    else but variant and seed; it needs matplotlib: pip install 'qm7cli[plots]'
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
@@ -92,6 +94,7 @@ def centering(
     for file in (output, plot):
         refuse_output(file, datasets.paths)
     if plot is not None:
+        _refuse_to_mix({Path(record["run"]) for record in records})
         save(draw_centering(records), plot)
     table = make_table(records, COLUMNS)
     text = format_records(format_, records, table)
@@ -101,3 +104,19 @@ def centering(
         table.notes.append(f"{', '.join(sorted(CONTROLS))}: a control")
     write_output(table.fit(OPTIONAL, ("variant", "iterations", "fold", "layer")), text, output)
     raise typer.Exit(status)
+
+
+def _refuse_to_mix(runs: Iterable[Path]) -> None:
+    """Raise QM7Error if runs differ in a setting that a picture of them would not show, as far as results tell."""
+    from qm7cli.core.errors import QM7Error
+    from qm7cli.runs.collect import differing_settings, read_run
+    from qm7cli.runs.experiment import RESUMABLE_SETTINGS
+
+    shown = {"variant", "seed", *RESUMABLE_SETTINGS} - {"data"}
+    known = []
+    for run in runs:
+        with suppress(QM7Error):  # the models are enough
+            known.append(read_run(run))
+    differing = [key for key in differing_settings(known) if key not in shown]
+    if differing:
+        raise QM7Error(f"the runs differ in {' and '.join(differing)}, which --plot does not show; choose those of one")

@@ -131,6 +131,17 @@ def test_the_picture_depends_on_the_runs_alone_and_changes_nothing_that_is_print
     assert "<!-- Layer 3 -->" in (tmp_path / "1.svg").read_text()
 
 
+def test_runs_that_differ_in_what_the_picture_does_not_show_are_not_drawn_together(
+    command, runs, quick_flags, tmp_path
+):
+    command("train", *quick_flags, "--fold", 0, "--set", "network.offset=1", "--out", "shifted", "--quiet")
+    done = command("centering", "original", "shifted", "--plot", "x.png", status=1)
+    assert done.stderr == "qm7: the runs differ in network.offset, which --plot does not show; choose those of one\n"
+    assert not list(tmp_path.glob("x.*"))
+    command("centering", *runs, "--plot", "x.png")
+    assert (tmp_path / "x.png").exists()
+
+
 def test_another_ending_of_the_picture_is_refused_before_anything_is_read(command):
     done = command("centering", "nowhere", "--plot", "x.jpg", "--data", "none.mat", status=2)
     assert done.stderr.startswith(
