@@ -167,6 +167,7 @@ def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
     points = (("original", 2), ("no-prebias", 0.5), ("original", 0))
     maes = [figure(having(runs_of("bias"), variant=variant, network__bias=bias)) for variant, bias in points]
     assert "{} and {}, as published {}".format(*maes) in page
+    assert f"after 200,000, three seeds have {figure(having(runs_of('variants'), variant='original'))}" in page
 
 
 def test_the_page_has_the_largest_rates():
