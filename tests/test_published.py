@@ -134,13 +134,26 @@ def readme_rows():
 
 
 def baseline_figures(run):
-    """Return the errors of a run as its row has them."""
-    mae, rmse = (run.results.summary(metric) for metric in ("mae", "rmse"))
-    return f"| {mae['mean']:.2f} +- {mae['std']:.2f} | {rmse['mean']:.2f} +- {rmse['std']:.2f} |"
+    """Return the errors of a run, and its seconds a fold, as its row has them."""
+    mae, rmse = (f"{each['mean']:.2f} +- {each['std']:.2f}" for each in map(run.results.summary, ("mae", "rmse")))
+    seconds = statistics.fmean(fold.seconds for fold in run.results.folds)
+    return mae, rmse, f"{seconds:.1f}" if seconds < 1 else f"{seconds:.0f}"
 
 
 def test_readme_has_the_answer():
     assert_shown(readme_rows(), README)
+
+
+def test_readme_has_the_network_beside_the_baselines():
+    runs = {
+        (settings["baseline.model"], settings["baseline.representation"], settings.get("baseline.kernel")): run
+        for run in runs_of("table1")
+        if (settings := run.settings).get("baseline.representation")
+    }
+    for key in (("linear", "composition", None), ("krr", "sorted", "laplacian"), ("krr", "bag-of-bonds", "laplacian")):
+        mae, _, seconds = baseline_figures(runs[key])
+        assert f" | {mae} | {seconds} |\n" in README
+    assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
 
 
 def test_the_page_has_the_errors_at_each_offset():
@@ -211,7 +224,7 @@ def test_the_baselines_have_their_figures():
     page = ROOT.joinpath("docs/baselines.md").read_text()
     for run in runs_of("table1"):
         assert [(fold.fold, fold.status) for fold in run.results.folds] == [(k, "complete") for k in range(5)]
-        assert baseline_figures(run) in page, run.path
+        assert f"| {' | '.join(baseline_figures(run))} | " in page, run.path
     network = compare_groups(having(runs_of("variants"), variant="original"), paired=False).groups[0]
     assert f"| {network.mae.mean:.3f} +- {network.mae.over_folds:.3f} | " in page
 
