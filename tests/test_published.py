@@ -150,7 +150,12 @@ def test_readme_has_the_network_beside_the_baselines():
         for run in runs_of("table1")
         if (settings := run.settings).get("baseline.representation")
     }
-    for key in (("linear", "composition", None), ("krr", "sorted", "laplacian"), ("krr", "bag-of-bonds", "laplacian")):
+    for key in (
+        ("linear", "composition", None),
+        ("krr", "sorted", "laplacian"),
+        ("krr", "random", "laplacian"),
+        ("krr", "bag-of-bonds", "laplacian"),
+    ):
         mae, _, seconds = baseline_figures(runs[key])
         assert f" | {mae} | {seconds} |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
