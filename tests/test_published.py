@@ -234,6 +234,17 @@ def test_the_baselines_have_their_figures():
     assert f"| {network.mae.mean:.3f} +- {network.mae.over_folds:.3f} | " in page
 
 
+def test_the_baselines_have_the_learning_curves():
+    page = ROOT.joinpath("docs/baselines.md").read_text()
+    runs = runs_of("learning-curve")
+    for size in (300, 600, 1200, 2400, 4800, None):
+        cells = []
+        for representation in ("bag-of-bonds", "random"):
+            own = having(runs, split__train_size=size, baseline__representation=representation)
+            cells.append(f" {figure(own)}" if own else "")
+        assert f"| {size or 5732:,} |{cells[0]} |{cells[1]} |" in page.splitlines()
+
+
 @pytest.mark.parametrize(("name", "more"), [
     ("variants", ["--margin", "0.05"]),
     ("table1", ["experiments/results/variants/qm7-original-seed0"]),
