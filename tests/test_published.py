@@ -1,5 +1,6 @@
 """The figures of the pages are those of the results in experiments/results."""
 
+import re
 import statistics
 import textwrap
 from pathlib import Path
@@ -159,6 +160,22 @@ def test_readme_has_the_network_beside_the_baselines():
         mae, _, seconds = baseline_figures(runs[key])
         assert f" | {mae} | {seconds} |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
+
+
+def test_the_gain_of_an_ensemble_is_that_of_the_published_evaluation():
+    text = (RESULTS / "variants/ensemble.txt").read_text()
+    means = re.findall(r"^mean +(\S+ \+- \S+) .* (\S+)%", text, re.MULTILINE)
+    seeds = having(runs_of("variants"), variant="original")
+    assert [mae for mae, _ in means[:3]] == [figure([run]) for run in seeds]
+    assert f"(`qm7 eval --ensemble`) | {means[3][0]} | " in README
+    coverages = [float(each) for each in re.findall(r"^\d .* (\S+)% ", text.partition("ensemble")[0], re.MULTILINE)]
+    page = " ".join(ROOT.joinpath("docs/own-molecules.md").read_text().split())
+    assert f"holds {min(coverages):.0f} to {max(coverages):.0f} % of such a fold's molecules, 90 % in all" in page
+    assert all(each == "90" for each in (f"{float(coverage):.0f}" for _, coverage in means[:3]))
+    assert (
+        f"of {figure(seeds).split()[0]} kcal/mol each, on average, and their mean prediction {means[3][0].split()[0]}"
+        in page
+    )
 
 
 def test_the_page_has_the_errors_at_each_offset():
