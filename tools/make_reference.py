@@ -128,7 +128,7 @@ def _row(parameter: Any) -> tuple[str, str, str, str]:
     elif parameter.default not in {None, False, ()} and not default:
         default = code(str(parameter.default))
     is_option = parameter.param_type_name == "option"
-    name = code(*parameter.opts, *parameter.secondary_opts) if is_option else code(_argument(parameter))
+    name = code(*parameter.opts, *parameter.secondary_opts) if is_option else code(*_argument(parameter).split("|"))
     return name, cell(meaning), _values(parameter), cell(default.removesuffix("."))
 
 
