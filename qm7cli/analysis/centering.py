@@ -19,7 +19,8 @@ gains by d, smaller ones lose.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,11 +29,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from qm7cli.analysis.figure_style import GROUP_STYLES, add_legend, drawing, plain_ticks
+from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.model import Model
 from qm7cli.model.network import layer_inputs
 from qm7cli.model.variants import RULES, Array, display_name
+from qm7cli.runs.collect import differing_settings, read_run
+from qm7cli.runs.experiment import SAME_RUN_SETTINGS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,6 +94,17 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
             }
             records.append(record | _second_moments(X, layer.A, mean))
     return records
+
+
+def refuse_to_mix(runs: Iterable[Path]) -> None:
+    """Raise QM7Error if runs differ in a setting that a picture of them would not show, as far as results tell."""
+    known = []
+    for run in runs:
+        with suppress(QM7Error):  # the models are enough
+            known.append(read_run(run))
+    differing = [key for key in differing_settings(known) if key not in {"variant", "seed", *SAME_RUN_SETTINGS}]
+    if differing:
+        raise QM7Error(f"the runs differ in {' and '.join(differing)}, which --plot does not show; choose those of one")
 
 
 def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":

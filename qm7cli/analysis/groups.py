@@ -14,7 +14,7 @@ from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.model.methods import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
-from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, RESUMABLE_SETTINGS
+from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, SAME_RUN_SETTINGS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Decision = Literal["better", "worse", "equivalent", "not decided"]
@@ -81,7 +81,7 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
     if a setting does not exist, or a group has the same fold twice.
     """
-    differing = [key for key in differing_settings(runs) if key == "data" or key not in RESUMABLE_SETTINGS]
+    differing = [key for key in differing_settings(runs) if key not in SAME_RUN_SETTINGS]
     known = {key for run in runs for key in run.settings}
     unknown = [key for key in by if key not in known]
     if unknown:

@@ -1,7 +1,5 @@
 """`qm7 centering`: how well the pre-bias of trained layers centres their inputs."""
 
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -72,7 +70,7 @@ def centering(
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
-    from qm7cli.analysis.centering import draw_centering, measure_centering
+    from qm7cli.analysis.centering import draw_centering, measure_centering, refuse_to_mix
     from qm7cli.analysis.figure_style import image_format, save
     from qm7cli.core.files import refuse_output
     from qm7cli.model.variants import CONTROLS
@@ -94,7 +92,7 @@ def centering(
     for file in (output, plot):
         refuse_output(file, datasets.paths)
     if plot is not None:
-        _refuse_to_mix({Path(record["run"]) for record in records})
+        refuse_to_mix({Path(record["run"]) for record in records})
         save(draw_centering(records), plot)
     table = make_table(records, COLUMNS)
     text = format_records(format_, records, table)
@@ -104,19 +102,3 @@ def centering(
         table.notes.append(f"{', '.join(sorted(CONTROLS))}: a control")
     write_output(table.fit(OPTIONAL, ("variant", "iterations", "fold", "layer")), text, output)
     raise typer.Exit(status)
-
-
-def _refuse_to_mix(runs: Iterable[Path]) -> None:
-    """Raise QM7Error if runs differ in a setting that a picture of them would not show, as far as results tell."""
-    from qm7cli.core.errors import QM7Error
-    from qm7cli.runs.collect import differing_settings, read_run
-    from qm7cli.runs.experiment import RESUMABLE_SETTINGS
-
-    shown = {"variant", "seed", *RESUMABLE_SETTINGS} - {"data"}
-    known = []
-    for run in runs:
-        with suppress(QM7Error):  # the models are enough
-            known.append(read_run(run))
-    differing = [key for key in differing_settings(known) if key not in shown]
-    if differing:
-        raise QM7Error(f"the runs differ in {' and '.join(differing)}, which --plot does not show; choose those of one")

@@ -82,9 +82,9 @@ def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:
 def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:
     """Return the table to look at: with the settings or, where there are too many, without."""
     from qm7cli.model.metrics import describe_units
-    from qm7cli.runs.experiment import RESUMABLE_SETTINGS
+    from qm7cli.runs.experiment import SAME_RUN_SETTINGS
 
-    for settings in ([key for key in keys if key not in RESUMABLE_SETTINGS or key == "data"], []):
+    for settings in ([key for key in keys if key not in SAME_RUN_SETTINGS], []):
         titles = _short_titles(settings)
         table = make_table(records, _columns(titles), describe_units())
         table.fit(

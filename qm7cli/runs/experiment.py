@@ -65,6 +65,7 @@ RECORDED_SETTINGS: Final = frozenset({"split.sha256"})  # runs record them; a us
 RESUMABLE_SETTINGS: Final = frozenset(
     {"data", "split.folds", "training.iterations", "training.checkpoint_every", "evaluation.every", "baseline.memory"}
 )
+SAME_RUN_SETTINGS: Final = RESUMABLE_SETTINGS - {"data"}  # those that do not make another run
 
 
 def identity(experiment: Experiment) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from qm7cli.runs.access import default_directory, prepare_run
 from qm7cli.runs.directory import fold_directory, refuse_links_out
 from qm7cli.runs.experiment import (
     RENAMED,
-    RESUMABLE_SETTINGS,
+    SAME_RUN_SETTINGS,
     Experiment,
     Source,
     current_settings,
@@ -46,7 +46,6 @@ from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
 from qm7cli.training.held_fold import Progress, fold_status, too_long
 
 MAX_POINTS: Final = 100_000
-NOT_SWEPT: Final = RESUMABLE_SETTINGS - {"data"}  # settings that do not make another run
 
 
 class SweepFile(BaseModel):
@@ -105,8 +104,8 @@ def _experiment(file: Path, base: Source, point: dict[str, Any], given: Sequence
     twice = point.keys() & {key for source in given for key in source.settings}
     if twice:
         raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
-    if point.keys() & NOT_SWEPT:
-        raise QM7Error(f"{file}: {min(point.keys() & NOT_SWEPT)} cannot be swept: it does not make another run")
+    if point.keys() & SAME_RUN_SETTINGS:
+        raise QM7Error(f"{file}: {min(point.keys() & SAME_RUN_SETTINGS)} cannot be swept: it does not make another run")
     described = ", ".join(f"{key}={value}" for key, value in point.items())[:200] or "of the base"
     origin = f"{file}, the point {described}: "
     experiment = merge([base, Source(point, origin), *given])
