@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
+import zipfile
 from itertools import product
 from pathlib import Path
 
@@ -100,6 +101,23 @@ def once(tmp_path_factory):
         return path
 
     return once
+
+
+@pytest.fixture(scope="session")
+def wheel(once):
+    """A directory with the package's wheel, what that installs in `site`, and a `qm7` in `bin` that runs it."""
+
+    def build(path):
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(path)]
+        subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+        with zipfile.ZipFile(next(path.glob("*.whl"))) as archive:
+            archive.extractall(path / "site")
+        program = path / "bin/qm7"
+        program.parent.mkdir()
+        program.write_text(f"#!{sys.executable}\nfrom qm7cli.__main__ import main\nmain()\n")
+        program.chmod(0o755)
+
+    return once("wheel", build)
 
 
 @pytest.fixture(scope="session")

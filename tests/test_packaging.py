@@ -30,19 +30,6 @@ for number, cell in enumerate(cells):
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(once):
-    """A directory with the package's wheel, and with what that installs in `site`."""
-
-    def build(path):
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(path)]
-        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-        with zipfile.ZipFile(next(path.glob("*.whl"))) as archive:
-            archive.extractall(path / "site")
-
-    return once("wheel", build)
-
-
 @pytest.fixture
 def outside(wheel, tmp_path):
     """Runs Python with the package from its wheel, outside the checkout, and returns what it prints."""
@@ -129,9 +116,10 @@ COMMANDS = [  # of README, shorter, and all that need no QM7
 
 def test_a_wheel_in_a_fresh_environment_does_what_readme_shows_outside_the_checkout(wheel, tmp_path):
     fresh = tmp_path / "fresh"
-    venv.create(fresh, with_pip=True)
+    venv.create(fresh)
     python = fresh / "bin/python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", next(wheel.glob("*.whl"))]
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    install = [*pip, "install", "--quiet", "--no-index", "--no-deps", next(wheel.glob("*.whl"))]
     subprocess.run(install, capture_output=True, check=True)
     packages = sysconfig.get_path("purelib", vars={"base": str(fresh), "platbase": str(fresh)})
     # What the wheel needs is borrowed; the .pth file there that leads to the checkout is not followed from here.

@@ -2,39 +2,18 @@
 
 import os
 import re
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
-import pytest
 import sessions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.fixture(scope="module")
-def wheel(once):
-    """A directory with `qm7` in bin/, which runs what a wheel holds."""
-
-    def make(path):
-        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(path)]
-        subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
-        (built,) = path.glob("*.whl")
-        with zipfile.ZipFile(built) as archive:
-            archive.extractall(path / "packages")
-        program = path / "bin/qm7"
-        program.parent.mkdir()
-        program.write_text(f"#!{sys.executable}\nfrom qm7cli.__main__ import main\nmain()\n")
-        program.chmod(0o755)
-
-    return once("the-wheel", make)
-
-
 def test_its_session_goes_as_it_is_told_from_a_wheel(wheel, tmp_path):
     path = f"{wheel / 'bin'}:{os.environ['PATH']}"
-    environment = {"PATH": path, "PYTHONPATH": str(wheel / "packages"), "QM7_DATA": str(tmp_path / "none")}
+    environment = {"PATH": path, "PYTHONPATH": str(wheel / "site"), "QM7_DATA": str(tmp_path / "none")}
     where = "$ python3 -c 'import qm7cli; print(qm7cli.__file__)'\n".replace("python3", sys.executable)
     (step,) = sessions.run(f"```console\n{where}```\n", tmp_path, environment)
     assert step.printed.startswith(str(wheel))
