@@ -34,7 +34,7 @@ def runs_of(name):
 def having(runs, **settings):
     """Return the runs with some settings, their dots written as two underscores."""
     wanted = {key.replace("__", "."): value for key, value in settings.items()}
-    return [run for run in runs if all(run.settings[key] == value for key, value in wanted.items())]
+    return [run for run in runs if all(run.settings.get(key) == value for key, value in wanted.items())]
 
 
 def figure(runs, digits=2):
@@ -134,7 +134,7 @@ def readme_rows():
         yield f"| {name}, {length:,} iterations | {' | '.join(cells)} |"
 
 
-def baseline_figures(run):
+def run_figures(run):
     """Return the errors of a run, and its seconds a fold, as its row has them."""
     mae, rmse = (f"{each['mean']:.2f} +- {each['std']:.2f}" for each in map(run.results.summary, ("mae", "rmse")))
     seconds = statistics.fmean(fold.seconds for fold in run.results.folds)
@@ -157,9 +157,12 @@ def test_readme_has_the_network_beside_the_baselines():
         ("krr", "random", "laplacian"),
         ("krr", "bag-of-bonds", "laplacian"),
     ):
-        mae, _, seconds = baseline_figures(runs[key])
+        mae, _, seconds = run_figures(runs[key])
         assert f" | {mae} | {seconds} |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
+    (longest,) = runs_of("paper")
+    mae, _, seconds = run_figures(longest)
+    assert f"| this network, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
 
 
 def test_the_gain_of_an_ensemble_is_that_of_the_published_evaluation():
@@ -202,7 +205,8 @@ def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
     points = (("original", 2), ("no-prebias", 0.5), ("original", 0))
     maes = [figure(having(runs_of("bias"), variant=variant, network__bias=bias)) for variant, bias in points]
     assert "{} and {}, as published {}".format(*maes) in page
-    assert f"after 200,000, three seeds have {figure(having(runs_of('variants'), variant='original'))}" in page
+    (longest,) = runs_of("paper")
+    assert f"is {figure([longest])} kcal/mol, the paper's 3.51 +- 0.13" in page
 
 
 def test_the_page_has_the_largest_rates():
@@ -246,20 +250,20 @@ def test_the_baselines_have_their_figures():
     page = ROOT.joinpath("docs/baselines.md").read_text()
     for run in runs_of("table1"):
         assert [(fold.fold, fold.status) for fold in run.results.folds] == [(k, "complete") for k in range(5)]
-        assert f"| {' | '.join(baseline_figures(run))} | " in page, run.path
+        assert f"| {' | '.join(run_figures(run))} | " in page, run.path
     network = compare_groups(having(runs_of("variants"), variant="original"), paired=False).groups[0]
     assert f"| {network.mae.mean:.3f} +- {network.mae.over_folds:.3f} | " in page
+    (longest,) = runs_of("paper")
+    assert f"| {' | '.join(run_figures(longest))} | " in page
 
 
 def test_the_baselines_have_the_learning_curves():
     page = ROOT.joinpath("docs/baselines.md").read_text()
     runs = runs_of("learning-curve")
+    models = [{"baseline__representation": each} for each in ("bag-of-bonds", "random")] + [{"variant": "no-prebias"}]
     for size in (300, 600, 1200, 2400, 4800, None):
-        cells = []
-        for representation in ("bag-of-bonds", "random"):
-            own = having(runs, split__train_size=size, baseline__representation=representation)
-            cells.append(f" {figure(own)}" if own else "")
-        assert f"| {size or 5732:,} |{cells[0]} |{cells[1]} |" in page.splitlines()
+        cells = [figure(having(runs, split__train_size=size, **model)) for model in models]
+        assert f"| {size or 5732:,} | {' | '.join(cells)} |" in page.splitlines()
 
 
 @pytest.mark.parametrize(("name", "more"), [
@@ -278,6 +282,18 @@ def test_published_results_are_compared_as_their_text_says(command, tmp_path, na
     assert shown.count("no bootstrap interval") == 1
     if name == "variants":
         assert shown in PAGE
+
+
+def test_what_to_expect_is_what_the_history_of_fold_0_gives():
+    (longest,) = runs_of("paper")
+    maes = {row.iteration: row.test_mae for row in read_history(longest.path, longest.results[0])}
+    page = ROOT.joinpath("docs/get-qm7.md").read_text()
+    counts, shown = (
+        [cell.strip() for cell in re.search(rf"^\| {head} \|(.*)\|$", page, re.MULTILINE)[1].split("|")]
+        for head in ("iterations", "test MAE, kcal/mol")
+    )
+    assert len(counts) > 8
+    assert shown == [f"{maes[int(count.replace(',', ''))]:.2f}" for count in counts]
 
 
 def test_the_example_of_20000_iterations_is_what_the_histories_give(capsys):
