@@ -207,6 +207,8 @@ def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
     assert "{} and {}, as published {}".format(*maes) in page
     (longest,) = runs_of("paper")
     assert f"is {figure([longest])} kcal/mol, the paper's 3.51 +- 0.13" in page
+    long, longer = (figure(runs).split()[0] for runs in (having(runs_of("variants"), variant="original"), [longest]))
+    assert f"the MAE is {long} after 200,000 and {longer} after 1,000,000" in page
 
 
 def test_the_page_has_the_largest_rates():
