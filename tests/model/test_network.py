@@ -31,12 +31,13 @@ def test_the_derivative_of_the_activation_is_that_of_the_equation():
 
 
 def test_initial_biases_have_their_standard_deviations_and_leave_the_weights_as_they_were():
-    sizes = [10, 4_000, 3_000, 1]
+    sizes = [10, 20_000, 3, 30_000, 1]  # wide layers have many biases, and a narrow one between them few weights
+    deviations = [0.5, 0, 4]
     plain, scattered = (
-        draw_layers(sizes, np.random.default_rng(0), bias, np.random.default_rng(1)) for bias in ([0, 0], [0.5, 4])
+        draw_layers(sizes, np.random.default_rng(0), bias, np.random.default_rng(1)) for bias in ([0, 0, 0], deviations)
     )
-    assert [layer.B.std() for layer in scattered[:2]] == pytest.approx([0.5, 4], rel=0.05)
-    assert not scattered[2].B.any()
+    assert [layer.B.std() for layer in scattered[:3]] == pytest.approx(deviations, rel=0.02)
+    assert not scattered[3].B.any()
     assert all(np.array_equal(one.W, other.W) for one, other in zip(plain, scattered, strict=True))
     assert not any(layer.A.any() for layer in scattered)
 
