@@ -12,7 +12,7 @@ from qm7cli.analysis.paired_difference import holm
 from qm7cli.analysis.verdict import difference_text
 from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.output import write_output
-from qm7cli.model.variants import RULES
+from qm7cli.model.variants import CONTROLS, RULES
 from qm7cli.runs.collect import find_runs
 from qm7cli.runs.history import read_history
 
@@ -24,6 +24,7 @@ SET_UPS = {  # of rates.yaml
     "not centred": {"encoding.centre": False},
     "offset 1": {"network.offset": 1.0},
 }
+VARIANTS = [variant for variant in RULES if variant not in CONTROLS]
 USUAL = {"encoding.centre": True, "network.offset": 0.0}
 
 
@@ -37,9 +38,10 @@ def having(runs, **settings):
     return [run for run in runs if all(run.settings[key] == value for key, value in wanted.items())]
 
 
-def longest_run():
-    """Return the run of 1,000,000 iterations of the published rule."""
-    (run,) = having(runs_of("paper"), variant="original")
+def longest_run(variant="original"):
+    """Return the run of 1,000,000 iterations of a rule."""
+    (run,) = having(runs_of("paper"), variant=variant)
+    assert run.settings["training.iterations"] == 1_000_000
     return run
 
 
@@ -93,6 +95,11 @@ def centring_rows():
     """Return a row for each rule: the MAE without centring, or when its folds diverged."""
     for variant in RULES:
         yield f"| `{variant}` | {figure(having(runs_of('centring'), variant=variant))} |"
+
+
+def evaluations(runs):
+    """Return after how many iterations runs were evaluated, by the history of the first's first fold."""
+    return [row.iteration for row in read_history(runs[0].path, runs[0].results[0])]
 
 
 def at(runs, iterations):
@@ -212,8 +219,24 @@ def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
     assert "{} and {}, as published {}".format(*maes) in page
     seeds, longest = figure(having(runs_of("variants"), variant="original")), figure([longest_run()])
     assert f"after 200,000, three seeds have {seeds}" in page
-    assert f"is {longest} kcal/mol, the paper's 3.51 +- 0.13" in page
     assert f"the MAE is {seeds.split()[0]} after 200,000 and {longest.split()[0]} after 1,000,000" in page
+
+
+def test_the_page_has_the_errors_after_as_many_iterations_as_the_paper_has():
+    """The differences by the words of the comparison."""
+    maes = [figure([longest_run(variant)]) for variant in VARIANTS]
+    assert_shown([f"| {' | '.join(maes)} | 3.51 +- 0.13 |"])
+    comparison = compare_groups(runs_of("paper"), margin=0.05)
+    page = " ".join(PAGE.split())
+    for group in comparison.groups[1:]:
+        assert f"`{group.name}` {difference_text(group.difference)}" in page
+    assert all(group.equivalent for group in comparison.groups[1:])
+    assert "equivalent within 0.05, both" in page
+    runs = runs_of("paper")
+    corrected = {count: compare_groups(at(runs, count)).groups[1].difference for count in evaluations(runs)}
+    lowest = min(corrected, key=lambda count: corrected[count].mean)
+    assert f"ahead by up to {-corrected[lowest].mean:.3f}, at {lowest:,} iterations" in page
+    assert f"interval alone is {difference_text(corrected[lowest]).partition('(')[2][:-1]};" in page
 
 
 def test_the_page_has_the_largest_rates():
@@ -236,21 +259,25 @@ def test_the_page_tells_who_is_ahead_on_the_way_as_the_histories_have_it():
 
 def test_no_difference_on_the_way_is_as_large_as_the_page_says():
     runs = runs_of("variants")
-    for row in read_history(runs[0].path, runs[0].results[0]):
-        for group in compare_groups(at(runs, row.iteration)).groups[1:]:
+    for count in evaluations(runs):
+        for group in compare_groups(at(runs, count)).groups[1:]:
             assert abs(group.difference.mean) < 0.003 * group.mae.mean
     assert "None of these differences reaches 0.3 % of the error" in " ".join(PAGE.split())
 
 
-def test_nothing_on_the_way_is_decided():
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("variants", "corrected for the {count} comparisons in the histories"),
+    ("paper", "corrected for the {count} comparisons in these histories, nothing is decided (smallest Holm p {p:.2f})"),
+])  # fmt: skip
+def test_nothing_on_the_way_is_decided(name, sentence):
     """Each test corrected for all that the page could have looked at."""
-    runs = runs_of("variants")
-    evaluated = [row.iteration for row in read_history(runs[0].path, runs[0].results[0])]
+    runs = runs_of(name)
     p_values = [
-        group.difference.t_test.p for count in evaluated for group in compare_groups(at(runs, count)).groups[1:]
+        group.difference.t_test.p for count in evaluations(runs) for group in compare_groups(at(runs, count)).groups[1:]
     ]
-    assert min(holm(p_values)) > 0.05
-    assert f"corrected for the {len(p_values)} comparisons in the histories" in " ".join(PAGE.split())
+    smallest = min(holm(p_values))
+    assert smallest > 0.05
+    assert sentence.format(count=len(p_values), p=smallest) in " ".join(PAGE.split())
 
 
 def test_the_baselines_have_their_figures():
@@ -276,6 +303,7 @@ def test_the_baselines_have_the_learning_curves():
 
 @pytest.mark.parametrize(("name", "more"), [
     ("variants", ["--margin", "0.05"]),
+    ("paper", ["--margin", "0.05"]),
     ("table1", ["experiments/results/variants/qm7-original-seed0"]),
     ("offset", []),
     ("centring", []),
@@ -302,6 +330,10 @@ def test_what_to_expect_is_what_the_history_of_fold_0_gives():
     )
     assert len(counts) > 8
     assert shown == [f"{maes[int(count.replace(',', ''))]:.2f}" for count in counts]
+    for variant in VARIANTS:
+        run = longest_run(variant)
+        assert all(abs(row.test_mae - maes[row.iteration]) < 0.03 for row in read_history(run.path, run.results[0]))
+    assert "The other variants stay within 0.03 kcal/mol of these." in " ".join(page.split())
 
 
 def test_the_example_of_20000_iterations_is_what_the_histories_give(capsys):
