@@ -219,7 +219,9 @@ def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
     assert "{} and {}, as published {}".format(*maes) in page
     seeds, longest = figure(having(runs_of("variants"), variant="original")), figure([longest_run()])
     assert f"after 200,000, three seeds have {seeds}" in page
-    assert f"the MAE is {seeds.split()[0]} after 200,000 and {longest.split()[0]} after 1,000,000" in page
+    short = [text.split()[0] for text in (seeds, longest)]
+    assert "the MAE is {} after 200,000 and {} after 1,000,000".format(*short) in page
+    assert "{} after 200,000 iterations, with three seeds, and {} after 1,000,000, with one".format(*short) in page
 
 
 def test_the_page_has_the_errors_after_as_many_iterations_as_the_paper_has():
