@@ -159,12 +159,14 @@ def add_legend(figure: "Figure", axes: "Axes", least: int = 2) -> None:
 
 
 def add_note(figure: "Figure", text: str) -> None:
-    """Say something below a picture that has no common label there, and make the figure higher by as much."""
+    """Say something below a picture, and below the label that its axes share, and make the figure higher by as much."""
     if text:
-        figure.supxlabel(
-            wrap_name(text[0].upper() + text[1:], int(1.2 * _letters(figure))), x=0.03, ha="left", fontsize=7
-        )
-        _heighten(figure, figure.get_supxlabel())
+        note, label = wrap_name(text[0].upper() + text[1:], int(1.2 * _letters(figure))), figure.get_supxlabel()
+        if label:
+            figure.supxlabel(f"{label}\n{note}", fontsize=7)
+        else:
+            figure.supxlabel(note, x=0.03, ha="left", fontsize=7)
+        _heighten(figure, note)
 
 
 def plain_ticks(axis: "Axis", most: int) -> None:

@@ -515,9 +515,22 @@ def test_without_matplotlib_one_sentence_names_the_extra(whole, kind, monkeypatc
         draw(kind, whole)
 
 
-@pytest.mark.parametrize("kind", ["curves", "differences"])
-def test_groups_that_diverged_altogether_are_named_below(trained, kind):
-    whole = comparison(trained)
-    last = whole.groups[2]
-    groups = [*whole.groups[:2], last._replace(folds={}, diverged=last.folds)]
-    assert draw(kind, whole._replace(groups=groups)).get_supxlabel().replace("\n", " ").endswith("diverged: no-prebias")
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "rates"])  # which has crosses
+@pytest.mark.parametrize("ended", [0, 1])
+def test_folds_that_diverged_are_told_below(whole, kind, ended):
+    *others, last = whole.groups
+    folds = dict(last.folds)
+    complete = dict(list(folds.items())[:ended])
+    diverged = {
+        key: fold._replace(
+            result=fold.result.model_copy(update={"reason": f"fold {key[0]} diverged at iteration 7 (rate 0.5)"})
+        )
+        for key, fold in folds.items()
+        if key not in complete
+    }
+    groups = [*others, last._replace(folds=complete, diverged=diverged)]
+    note = draw(kind, whole._replace(groups=groups)).get_supxlabel().replace("\n", " ")
+    said = f"{last.name} diverged in {2 - ended} of 2 folds, at iteration 7 (rate 0.5)"
+    said += ", and is drawn without these" * ended
+    assert note.lower().endswith(said)
+    assert "diverged" not in draw(kind, whole).get_supxlabel()

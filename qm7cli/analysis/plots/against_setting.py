@@ -10,7 +10,18 @@ import numpy as np
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import GROUP_STYLES, add_legend, add_note, drawing, plain_ticks, wrap_name
 from qm7cli.analysis.groups import NAMED, Group, Key, group_name
-from qm7cli.analysis.plots.common import NOTHING, RATIO, USUAL, Options, Style, mean_over_folds, refuse_too_many, styles
+from qm7cli.analysis.plots.common import (
+    BAND,
+    NOTHING,
+    RATIO,
+    USUAL,
+    Options,
+    Style,
+    divergences,
+    mean_over_folds,
+    refuse_too_many,
+    styles,
+)
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.model.metrics import METRICS
@@ -117,7 +128,7 @@ def learning(comparison: Comparison, options: Options = USUAL) -> "Figure":
         if scale == "log":
             plain_ticks(axes.yaxis, 7)
         add_legend(figure, axes)
-        add_note(figure, "Thick: mean over folds; thin: one standard deviation over folds to each side")
+        add_note(figure, "; ".join([BAND, *divergences(comparison)]))
     return figure
 
 

@@ -14,6 +14,7 @@ from qm7cli.model.variants import CONTROLS
 
 Style = dict[str, Any]  # colour, line style and marker, as matplotlib takes them
 NOTHING: Final = "there is nothing to draw: no fold is complete"
+BAND: Final = "thick: mean over folds; thin: one standard deviation over folds to each side"
 RATIO: Final = 10  # errors that differ by as much need a logarithmic axis
 
 
@@ -71,6 +72,16 @@ def drawable(comparison: Comparison, limit: int) -> list[tuple[Group, Style]]:
         raise QM7Error(NOTHING)
     refuse_too_many(len(drawn), limit)
     return drawn
+
+
+def divergences(comparison: Comparison) -> list[str]:
+    """Return what to say below a picture of each group with folds that diverged: these have no error to draw."""
+    without = ", and is drawn without these"
+    return [
+        f"{group.name} {group.divergence}{without if group.folds else ''}"
+        for group in comparison.groups
+        if group.diverged
+    ]
 
 
 def refuse_too_many(groups: int, limit: int) -> None:

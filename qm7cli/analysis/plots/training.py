@@ -11,7 +11,7 @@ from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import GROUP_STYLES, add_legend, add_note, drawing, plain_ticks
 from qm7cli.analysis.groups import Group, find_reference
 from qm7cli.analysis.paired_difference import Pair, make_pair, paired_difference, predictions_if_any
-from qm7cli.analysis.plots.common import USUAL, Options, Style, drawable, mean_over_folds
+from qm7cli.analysis.plots.common import BAND, USUAL, Options, Style, divergences, drawable, mean_over_folds
 from qm7cli.core.errors import QM7Error
 from qm7cli.model.metrics import METRICS
 from qm7cli.runs.collect import RunFold
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PAPER_MAE: Final = 3.51  # kcal/mol, on QM7 (Montavon et al. 2012)
 PAPER: Final = f"level: {PAPER_MAE}, the paper's after 1,000,000 iterations (Montavon et al. 2012)"
-BAND: Final = "thick: mean over folds; thin: one standard deviation over folds to each side"
 LATE: Final = 0.1  # of the iterations; differences before may leave the frame
 
 
@@ -69,7 +68,7 @@ def curves(comparison: Comparison, options: Options = USUAL) -> "Figure":
         if scale == "log":
             plain_ticks(axes.yaxis, 7)
         add_legend(figure, axes)
-        add_note(figure, "; ".join([*notes, *_all_diverged(comparison)]))
+        add_note(figure, "; ".join([*notes, *divergences(comparison)]))
     return figure
 
 
@@ -111,7 +110,7 @@ def differences(comparison: Comparison, options: Options = USUAL) -> "Figure":
             "thick: mean; thin: its 95 % interval by the corrected t-test" if banded else "",
         ]
         notes.append(f"not comparable: {', '.join(reasons)}" if reasons else "")
-        add_note(figure, "; ".join(filter(None, [*notes, *_all_diverged(comparison)])))
+        add_note(figure, "; ".join(filter(None, [*notes, *divergences(comparison)])))
     return figure
 
 
@@ -132,12 +131,6 @@ def _late_range(made: list[Curve]) -> tuple[float, float]:
         ends += [end for each in (curve.values, curve.low, curve.high) if each is not None for end in each[late]]
     margin = 0.05 * (max(ends) - min(ends)) or 1.0
     return min(ends) - margin, max(ends) + margin
-
-
-def _all_diverged(comparison: Comparison) -> list[str]:
-    """Return what to say of groups of which no fold came to its end."""
-    names = [group.name for group in comparison.groups if group.diverged and not group.folds]
-    return [f"diverged: {', '.join(names)}"] if names else []
 
 
 def _is_trained(group: Group) -> bool:
