@@ -17,7 +17,7 @@ from qm7cli.analysis.plots.common import (
     USUAL,
     Options,
     Style,
-    divergences,
+    explain,
     mean_over_folds,
     refuse_too_many,
     styles,
@@ -128,7 +128,7 @@ def learning(comparison: Comparison, options: Options = USUAL) -> "Figure":
         if scale == "log":
             plain_ticks(axes.yaxis, 7)
         add_legend(figure, axes)
-        add_note(figure, "; ".join([BAND, *divergences(comparison)]))
+        explain(figure, comparison, BAND)
     return figure
 
 

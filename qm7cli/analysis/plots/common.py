@@ -2,15 +2,18 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import CONTROL_STYLES, GROUP_STYLES, WIDTH
+from qm7cli.analysis.figure_style import CONTROL_STYLES, GROUP_STYLES, WIDTH, add_note
 from qm7cli.analysis.groups import Group, Key
 from qm7cli.core.errors import QM7Error
 from qm7cli.model.variants import CONTROLS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Style = dict[str, Any]  # colour, line style and marker, as matplotlib takes them
 NOTHING: Final = "there is nothing to draw: no fold is complete"
@@ -74,14 +77,15 @@ def drawable(comparison: Comparison, limit: int) -> list[tuple[Group, Style]]:
     return drawn
 
 
-def divergences(comparison: Comparison) -> list[str]:
-    """Return what to say below a picture of each group with folds that diverged: these have no error to draw."""
+def explain(figure: "Figure", comparison: Comparison, *notes: str) -> None:
+    """Say below a picture what it shows, and which folds diverged: these have no error to draw."""
     without = ", and is drawn without these"
-    return [
+    diverged = [
         f"{group.name} {group.divergence}{without if group.folds else ''}"
         for group in comparison.groups
         if group.diverged
     ]
+    add_note(figure, "; ".join(filter(None, [*notes, *diverged])))
 
 
 def refuse_too_many(groups: int, limit: int) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import add_legend, add_note, drawing, plain_ticks
-from qm7cli.analysis.plots.common import USUAL, Options, divergences, drawable
+from qm7cli.analysis.figure_style import add_legend, drawing, plain_ticks
+from qm7cli.analysis.plots.common import USUAL, Options, drawable, explain
 from qm7cli.model.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -45,5 +45,5 @@ def folds(comparison: Comparison, options: Options = USUAL) -> "Figure":
         if scale == "log":
             plain_ticks(axes.yaxis, 7)
         add_legend(figure, axes)
-        add_note(figure, "; ".join(divergences(comparison)))
+        explain(figure, comparison)
     return figure

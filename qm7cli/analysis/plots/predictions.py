@@ -7,20 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import (
-    COLOURS,
-    INCH,
-    LETTERS,
-    ROW,
-    WIDTH,
-    add_legend,
-    add_note,
-    drawing,
-    plain_ticks,
-    wrap_name,
-)
+from qm7cli.analysis.figure_style import COLOURS, INCH, LETTERS, ROW, WIDTH, add_legend, drawing, plain_ticks, wrap_name
 from qm7cli.analysis.groups import Group
-from qm7cli.analysis.plots.common import USUAL, Options, divergences, drawable
+from qm7cli.analysis.plots.common import USUAL, Options, drawable, explain
 from qm7cli.runs.predictions import Predictions, read_predictions
 
 if TYPE_CHECKING:
@@ -59,7 +48,7 @@ def parity(comparison: Comparison, options: Options = USUAL) -> "Figure":
             grid[-1, 1].remove()
             grid[-3, 1].tick_params(labelbottom=True)
         figure.supxlabel("True energy (kcal/mol)", fontsize=8)
-        add_note(figure, "; ".join(divergences(comparison)))
+        explain(figure, comparison)
     return figure
 
 
@@ -79,7 +68,7 @@ def errors(comparison: Comparison, options: Options = USUAL) -> "Figure":
             axes.set_ylim(bottom=0.7)
             plain_ticks(axes.yaxis, 6)
         add_legend(figure, axes)
-        add_note(figure, "; ".join(divergences(comparison)))
+        explain(figure, comparison)
     return figure
 
 

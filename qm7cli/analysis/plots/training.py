@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import GROUP_STYLES, add_legend, add_note, drawing, plain_ticks
+from qm7cli.analysis.figure_style import GROUP_STYLES, add_legend, drawing, plain_ticks
 from qm7cli.analysis.groups import Group, find_reference
 from qm7cli.analysis.paired_difference import Pair, make_pair, paired_difference, predictions_if_any
-from qm7cli.analysis.plots.common import BAND, USUAL, Options, Style, divergences, drawable, mean_over_folds
+from qm7cli.analysis.plots.common import BAND, USUAL, Options, Style, drawable, explain, mean_over_folds
 from qm7cli.core.errors import QM7Error
 from qm7cli.model.metrics import METRICS
 from qm7cli.runs.collect import RunFold
@@ -68,7 +68,7 @@ def curves(comparison: Comparison, options: Options = USUAL) -> "Figure":
         if scale == "log":
             plain_ticks(axes.yaxis, 7)
         add_legend(figure, axes)
-        add_note(figure, "; ".join([*notes, *divergences(comparison)]))
+        explain(figure, comparison, *notes)
     return figure
 
 
@@ -110,7 +110,7 @@ def differences(comparison: Comparison, options: Options = USUAL) -> "Figure":
             "thick: mean; thin: its 95 % interval by the corrected t-test" if banded else "",
         ]
         notes.append(f"not comparable: {', '.join(reasons)}" if reasons else "")
-        add_note(figure, "; ".join(filter(None, [*notes, *divergences(comparison)])))
+        explain(figure, comparison, *notes)
     return figure
 
 
