@@ -20,7 +20,7 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
 from qm7cli.data.given import Given, as_molecules
 from qm7cli.model.encoder import Encoder
-from qm7cli.model.network import Layer, Network, draw_layers, feed_forward
+from qm7cli.model.network import ActivationName, Layer, Network, Units, draw_layers, feed_forward
 from qm7cli.model.variants import RULES, Array, Variant
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.settings import Architecture, Encoding, Training
@@ -61,6 +61,8 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         paper's, 0.001, from 501 on 0.0025, from 2,501 on 0.005, from 12,501 on 0.01.
     averaging : float
         Fraction of the past iterations that the running average of the parameters remembers; default 0.1.
+    activation : str
+        Of the hidden units: ``tanh``, 1.5 tanh(z / 1.5), ``relu`` or ``logistic``; default ``tanh``.
     offset : float
         Constant that is added to every hidden unit's activation; default 0.
     bias : float or sequence of float
@@ -87,6 +89,7 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         batch_size: int = 25,
         schedule: Sequence[tuple[int, float]] = ((1, 0.001), (501, 0.0025), (2_501, 0.005), (12_501, 0.01)),
         averaging: float = 0.1,
+        activation: ActivationName = "tanh",
         offset: float = 0.0,
         bias: float | Sequence[float] = 0.0,
         random_state: int | np.random.RandomState | None = None,
@@ -97,6 +100,7 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         self.batch_size = batch_size
         self.schedule = schedule
         self.averaging = averaging
+        self.activation = activation
         self.offset = offset
         self.bias = bias
         self.random_state = random_state
@@ -122,7 +126,7 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         weights, biases = (stream(settings.seed, 0, purpose) for purpose in (Purpose.WEIGHTS, Purpose.BIASES))
         sizes = [self.n_features_in_, *settings.network.hidden, 1]
         layers = draw_layers(sizes, weights, settings.network.bias_of_layers, biases)
-        network = Network.of(layers, RULES[settings.variant], settings.network.offset)
+        network = Network.of(layers, RULES[settings.variant], settings.network.units)
         descent = Descent(settings.training, "PreBiasRegressor", settings.seed, fold=0, samples=len(samples))
         try:
             with threadpool_limits(1), np.errstate(all="ignore"):  # more threads would give other digits
@@ -139,14 +143,21 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         samples: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
         # In float64, a sample's prediction does not depend on the others by more than rounding at the 16th digit.
         layers = [Layer(*(P.astype(np.float64) for P in layer)) for layer in self.layers_]
-        outputs: NDArray[np.float64] = feed_forward(layers, samples, float(self.offset)).astype(np.float64)
+        outputs: NDArray[np.float64] = feed_forward(layers, samples, Units(self.activation, float(self.offset))).astype(
+            np.float64
+        )
         return outputs * self.target_std_ + self.target_mean_
 
     def _settings(self) -> Experiment:
         return Experiment(
             variant=self.variant,
             seed=draw_seed(self.random_state),
-            network=Architecture(hidden=self.hidden, offset=self.offset, bias=self.bias),  # type: ignore[arg-type]
+            network=Architecture(
+                hidden=self.hidden,  # type: ignore[arg-type] # a tuple becomes a list
+                activation=self.activation,
+                offset=self.offset,
+                bias=self.bias,  # type: ignore[arg-type]
+            ),
             training=Training(
                 iterations=self.iterations,
                 batch_size=self.batch_size,

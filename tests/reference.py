@@ -93,28 +93,40 @@ class Linear:
         self.B = self.B - r * self.dB
 
 
-class Network:
-    """Linear layers, 1.5 tanh(z / 1.5) + offset between them, and the average of all parameters."""
+def activate(z, activation):
+    """Return the activation of z, and its derivative by z."""
+    if activation == "relu":
+        return np.where(z > 0, z, 0), np.where(z > 0, 1, 0)
+    if activation == "logistic":
+        p = 1 / (1 + np.exp(-4 * z / 3))
+        return 3 * p, 4 * p * (1 - p)
+    t = np.tanh(z / 1.5)
+    return 1.5 * t, 1 - t**2
 
-    def __init__(self, weights, variant, biases=None, offset=0.0):
+
+class Network:
+    """Linear layers, an activation + offset between them, and the average of all parameters."""
+
+    def __init__(self, weights, variant, biases=None, offset=0.0, activation="tanh"):
         biases = biases or [np.zeros_like(W[0]) for W in weights]
-        self.offset = offset
+        self.offset, self.activation = offset, activation
         self.layers = [Linear(W.copy(), B.copy(), variant) for W, B in zip(weights, biases, strict=True)]
         self.average = [(layer.W, layer.A, layer.B) for layer in self.layers]
 
     def step(self, X, targets, rate, iteration, history=0.1):
         """One iteration on features (b, m) and energies (b,) in standard deviations; iterations count from 1."""
-        hidden = []
+        derivatives = []
         for layer in self.layers[:-1]:
-            t = np.tanh(layer.forward(X) / 1.5)
-            hidden.append(t)
-            X = (1.5 * t + self.offset).astype(t.dtype)
+            Z = layer.forward(X)
+            Y, derivative = activate(Z, self.activation)
+            derivatives.append(derivative.astype(Z.dtype))
+            X = (Y + self.offset).astype(Z.dtype)
         output = self.layers[-1].forward(X)[:, 0]
         signal = (output - targets)[:, None]
         for k in reversed(range(len(self.layers))):
             signal = self.layers[k].backward(signal)
             if k:
-                signal = signal * (1 - hidden[k - 1] ** 2)
+                signal = signal * derivatives[k - 1]
         for layer in self.layers:
             layer.update(rate)
         a = (1 / history) / (1 / history + iteration)
@@ -128,11 +140,19 @@ class Network:
         return output - targets
 
 
-def bags(molecules):
+def composition_target(Z, T):
+    """Return what least squares on the numbers of each element gives: coefficients by element, and what is left."""
+    elements = sorted({int(z) for molecule in Z for z in molecule if z})
+    counts = composition(Z, elements).astype(float)
+    coefficients = np.linalg.pinv(counts) @ np.asarray(T, dtype=float)
+    return dict(zip(elements, coefficients, strict=True)), np.asarray(T, dtype=float) - counts @ coefficients
+
+
+def bags(molecules, exponent=1):
     """Return the bags of molecules (Z, R), one after the other, and how much each holds.
 
-    A bag per element of 0.5 Z^2.4, then one per pair of elements of Z_i Z_j / r_ij, each in descending order, with
-    zeros up to the largest number.
+    A bag per element of 0.5 Z^2.4, then one per pair of elements of Z_i Z_j / r_ij^exponent, each in descending order,
+    with zeros up to the largest number.
     """
     elements = sorted({int(z) for Z, _ in molecules for z in Z if z})
     kinds = [(0, z) for z in elements] + [(a, b) for a in elements for b in elements if a <= b]
@@ -145,7 +165,7 @@ def bags(molecules):
             for j in range(i):
                 if Z[i] and Z[j]:
                     a, b = sorted((int(Z[i]), int(Z[j])))
-                    own[a, b].append(float(Z[i]) * float(Z[j]) / math.dist(R[i], R[j]))
+                    own[a, b].append(float(Z[i]) * float(Z[j]) / math.dist(R[i], R[j]) ** exponent)
         filled.append(own)
     sizes = {kind: max(len(own[kind]) for own in filled) for kind in kinds}
     rows = [

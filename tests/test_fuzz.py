@@ -98,7 +98,7 @@ def sound(tmp_path_factory, small):
     (path / "water.xyz").write_text(WATER * 2)
     (path / "few.smi").write_text("CCO ethanol\nC#N\n")
     save_bundled(path / "network.npz", load_networks(path / "run")[0], "run", "small", 1.0, 2.0)
-    write_split(path / "split.yaml", small, Split(scheme="random"), make_folds(small, Split(scheme="random")))
+    write_split(path / "split.yaml", small, "random", 0, make_folds(small, Split(scheme="random")))
     molecules.write(path / "small.mat")
     variables = molecules.variables()
     np.savez(path / "plain.npz", **{name: variables[name] for name in "ZRP"}, T=variables["T"][0])

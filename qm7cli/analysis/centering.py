@@ -82,7 +82,7 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
     records = []
     features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
     with threadpool_limits(1):  # more threads would give other digits
-        inputs = layer_inputs(model.layers, features, model.offset)
+        inputs = layer_inputs(model.layers, features, model.units)
         for number, (layer, X) in enumerate(zip(model.layers, inputs, strict=False), start=1):
             mean = X.mean(axis=0, dtype=np.float64)  # (m,)
             record: dict[str, Any] = {

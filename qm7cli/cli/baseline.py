@@ -10,6 +10,7 @@ from qm7cli.cli.train import train_and_print
 from qm7cli.core.signals import stop_on_signals
 from qm7cli.model.methods import Kernel as KernelName
 from qm7cli.model.methods import Kind, RepresentationName
+from qm7cli.model.target import Subtract as SubtractName
 
 Model = Annotated[
     Kind,
@@ -35,6 +36,15 @@ def baseline(
     model: Model = "krr",
     representation: Representation = None,
     kernel: Kernel = None,
+    exponent: Annotated[
+        float | None, typer.Option(metavar="X", help="Of bag-of-bonds: pairs are Z Z / r^X. Default: 1.")
+    ] = None,
+    subtract: Annotated[
+        SubtractName | None,
+        typer.Option(
+            help="Of the energies, first: their mean, or a fit to the numbers of each element. Default: mean."
+        ),
+    ] = None,
     neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Default: found.")] = None,
     scale: Annotated[
         float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Default: found.")
@@ -63,7 +73,7 @@ def baseline(
     molecules if that is more: on fewer molecules, spread evenly over the energies. A fold whose test molecules have
     more than the representation holds is refused.
 
-    Example: qm7 baseline --kernel laplacian --representation bag-of-bonds
+    Example: qm7 baseline --kernel laplacian --representation bag-of-bonds --exponent 4 --subtract composition
     """
     flags = {
         "seed": seed,
@@ -73,6 +83,8 @@ def baseline(
         "baseline.model": model,
         "baseline.representation": representation,
         "baseline.kernel": kernel,
+        "baseline.exponent": exponent,
+        "target.subtract": subtract,
         "baseline.neighbours": neighbours,
         "baseline.scale": scale,
         "baseline.ridge": ridge,

@@ -26,6 +26,10 @@ def split(
     seed: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the drawn folds. Default: 0.")
     ] = None,
+    within: Annotated[
+        int | None,
+        typer.Option(metavar="K", min=0, help="Deal the training molecules of fold K alone, stratified by energy."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
     ] = None,
@@ -34,9 +38,10 @@ def split(
     """Deal the molecules to folds and show size, mean and standard deviation of their energies.
 
     published: the folds that the data set carries; stratified: sorted by energy, neighbours go to different folds;
-    random: shuffled and cut.
+    random: shuffled and cut. --within K splits the training molecules of fold K of the scheme alone, so that what is
+    chosen on these folds is chosen without the test molecules of K.
 
-    Example: qm7 split --scheme stratified --count 10 --output ten.yaml
+    Example: qm7 split --within 0 --output within-0.yaml
     """
     from qm7cli.core.errors import UsageError
     from qm7cli.core.files import refuse_output
@@ -44,17 +49,27 @@ def split(
     from qm7cli.runs.experiment import resolve
 
     given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
-    drawn = {"split.count": count, "split.seed": seed} if scheme in splits.DRAWN else {}
+    drawn = {"split.count": count, "split.seed": seed} if within is None and scheme in splits.DRAWN else {}
     settings = resolve(None, [], {"split.scheme": scheme, **drawn}).split
-    if given and not drawn:
+    inner = (
+        None
+        if within is None
+        else resolve(None, [], {"split.scheme": "stratified", "split.count": count, "split.seed": seed}).split
+    )
+    if given and not drawn and not inner:
         raise UsageError(f"{given[0]} is for {' and '.join(splits.DRAWN)}: the folds of {scheme} are fixed")
     if output and not output.name.endswith(splits.SPLIT_FILE):
         raise UsageError(f"--output {output}: the name of a split file must end in .yaml")
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path, Path(scheme)])
-    folds = splits.make_folds(dataset, settings)
+    if within is None or inner is None:
+        folds, made = splits.make_folds(dataset, settings), settings.scheme
+    else:
+        folds = splits.folds_within(dataset, settings, within, inner.count, inner.seed)
+        made = f"stratified, of the training molecules of fold {within} of {settings.scheme}"
     if output:
-        splits.write_split(output, dataset, settings, folds)
+        seeded = inner or (settings if drawn else None)
+        splits.write_split(output, dataset, made, seeded.seed if seeded else None, folds)
     sizes, means, deviations = zip(*splits.describe_folds(dataset, folds), strict=True)
     columns = {
         "fold": list(map(str, range(len(folds)))),

@@ -8,7 +8,7 @@ import typer
 
 from qm7cli.cli import completion
 from qm7cli.cli.compare import comparison_table
-from qm7cli.cli.options import RUNS, Data, Jobs, Quiet, Settings
+from qm7cli.cli.options import RUNS, Data, Folds, Jobs, Quiet, Settings, Split
 from qm7cli.cli.output import note, print_error, write_output
 from qm7cli.cli.tables import Table
 from qm7cli.cli.train import exit_if_failed, exit_if_stopped
@@ -37,6 +37,8 @@ def sweep(
         ),
     ],
     settings: Settings = None,
+    fold: Folds = None,
+    split: Split = None,
     data: Data = None,
     out: Annotated[
         Path | None,
@@ -71,7 +73,8 @@ def sweep(
         from qm7cli.training.sweep import open_runs, plan, read_sweep
 
         directory = out or RUNS / file.stem
-        work = plan(read_sweep(file, settings or [], data), directory)
+        flags = {"data": data, "split.scheme": split, "split.folds": fold or None}
+        work = plan(read_sweep(file, settings or [], flags), directory)
         every_job = [job for job, _ in work]
         if dry_run:
             _print_jobs(every_job)

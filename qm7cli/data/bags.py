@@ -1,7 +1,7 @@
 """Bags of bonds: the entries of a Coulomb matrix by element and by pair of elements (Hansen et al., JPCL 6:2326, 2015).
 
 A bag per element has ``0.5 Z^2.4`` of each atom, a bag per pair of elements ``Z_i Z_j / r_ij`` of each pair of atoms,
-in descending order, with zeros up to the bag's size:
+in descending order, with zeros up to the bag's size. The distance may have another exponent than 1, in bohr:
 
     bags = Bags.of(dataset.Z[molecules])
     X = bags.fill(dataset.X[molecules], dataset.Z[molecules])
@@ -47,6 +47,11 @@ class Bags(NamedTuple):
                 return f"{number} {name}, more than the {size} that the model takes"
         return None
 
+    def of_pairs(self) -> Self:
+        """Return the bags of pairs alone."""
+        pairs = self.charges[:, 0] > 0
+        return self._replace(charges=self.charges[pairs], sizes=self.sizes[pairs])
+
     @property
     def elements(self) -> NDArray[np.intp]:
         """Nuclear charges of the elements, (elements,)."""
@@ -58,7 +63,7 @@ class Bags(NamedTuple):
         counts = [np.count_nonzero(charge == Z, axis=1) for charge in self.elements]
         return np.stack(counts, axis=1, dtype=np.float32, casting="unsafe")
 
-    def fill(self, X: NDArray[np.float32], Z: NDArray[np.floating]) -> NDArray[np.float32]:
+    def fill(self, X: NDArray[np.float32], Z: NDArray[np.floating], exponent: float = 1.0) -> NDArray[np.float32]:
         """Return the bags of molecules, one after the other, (molecules, entries in all); what is in excess is cut.
 
         Parameters
@@ -67,6 +72,8 @@ class Bags(NamedTuple):
             Coulomb matrices, hartree.
         Z : (molecules, n)
             Their nuclear charges, 0 for padding.
+        exponent : float
+            Of the distance in the bags of pairs.
         """
         rows, columns = np.triu_indices(Z.shape[1])
         charges = Z.astype(np.uint8)
@@ -76,6 +83,10 @@ class Bags(NamedTuple):
         )
         lower[:, rows == columns] = 0
         entries = X[:, rows, columns]  # (molecules, n(n+1)/2)
+        if exponent != 1:  # Z_i Z_j / r^p = (Z_i Z_j / r)^p (Z_i Z_j)^(1 - p), where there are two atoms
+            pairs = lower > 0
+            products = lower[pairs] * upper[pairs].astype(np.float32)
+            entries[pairs] = entries[pairs] ** exponent * products ** (1 - exponent)
         filled = np.zeros((len(X), int(self.sizes.sum())), dtype=np.float32)
         for (a, b), size, end in zip(self.charges, self.sizes, self.sizes.cumsum(), strict=True):
             own = -np.sort(np.where((lower == a) & (upper == b), -entries, 0), axis=1)[:, :size]

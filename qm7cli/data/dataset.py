@@ -87,11 +87,6 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.T)
 
-    def energy_scale(self, molecules: NDArray[np.intp]) -> tuple[float, float]:
-        """Return the mean and the population standard deviation of the energies of `molecules`, kcal/mol."""
-        energies = self.T[molecules].astype(np.float64)
-        return float(energies.mean()), float(energies.std())
-
     def formula(self, row: int) -> str:
         """Return a molecule's sum formula: carbon, hydrogen, then the others by name (Hill 1900)."""
         counts = Counter(SYMBOLS[int(charge)] for charge in self.Z[row] if charge)

@@ -142,7 +142,19 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     return stratified(dataset.T, count, rng)
 
 
-def stratified(T: NDArray[np.float32], count: int, rng: np.random.Generator) -> list[Molecules]:
+def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: int) -> list[Molecules]:
+    """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none of them.
+
+    What is chosen on these folds knows nothing of the molecules held out. Raises QM7Error like `select_folds`, or if
+    there are fewer molecules than folds.
+    """
+    train = select_folds(dataset, split.model_copy(update={"folds": [fold]}))[0].train
+    if len(train) < count:
+        raise QM7Error(f"the count is {count}, but fold {fold} has only {len(train)} training molecules")
+    return [np.sort(train[inner]) for inner in stratified(dataset.T[train], count, np.random.default_rng(seed))]
+
+
+def stratified(T: NDArray[np.floating], count: int, rng: np.random.Generator) -> list[Molecules]:
     """Sort molecules by their energies `T` and deal every `count` neighbours to different folds."""
     places = np.concatenate([rng.permutation(count) for _ in range(-(-len(T) // count))])[: len(T)]
     by_energy = np.argsort(T, kind="stable")
@@ -219,8 +231,8 @@ def with_checksum(split: Split) -> Split:
     return split if sha256 == split.sha256 else split.model_copy(update={"sha256": sha256})
 
 
-def write_split(path: Path, dataset: Dataset, split: Split, folds: Sequence[Molecules]) -> None:
-    """Write the folds that `make_folds` has made to a file that `split.scheme` may name.
+def write_split(path: Path, dataset: Dataset, scheme: str, seed: int | None, folds: Sequence[Molecules]) -> None:
+    """Write folds to a file that `split.scheme` may name, and how they were made, in words and with the seed.
 
     Raises
     ------
@@ -228,8 +240,8 @@ def write_split(path: Path, dataset: Dataset, split: Split, folds: Sequence[Mole
         If the file cannot be written.
     """
     file = SplitFile(
-        scheme=split.scheme,
-        seed=split.seed if split.scheme in DRAWN else None,
+        scheme=scheme,
+        seed=seed,
         dataset_sha256=dataset.sha256,
         folds=[fold.tolist() for fold in folds],
     )

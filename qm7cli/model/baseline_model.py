@@ -12,7 +12,7 @@ from qm7cli.core.arrays import Arrays, checked_array, load_arrays, require, save
 from qm7cli.core.validation import LARGEST, Measure, refusal
 from qm7cli.data.bags import Bags
 from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS, Dataset
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays, target_values
 from qm7cli.model.methods import HYPERPARAMETERS, Hyperparameters, Kernel, Kind, RepresentationName
 from qm7cli.model.model import ModelAbout, read_model
 from qm7cli.model.regressors import DISTANCE_MODELS, Regressor, model_rows
@@ -67,17 +67,17 @@ class BaselineModel(FoldModel):
 
     def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
         """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""
-        return lambda molecules: self._energies(self.representation.draw(dataset, molecules, rng))
+        return lambda molecules: self._energies(self.representation.draw(dataset, molecules, rng), dataset.Z[molecules])
 
     def drawn_energies(
         self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """Return the energies of draws of one molecule, as `FoldModel.drawn_energies`."""
-        return self._energies(triangles if self.representation.drawn else self.representation.of(X, Z))
+        return self._energies(triangles if self.representation.drawn else self.representation.of(X, Z), Z)
 
-    def _energies(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the energies (molecules,) of representations (molecules, d), kcal/mol."""
-        return self.regressor.predict(model_rows(self.regressor, X, self.points))
+    def _energies(self, X: NDArray[np.float32], Z: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the energies (molecules,) of representations (molecules, d), kcal/mol; Z as in `Target.energies`."""
+        return self.target.energies(self.regressor.predict(model_rows(self.regressor, X, self.points)), Z)
 
 
 class BaselineAbout(FoldAbout):
@@ -92,6 +92,7 @@ class BaselineAbout(FoldAbout):
     ridge: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     mean: Annotated[float, Field(gt=-LARGEST_WEIGHT, lt=LARGEST_WEIGHT)]
     noise: Measure
+    exponent: Annotated[float, Field(gt=0, le=100)] = 1.0
     atoms: Annotated[int, Field(ge=1, le=MOST_ATOMS)]
 
     @model_validator(mode="after")
@@ -117,6 +118,8 @@ def save_baseline(path: Path, model: BaselineModel) -> None:
         **{key: getattr(regressor, key) for key in ("model", "kernel", "mean")},
         **regressor.hyperparameters,
         "representation": representation.name,
+        "exponent": representation.exponent,
+        **target_values(model),
     }
     arrays: Arrays = {"weights": regressor.weights, "points": model.points, **fold_arrays(model)}
     if representation.bags:
@@ -136,8 +139,8 @@ def load_fold_model(path: Path) -> FoldModel:
 def _read_baseline(path: Path, about: BaselineAbout, arrays: Arrays) -> BaselineModel:
     """Return the baseline that a file's values and arrays make; raises QM7Error if they are damaged."""
     bags = _read_bags(path, arrays) if about.representation in {"bag-of-bonds", "composition"} else None
-    representation = Representation(about.representation, about.noise, bags)
-    d, fold = representation.entries(about.atoms), read_fold_arrays(path, arrays, about.atoms)
+    representation = Representation(about.representation, about.noise, bags, about.exponent)
+    d, fold = representation.entries(about.atoms), read_fold_arrays(path, about, arrays, about.atoms)
     distances = about.model in DISTANCE_MODELS
     points = checked_array(path, arrays, "points", np.float32, None if distances else 1, d)
     m = len(points) if distances else d
@@ -160,6 +163,5 @@ def _read_bags(path: Path, arrays: dict[str, NDArray[Any]]) -> Bags:
     lower, upper = charges.T
     sound = (lower >= 0) & (lower <= upper) & (upper > 0) & (upper < len(SYMBOLS))
     require(path, "bags.charges", sound=sound.all() and len(np.unique(charges, axis=0)) == len(charges))
-    require(path, "bags.charges", sound=(lower == 0).any())
     require(path, "bags.sizes", sound=sizes.min() > 0 and sizes.max() <= MOST_ATOMS**2)
     return Bags(charges, sizes)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from qm7cli.core.arrays import About, Arrays, checked_array, require
 from qm7cli.core.errors import StoppedError
 from qm7cli.core.seeds import Purpose, stream
-from qm7cli.core.validation import Count
+from qm7cli.core.validation import LARGEST, Count
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.data.given import Given, as_molecules
 from qm7cli.data.splits import Part
@@ -22,6 +22,7 @@ from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK
 from qm7cli.model.metrics import METRICS
+from qm7cli.model.target import NOTHING_SUBTRACTED, Target
 
 Predictor = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 
@@ -88,6 +89,8 @@ class FoldModel(ABC):
         Fingerprint of the data set.
     train, test : (molecules,) intp
         Rows of the data set.
+    target : Target
+        What is subtracted from the energies that the model learns; default nothing.
     domain : Domain or None
         What the training molecules cover; None while a network is in training, and in files of older versions.
     interval : Interval or None
@@ -101,6 +104,7 @@ class FoldModel(ABC):
     sha256: str
     train: NDArray[np.intp]
     test: NDArray[np.intp]
+    target: Target = NOTHING_SUBTRACTED
     domain: Domain | None = None
     interval: Interval | None = None
 
@@ -189,8 +193,10 @@ class FoldModel(ABC):
         return asked or self.draws
 
     def excess(self, Z: NDArray[np.floating]) -> str | None:
-        """Say what a molecule with the nuclear charges Z, (atoms,), has more of than the model has room for."""
-        return f"{len(Z)} atoms, more than the {self.size} that the model takes" if len(Z) > self.size else None
+        """Say why a molecule with the nuclear charges Z, (atoms,), has no energy, if it has none."""
+        if len(Z) > self.size:
+            return f"{len(Z)} atoms, more than the {self.size} that the model takes"
+        return self.target.unknown(Z)
 
     def fits(self, dataset: Dataset) -> bool:
         """Say whether a data set has molecules of this size, and all those trained on and tested."""
@@ -227,11 +233,20 @@ class FoldAbout(About):
     fold: Count
     draws: Annotated[int, Field(ge=1, lt=2**63)]
     sha256: str
+    energy_mean: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)] = 0.0
+    energy_std: Annotated[float, Field(gt=0, lt=LARGEST)] = 1.0
+
+
+def target_values(model: FoldModel) -> dict[str, Any]:
+    """Return the plain values of a model's target, as its file has them."""
+    return {"energy_mean": model.target.mean, "energy_std": model.target.std}
 
 
 def fold_arrays(model: FoldModel) -> Arrays:
     """Return the arrays that the files of all models have."""
     arrays: Arrays = {"train": model.train, "test": model.test} if len(model.train) else {}
+    if len(model.target.elements):
+        arrays |= {"target.elements": model.target.elements, "target.coefficients": model.target.coefficients}
     if model.interval:
         arrays["interval"] = np.array(model.interval)
     if model.domain:
@@ -240,7 +255,7 @@ def fold_arrays(model: FoldModel) -> Arrays:
     return arrays
 
 
-def read_fold_arrays(path: Path, arrays: Arrays, n: int, *, molecules: bool = True) -> dict[str, Any]:
+def read_fold_arrays(path: Path, about: FoldAbout, arrays: Arrays, n: int, *, molecules: bool = True) -> dict[str, Any]:
     """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged.
 
     `molecules` says whether it keeps those of its data set, as all do but the bundled one.
@@ -252,7 +267,17 @@ def read_fold_arrays(path: Path, arrays: Arrays, n: int, *, molecules: bool = Tr
         require(path, "train or test", sound=both.min() >= 0 and len(np.unique(both)) == len(both))
     entries = n * (n + 1) // 2 if molecules else None
     domain = _domain(path, arrays, entries) if "domain.charges" in arrays else None
-    return {"train": train, "test": test, "domain": domain, "interval": _interval(path, arrays)}
+    target = _target(path, about, arrays)
+    return {"train": train, "test": test, "target": target, "domain": domain, "interval": _interval(path, arrays)}
+
+
+def _target(path: Path, about: FoldAbout, arrays: Arrays) -> Target:
+    if "target.elements" not in arrays:
+        return Target(about.energy_mean, about.energy_std)
+    elements = checked_array(path, arrays, "target.elements", np.intp)
+    coefficients = checked_array(path, arrays, "target.coefficients", np.float64, len(elements))
+    require(path, "target.elements", sound=(np.diff(elements, prepend=0, append=len(SYMBOLS)) > 0).all())
+    return Target(about.energy_mean, about.energy_std, elements, coefficients)
 
 
 def _interval(path: Path, arrays: Arrays) -> Interval | None:

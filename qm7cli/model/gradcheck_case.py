@@ -8,6 +8,7 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.encoder import NOISE, Encoder
 from qm7cli.model.network import Layer, Network, as_layers, count_parameters, feed_forward, layer_inputs
+from qm7cli.model.target import Target
 from qm7cli.model.variants import RULES, Array, Variant
 
 HIDDEN: Final = [12, 5]
@@ -27,8 +28,9 @@ class Case:
         minibatch = rng.choice(molecules, MINIBATCH)
         features = encoder.draw(dataset, minibatch, stream(seed, 0, Purpose.PERMUTATIONS))
         self.X = features.astype(np.float64)
-        mean, self.unit = dataset.energy_scale(molecules)  # kcal/mol
-        self.targets = (dataset.T[minibatch] - mean) / self.unit
+        target = Target.fit("mean", dataset.Z[molecules], dataset.T[molecules])
+        self.unit = target.std  # kcal/mol
+        self.targets = target.left(dataset.T[minibatch], dataset.Z[minibatch]) / self.unit
         self.sizes = [len(encoder.mean), *HIDDEN, 1]
         self.P = stream(seed, 0, Purpose.WEIGHTS).standard_normal(count_parameters(self.sizes))
         for layer in self.layers(self.P):

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from qm7cli.core.arrays import About, Arrays, checked_array, load_arrays, require, save_arrays
+from qm7cli.core.arrays import Arrays, checked_array, load_arrays, require, save_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import LARGEST, Count, Measure
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.encoder import MAX_FEATURES, Encoder
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays
-from qm7cli.model.network import Layer, feed_forward
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays, target_values
+from qm7cli.model.network import ActivationName, Layer, Units, feed_forward
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import Array, Variant
 
@@ -32,18 +32,14 @@ class Model(FoldModel):
         Fitted to the training molecules.
     layers : list of Layer
         Averaged parameters.
-    offset : float
-        Constant that is added to the activation.
-    energy_mean, energy_std : float
-        Mean and population standard deviation of the training energies, kcal/mol.
+    units : Units
+        The hidden units.
     """
 
     variant: str
     encoder: Encoder
     layers: list[Layer]
-    offset: float
-    energy_mean: float
-    energy_std: float
+    units: Units
 
     @property
     def kind(self) -> str:
@@ -60,22 +56,27 @@ class Model(FoldModel):
         """Standard deviation of the noise on the row norms, hartree."""
         return self.encoder.noise
 
-    def energies(self, features: Array, layers: list[Layer] | None = None) -> NDArray[np.float64]:
-        """Return the energies (b,) of features (b, m), kcal/mol; `layers`, if given, stand for the model's own."""
-        outputs = feed_forward(layers or self.layers, features, self.offset).astype(np.float64)
-        return outputs * self.energy_std + self.energy_mean
+    def energies(
+        self, features: Array, Z: NDArray[np.floating], layers: list[Layer] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the energies (b,) of features (b, m) of molecules with the charges Z, (b, n) or (1, n), kcal/mol.
+
+        `layers`, if given, stand for the model's own.
+        """
+        outputs = feed_forward(layers or self.layers, features, self.units).astype(np.float64)
+        return self.target.energies(outputs, Z)
 
     def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
         """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""
         features = ReducedFeatures.of(self.encoder, dataset)
         layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
-        return lambda molecules: self.energies(features.draw(dataset, molecules, rng), layers)
+        return lambda molecules: self.energies(features.draw(dataset, molecules, rng), dataset.Z[molecules], layers)
 
     def drawn_energies(
-        self, _X: NDArray[np.float32], _Z: NDArray[np.floating], triangles: NDArray[np.float32]
+        self, _X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """Return the energies of draws of one molecule, as `FoldModel.drawn_energies`."""
-        return self.energies(self.encoder.encode(triangles))
+        return self.energies(self.encoder.encode(triangles), Z)
 
 
 class ModelAbout(FoldAbout):
@@ -84,16 +85,15 @@ class ModelAbout(FoldAbout):
     kind: Literal["model"] = "model"
     variant: Variant
     iterations: Count
-    offset: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)] = 0.0  # which older versions did not write
-    energy_mean: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
-    energy_std: Annotated[float, Field(gt=0, lt=LARGEST)]
+    activation: ActivationName = "tanh"  # which older versions did not write, nor the offset
+    offset: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)] = 0.0
     noise: Measure
     step: Annotated[float, Field(gt=1 / LARGEST, lt=LARGEST)]
     scale: Annotated[float, Field(gt=1e-20, lt=LARGEST)]
 
 
 ENCODER_VALUES: Final = ("noise", "step", "scale")
-MODEL_VALUES: Final = ModelAbout.model_fields.keys() - About.model_fields.keys() - {*ENCODER_VALUES}
+MODEL_VALUES: Final = ("seed", "fold", "draws", "sha256", "variant", "iterations")
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -104,7 +104,8 @@ def save_model(path: Path, model: Model) -> None:
 def model_values(model: Model) -> dict[str, Any]:
     """Return the plain values of a model's file, but its kind and format."""
     values = {name: getattr(model.encoder, name) for name in ENCODER_VALUES}
-    return values | {name: getattr(model, name) for name in MODEL_VALUES}
+    values |= {name: getattr(model, name) for name in MODEL_VALUES}
+    return values | model.units._asdict() | target_values(model)
 
 
 def model_arrays(model: Model) -> Arrays:
@@ -146,6 +147,7 @@ def read_model(path: Path, about: ModelAbout, arrays: Arrays, *, molecules: bool
     return Model(
         encoder=encoder,
         layers=layers,
-        **read_fold_arrays(path, arrays, atoms, molecules=molecules),
+        units=Units(about.activation, about.offset),
+        **read_fold_arrays(path, about, arrays, atoms, molecules=molecules),
         **about.model_dump(include={*MODEL_VALUES}),
     )

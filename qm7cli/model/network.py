@@ -1,7 +1,8 @@
 """The network of Montavon et al. (NIPS 2012) and the running average of its parameters.
 
-Linear layers with a pre-bias, ``Z = (X - A) W + B``, with the activation ``1.5 tanh(Z / 1.5)`` between them. An offset
-c may be added to it, 0 in the paper. A layer sees its inputs X only as X - A, so training takes c from A.
+Linear layers with a pre-bias, ``Z = (X - A) W + B``, with an activation between them: the paper's
+``1.5 tanh(Z / 1.5)`` or another (`ACTIVATIONS`). An offset c may be added to it, 0 in the paper. A layer sees its
+inputs X only as X - A, so training takes c from A.
 
 Two things make a training step fast. ``W <- W - r (X - A)^T dZ`` is one in-place BLAS update: the gradient is never
 formed. And all parameters lie in one vector P, whose average, ``avg <- a P + (1 - a) avg`` after every step, is kept
@@ -12,12 +13,13 @@ as ``avg = s Q``: the step is then
 a single pass over P and Q, again in BLAS. Training is in float32; everything here computes in the type of P.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
+from scipy.special import expit
 
 from qm7cli.model.variants import Array, Rule
 
@@ -32,7 +34,7 @@ class Layer(NamedTuple):
     B: Array
 
 
-def activation(Z: Array) -> Array:
+def scaled_tanh(Z: Array) -> Array:
     """Return ``1.5 tanh(Z / 1.5)``, in new memory."""
     Y = Z * (1 / 1.5)
     np.tanh(Y, out=Y)
@@ -40,7 +42,7 @@ def activation(Z: Array) -> Array:
     return Y
 
 
-def activation_derivative(Y: Array) -> Array:
+def scaled_tanh_derivative(Y: Array) -> Array:
     """Return ``1 - tanh^2(Z / 1.5)`` from the activation's value `Y`."""
     derivative = np.square(Y)
     derivative *= -1 / 1.5**2
@@ -48,22 +50,70 @@ def activation_derivative(Y: Array) -> Array:
     return derivative
 
 
-def layer_inputs(layers: list[Layer], X: Array, offset: float = 0.0) -> Iterator[Array]:
-    """Yield what each layer is given, (b, m), beginning with the features `X`, and last the output (b, 1).
+def relu(Z: Array) -> Array:
+    """Return ``max(Z, 0)``."""
+    return np.maximum(Z, 0)
 
-    `offset` is the constant that is added to the activation.
-    """
+
+def relu_derivative(Y: Array) -> Array:
+    """Return 1 where the activation's value `Y` is above 0, else 0."""
+    return (Y > 0).astype(Y.dtype)
+
+
+def logistic(Z: Array) -> Array:
+    """Return ``3 / (1 + exp(-4 Z / 3))``, which is ``1.5 tanh(Z / 1.5) + 1.5``."""
+    Y: Array = expit(Z * (4 / 3))
+    Y *= 3
+    return Y
+
+
+def logistic_derivative(Y: Array) -> Array:
+    """Return ``4/9 Y (3 - Y)``, the derivative by Z, from the activation's value `Y`."""
+    derivative = 3 - Y
+    derivative *= Y
+    derivative *= 4 / 9
+    return derivative
+
+
+class Activation(NamedTuple):
+    """An activation, of Z, and its derivative by Z, of the activation's value."""
+
+    value: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+
+
+ActivationName = Literal["tanh", "relu", "logistic"]
+ACTIVATIONS: Final[dict[ActivationName, Activation]] = {
+    "tanh": Activation(scaled_tanh, scaled_tanh_derivative),
+    "relu": Activation(relu, relu_derivative),
+    "logistic": Activation(logistic, logistic_derivative),
+}
+
+
+class Units(NamedTuple):
+    """What the hidden units do to Z: an activation, plus an offset."""
+
+    activation: ActivationName = "tanh"
+    offset: float = 0.0
+
+
+PUBLISHED_UNITS: Final = Units()
+
+
+def layer_inputs(layers: list[Layer], X: Array, units: Units = PUBLISHED_UNITS) -> Iterator[Array]:
+    """Yield what each layer is given, (b, m), beginning with the features `X`, and last the output (b, 1)."""
+    activation = ACTIVATIONS[units.activation].value
     for k, (W, A, B) in enumerate(layers, start=1):
         yield X
         Z = (X - A) @ W  # (b, n)
         Z += B
-        X = activation(Z) + offset if k < len(layers) else Z
+        X = activation(Z) + units.offset if k < len(layers) else Z
     yield X
 
 
-def feed_forward(layers: list[Layer], X: Array, offset: float = 0.0) -> Array:
-    """Return the output (b,) of a network for the features `X` (b, m), in standard deviations of the energies."""
-    for Y in layer_inputs(layers, X, offset):
+def feed_forward(layers: list[Layer], X: Array, units: Units = PUBLISHED_UNITS) -> Array:
+    """Return the output (b,) of a network for the features `X` (b, m), in the unit of the targets."""
+    for Y in layer_inputs(layers, X, units):
         output = Y
     return output[:, 0]
 
@@ -186,8 +236,8 @@ class Network:
         The average is s Q.
     features : int, optional
         The first layer's m, where its W has other rows (`qm7cli.model.reduced`). Default: as many.
-    offset : float, optional
-        Constant that is added to the activation. Default: 0.
+    units : Units, optional
+        The hidden units. Default: the paper's.
     """
 
     def __init__(
@@ -199,22 +249,22 @@ class Network:
         s: float,
         *,
         features: int | None = None,
-        offset: float = 0.0,
+        units: Units = PUBLISHED_UNITS,
     ) -> None:
-        self.sizes, self.rule = sizes, rule
+        self.sizes, self.rule, self.activation = sizes, rule, ACTIVATIONS[units.activation]
         self.P, self.Q, self.s = P, Q, s
         widths = [features or sizes[0], *sizes[1:-1]]
-        offsets = [0.0, *(offset for _ in sizes[1:-1])]  # the first layer's inputs are the features
+        offsets = [0.0, *(units.offset for _ in sizes[1:-1])]  # the first layer's inputs are the features
         self.layers = [
             PreBiasLinear(layer, m, c) for layer, m, c in zip(as_layers(P, sizes), widths, offsets, strict=True)
         ]
         self._axpy = get_blas_funcs("axpy", dtype=P.dtype)
 
     @classmethod
-    def of(cls, layers: list[Layer], rule: Rule, offset: float = 0.0) -> Self:
+    def of(cls, layers: list[Layer], rule: Rule, units: Units = PUBLISHED_UNITS) -> Self:
         """Return a network that begins with copies of the parameters `layers`."""
         P = as_vector(layers)
-        return cls([len(layer.A) for layer in layers] + [1], rule, P, P.copy(), 1.0, offset=offset)
+        return cls([len(layer.A) for layer in layers] + [1], rule, P, P.copy(), 1.0, units=units)
 
     def step(self, X: Array, targets: Array, rate: float, a: float) -> Array:
         """Train on one minibatch.
@@ -224,7 +274,7 @@ class Network:
         X : (b, m)
             Features.
         targets : (b,)
-            Energies, in standard deviations from the mean.
+            What is left to learn of the energies, in standard deviations (`qm7cli.model.target`).
         rate : float
             Learning rate before each layer's ``1/sqrt(m)``; gradients are summed over the minibatch.
         a : float
@@ -236,14 +286,14 @@ class Network:
         """
         inputs = [X]
         for layer in self.layers[:-1]:
-            inputs.append(activation(layer.forward(inputs[-1])))  # (b, n)
+            inputs.append(self.activation.value(layer.forward(inputs[-1])))  # (b, n)
         errors: Array = self.layers[-1].forward(inputs[-1])[:, 0] - targets  # (b,)
         dZ = errors[:, None]  # (b, 1)
         for index in reversed(range(len(self.layers))):
             layer, signal = self.layers[index], dZ
             if index:  # before the step, with the W that the forward pass has used
                 dZ = layer.backward(signal)
-                dZ *= activation_derivative(inputs[index])
+                dZ *= self.activation.derivative(inputs[index])
             layer.step(signal, self.rule, rate)
         self._average(a)
         return errors

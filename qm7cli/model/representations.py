@@ -6,7 +6,7 @@
     bag-of-bonds    see `qm7cli.data.bags` (Hansen et al., JPCL 6:2326, 2015)
     composition     how many atoms of each element, as far as they were trained on
 
-All are in hartree, but for the composition.
+All are in hartree, but for the composition, and bags of bonds with another exponent than 1.
 """
 
 from dataclasses import dataclass
@@ -33,17 +33,33 @@ class Representation:
         Standard deviation of the noise on the row norms, hartree, for `random`; else 0.
     bags : Bags or None
         For `bag-of-bonds` and `composition`.
+    exponent : float
+        Of the distance in the pairs of `bag-of-bonds`, ``Z_i Z_j / r^exponent``.
     """
 
     name: RepresentationName | None
     noise: float = 0.0
     bags: Bags | None = None
+    exponent: float = 1.0
 
     @classmethod
-    def fit(cls, name: RepresentationName | None, noise: float, Z: NDArray[np.floating]) -> Self:
-        """Return a representation with room for molecules with the nuclear charges Z, (molecules, n)."""
-        bagged = name in {"bag-of-bonds", "composition"}
-        return cls(name, noise if name == "random" else 0.0, Bags.of(Z) if bagged else None)
+    def fit(
+        cls,
+        name: RepresentationName | None,
+        noise: float,
+        Z: NDArray[np.floating],
+        exponent: float = 1.0,
+        *,
+        elements: bool = True,
+    ) -> Self:
+        """Return a representation with room for molecules with the nuclear charges Z, (molecules, n).
+
+        Unless `elements`, bags of bonds are those of pairs alone.
+        """
+        bags = Bags.of(Z) if name in {"bag-of-bonds", "composition"} else None
+        if bags and name == "bag-of-bonds" and not elements:
+            bags = bags.of_pairs()
+        return cls(name, noise if name == "random" else 0.0, bags, exponent)
 
     @property
     def drawn(self) -> bool:
@@ -60,7 +76,7 @@ class Representation:
         """Say what a molecule with the nuclear charges Z, (atoms,), has more of than there is room for, if anything."""
         if self.bags is None:
             return None
-        unknown = np.setdiff1d(Z[Z > 0], self.bags.elements).astype(np.intp)
+        unknown = np.setdiff1d(Z[Z > 0], self.bags.charges).astype(np.intp)
         if len(unknown):
             return f"{SYMBOLS[unknown[0]]}, an element that the model does not take"
         return self.bags.excess(Z) if self.name == "bag-of-bonds" else None
@@ -78,5 +94,5 @@ class Representation:
             order = np.argsort(-abs(eigenvalues), axis=1, kind="stable")
             return np.take_along_axis(eigenvalues, order, axis=1).astype(np.float32)
         if self.bags:
-            return self.bags.fill(X, Z) if self.name == "bag-of-bonds" else self.bags.composition(Z)
+            return self.bags.fill(X, Z, self.exponent) if self.name == "bag-of-bonds" else self.bags.composition(Z)
         return np.zeros((len(X), 1), dtype=np.float32)

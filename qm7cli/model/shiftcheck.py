@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from qm7cli.model.gradcheck_case import ROUNDING, Case
-from qm7cli.model.network import Layer, Network, as_layers, feed_forward
+from qm7cli.model.network import Layer, Network, Units, as_layers, feed_forward
 from qm7cli.model.variants import RULES, Array, Variant
 
 SHIFT: Final = 1.0  # where features and activations are about 1
@@ -97,11 +97,11 @@ class _Trained(NamedTuple):
 
 def _trained(layers: list[Layer], variant: Variant, X: Array, case: Case, offset: float) -> _Trained:
     """Train copies of `layers` for `STEPS` iterations on the minibatch whose features are X."""
-    network = Network.of(layers, RULES[variant], offset)
+    network = Network.of(layers, RULES[variant], Units(offset=offset))
     for _ in range(STEPS):
         network.step(X, case.targets, RATE, 0.5)
     after = as_layers(network.P, network.sizes)
-    return _Trained([layer.A for layer in after], feed_forward(after, X, offset))
+    return _Trained([layer.A for layer in after], feed_forward(after, X, Units(offset=offset)))
 
 
 def _factor(layers: list[Layer], variant: Variant, X: Array, case: Case) -> float:

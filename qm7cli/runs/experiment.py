@@ -21,7 +21,7 @@ from qm7cli.data.splits import RECORDED, Split
 from qm7cli.model.methods import HYPERPARAMETERS
 from qm7cli.model.variants import Variant
 from qm7cli.runs.experiment_files import find_experiment
-from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, Training
+from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, TargetSettings, Training
 
 SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
 RENAMED: Final = {"training.history": "training.averaging"}  # keys of older versions, and what they are called now
@@ -39,7 +39,7 @@ class Experiment(Section):
         Seed of the weights, the encoder, the minibatches and the draws of a fold, 0 or more; default 0.
     data : str, optional
         The data set's file, or ``gfn7``, which is built in; default null, $QM7_DATA, then data/qm7.mat.
-    split, encoding, network, training, evaluation, baseline
+    split, target, encoding, network, training, evaluation, baseline
         The sections above, and `qm7cli.data.splits.Split`.
     """
 
@@ -47,6 +47,7 @@ class Experiment(Section):
     seed: Annotated[Whole, Field(ge=0)] = 0
     data: str | None = None
     split: Split = Split()
+    target: TargetSettings = TargetSettings()
     encoding: Encoding = Encoding()
     network: Architecture = Architecture()
     training: Training = Training()

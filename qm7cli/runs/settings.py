@@ -8,6 +8,8 @@ from pydantic_core import InitErrorDetails
 
 from qm7cli.core.validation import Real, Section, Whole, refusal
 from qm7cli.model.methods import HYPERPARAMETERS, Kernel, Kind, RepresentationName
+from qm7cli.model.network import ActivationName, Units
+from qm7cli.model.target import Subtract
 
 MOST_DRAWS: Final = 1_000_000
 Deviation = Annotated[Real, Field(ge=0, le=1e3)]
@@ -31,6 +33,19 @@ class Encoding(Section):
     centre: bool = True
 
 
+class TargetSettings(Section):
+    """What a model learns of an energy (`qm7cli.model.target`).
+
+    Attributes
+    ----------
+    subtract : str
+        What is taken from the energies first: their ``mean``, or what least squares gives for the ``composition``, a
+        number for each element; default ``mean``.
+    """
+
+    subtract: Subtract = "mean"
+
+
 class Architecture(Section):
     """The network's layers.
 
@@ -38,6 +53,9 @@ class Architecture(Section):
     ----------
     hidden : list of int
         Sizes of the hidden layers, 1 to 100,000 each; default [400, 100].
+    activation : str
+        Of the hidden units: ``tanh``, 1.5 tanh(z / 1.5); ``relu``, max(z, 0); ``logistic``, 3 / (1 + exp(-4 z / 3)),
+        which is the first plus 1.5; default ``tanh``.
     offset : float
         Constant that is added to every hidden unit's activation, -1000 to 1000; default 0.
     bias : float or list of float
@@ -45,6 +63,7 @@ class Architecture(Section):
     """
 
     hidden: list[Annotated[Whole, Field(ge=1, le=100_000)]] = Field(default=[400, 100])
+    activation: ActivationName = "tanh"
     offset: Annotated[Real, Field(ge=-1e3, le=1e3)] = 0.0
     bias: Deviation | list[Deviation] = 0.0
 
@@ -55,6 +74,11 @@ class Architecture(Section):
             detail = InitErrorDetails(type=reason, loc=("bias",), input=self.bias)
             raise ValidationError.from_exception_data("Architecture", [detail])
         return self
+
+    @property
+    def units(self) -> Units:
+        """The hidden units."""
+        return Units(self.activation, self.offset)
 
     @property
     def bias_of_layers(self) -> list[float]:
@@ -125,6 +149,8 @@ class Baseline(Section):
     representation : str, optional
         ``eigenspectrum``, ``sorted``, ``random`` or ``bag-of-bonds``, of the Coulomb matrix, or ``composition``;
         default ``sorted``, but null for the mean.
+    exponent : float, optional
+        Of the distance in the pairs of ``bag-of-bonds``, Z_i Z_j / r^exponent, 0.1 to 12; default 1.
     kernel : str, optional
         Of krr: ``gaussian`` or ``laplacian``; default ``gaussian``.
     draws : int, optional
@@ -141,6 +167,7 @@ class Baseline(Section):
 
     model: Kind | None = None
     representation: RepresentationName | None = None
+    exponent: Annotated[Real, Field(ge=0.1, le=12)] | None = None
     kernel: Kernel | None = None
     draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] | None = None
     neighbours: Annotated[Whole, Field(ge=1)] | None = None
@@ -158,6 +185,8 @@ class Baseline(Section):
             takes["kernel"] = "gaussian"
         if self.representation == "random":
             takes["draws"] = 4
+        if self.representation == "bag-of-bonds":
+            takes["exponent"] = 1.0
         given = self.model_dump(exclude={"model", "memory"}, exclude_none=True)
         reason = refusal(f"{self.model or 'the network'} takes none{', only ' if takes else ''}{', '.join(takes)}")
         refused = [

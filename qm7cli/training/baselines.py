@@ -25,10 +25,11 @@ from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK
 from qm7cli.model.regressors import BLOCK, DISTANCE_MODELS, THREADS, fit_model, model_rows
 from qm7cli.model.representations import Representation
+from qm7cli.model.target import NOTHING_SUBTRACTED
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.predictions import write_predictions
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.held_fold import Progress, Report, hold_fold
+from qm7cli.training.held_fold import Progress, Report, fit_target, hold_fold
 from qm7cli.training.hyperparameter_search import INNER_FOLDS, find_hyperparameters, searched_keys, searched_molecules
 
 
@@ -118,11 +119,15 @@ def _fit(
     stopped: Callable[[], bool],
 ) -> tuple[BaselineModel, int] | None:
     """Return the fitted model and the number of trials of hyperparameters; None if stopped."""
-    settings, T = experiment.baseline, dataset.T[fold.train]
+    settings = experiment.baseline
+    target = NOTHING_SUBTRACTED  # a regressor subtracts the mean by itself
+    if experiment.target.subtract == "composition":
+        target = fit_target(experiment, dataset, fold)._replace(std=1.0)
+    y = target.left(dataset.T[fold.train], dataset.Z[fold.train]).astype(np.float64)
     representation = fit_representation(experiment, dataset, fold)
     rng = stream(experiment.seed, fold.number, Purpose.BASELINE)
     X = [representation.draw(dataset, fold.train, rng) for _ in range(settings.draws or 1)]
-    found = find_hyperparameters(experiment, fold.number, X, T, report, stopped)
+    found = find_hyperparameters(experiment, fold.number, X, y, report, stopped)
     if found is None or stopped():
         return None
     best, trials = found
@@ -130,7 +135,7 @@ def _fit(
     try:
         # The neighbours of `knn` need no distances of training molecules from each other.
         rows = model_rows(settings, points, points if settings.model == "krr" else points[:1])
-        regressor = fit_model(settings, best, rows, np.tile(T.astype(np.float64), len(X)))
+        regressor = fit_model(settings, best, rows, np.tile(y, len(X)))
     except LinAlgError as error:
         raise QM7Error(f"fold {fold.number}: the matrix is singular; a larger ridge helps") from error
     model = BaselineModel(
@@ -141,6 +146,7 @@ def _fit(
         sha256=dataset.sha256,
         train=fold.train,
         test=fold.test,
+        target=target,
         representation=representation,
         regressor=regressor,
         points=points if settings.model in DISTANCE_MODELS else points[:1],
@@ -153,13 +159,20 @@ def fit_representation(experiment: Experiment, dataset: Dataset, fold: Fold) -> 
     """Return the representation of a fold's molecules.
 
     Bags hold what the training molecules have. For models that look at distances alone they hold what the test
-    molecules have as well: zeros that all training molecules have change no distance between these.
+    molecules have as well: zeros that all training molecules have change no distance between these. Where the
+    composition is subtracted, there are no bags of elements, which say the same.
 
     Raises QM7Error if a test molecule has more of something than is learned of.
     """
     settings, Z = experiment.baseline, dataset.Z
     known = np.concatenate([fold.train, fold.test]) if settings.model in DISTANCE_MODELS else fold.train
-    representation = Representation.fit(settings.representation, experiment.encoding.noise, Z[known])
+    representation = Representation.fit(
+        settings.representation,
+        experiment.encoding.noise,
+        Z[known],
+        settings.exponent or 1.0,
+        elements=experiment.target.subtract == "mean",
+    )
     for molecule in fold.test:
         if excess := representation.excess(Z[molecule]):
             raise QM7Error(f"fold {fold.number}: its test molecule {molecule} cannot be represented: {excess}")

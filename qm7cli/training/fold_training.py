@@ -26,6 +26,7 @@ from qm7cli.runs.experiment import Experiment, identity
 from qm7cli.runs.history import HistoryRow
 from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
 from qm7cli.training.descent import Descent
+from qm7cli.training.held_fold import fit_target
 
 
 class FoldTraining:
@@ -37,10 +38,10 @@ class FoldTraining:
         The settings, all molecules, and those held out.
     encoder : Encoder
         Fitted to the training molecules.
-    energy_mean, energy_std : float
-        Mean and population standard deviation of the training energies, kcal/mol.
+    target : Target
+        What is subtracted from the energies, and the unit of what is left.
     targets : (molecules of the data set,) float32
-        Energies, in standard deviations from the mean.
+        What is left of the energies, in this unit.
     sizes : list of int
         Features m, hidden units of each layer, 1.
     features : ReducedFeatures
@@ -61,10 +62,10 @@ class FoldTraining:
 
     def __init__(self, experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
         self.experiment, self.dataset, self.fold = experiment, dataset, fold
-        self.energy_mean, self.energy_std = dataset.energy_scale(fold.train)
-        if self.energy_std == 0:
+        self.target = fit_target(experiment, dataset, fold)
+        if self.target.std == 0:
             raise QM7Error(f"fold {fold.number}: all training energies are the same")
-        self.targets = ((dataset.T - self.energy_mean) / self.energy_std).astype(np.float32)
+        self.targets = self.target.scaled(dataset.T, dataset.Z)
         encoding, network = experiment.encoding, experiment.network
         self.encoder = Encoder.fit(
             dataset,
@@ -140,9 +141,8 @@ class FoldTraining:
             test=self.fold.test,
             encoder=self.encoder,
             layers=self.layers(self.network.averaged()),
-            offset=self.experiment.network.offset,
-            energy_mean=self.energy_mean,
-            energy_std=self.energy_std,
+            units=self.experiment.network.units,
+            target=self.target,
         )
 
     def evaluate(self, stopped: Callable[[], bool] = lambda: False) -> tuple[Evaluation, Evaluation]:
@@ -157,7 +157,7 @@ class FoldTraining:
         """
         model = self.model()
         test, train = (model.evaluate(self.dataset, part, model.draws, stopped) for part in ("test", "train"))
-        self.descent.check(max(test.rmse, train.rmse) / self.energy_std, self.iteration)
+        self.descent.check(max(test.rmse, train.rmse) / self.target.std, self.iteration)
         return test, train
 
     def history_row(self, test: Evaluation, train: Evaluation) -> HistoryRow:
@@ -182,8 +182,8 @@ class FoldTraining:
     def _network(self, P: Array, Q: Array, s: float) -> Network:
         m, *others = self.sizes
         rows = m - len(self.basis) + self.basis.shape[1]
-        rule, offset = RULES[self.experiment.variant], self.experiment.network.offset
-        return Network([rows, *others], rule, P, Q, s, features=m, offset=offset)
+        rule, units = RULES[self.experiment.variant], self.experiment.network.units
+        return Network([rows, *others], rule, P, Q, s, features=m, units=units)
 
     def _draw_block(self, block: int) -> None:
         molecules = self.fold.train[self.descent.draw(block)]

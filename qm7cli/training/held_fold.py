@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
+from qm7cli.model.target import Target
 from qm7cli.runs.access import lock_fold, register_fold
 from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.experiment import Experiment
@@ -103,6 +104,18 @@ def hold_fold(
         if work.finished is not None:
             repair_results(run, work.finished, dataset, stopped)
         yield work
+
+
+def fit_target(experiment: Experiment, dataset: Dataset, fold: Fold) -> Target:
+    """Fit what is subtracted from the energies to a fold's training molecules.
+
+    Raises QM7Error if a test molecule has an element that these lack, where its part cannot be known.
+    """
+    target = Target.fit(experiment.target.subtract, dataset.Z[fold.train], dataset.T[fold.train])
+    for molecule in fold.test:
+        if unknown := target.unknown(dataset.Z[molecule]):
+            raise QM7Error(f"fold {fold.number}: its test molecule {molecule} has no energy: {unknown}")
+    return target
 
 
 def fold_status(result: FoldResult | None, iterations: int) -> str:

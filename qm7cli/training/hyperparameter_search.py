@@ -47,7 +47,7 @@ def find_hyperparameters(
     experiment: Experiment,
     fold: int,
     X: Sequence[NDArray[np.float32]],
-    T: NDArray[np.float32],
+    y: Array,
     report: Callable[[int, int], None],
     stopped: Callable[[], bool],
 ) -> tuple[Hyperparameters, int] | None:
@@ -59,8 +59,8 @@ def find_hyperparameters(
         The settings and the fold's number.
     X : sequence of (molecules, d) float32
         The representation of the training molecules in each draw.
-    T : (molecules,) float32
-        Their energies, kcal/mol.
+    y : (molecules,) float64
+        What is to be learned of their energies, kcal/mol.
     report : callable
         Called before each trial with the number of those done and of all.
     stopped : callable
@@ -71,7 +71,7 @@ def find_hyperparameters(
     tuple or None
         The hyperparameters, with those that are given, and the number of trials, 1 if all are given; None if stopped.
     """
-    settings, y = experiment.baseline, T.astype(np.float64)
+    settings = experiment.baseline
     coarse = coarse_candidates(settings, X[0])
     trials = len(coarse) + len(finer_candidates(settings, coarse[0]))
     if trials == 1:
@@ -79,7 +79,7 @@ def find_hyperparameters(
     count = searched_molecules(settings, len(y))
     evenly = (2 * np.arange(count) + 1) * len(y) // (2 * count)  # places in the order of the energies
     some = np.sort(np.argsort(y, kind="stable")[evenly])
-    inner = stratified(T[some], INNER_FOLDS, stream(experiment.seed, fold, Purpose.INNER_FOLDS))
+    inner = stratified(y[some], INNER_FOLDS, stream(experiment.seed, fold, Purpose.INNER_FOLDS))
     points = np.concatenate([draw[some] for draw in X])  # (draws molecules, d)
     rows = model_rows(settings, points, points)
     tried: list[tuple[float, Hyperparameters]] = []

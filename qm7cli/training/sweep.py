@@ -12,11 +12,12 @@ Each point is a run under the sweep's directory, named after its settings.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise, product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -58,7 +59,9 @@ class SweepFile(BaseModel):
     points: list[dict[str, Any]] = [{}]
 
 
-def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = None) -> list[Experiment]:
+def read_sweep(
+    file: Path, assignments: Sequence[str] = (), flags: Mapping[str, Any] = MappingProxyType({})
+) -> list[Experiment]:
     """Return the experiment of every point of a sweep file.
 
     Parameters
@@ -68,8 +71,8 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
         beside it, then among those that come with the program.
     assignments : sequence of str
         ``KEY=VALUE`` settings that go before the base's.
-    data : str, optional
-        The data set of all points.
+    flags : mapping
+        Settings of all points by dotted key; those that are None are left out.
 
     Raises
     ------
@@ -94,8 +97,7 @@ def read_sweep(file: Path, assignments: Sequence[str] = (), data: str | None = N
         settings = current_settings(sweep.base, str(file))
         base = Source(settings, f"{file}, line {{line}}: base: ", text, ("base",))
     given = [parse_assignment(assignment) for assignment in assignments]
-    if data is not None:
-        given.append(Source({"data": data}, error=UsageError))
+    given.append(Source({key: value for key, value in flags.items() if value is not None}, error=UsageError))
     return [_experiment(file, base, point, given) for point in _points(sweep, file)]
 
 

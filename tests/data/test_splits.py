@@ -67,7 +67,7 @@ def written(tmp_path, small):
     path = tmp_path / "folds.yaml"
     split = Split(scheme="random", count=4, seed=3)
     folds = make_folds(small, split)
-    write_split(path, small, split, folds)
+    write_split(path, small, split.scheme, split.seed, folds)
     return path, folds
 
 

@@ -56,7 +56,8 @@ def test_a_wrong_sign_in_any_term_is_found(small, monkeypatch, variant, right, w
 
 
 def test_a_wrong_derivative_of_the_activation_is_found(small, monkeypatch):
-    monkeypatch.setattr(network, "activation_derivative", lambda Y: 1 - Y**2 / 1.5)
+    wrong = network.Activation(network.scaled_tanh, lambda Y: 1 - Y**2 / 1.5)
+    monkeypatch.setitem(network.ACTIVATIONS, "tanh", wrong)
     assert any("dW of corrected, layer 1" in failure for failure in check_gradients(small, ["corrected"]).failures)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import reference
-from qm7cli.model.network import Network, activation, activation_derivative, draw_layers, feed_forward
+from qm7cli.model.network import ACTIVATIONS, Network, Units, draw_layers, feed_forward
 from qm7cli.model.variants import RULES
 
 SIZES = [30, 12, 6, 1]
@@ -24,10 +24,23 @@ def minibatches(count, b=25):
         yield rng.normal(0.5, 1, (b, 30)).astype(np.float32), rng.normal(size=b).astype(np.float32)
 
 
-def test_the_derivative_of_the_activation_is_that_of_the_equation():
-    Z = np.linspace(-4, 4, 101, dtype=np.float32)
-    np.testing.assert_allclose(activation(Z), 1.5 * np.tanh(Z / 1.5), rtol=1e-6)
-    np.testing.assert_allclose(activation_derivative(activation(Z)), 1 - np.tanh(Z / 1.5) ** 2, atol=1e-6)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_and_its_derivative_are_those_of_the_equation(name):
+    Z, h = np.linspace(-4, 4, 100), 1e-6  # 0, where a rectified unit has no derivative, is not among these
+    activation = ACTIVATIONS[name]
+    equation, derivative = reference.activate(Z, name)
+    Y = activation.value(Z.astype(np.float32))
+    assert Y.dtype == activation.derivative(Y).dtype == np.float32
+    np.testing.assert_allclose(Y, equation, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(activation.derivative(Y), derivative, atol=1e-6)
+    differences = (reference.activate(Z + h, name)[0] - reference.activate(Z - h, name)[0]) / (2 * h)
+    np.testing.assert_allclose(derivative, differences, atol=1e-8)
+
+
+def test_a_logistic_unit_is_the_published_one_with_an_offset():
+    Z = np.linspace(-200, 200, 1001, dtype=np.float32)
+    published = ACTIVATIONS["tanh"].value(Z) + 1.5
+    np.testing.assert_allclose(ACTIVATIONS["logistic"].value(Z), published, atol=1e-6)
 
 
 def test_initial_biases_have_their_standard_deviations_and_leave_the_weights_as_they_were():
@@ -46,7 +59,7 @@ def test_an_offset_makes_no_difference_to_a_layer_whose_pre_bias_starts_there():
     """Where A follows its gradient or the mean input, and all that is left of it is rounding."""
     for variant in ("original", "corrected", "uncompensated"):
         plain, moved = initial(SIZES, variant), initial(SIZES, variant)
-        moved = Network.of(moved.averaged(), RULES[variant], offset=2.0)
+        moved = Network.of(moved.averaged(), RULES[variant], Units(offset=2.0))
         for layer in moved.layers[1:]:
             layer.A[:] = 2.0
         for X, targets in minibatches(100):
@@ -87,14 +100,14 @@ def test_the_average_survives_a_scale_that_leaves_float32():
     np.testing.assert_allclose(averaged, average, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("offset", [0.0, 1.5])
-def test_feeding_forward_gives_what_the_training_network_gives(network, offset):
-    network = Network.of(network.averaged(), RULES["original"], offset)
+@pytest.mark.parametrize("units", [Units(), Units("relu"), Units("logistic", 1.5)])
+def test_feeding_forward_gives_what_the_training_network_gives(network, units):
+    network = Network.of(network.averaged(), RULES["original"], units)
     for X, targets in minibatches(5):
         network.step(X, targets, 0.02, 0.5)
     network.s, network.Q[:] = 1.0, network.P  # the average is the parameters
     X, targets = next(minibatches(1))
-    before = feed_forward(network.averaged(), X, offset)
+    before = feed_forward(network.averaged(), X, units)
     np.testing.assert_allclose(network.step(X, targets, 0.02, 0.5), before - targets, atol=1e-5)
 
 

@@ -9,6 +9,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import select_folds
 from qm7cli.model.domain import Domain
 from qm7cli.model.model import load_model, save_model
+from qm7cli.model.network import Units
 from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
 from qm7cli.training.descent import DivergenceError
 from qm7cli.training.fold_training import FoldTraining
@@ -29,8 +30,8 @@ def test_a_model_reads_back_and_predicts_the_same(tmp_path, training, small):
     for name, value in vars(domain).items():
         np.testing.assert_array_equal(getattr(model.domain, name), value)
     assert model.evaluate(small, "test", 2).mae == training.model().evaluate(small, "test", 2).mae
-    save_model(tmp_path / "offset.npz", replace(model, offset=0.5))
-    assert load_model(tmp_path / "offset.npz").offset == 0.5
+    save_model(tmp_path / "offset.npz", replace(model, units=Units("relu", 0.5)))
+    assert load_model(tmp_path / "offset.npz").units == ("relu", 0.5)
     assert (model.variant, model.seed, model.fold, model.iterations) == ("original", 0, 0, 5)
 
 
@@ -42,7 +43,7 @@ def test_a_model_of_an_older_version_is_read_without_what_it_was_trained_on(tmp_
     about = json.loads(str(arrays.pop("about")))
     assert about.pop("offset") == 0
     write_arrays(path, {"about": np.array(json.dumps(about)), **arrays})
-    assert (load_model(path).domain, load_model(path).offset) == (None, 0)
+    assert (load_model(path).domain, load_model(path).units.offset) == (None, 0)
 
 
 def test_a_checkpoint_reads_back_to_the_last_bit(tmp_path, training):

@@ -11,7 +11,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.splits import Split, select_folds
 from qm7cli.model.encoder import FIT_DRAWS
-from qm7cli.model.network import Layer
+from qm7cli.model.network import ACTIVATIONS, Layer
 from qm7cli.model.variants import RULES
 from qm7cli.training.descent import BLOCK
 from qm7cli.training.fold_training import FoldTraining
@@ -36,11 +36,15 @@ def reference_steps(fold_training, dtype, steps):
     largest = reference.largest_entries(fit[:-1])
     normalise = reference.Normalisation(reference.expand(fit[-1], largest, 1.0), experiment.encoding.centre)
     energies = dataset.T[fold.train].astype(float)
-    targets = ((dataset.T - energies.mean()) / energies.std()).astype(dtype)
+    left = energies - energies.mean()
+    if experiment.target.subtract == "composition":
+        _, left = reference.composition_target(dataset.Z[fold.train], energies)
+    targets = np.full(len(dataset), np.nan, dtype)
+    targets[fold.train] = left / left.std()
 
     layers = fold_training.model().layers
     weights, biases = ([getattr(layer, symbol).astype(dtype) for layer in layers] for symbol in "WB")
-    network = reference.Network(weights, experiment.variant, biases, experiment.network.offset)
+    network = reference.Network(weights, experiment.variant, biases, *experiment.network.units[::-1])
     per_block = BLOCK // b
     for block in itertools.count():
         chosen = stream(experiment.seed, fold.number, Purpose.MINIBATCHES, block).integers(
@@ -89,15 +93,22 @@ def test_the_engine_follows_the_reference_for_200_steps(small, quick, variant, d
     assert all((abs(A).max() > 10 * TOLERANCE) == (variant != "no-prebias") for A in moved)
 
 
-@pytest.mark.parametrize(("centre", "offset", "bias"), [*itertools.product([True, False], [0, 1.5], [0, [2, 0.5]])][1:])
+COMBINATIONS = (
+    *([f"encoding.centre={c}", f"network.offset={offset}", f"network.bias={bias}"]
+      for c, offset, bias in [*itertools.product([True, False], [0, 1.5], [0, [2, 0.5]])][1:]),
+    *([f"target.subtract={subtract}", f"network.activation={activation}"]
+      for subtract, activation in [*itertools.product(["mean", "composition"], ACTIVATIONS)][1:]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", COMBINATIONS, ids=" ".join)
 @pytest.mark.parametrize("variant", RULES)
-def test_the_engine_follows_the_reference_in_each_combination(small, quick, variant, centre, offset, bias):
-    """Of centring, offset and bias; slow enough that nothing diverges, as rounding would grow with it."""
-    settings = (f"encoding.centre={centre}", f"network.offset={offset}", f"network.bias={bias}")
+def test_the_engine_follows_the_reference_in_each_combination(small, quick, variant, settings):
+    """Slow enough that nothing diverges, as rounding would grow with it."""
     experiment = quick("training.schedule=[[1, 0.001]]", *settings, variant=variant)
     fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[1])
     assert_follows(fold_training, np.float64, 100)
-    assert any(layer.B.any() for layer in fold_training.model().layers[:-1])
+    assert all(layer.B.any() for layer in fold_training.model().layers)
 
 
 @pytest.mark.realdata

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.data.splits import make_folds, write_split
+from qm7cli.data.splits import Split, make_folds, write_split
 from qm7cli.runs.experiment import SWEEP_KEYS, Experiment
 from qm7cli.training.sweep import SweepFile, job_status, log, log_file, plan, read_sweep
 
@@ -75,7 +75,7 @@ def test_an_empty_sweep_file_of_a_base_is_one_point(written):
 
 def test_what_is_given_goes_before_the_base(written):
     file = written("base: {seed: 1, training: {iterations: 9}}\ngrid: {variant: [corrected]}")
-    (experiment,) = read_sweep(file, ["training.iterations=11", "encoding={noise: 3}"], "gfn7")
+    (experiment,) = read_sweep(file, ["training.iterations=11", "encoding={noise: 3}"], {"data": "gfn7"})
     assert (experiment.training.iterations, experiment.encoding.noise) == (11, 3)
     assert (experiment.data, experiment.seed) == ("gfn7", 1)
 
@@ -146,12 +146,12 @@ def test_a_swept_setting_cannot_be_given_as_well(written):
         (["training.batch_size=1"], None, "training.batch_size"),
     ):
         with pytest.raises(QM7Error, match=f"sweeps {key}, so it cannot be given as well"):
-            read_sweep(file, assignments, data)
+            read_sweep(file, assignments, {"data": data})
 
 
 def test_every_fold_of_every_point_is_a_job_in_a_directory_that_tells_the_point(written, tmp_path, mat):
     file = written("base: {split: {folds: [1, 3]}}\ngrid: {variant: [original, corrected], seed: [0, 7]}")
-    work = plan(read_sweep(file, data=str(mat)), tmp_path / "runs")
+    work = plan(read_sweep(file, flags={"data": str(mat)}), tmp_path / "runs")
     assert [(job.run.relative_to(tmp_path).as_posix(), job.fold) for job, _ in work] == [
         (f"runs/small-{variant}-seed{seed}", fold)
         for variant in ("original", "corrected")
@@ -165,20 +165,21 @@ def test_every_fold_of_every_point_is_a_job_in_a_directory_that_tells_the_point(
 def test_two_points_that_would_be_one_run_are_refused(written, tmp_path, mat):
     file = written("grid: {encoding.noise: [1, 1.0]}")
     with pytest.raises(QM7Error, match=r"the same run, .*small-original-seed0: they have the same settings"):
-        plan(read_sweep(file, data=str(mat)), tmp_path)
+        plan(read_sweep(file, flags={"data": str(mat)}), tmp_path)
 
 
 def test_a_split_file_is_pinned_by_its_content(written, tmp_path, small):
     folds = tmp_path / "folds.yaml"
-    experiment = Experiment().split.model_copy(update={"scheme": "random"})
-    write_split(folds, small, experiment, make_folds(small, experiment))
+    write_split(folds, small, "random", 0, make_folds(small, Split(scheme="random")))
     (swept,) = read_sweep(written(yaml.safe_dump({"base": {"split": {"scheme": str(folds)}}})))
     assert len(swept.split.sha256) == 64
 
 
 def test_a_job_is_complete_when_its_fold_has_all_iterations(written, tmp_path, mat, command, quick_flags):
     command("train", *quick_flags, "--out", "runs/small-original-seed0", "--fold", "1")
-    work = plan(read_sweep(written("base: {split: {folds: [1, 3]}}"), ["training.iterations=300"], str(mat)), tmp_path)
+    work = plan(
+        read_sweep(written("base: {split: {folds: [1, 3]}}"), ["training.iterations=300"], {"data": str(mat)}), tmp_path
+    )
     work = [(job._replace(run=tmp_path / "runs/small-original-seed0"), dataset) for job, dataset in work]
     assert [job_status(job) for job, _ in work] == [("complete", 300), ("new", 0)]
     longer = work[0][0].experiment.training.model_copy(update={"iterations": 301})
