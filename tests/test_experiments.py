@@ -30,9 +30,12 @@ SWEEPS = {  # and their jobs
     "centring.yaml": 20,
     "rates.yaml": 84,
     "bias.yaml": 50,
-    "best.yaml": 10,
+    "long.yaml": 10,
+    "recipe.yaml": 42,
+    "composition.yaml": 60,
+    "activations.yaml": 80,
 }
-WITH_CONTROL = ("centring.yaml", "offset.yaml", "rates.yaml")
+WITH_CONTROL = ("centring.yaml", "offset.yaml", "rates.yaml", "composition.yaml", "activations.yaml")
 
 
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda file: file.name)
@@ -44,7 +47,7 @@ def test_every_experiment_says_how_to_run_it(file):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_has_the_jobs_that_it_says(name):
     experiments = read_sweep(EXPERIMENTS / name)
-    folds = [0] if name == "rates.yaml" else None
+    folds = {"rates.yaml": [0], "recipe.yaml": [0, 1, 2]}.get(name)
     splits = (experiment.split for experiment in experiments)
     assert all(split == Split(train_size=split.train_size, folds=folds) for split in splits)
     assert len(experiments) * len(folds or range(5)) == SWEEPS[name]  # published folds

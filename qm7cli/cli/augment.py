@@ -8,6 +8,7 @@ import typer
 from qm7cli.cli.options import Data, Quiet, Split, load_dataset
 from qm7cli.cli.output import note, say, write_output
 from qm7cli.cli.tables import Table
+from qm7cli.model.target import Subtract
 
 
 def augment(
@@ -28,13 +29,22 @@ def augment(
         bool,
         typer.Option("--encode", help="Add the tanh expansion, fitted to the fold's training molecules, or to all."),
     ] = False,
+    step: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=1e-3, max=1e3, help="Distance of its thresholds, hartree. Default: 1."),
+    ] = None,
+    subtract: Annotated[
+        Subtract | None,
+        typer.Option(help="Add what a training learns: the energies without their mean, or without their composition."),
+    ] = None,
     data: Data = None,
     quiet: Quiet = False,
 ) -> None:
     """Write random-permutation Coulomb matrices to a NumPy file.
 
     X (draws, molecules, entries) float32 has the upper triangles in hartree, T the energies in kcal/mol, molecule the
-    rows of the data set, permutation the order of the atoms, and features, with --encode, what the network is given.
+    rows of the data set, permutation the order of the atoms, features, with --encode, what the network is given, and
+    target, with --subtract, what it learns, in standard deviations of the training molecules.
 
     Example: qm7 augment --fold 0 --part train --draws 10 --encode --output train.npz
     """
@@ -43,14 +53,20 @@ def augment(
     from qm7cli.core.files import refuse_output
     from qm7cli.data.dataset import locate
     from qm7cli.model.augment import augmented_set
+    from qm7cli.model.encoder import STEP
     from qm7cli.runs.experiment import resolve
 
     if fold is None and (part or split):
         raise UsageError(f"{'--part' if part else '--split'} needs --fold")
+    if step is not None and not encode:
+        raise UsageError("--step needs --encode")
     refuse_output(output, [locate(data), Path(split) if split else None])
     folds = None if fold is None else [fold]
     settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split
-    augmented = augmented_set(load_dataset(data), settings, part or "train", draws, noise, seed, encode=encode)
+    distance = (STEP if step is None else step) if encode else None
+    augmented = augmented_set(
+        load_dataset(data), settings, part or "train", draws, noise, seed, step=distance, subtract=subtract
+    )
     arrays = augmented.arrays()
     free = augmented.free_bytes(output)
     if not quiet:

@@ -21,8 +21,10 @@ def info(
     Example: qm7 info --data data/qm7.mat
     """
     from qm7cli.data.inspection import describe
+    from qm7cli.model.target import Target
 
-    description = describe(load_dataset(data))
+    dataset = load_dataset(data)
+    description = describe(dataset) | Target.fit("composition", dataset.Z, dataset.T).describe()
     if not quiet:
         columns = {"property": list(description), "value": list(description.values())}
         write_output(Table(columns, set(columns)))

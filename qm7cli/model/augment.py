@@ -29,7 +29,8 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import draw_permutations, permuted_triangles
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold, Part, Split, select_folds
-from qm7cli.model.encoder import CHUNK, STEP, Encoder
+from qm7cli.model.encoder import CHUNK, Encoder
+from qm7cli.model.target import Subtract, Target
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class AugmentedSet:
         Seed of the draws.
     encoder : Encoder, optional
         Makes the features; default None, no features.
+    target : Target, optional
+        Gives what is left of the energies, in standard deviations; default None, it is left out.
     """
 
     dataset: Dataset
@@ -58,6 +61,7 @@ class AugmentedSet:
     noise: float
     seed: int
     encoder: Encoder | None = None
+    target: Target | None = None
 
     def arrays(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Return shape and dtype of each array of the file."""
@@ -69,6 +73,8 @@ class AugmentedSet:
             "T": (each, np.dtype(np.float32)),
             "molecule": (each, np.dtype(np.int64)),
         }
+        if self.target:
+            arrays["target"] = (each, np.dtype(np.float32))
         if self.encoder:
             arrays["features"] = ((*all_draws, len(self.encoder.mean)), np.dtype(np.float32))
         return arrays
@@ -120,6 +126,8 @@ class AugmentedSet:
             yield self.dataset.T[self.molecules]
         elif name == "molecule":
             yield self.molecules
+        elif self.target and name == "target":
+            yield self.target.scaled(self.dataset.T[self.molecules], self.dataset.Z[self.molecules])
         else:
             rng = stream(self.seed, 0, Purpose.AUGMENTATION)
             for _ in range(self.draws):
@@ -135,9 +143,17 @@ class AugmentedSet:
 
 
 def augmented_set(
-    dataset: Dataset, split: Split, part: Part, draws: int, noise: float, seed: int, *, encode: bool
+    dataset: Dataset,
+    split: Split,
+    part: Part,
+    draws: int,
+    noise: float,
+    seed: int,
+    *,
+    step: float | None = None,
+    subtract: Subtract | None = None,
 ) -> AugmentedSet:
-    """Choose the molecules and, if asked for, fit the encoder.
+    """Choose the molecules and, if asked for, fit the encoder and the target.
 
     Parameters
     ----------
@@ -147,9 +163,11 @@ def augmented_set(
         With one of its `folds`, the molecules of that fold's `part`; with none, all molecules.
     part : {"train", "test"}
         Molecules trained on or held out.
-    encode : bool
-        Fit the encoder to the fold's training molecules, or to all molecules if no fold is given. A training with the
-        same fold, noise and seed has the same encoder.
+    step : float, optional
+        Fit an encoder with this distance of thresholds, hartree, to the fold's training molecules, or to all molecules
+        if no fold is given. A training with the same fold, noise, step and seed has the same encoder.
+    subtract : str, optional
+        Fit what a training with this `target.subtract` learns to the same molecules.
 
     Raises
     ------
@@ -160,7 +178,8 @@ def augmented_set(
     fold = select_folds(dataset, split)[0] if split.folds else Fold(0, everything, everything)
     molecules = fold.train if part == "train" else fold.test
     encoder = None
-    if encode:
+    if step is not None:
         rng = stream(seed, fold.number, Purpose.ENCODER)
-        encoder = Encoder.fit(dataset, fold.train, noise, STEP, rng)
-    return AugmentedSet(dataset, molecules, draws, noise, seed, encoder)
+        encoder = Encoder.fit(dataset, fold.train, noise, step, rng)
+    target = Target.fit(subtract, dataset.Z[fold.train], dataset.T[fold.train]) if subtract else None
+    return AugmentedSet(dataset, molecules, draws, noise, seed, encoder, target)

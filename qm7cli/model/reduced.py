@@ -7,8 +7,8 @@ all: ``x = (x q) q^T``.
 Why the training stays the same: complete q to an orthogonal matrix (q, u), and turn the features by it. They become
 (x q, 0), and a linear layer does not notice: with W and A turned likewise, ``(X - A) W`` is the same, and each update,
 ``dW = (X - A)^T dZ`` and every rule for A and B, is the old one turned. So the layer trains on the coordinates x q. The
-columns of u, which are always 0, cost no product: their rows of W rest, unless A moves there, as in `corrected`. Of u
-as many columns are kept as the first W has; in the others its rows are 0 and stay so.
+columns of u are always 0, so their rows of W never change, and training leaves them out, unless A moves there, as in
+`corrected`. Of u as many columns are kept then as the first W has; in the others its rows are 0 and stay so.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from qm7cli.data.coulomb import random_sorted
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import Layer
-from qm7cli.model.variants import Array
+from qm7cli.model.variants import Array, Rule
 
 RANK: Final = 1e-6  # of the largest singular value; less is the rounding of float32
 
@@ -121,9 +121,15 @@ class ReducedFeatures:
         return reduced._replace(B=layer.B - resting)
 
     def expand(self, layer: Layer, basis: Array) -> Layer:
-        """Return the layer on m features that `reduce` has made a layer of."""
+        """Return the layer on m features that `reduce` has made a layer of, as far as the basis has it."""
         kept = np.count_nonzero(~self.turned)
         W, A = (np.empty((len(self.turned), *P.shape[1:]), dtype=P.dtype) for P in (layer.W, layer.A))
         for full, P in ((W, layer.W), (A, layer.A)):
             full[~self.turned], full[self.turned] = P[:kept], basis @ P[kept:]
         return Layer(W, A, layer.B)
+
+
+def moves_unused(rule: Rule) -> bool:
+    """Say whether a rule moves A where inputs are always 0: whether its dA is as long as W, or as the inputs alone."""
+    inputs, W = np.zeros((1, 1)), np.zeros((2, 1))
+    return len(rule(inputs, inputs, inputs, W)[0]) == len(W)

@@ -85,6 +85,15 @@ class Target(NamedTuple):
         unknown = np.setdiff1d(Z[Z > 0], self.elements).astype(np.intp)
         return f"{SYMBOLS[unknown[0]]}: no molecule with it was trained on" if len(unknown) else None
 
+    def describe(self) -> dict[str, str]:
+        """Return the coefficients of a composition and what is left, in words."""
+        pairs = zip(self.elements, self.coefficients, strict=True)
+        coefficients = ", ".join(f"{SYMBOLS[charge]} {energy:.2f}" for charge, energy in pairs)
+        return {
+            "composition": f"{coefficients} kcal/mol per atom",
+            "left by it": f"std {self.std:.2f} kcal/mol",
+        }
+
 
 NOTHING_SUBTRACTED: Final = Target()
 

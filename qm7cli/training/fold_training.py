@@ -20,7 +20,7 @@ from qm7cli.model.encoder import Encoder
 from qm7cli.model.fold_model import Evaluation
 from qm7cli.model.model import Model
 from qm7cli.model.network import Layer, Network, as_layers, as_vector, draw_layers
-from qm7cli.model.reduced import ReducedFeatures
+from qm7cli.model.reduced import ReducedFeatures, moves_unused
 from qm7cli.model.variants import RULES, Array
 from qm7cli.runs.experiment import Experiment, identity
 from qm7cli.runs.history import HistoryRow
@@ -46,8 +46,10 @@ class FoldTraining:
         Features m, hidden units of each layer, 1.
     features : ReducedFeatures
         The network's inputs.
-    basis : (d, r + p) float32
+    basis : (d, r or more) float32
         The directions of the features of the diagonal that the network has rows for.
+    resting : (d, n) float32
+        What the first W has in all others, where it never changes.
     network : Network
         The parameters and their average.
     descent : Descent
@@ -79,7 +81,12 @@ class FoldTraining:
         weights, biases = self._stream(Purpose.WEIGHTS), self._stream(Purpose.BIASES)
         layers = draw_layers(self.sizes, weights, network.bias_of_layers, biases)
         self.features = ReducedFeatures.of(self.encoder, dataset)
-        self.basis = self.features.basis(layers[0].W)
+        diagonal = layers[0].W[self.features.turned]  # (d, n)
+        if moves_unused(RULES[experiment.variant]):
+            self.basis, self.resting = self.features.basis(layers[0].W), np.zeros_like(diagonal)
+        else:
+            self.basis = self.features.q
+            self.resting = diagonal - self.basis @ (self.basis.T @ diagonal)
         P = as_vector(self._reduced(layers))
         self.network = self._network(P, P.copy(), 1.0)
         self.iteration = 0
@@ -166,7 +173,9 @@ class FoldTraining:
 
     def layers(self, reduced: list[Layer]) -> list[Layer]:
         """Return layers of the network in training as layers on all m features."""
-        return [self.features.expand(reduced[0], self.basis), *reduced[1:]]
+        first = self.features.expand(reduced[0], self.basis)
+        first.W[self.features.turned] += self.resting
+        return [first, *reduced[1:]]
 
     def _reduced(self, layers: list[Layer]) -> list[Layer]:
         return [self.features.reduce(layers[0], self.basis), *layers[1:]]

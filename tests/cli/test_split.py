@@ -1,5 +1,6 @@
 import re
 
+import numpy as np
 import pytest
 import yaml
 
@@ -29,6 +30,15 @@ def test_a_written_split_is_trained_on_everywhere(command, quick_flags, tmp_path
     command("augment", "--split", "four.yaml", "--fold", "3", "--output", "x.npz")
 
 
+def test_a_split_within_a_fold_has_its_training_molecules_alone(command, small, tmp_path):
+    command("split", "--within", "1", "--count", "3", "--seed", "5", "--output", "inner.yaml")
+    content = yaml.safe_load((tmp_path / "inner.yaml").read_text())
+    assert (content["scheme"], content["seed"]) == ("stratified, of the training molecules of fold 1 of published", 5)
+    assert sorted(np.concatenate(content["folds"])) == sorted(set(range(60)) - set(small.P[1]))
+    by_energy = sorted((small.T[molecule], fold) for fold, own in enumerate(content["folds"]) for molecule in own)
+    assert all({fold for _, fold in by_energy[k : k + 3]} == {0, 1, 2} for k in range(0, 48, 3))
+
+
 def test_a_run_keeps_to_its_split_file_wherever_that_lies_and_refuses_a_changed_one(command, quick_flags, tmp_path):
     command("split", "--scheme", "random", "--output", "folds.yaml")
     command("train", *quick_flags, "--split", "folds.yaml", "--fold", "0", "--out", "run")
@@ -55,6 +65,8 @@ def test_a_training_on_fewer_molecules_says_so_and_is_evaluated_on_them(command,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--within", "5"], "there is no fold 5: this split has the folds 0 to 4"),
+        (["--within", "0", "--count", "49"], "the count is 49, but fold 0 has only 48 training molecules"),
         (["--scheme", "random", "--count", "61"], "split.count is 61, but there are only 60 molecules"),
         (["--scheme", "none.yaml"], "cannot read none.yaml: No such file or directory"),
         (["--scheme", "other.yaml"], "other.yaml splits another data set: SHA-256 "),

@@ -16,10 +16,10 @@ from qm7cli.training.fold_training import FoldTraining
 def write(tmp_path, small):
     """Writes an augmented set of the small molecules and reads it back."""
 
-    def make(folds=None, part="train", draws=3, noise=1.0, seed=0, *, encode=False, report=lambda *_: None):
+    def make(folds=None, part="train", draws=3, noise=1.0, seed=0, *, step=None, subtract=None, report=lambda *_: None):
         path = tmp_path / "x.npz"
         split = Split(folds=folds)
-        augmented_set(small, split, part, draws, noise, seed, encode=encode).write(path, report)
+        augmented_set(small, split, part, draws, noise, seed, step=step, subtract=subtract).write(path, report)
         with np.load(path) as arrays:
             return dict(arrays)
 
@@ -27,7 +27,7 @@ def write(tmp_path, small):
 
 
 def test_the_file_has_the_documented_arrays(write):
-    shapes = {name: (array.shape, str(array.dtype)) for name, array in write(encode=True).items()}
+    shapes = {name: (array.shape, str(array.dtype)) for name, array in write(step=1.0).items()}
     m = shapes["features"][0][2]
     assert shapes == {
         "X": ((3, 60, 28), "float32"),
@@ -70,21 +70,30 @@ def test_features_are_those_that_a_training_of_the_fold_has(write, small, quick)
     fold = select_folds(small, Split(folds=[3]))[0]
     encoder = FoldTraining(quick("seed=5"), small, fold).encoder
     for part in ("train", "test"):
-        arrays = write([3], part, seed=5, encode=True)
+        arrays = write([3], part, seed=5, step=1.0)
         expected = [encoder.encode(triangles) for triangles in arrays["X"]]
         assert np.array_equal(arrays["features"], expected)
 
 
+@pytest.mark.parametrize("subtract", ["mean", "composition"])
+def test_features_and_target_are_those_of_a_training_with_the_same_settings(write, small, quick, subtract):
+    experiment = quick(f"target.subtract={subtract}", "encoding.step=0.5")
+    training = FoldTraining(experiment, small, select_folds(small, Split(folds=[3]))[0])
+    arrays = write([3], "test", step=0.5, subtract=subtract)
+    assert np.array_equal(arrays["target"], training.targets[small.P[3]])
+    assert np.array_equal(arrays["features"][0], training.encoder.encode(arrays["X"][0]))
+
+
 def test_the_same_set_gives_the_same_bytes(write, tmp_path):
-    write(encode=True)
+    write(step=1.0)
     before = (tmp_path / "x.npz").read_bytes()
-    write(encode=True)
+    write(step=1.0)
     assert (tmp_path / "x.npz").read_bytes() == before
 
 
 def test_the_file_is_as_large_as_said_and_progress_ends_there(write, tmp_path):
     told = []
-    write(encode=True, report=lambda *progress: told.append(progress))
+    write(step=1.0, report=lambda *progress: told.append(progress))
     done, size = told[-1]
     assert done == size
     assert size < (tmp_path / "x.npz").stat().st_size < size + 3000
@@ -92,7 +101,7 @@ def test_the_file_is_as_large_as_said_and_progress_ends_there(write, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_draws(small, tmp_path):
-    augmented = augmented_set(small, Split(), "train", 2000, 1.0, 0, encode=False)
+    augmented = augmented_set(small, Split(), "train", 2000, 1.0, 0)
     assert augmented.size() > 13e6
     tracemalloc.start()
     try:
@@ -105,7 +114,7 @@ def test_memory_does_not_grow_with_the_draws(small, tmp_path):
 def test_a_disk_without_room_is_one_sentence_and_nothing_is_written(small, tmp_path, monkeypatch):
     usage = namedtuple("Usage", "free")  # noqa: PYI024 - as shutil has it
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1000))
-    augmented = augmented_set(small, Split(), "train", 1, 1.0, 0, encode=False)
+    augmented = augmented_set(small, Split(), "train", 1, 1.0, 0)
     with pytest.raises(QM7Error, match=r"x.npz would take 7860 bytes, but only 1000 are free there"):
         augmented.write(tmp_path / "x.npz")
     assert list(tmp_path.iterdir()) == []
@@ -116,5 +125,5 @@ def test_what_killed_augmentations_have_left_is_no_room_that_is_taken(small, tmp
     left.write_bytes(bytes(10_000))
     usage = namedtuple("Usage", "free")  # noqa: PYI024 - as shutil has it
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0 if left.exists() else 10_000))
-    augmented_set(small, Split(), "train", 1, 1.0, 0, encode=False).write(tmp_path / "x.npz")
+    augmented_set(small, Split(), "train", 1, 1.0, 0).write(tmp_path / "x.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]

@@ -9,7 +9,8 @@ from qm7cli.core.arrays import read_arrays, write_arrays
 from qm7cli.data.splits import select_folds
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import Layer, as_vector
-from qm7cli.model.reduced import ReducedFeatures
+from qm7cli.model.reduced import ReducedFeatures, moves_unused
+from qm7cli.model.variants import RULES
 from qm7cli.training.fold_training import FoldTraining
 
 ALL = np.arange(60)
@@ -73,6 +74,14 @@ def test_a_layer_expands_to_what_it_was_reduced_from(features, layer):
     basis = features.basis(layer.W)
     for again, before in zip(features.expand(features.reduce(layer, basis), basis), layer, strict=True):
         np.testing.assert_allclose(again, before, atol=2e-6)
+
+
+def test_only_the_true_gradient_moves_a_where_inputs_are_0(small, quick):
+    fold = select_folds(small, quick().split)[0]
+    for variant, rule in RULES.items():
+        training = FoldTraining(quick(variant=variant), small, fold)
+        beyond = training.basis.shape[1] - training.features.q.shape[1]
+        assert moves_unused(rule) == (variant == "corrected") == (beyond > 0) == (not training.resting.any())
 
 
 def test_a_layer_for_prediction_gives_what_the_whole_one_does(small, encoder, features, layer):

@@ -30,7 +30,8 @@ def fit(small, tmp_path):
     """Fits a baseline to fold 0 of the small data set; returns the result and the test predictions."""
 
     def do(fold=None, dataset=small, **flags):
-        experiment = resolve(None, [], {f"baseline.{key}": value for key, value in flags.items()})
+        settings = {"target.subtract" if key == "subtract" else f"baseline.{key}": flags[key] for key in flags}
+        experiment = resolve(None, [], settings)
         run = tmp_path / "-".join(map(str, flags.values()))
         fold = fold or select_folds(dataset, experiment.split)[0]
         prepare_run(run, experiment, [fold.number], dataset, overwrite=False)
@@ -118,6 +119,20 @@ def test_kernel_ridge_regression_on_bags_of_bonds_solves_its_equation(fit, small
     np.testing.assert_allclose(predictions, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("exponent", [1, 4])
+def test_without_the_composition_bags_are_those_of_pairs(fit, small, parts, exponent):
+    train, test = parts
+    X, sizes = reference.bags(list(zip(small.Z, small.R, strict=True)), exponent)
+    X = X[:, sum(size for (a, _), size in sizes.items() if a == 0) :]
+    K, L = (np.exp(-abs(X[part][:, None] - X[train]).sum(axis=2) / 300) for part in (train, test))
+    coefficients, y = reference.composition_target(small.Z[train], small.T[train])
+    known = reference.composition(small.Z[test], coefficients) @ [*coefficients.values()]
+    expected = L @ np.linalg.solve(K + 1e-3 * np.eye(len(train)), y - y.mean()) + y.mean() + known
+    given = {"representation": "bag-of-bonds", "scale": 300.0, "ridge": 1e-3, "exponent": exponent}
+    _, predictions = fit(model="krr", kernel="laplacian", subtract="composition", **given)
+    np.testing.assert_allclose(predictions, expected, rtol=1e-5)
+
+
 def test_the_composition_gives_each_element_its_energy(fit, small, parts):
     train, test = parts
     X = reference.composition(small.Z, [1, 6, 7, 8]).astype(float)
@@ -158,6 +173,14 @@ ALL = [
     {"model": "linear", "ridge": 0.1},
     {"model": "linear", "ridge": 0.1, "representation": "composition"},
     {"model": "krr", "kernel": "laplacian", "representation": "bag-of-bonds", "scale": 300.0, "ridge": 1e-3},
+    {
+        "model": "krr",
+        "representation": "bag-of-bonds",
+        "exponent": 4,
+        "scale": 9.0,
+        "ridge": 1,
+        "subtract": "composition",
+    },
     {"model": "krr", "kernel": "gaussian", "representation": "random", "draws": 2, "scale": 30.0, "ridge": 1e-3},
 ]
 
@@ -210,6 +233,7 @@ def test_a_baseline_on_random_matrices_draws_as_a_network_does(saved, small, par
     [
         (ALL[4], [6, 6, 6, 6, 6, 6, 6], "7 C, more than the "),
         (ALL[4], [6, 14], "Si, an element that the model does not take"),
+        (ALL[5], [6, 14], "Si: no molecule with it was trained on"),
         (ALL[3], [6, 14], "Si, an element that the model does not take"),
         (ALL[2], [1] * 8, "8 atoms, more than the 7 that the model takes"),
     ],

@@ -50,7 +50,14 @@ def without_seconds(run):
     return [[cell for k, cell in enumerate(line.split(",")) if k != 1] for line in lines]
 
 
-@pytest.mark.parametrize("settings", [[], ["encoding.centre=false", "network.offset=1.5", "network.bias=[2,1]"]])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [],
+        ["encoding.centre=false", "network.offset=1.5", "network.bias=[2,1]"],
+        ["target.subtract=composition", "network.activation=relu"],
+    ],
+)
 @pytest.mark.parametrize("variant", RULES)
 def test_stopped_and_resumed_gives_the_same_bits(train, quick, variant, settings):
     experiment = quick(*settings, "training.schedule=[[1, 0.001]]", variant=variant)
