@@ -29,7 +29,7 @@ from qm7cli.runs.directory import trained_folds
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults
 from qm7cli.training.descent import DivergenceError
-from qm7cli.training.held_fold import Progress
+from qm7cli.training.claim_fold import Progress
 from qm7cli.training.train_run import FoldsError, train_run
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -88,7 +88,7 @@ def train(
     results = cast("RunResults", results)  # nothing stops it
     asked = experiment.split.folds
     diverged = {
-        result.fold: DivergenceError(result.reason or f"fold {result.fold} diverged")
+        result.fold: DivergenceError(str(result.reason), result.diverged_at or 0, result.rate or 0.0)
         for result in results.folds
         if result.status == "diverged" and (asked is None or result.fold in asked)
     }

@@ -133,7 +133,7 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
                 _descend(network, descent, samples, targets)
         except DivergenceError as error:
             remedy = "scale the features, as StandardScaler does, or lower the rates of the schedule"
-            raise DivergenceError(f"{error}: {remedy}") from error
+            raise DivergenceError(f"{error}: {remedy}", error.iteration, error.rate) from error
         self.layers_ = network.averaged()
         return self
 

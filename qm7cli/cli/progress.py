@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from qm7cli.training.executor import Job, Outcome
-    from qm7cli.training.held_fold import Progress
+    from qm7cli.training.claim_fold import Progress
 
 NARROW: Final = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most

@@ -30,6 +30,11 @@ class DamagedError(QM7Error):
     """A file that begins as it should and cannot be read to its end."""
 
 
+def damaged(path: object) -> QM7Error:
+    """Return what is said of a file of a run that cannot be read."""
+    return QM7Error(f"{path} is damaged or from another version; --overwrite trains it again")
+
+
 def shortage(error: BaseException) -> str | None:
     """Say what there is not enough of, memory or threads, if that is what an error of Python's is about."""
     if isinstance(error, MemoryError):

@@ -40,7 +40,10 @@ class Bags(NamedTuple):
     def excess(self, Z: NDArray[np.floating]) -> str | None:
         """Say what a molecule with the nuclear charges Z, (atoms,), has more of than the bags hold; None if nothing."""
         sizes = {(a, b): size for (a, b), size in zip(self.charges.tolist(), self.sizes.tolist(), strict=True)}
+        elements = bool(len(self.elements))
         for (a, b), counts in _count(Z[None]):
+            if a == 0 and not elements:
+                continue
             number, size = int(counts[0]), sizes.get((a, b), 0)
             name = f"pairs {SYMBOLS[a]}-{SYMBOLS[b]}" if a else SYMBOLS[b]
             if number > size:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import is_special_file, remove_stale, write_output
+from qm7cli.core.files import is_special_file, write_file
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import draw_permutations, permuted_triangles
 from qm7cli.data.dataset import Dataset
@@ -88,9 +88,7 @@ class AugmentedSet:
         if is_special_file(path):
             raise QM7Error(f"cannot write {path}: it is not a file")
         try:
-            directory = path.resolve().parent
-            remove_stale(directory)  # files that killed augmentations have left may fill the disk
-            free = shutil.disk_usage(directory).free
+            free = shutil.disk_usage(path.resolve().parent).free
         except (OSError, RuntimeError) as error:
             raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         if self.size() > free:
@@ -118,7 +116,7 @@ class AugmentedSet:
                             written += piece.size * dtype.itemsize
                             report(written, size)
 
-        write_output(path, write)
+        write_file(path, write)
 
     def _pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Make an array piece by piece; every array that is drawn draws the same again."""

@@ -6,19 +6,16 @@ parameters are those of the run to the last bit; of the molecules it keeps means
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
 from qm7cli.core.arrays import load_arrays
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import write_output
-from qm7cli.core.validation import LARGEST
+from qm7cli.core.files import write_file
 from qm7cli.model.model import Model, ModelAbout, model_arrays, model_values, read_model
 
 PATH: Final = Path(__file__).parents[1] / "data/bundled/network.npz"
-UNPACKED: Final = 20_000_000  # bytes of the arrays, at most
 
 
 class BundledAbout(ModelAbout):
@@ -27,8 +24,8 @@ class BundledAbout(ModelAbout):
     kind: Literal["bundled model"] = "bundled model"  # type: ignore[assignment] # a file of another kind than a run's
     run: str
     dataset: str
-    mae: Annotated[float, Field(ge=0, lt=LARGEST)]
-    rmse: Annotated[float, Field(ge=0, lt=LARGEST)]
+    mae: float
+    rmse: float
 
 
 class BundledModel(NamedTuple):
@@ -50,7 +47,7 @@ def save_bundled(path: Path, model: Model, run: str, dataset: str, mae: float, r
     bare = replace(model, train=none, test=none, domain=model.domain and model.domain.rounded())
     about = BundledAbout(**model_values(bare), run=run, dataset=dataset, mae=mae, rmse=rmse)
     arrays = {"about": np.array(about.model_dump_json()), **model_arrays(bare)}
-    write_output(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
+    write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
 
 
 def load_bundled(path: Path | None = None) -> BundledModel:
@@ -58,8 +55,8 @@ def load_bundled(path: Path | None = None) -> BundledModel:
     path = path or PATH
     if not path.exists():
         raise QM7Error(f"the model that comes with the program is missing ({path}); --run names a run instead")
-    about, arrays = load_arrays(path, BundledAbout, largest=UNPACKED)
-    model = read_model(path, about, arrays, molecules=False)
+    about, arrays = load_arrays(path, BundledAbout)
+    model = read_model(about, arrays)
     description = (
         f"bundled model: fold {model.fold} of {about.run}, variant {model.variant}, {model.iterations:,} iterations on "
         f"{about.dataset}, held-out MAE {about.mae:.2f} kcal/mol; it keeps no molecules, so that distances from the "

@@ -3,19 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.arrays import About, Arrays, checked_array, require
+from qm7cli.core.arrays import About, Arrays
 from qm7cli.core.errors import StoppedError
 from qm7cli.core.seeds import Purpose, stream
-from qm7cli.core.validation import LARGEST, Count
-from qm7cli.data.dataset import SYMBOLS, Dataset
+from qm7cli.data.dataset import Dataset
 from qm7cli.data.given import Given, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
@@ -92,7 +89,7 @@ class FoldModel(ABC):
     target : Target
         What is subtracted from the energies that the model learns; default nothing.
     domain : Domain or None
-        What the training molecules cover; None while a network is in training, and in files of older versions.
+        What the training molecules cover; None while a network is in training.
     interval : Interval or None
         What the held-out molecules teach of its errors; None as for `domain`, and if they are too few.
     """
@@ -198,11 +195,6 @@ class FoldModel(ABC):
             return f"{len(Z)} atoms, more than the {self.size} that the model takes"
         return self.target.unknown(Z)
 
-    def fits(self, dataset: Dataset) -> bool:
-        """Say whether a data set has molecules of this size, and all those trained on and tested."""
-        last = max(int(self.train.max()), int(self.test.max()))
-        return last < len(dataset) and self.size == dataset.X.shape[1]
-
     def evaluate(
         self, dataset: Dataset, part: Part, draws: int, stopped: Callable[[], bool] = lambda: False
     ) -> Evaluation:
@@ -229,81 +221,40 @@ class FoldModel(ABC):
 class FoldAbout(About):
     """The plain values that the files of all models have; see `FoldModel`."""
 
-    seed: Count
-    fold: Count
-    draws: Annotated[int, Field(ge=1, lt=2**63)]
+    seed: int
+    fold: int
+    draws: int
     sha256: str
-    energy_mean: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)] = 0.0
-    energy_std: Annotated[float, Field(gt=0, lt=LARGEST)] = 1.0
+    energy_mean: float
+    energy_std: float
 
 
-def target_values(model: FoldModel) -> dict[str, Any]:
-    """Return the plain values of a model's target, as its file has them."""
-    return {"energy_mean": model.target.mean, "energy_std": model.target.std}
+def fold_values(model: FoldModel) -> dict[str, Any]:
+    """Return the plain values that the files of all models have."""
+    values = {key: getattr(model, key) for key in ("seed", "fold", "draws", "sha256")}
+    return values | {"energy_mean": model.target.mean, "energy_std": model.target.std}
 
 
 def fold_arrays(model: FoldModel) -> Arrays:
     """Return the arrays that the files of all models have."""
-    arrays: Arrays = {"train": model.train, "test": model.test} if len(model.train) else {}
-    if len(model.target.elements):
-        arrays |= {"target.elements": model.target.elements, "target.coefficients": model.target.coefficients}
+    target = model.target
+    arrays: Arrays = {"train": model.train, "test": model.test}
+    arrays |= {"target.elements": target.elements, "target.coefficients": target.coefficients}
     if model.interval:
         arrays["interval"] = np.array(model.interval)
     if model.domain:
-        kept = {name: value for name, value in vars(model.domain).items() if value is not None}
-        arrays |= {f"domain.{name}": np.atleast_1d(value) for name, value in kept.items()}
+        arrays |= {f"domain.{name}": np.asarray(value) for name, value in vars(model.domain).items()}
     return arrays
 
 
-def read_fold_arrays(path: Path, about: FoldAbout, arrays: Arrays, n: int, *, molecules: bool = True) -> dict[str, Any]:
-    """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged.
-
-    `molecules` says whether it keeps those of its data set, as all do but the bundled one.
-    """
-    train = test = np.empty(0, dtype=np.intp)
-    if molecules:
-        train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
-        both = np.concatenate([train, test])
-        require(path, "train or test", sound=both.min() >= 0 and len(np.unique(both)) == len(both))
-    entries = n * (n + 1) // 2 if molecules else None
-    domain = _domain(path, arrays, entries) if "domain.charges" in arrays else None
-    target = _target(path, about, arrays)
-    return {"train": train, "test": test, "target": target, "domain": domain, "interval": _interval(path, arrays)}
-
-
-def _target(path: Path, about: FoldAbout, arrays: Arrays) -> Target:
-    if "target.elements" not in arrays:
-        return Target(about.energy_mean, about.energy_std)
-    elements = checked_array(path, arrays, "target.elements", np.intp)
-    coefficients = checked_array(path, arrays, "target.coefficients", np.float64, len(elements))
-    require(path, "target.elements", sound=(np.diff(elements, prepend=0, append=len(SYMBOLS)) > 0).all())
-    return Target(about.energy_mean, about.energy_std, elements, coefficients)
-
-
-def _interval(path: Path, arrays: Arrays) -> Interval | None:
-    if "interval" not in arrays:
-        return None
-    numbers = checked_array(path, arrays, "interval", np.float64, 2)
-    require(path, "interval", sound=numbers.min() >= 0)
-    return Interval(*map(float, numbers))
-
-
-def _domain(path: Path, arrays: Arrays, entries: int | None) -> Domain:
-    """Return the domain with its matrices of so many entries, or without any."""
-    charges = checked_array(path, arrays, "domain.charges", np.intp)
-    elements = len(charges)
-    domain = Domain(
-        charges=charges,
-        atoms=checked_array(path, arrays, "domain.atoms", np.intp, 2),
-        counts=checked_array(path, arrays, "domain.counts", np.intp, 2, elements),
-        distances=checked_array(path, arrays, "domain.distances", np.float32, 2, elements, elements),
-        energies=checked_array(path, arrays, "domain.energies", np.float64, 2),
-        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries) if entries else None,
-        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]) if entries else None,
-    )
-    require(path, "domain.charges", sound=(np.diff(charges, prepend=0, append=len(SYMBOLS)) > 0).all())
-    for name in ("atoms", "counts", "distances", "energies"):
-        lower, upper = getattr(domain, name)
-        require(path, f"domain.{name}", sound=(lower <= upper).all() and (name == "energies" or lower.min() >= 0))
-    require(path, "domain.reach", sound=domain.reach is None or domain.reach >= 0)
-    return domain
+def read_fold(about: FoldAbout, arrays: Arrays) -> dict[str, Any]:
+    """Return what `fold_values` and `fold_arrays` made of a model, by attribute."""
+    domain = {name.removeprefix("domain."): array for name, array in arrays.items() if name.startswith("domain.")}
+    return {
+        **about.model_dump(include={"seed", "fold", "draws", "sha256"}),
+        "train": arrays["train"],
+        "test": arrays["test"],
+        "target": Target(about.energy_mean, about.energy_std, arrays["target.elements"], arrays["target.coefficients"]),
+        "domain": Domain(**domain) if domain else None,  # type: ignore[arg-type] # each by its name
+        "interval": Interval(*arrays["interval"].tolist()) if "interval" in arrays else None,
+    }

@@ -3,21 +3,18 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from qm7cli.core.arrays import Arrays, checked_array, load_arrays, require, save_arrays
-from qm7cli.core.errors import QM7Error
-from qm7cli.core.validation import LARGEST, Count, Measure
+from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
 from qm7cli.data.dataset import Dataset
-from qm7cli.model.encoder import MAX_FEATURES, Encoder
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays, target_values
+from qm7cli.model.encoder import Encoder
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
 from qm7cli.model.network import ActivationName, Layer, Units, feed_forward
 from qm7cli.model.reduced import ReducedFeatures
-from qm7cli.model.variants import Array, Variant
+from qm7cli.model.variants import Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,17 +80,13 @@ class ModelAbout(FoldAbout):
     """The plain values of a model file; see `Model` and `qm7cli.model.encoder.Encoder`."""
 
     kind: Literal["model"] = "model"
-    variant: Variant
-    iterations: Count
-    activation: ActivationName = "tanh"  # which older versions did not write, nor the offset
-    offset: Annotated[float, Field(gt=-LARGEST, lt=LARGEST)] = 0.0
-    noise: Measure
-    step: Annotated[float, Field(gt=1 / LARGEST, lt=LARGEST)]
-    scale: Annotated[float, Field(gt=1e-20, lt=LARGEST)]
-
-
-ENCODER_VALUES: Final = ("noise", "step", "scale")
-MODEL_VALUES: Final = ("seed", "fold", "draws", "sha256", "variant", "iterations")
+    variant: str
+    iterations: int
+    activation: ActivationName
+    offset: float
+    noise: float
+    step: float
+    scale: float
 
 
 def save_model(path: Path, model: Model) -> None:
@@ -102,10 +95,10 @@ def save_model(path: Path, model: Model) -> None:
 
 
 def model_values(model: Model) -> dict[str, Any]:
-    """Return the plain values of a model's file, but its kind and format."""
-    values = {name: getattr(model.encoder, name) for name in ENCODER_VALUES}
-    values |= {name: getattr(model, name) for name in MODEL_VALUES}
-    return values | model.units._asdict() | target_values(model)
+    """Return the plain values of a model's file, but its kind."""
+    values = {name: getattr(model.encoder, name) for name in ("noise", "step", "scale")}
+    own = {"variant": model.variant, "iterations": model.iterations, **model.units._asdict()}
+    return values | own | fold_values(model)
 
 
 def model_arrays(model: Model) -> Arrays:
@@ -117,37 +110,18 @@ def model_arrays(model: Model) -> Arrays:
 
 
 def load_model(path: Path) -> Model:
-    """Read a model; raises QM7Error if it is missing, damaged or of another format."""
-    return read_model(path, *load_arrays(path, ModelAbout))
+    """Read a network; raises QM7Error if there is none, or it is damaged."""
+    return read_model(*load_arrays(path, ModelAbout))
 
 
-def read_model(path: Path, about: ModelAbout, arrays: Arrays, *, molecules: bool = True) -> Model:
-    """Return the model that a file's values and arrays make; raises QM7Error if they are damaged.
-
-    `molecules` is as for `qm7cli.model.fold_model.read_fold_arrays`.
-    """
-    counts = checked_array(path, arrays, "counts", np.intp)
-    atoms = math.isqrt(2 * len(counts))
-    sound = atoms * (atoms + 1) == 2 * len(counts) and counts.min() > 0 and counts.max() <= MAX_FEATURES
-    m = int(counts.sum()) if sound else 0
-    require(path, "counts", sound=0 < m <= MAX_FEATURES)
-    encoder = Encoder(about.noise, about.step, counts, checked_array(path, arrays, "mean", np.float32, m), about.scale)
-    require(path, "mean", sound=np.abs(encoder.mean).max() <= 1)  # of tanh
-    layers = []
-    for k in range(sum(name.endswith(".W") for name in arrays)):
-        W = checked_array(path, arrays, f"layer{k}.W", np.float32, m, None)
-        n = W.shape[1]
-        A, B = (
-            checked_array(path, arrays, f"layer{k}.{symbol}", np.float32, size) for symbol, size in (("A", m), ("B", n))
-        )
-        layers.append(Layer(W, A, B))
-        m = n
-    if m != 1:
-        raise QM7Error(f"{path} is damaged: its last layer gives {m} numbers, not 1")
+def read_model(about: ModelAbout, arrays: Arrays) -> Model:
+    """Return the model that a file's values and arrays make."""
+    depth = sum(name.endswith(".W") for name in arrays)
     return Model(
-        encoder=encoder,
-        layers=layers,
+        variant=about.variant,
+        iterations=about.iterations,
+        encoder=Encoder(about.noise, about.step, arrays["counts"], arrays["mean"], about.scale),
+        layers=[Layer(*(arrays[f"layer{k}.{symbol}"] for symbol in Layer._fields)) for k in range(depth)],
         units=Units(about.activation, about.offset),
-        **read_fold_arrays(path, about, arrays, atoms, molecules=molecules),
-        **about.model_dump(include={*MODEL_VALUES}),
+        **read_fold(about, arrays),
     )

@@ -1,4 +1,4 @@
-"""Who may train what in a run directory: one configuration a run, one process a fold.
+"""Who may train what in a run directory: one configuration per run, one process per fold.
 
 A run's ``.lock`` is held while ``config.yaml`` or ``results.yaml`` is written, a fold's while it is trained. A fold is
 entered into ``config.yaml`` when its training is about to begin, so a command that is refused changes nothing.
@@ -7,50 +7,44 @@ entered into ``config.yaml`` when its training is about to begin, so a command t
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import make_directory, remove_file, remove_stale, write_text
+from qm7cli.core.files import make_directory, remove_file
 from qm7cli.core.locks import lock
 from qm7cli.core.validation import flatten
-from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data.dataset import Dataset
-from qm7cli.runs.directory import fold_directory, fold_numbers, refuse_links_out
-from qm7cli.runs.experiment import RECORDED_SETTINGS, RENAMED, Experiment, differing_keys, identity, read_experiment
-from qm7cli.runs.results import known_results, read_fold, write_results
+from qm7cli.runs.config import DatasetRecord, RunConfig, read_config, write_config
+from qm7cli.runs.directory import fold_directory, fold_numbers
+from qm7cli.runs.experiment import RECORDED_SETTINGS, Experiment, differing_keys, identity
+from qm7cli.runs.results import make_results
 from qm7cli.runs.settings import Baseline
 
-FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "history.csv", "predictions.csv", "log.txt")
+FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "predictions.csv", "log.txt")
 LONGEST_NAME: Final = 200  # bytes
 
 
 def default_directory(parent: Path, experiment: Experiment, dataset: str) -> Path:
-    """Return where an experiment goes by default below `parent`, or where an older version has put it."""
-    directory, older = (parent / default_name(experiment, dataset, keys) for keys in ({}, RENAMED))
-    return older if older.is_dir() and not directory.is_dir() else directory
+    """Return where an experiment goes by default below `parent`."""
+    return parent / default_name(experiment, dataset)
 
 
-def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return the name of an experiment's directory under ``runs/``; one too long ends in a digest of the whole.
-
-    Keys of `renamed` stand in it for their values.
-    """
+def default_name(experiment: Experiment, dataset: str) -> str:
+    """Return the name of an experiment's directory under ``runs/``; one too long ends in a digest of the whole."""
     model = experiment.baseline.model
     name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
     usual = Experiment(variant=experiment.variant, seed=experiment.seed, baseline=Baseline(model=model))
     defaults = dict(flatten(usual.model_dump(mode="json")))
     if experiment.split.file:
         name += f"-split={experiment.split.file.stem}"
-    older = {new: old for old, new in renamed.items()}
     for key, value in identity(experiment).items():
         named = experiment.split.file and key in RECORDED_SETTINGS | {"split.scheme"}
         if value != defaults[key] and not named:
             text = re.sub(r'[][" ]', "", json.dumps(value))
-            name += f"-{older.get(key, key)}={text}"
+            name += f"-{key}={text}"
     if len(name.encode()) > LONGEST_NAME:
         digest = hashlib.sha256(name.encode()).hexdigest()[:12]
         return name.encode()[: LONGEST_NAME - 13].decode(errors="ignore") + f"-{digest}"
@@ -58,12 +52,8 @@ def default_name(experiment: Experiment, dataset: str, renamed: Mapping[str, str
 
 
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
-    """Return a context that holds a fold; entering it raises BusyError if another process trains the fold.
-
-    Raises QM7Error if a file of the fold is a link out of the run.
-    """
+    """Return a context that holds a fold; entering it raises BusyError if another process trains the fold."""
     directory = fold_directory(run, fold)
-    refuse_links_out(run, directory)
     make_directory(directory)
     return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
 
@@ -82,33 +72,30 @@ def prepare_run(
     With `overwrite`, remove these folds first, and the whole run if its configuration is another one. `stopped` is
     asked while another process holds the run's lock.
 
-    Raises StoppedError if stopped then; QM7Error if the directory is not a run, was trained with other settings or
-    has a link out of it, or a fold to remove is in training.
+    Raises StoppedError if stopped then; QM7Error if the directory is not a run or was trained with other settings, or a
+    fold to remove is in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
-    refuse_links_out(run, run)
     make_directory(run)
     with lock(run / ".lock", stopped=stopped):
-        if overwrite:
-            # A command that is killed here must find the same differences when it is started again. So what shows them
-            # goes last: config.yaml after the folds, results.yaml, which alone names the data set, after config.yaml.
-            differing = _differences(run, experiment, dataset, damaged=["config.yaml is damaged"])
-            _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
-            if differing:
-                remove_file(run / "config.yaml")
-        else:
+        if not overwrite:
             _refuse_differences(run, experiment, dataset)
-        if not (run / "config.yaml").exists() or (overwrite and not any(read_fold(run, k) for k in fold_numbers(run))):
+            return
+        try:
+            differing = _differences(run, experiment, dataset)
+        except QM7Error:  # config.yaml is damaged
+            differing = ["config.yaml"]
+        _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
+        if differing:  # config.yaml last: a command that is killed here finds the same differences again
             remove_file(run / "results.yaml")
-        elif overwrite:
-            write_results(run, dataset)
+            remove_file(run / "config.yaml")
+        elif (run / "results.yaml").exists():
+            make_results(run)
 
 
 def _is_bare(path: Path) -> bool:
-    """Say whether a run without ``config.yaml`` may have a file: locks, folds with nothing else, old results."""
-    if path.name == "results.yaml":
-        return path.with_name(".lock").exists()
+    """Say whether a run without ``config.yaml`` may have a file: locks, and folds with nothing else."""
     return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
 
 
@@ -121,10 +108,9 @@ def register_fold(
     """
     with lock(run / ".lock", stopped=stopped):
         _refuse_differences(run, experiment, dataset)
-        path = run / "config.yaml"
-        entered = (read_experiment(path).split.folds or []) if path.exists() else []
-        split = experiment.split.model_copy(update={"folds": sorted({fold, *entered})})
-        write_text(path, format_yaml(experiment.model_copy(update={"split": split}).model_dump(mode="json")))
+        begun = (read_config(run).experiment.split.folds or []) if (run / "config.yaml").exists() else []
+        split = experiment.split.model_copy(update={"folds": sorted({fold, *begun})})
+        write_config(run, RunConfig(experiment.model_copy(update={"split": split}), DatasetRecord.of(dataset)))
 
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
@@ -133,19 +119,14 @@ def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> 
         raise QM7Error(f"{run} was trained with other settings ({keys}); choose another --out, or --overwrite it")
 
 
-def _differences(run: Path, experiment: Experiment, dataset: Dataset, damaged: list[str] | None = None) -> list[str]:
-    """Return in what settings a run differs; `damaged` if its ``config.yaml`` is, instead of an error."""
+def _differences(run: Path, experiment: Experiment, dataset: Dataset) -> list[str]:
+    """Return in what settings a run differs; raises QM7Error if its ``config.yaml`` is damaged."""
     if not (run / "config.yaml").exists():
         return []
-    try:
-        differing = differing_keys(identity(read_experiment(run / "config.yaml")), identity(experiment))
-    except QM7Error:
-        if damaged is None:
-            raise
-        return damaged
-    results = known_results(run)
-    if results and results.dataset.sha256 != dataset.sha256:
-        differing.append(f"data (SHA-256 {results.dataset.sha256[:12]}... there, {dataset.sha256[:12]}... now)")
+    config = read_config(run)
+    differing = differing_keys(identity(config.experiment), identity(experiment))
+    if config.dataset.sha256 != dataset.sha256:
+        differing.append(f"data (SHA-256 {config.dataset.sha256[:12]}... there, {dataset.sha256[:12]}... now)")
     return differing
 
 
@@ -157,4 +138,3 @@ def _remove_folds(run: Path, folds: Iterable[int]) -> None:
         for fold in folds:
             for name in FOLD_FILES:
                 remove_file(fold_directory(run, fold) / name)
-            remove_stale(fold_directory(run, fold))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import path_suggestion
 from qm7cli.core.validation import flatten
 from qm7cli.model.metrics import METRICS
 from qm7cli.runs.directory import trained_folds
@@ -74,11 +73,8 @@ def find_directories(paths: Iterable[Path]) -> Directories:
     found: dict[str, tuple[Path, bool]] = {}
     unusable: list[Unusable] = []
     for path in paths:
-        runs, errors = _search(path)
-        for error in errors:
-            where = Path(error.filename)
-            unusable.append(Unusable(QM7Error(f"cannot read {where}: {error.strerror}"), given=where == path))
-        if not runs and not errors:
+        runs = _search(path)
+        if not runs:
             unusable.append(Unusable(QM7Error(_no_run(path)), given=True))
         for run in runs:
             place = os.path.realpath(run)
@@ -87,27 +83,20 @@ def find_directories(paths: Iterable[Path]) -> Directories:
     return Directories(dict(found.values()), unusable)
 
 
-def _search(path: Path) -> tuple[list[Path], list[OSError]]:
-    """Return the runs at or below a path, by name, and what cannot be looked into there."""
-    runs: list[Path] = []
-    errors: dict[str, OSError] = {}  # by what they are about
-    waiting = [path] if path.is_dir() else []
-    while waiting:  # os.walk of Python 3.11 calls itself, too often where a thousand directories are nested
-        directory = waiting.pop()
-        try:
-            with os.scandir(directory) as entries:
-                below = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
-            waiting += [directory / name for name, is_directory in below.items() if is_directory]
-            if "results.yaml" in below or trained_folds(directory):
-                runs.append(directory)
-        except OSError as error:
-            errors[error.filename] = error
-    return sorted(runs), list(errors.values())
+def _search(path: Path) -> list[Path]:
+    """Return the runs at or below a path, by name; links that lead back above themselves are not followed."""
+    found = []
+    for directory, below, files in os.walk(path, followlinks=True):
+        here = os.path.realpath(directory)
+        below[:] = [name for name in below if not f"{here}/".startswith(os.path.realpath(f"{directory}/{name}") + "/")]
+        if "results.yaml" in files or trained_folds(Path(directory)):
+            found.append(Path(directory))
+    return sorted(found)
 
 
 def _no_run(path: Path) -> str:
     if not path.is_dir():
-        return f"{path} is not a run: it {'is a file' if path.exists() else f'does not exist{path_suggestion(path)}'}"
+        return f"{path} is not a run: it {'is a file' if path.exists() else 'does not exist'}"
     return f"{path} is not a run, and there is none below it: there is no results.yaml and no fold-*/model.npz"
 
 
@@ -161,7 +150,7 @@ def collect_folds(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "run": str(run.path),
             **{key: run.settings.get(key) for key in keys},
             **{name: getattr(result, name) for name in columns},
-            "reason": result.outcome if result.reason else None,
+            "reason": result.reason,
         }
         for run in runs
         for result in run.results.folds

@@ -17,9 +17,8 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import read_bytes
 from qm7cli.data.dataset import BUNDLED, DEFAULT_PATH, PUBLISHED_SHA256, Dataset, load, locate
 from qm7cli.model.fold_model import FoldModel
-from qm7cli.runs.experiment import read_experiment
+from qm7cli.runs.config import read_config
 from qm7cli.runs.models import refuse_other_dataset
-from qm7cli.runs.results import known_results
 
 
 class RunDatasets:
@@ -71,8 +70,7 @@ class RunDatasets:
             for path in places
             if path not in BUNDLED.values()
         )
-        results = known_results(run)
-        name = results.dataset.name if results else "a data set"
+        name = _record(run)[1] or "a data set"
         fetch = "qm7 download fetches it, or " if sha256 == PUBLISHED_SHA256 else ""
         raise QM7Error(
             f"{run} was trained on {name}, SHA-256 {sha256[:12]}..., which is not found: looked at {looked}; "
@@ -90,9 +88,13 @@ class RunDatasets:
 
 def _places(run: Path) -> list[Path]:
     """Return where the data set of a run may be, the likeliest first, each once."""
-    try:
-        configured = read_experiment(run / "config.yaml").data
-    except QM7Error:  # the models are enough
-        configured = None
-    names = [configured, os.environ.get("QM7_DATA"), str(DEFAULT_PATH), *BUNDLED]
+    names = [_record(run)[0], os.environ.get("QM7_DATA"), str(DEFAULT_PATH), *BUNDLED]
     return list(dict.fromkeys(BUNDLED.get(name, Path(name)) for name in names if name))
+
+
+def _record(run: Path) -> tuple[str | None, str | None]:
+    """Return where the settings of a run say that its data set lies, and its name; None where the models are all."""
+    if not (run / "config.yaml").exists():
+        return None, None
+    config = read_config(run)
+    return config.experiment.data, config.dataset.name

@@ -3,64 +3,34 @@
 import functools
 import platform
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
 
 import numpy as np
 import scipy
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict
 from threadpoolctl import threadpool_info
 
 import qm7cli
 
-TIMES: Final = ("started", "finished")
-
 
 class Environment(BaseModel):
-    """Where and when a fold or a run was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC.
+    """Where and when a fold was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC.
 
-    A field that an older version did not write stays unset and is not written; one that a newer version adds is kept.
+    A fold is `finished` when it is complete or has diverged.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    qm7cli: str | None = None
+    qm7cli: str
     git: str | None = None
-    python: str | None = None
-    numpy: str | None = None
-    scipy: str | None = None
-    blas: str | None = None
-    cpu: str | None = None
-    threads: int | None = None
+    python: str
+    numpy: str
+    scipy: str
+    blas: str
+    cpu: str
+    threads: int = 1
     started: str | None = None
     finished: str | None = None
-
-    @model_serializer(mode="wrap")
-    def _only_what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if key in self.model_fields_set}
-
-
-class RunEnvironment(Environment):
-    """What the folds' environments share, and when the first began and the last ended; `folds` has what differs."""
-
-    folds: dict[int, Environment] = Field(default_factory=dict)
-
-    def of_fold(self, fold: int) -> Environment:
-        """Return the environment of a fold; its times are the run's."""
-        own = self.folds[fold].model_dump() if fold in self.folds else {}
-        return Environment(**self.model_dump(exclude={"folds"}) | own)
-
-
-def share_environments(environments: Mapping[int, Environment], *, ended: bool) -> RunEnvironment:
-    """Return the environments of a run's folds as one; its `finished` is None unless all have `ended`."""
-    stays = {fold: own.model_dump(exclude=set(TIMES)) for fold, own in environments.items()}
-    first, *others = stays.values()
-    shared = {key: value for key, value in first.items() if all(key in own and own[key] == value for own in others)}
-    differing = {fold: {key: own[key] for key in own if key not in shared} for fold, own in stays.items()}
-    started, finished = ([str(time) for own in environments.values() if (time := getattr(own, key))] for key in TIMES)
-    times = {"started": min(started, default=None), "finished": max(finished, default=None) if ended else None}
-    return RunEnvironment.model_validate(shared | times | ({"folds": differing} if any(differing.values()) else {}))
 
 
 @functools.cache
@@ -79,7 +49,6 @@ def current_environment() -> Environment:
         scipy=scipy.__version__,
         blas=", ".join(sorted(blas)),
         cpu=_cpu(),
-        threads=1,
     )
 
 

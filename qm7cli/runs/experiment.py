@@ -14,17 +14,15 @@ from pydantic import Field, ValidationError
 
 from qm7cli.core.errors import QM7Error, UsageError
 from qm7cli.core.files import read_text
-from qm7cli.core.notices import notice
 from qm7cli.core.validation import Section, Whole, flatten, mistake, unflatten
 from qm7cli.core.yaml_text import parse_yaml
-from qm7cli.data.splits import RECORDED, Split
+from qm7cli.data.splits import Split
 from qm7cli.model.methods import HYPERPARAMETERS
 from qm7cli.model.variants import Variant
 from qm7cli.runs.experiment_files import find_experiment
 from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, TargetSettings, Training
 
 SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
-RENAMED: Final = {"training.history": "training.averaging"}  # keys of older versions, and what they are called now
 
 
 class Experiment(Section):
@@ -66,7 +64,7 @@ RECORDED_SETTINGS: Final = frozenset({"split.sha256"})  # runs record them; a us
 RESUMABLE_SETTINGS: Final = frozenset(
     {"data", "split.folds", "training.iterations", "training.checkpoint_every", "evaluation.every", "baseline.memory"}
 )
-SAME_RUN_SETTINGS: Final = RESUMABLE_SETTINGS - {"data"}  # those that do not make another run
+NOT_IDENTITY: Final = RESUMABLE_SETTINGS - {"data"}  # those that do not make another run
 
 
 def identity(experiment: Experiment) -> dict[str, Any]:
@@ -80,12 +78,8 @@ def identity(experiment: Experiment) -> dict[str, Any]:
 
 
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys in which two identities differ, of which one may have been recorded by another version.
-
-    Older keys count as those of today, and settings that one of them lacks have their defaults.
-    """
-    ours, theirs = current_settings(one), current_settings(other)
-    return [key for key in {**ours, **theirs} if ours.get(key, DEFAULTS.get(key)) != theirs.get(key, DEFAULTS.get(key))]
+    """Return the dotted keys in which two identities differ."""
+    return [key for key in {**one, **other} if key not in one or key not in other or one[key] != other[key]]
 
 
 def unused_keys(experiment: Experiment) -> set[str]:
@@ -115,7 +109,7 @@ class Source(NamedTuple):
         return any(wanted.startswith(f"{key}.") or f"{key}.".startswith(wanted) for key in self.settings)
 
 
-def merge(sources: Sequence[Source], context: str | None = None) -> Experiment:
+def merge(sources: Sequence[Source]) -> Experiment:
     """Lay settings over those before them and over the defaults, and validate the result.
 
     Raises QM7Error; its sentence begins with the origin of the last source that gives the mistaken setting.
@@ -125,7 +119,7 @@ def merge(sources: Sequence[Source], context: str | None = None) -> Experiment:
         replaced = source.settings.keys() | (RECORDED_SETTINGS if "split.scheme" in source.settings else set())
         merged = {key: value for key, value in merged.items() if key not in replaced} | source.settings
     try:
-        return Experiment.model_validate(unflatten(merged), context=context)
+        return Experiment.model_validate(unflatten(merged))
     except ValidationError as error:
         location = error.errors()[0]["loc"]
         last = next((source for source in reversed(sources) if source.gives(location)), sources[0])
@@ -141,23 +135,9 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
     Raises QM7Error for an unknown key, a wrong type, a value out of range or one that others leave no use for, with the
     place it stands in; UsageError if that is an assignment or a flag.
     """
-    first = read_source(base, find_experiment(base)) if isinstance(base, Path) else Source(current_settings(base or {}))
+    first = read_source(base, find_experiment(base)) if isinstance(base, Path) else Source(dict(flatten(base or {})))
     given = {key: value for key, value in flags.items() if value is not None}
     return merge([first, *map(parse_assignment, assignments), Source(given, error=UsageError)])
-
-
-def current_settings(tree: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    """Return settings by dotted key, older keys under their names of today.
-
-    If `name` says where they come from, a notice says what they are called now.
-    """
-    settings = dict(flatten(tree))
-    for old, new in RENAMED.items():
-        if old in settings and new not in settings:
-            settings = {new if key == old else key: value for key, value in settings.items()}
-            if name:
-                notice(f"{name}: {old} is called {new} now")
-    return settings
 
 
 def parse_assignment(assignment: str) -> Source:
@@ -169,13 +149,13 @@ def parse_assignment(assignment: str) -> Source:
         value = parse_yaml(text, f"--set {key}")
     except QM7Error as error:
         raise UsageError(str(error)) from error
-    return Source(current_settings({key.strip(): value}, "--set"), f"--set {key}: ", error=UsageError)
+    return Source(dict(flatten({key.strip(): value})), f"--set {key}: ", error=UsageError)
 
 
-def read_source(file: Path, found: Path | None = None, *, recorded: bool = False) -> Source:
-    """Read the settings of an experiment file, or those that a run has recorded, whose older keys need no notice.
+def read_source(file: Path, found: Path | None = None) -> Source:
+    """Read the settings of an experiment file; `found` is where it lies, if it goes by another name.
 
-    `found` is where the file lies, if it goes by another name.
+    What ``config.yaml`` of a run says of the data set is not a setting, and left out.
     """
     text = read_text(found or file)
     tree = parse_yaml(text, file)
@@ -184,16 +164,8 @@ def read_source(file: Path, found: Path | None = None, *, recorded: bool = False
         raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
     if tree.keys() & SWEEP_KEYS:
         raise QM7Error(f"{file} is a sweep file, not an experiment: qm7 sweep {file} takes it")
-    return Source(current_settings(tree, "" if recorded else str(file)), f"{file}, line {{line}}: ", text)
+    tree.pop("dataset", None)
+    return Source(dict(flatten(tree)), f"{file}, line {{line}}: ", text)
 
 
-def read_experiment(file: Path) -> Experiment:
-    """Read the settings that a run has recorded; raises QM7Error like `resolve`."""
-    return merge([read_source(file, recorded=True)], RECORDED)
-
-
-def validate(tree: Any, origin: str = "") -> Experiment:
-    """Make an Experiment of all settings of a run; raises QM7Error with a sentence that begins with `origin`."""
-    if not isinstance(tree, dict):
-        raise QM7Error(f"{origin}settings are keys and values, not a {type(tree).__name__}")
-    return merge([Source(current_settings(tree), origin)], RECORDED)
+SAME_RUN_SETTINGS = NOT_IDENTITY  # MERGE-COMPAT

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import path_suggestion, read_text
+from qm7cli.core.files import read_text
 
 ENDING: Final = ".yaml"
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -31,8 +31,9 @@ def find_experiment(file: Path) -> Path:
         return found
     if file.exists():
         return file  # a directory, which its reader refuses
-    close = path_suggestion(file, experiment_files()) or "; qm7 experiments lists those that come with the program"
-    raise QM7Error(f"cannot read {file}: No such file or directory{close}")
+    raise QM7Error(
+        f"cannot read {file}: No such file or directory; qm7 experiments lists those that come with the program"
+    )
 
 
 def is_sweep(file: Path) -> bool:

@@ -29,7 +29,7 @@ from qm7cli.model.target import NOTHING_SUBTRACTED
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.predictions import write_predictions
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.held_fold import Progress, Report, fit_target, hold_fold
+from qm7cli.training.claim_fold import Progress, Report, claim_fold, fit_target
 from qm7cli.training.hyperparameter_search import INNER_FOLDS, find_hyperparameters, searched_keys, searched_molecules
 
 
@@ -51,7 +51,7 @@ def fit_fold(
     QM7Error
         If another process works on this fold, the fit is refused (`refuse`), or a matrix is singular.
     """
-    with hold_fold(experiment, dataset, fold, run, stopped) as work:
+    with claim_fold(experiment, dataset, fold, run, stopped) as work:
         if work.finished is not None:
             return work.finished
         refuse(experiment, dataset, fold)

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from qm7cli.core.errors import BusyError, QM7Error
 from qm7cli.core.notices import SAY_AFTER, notice
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
+from qm7cli.training.claim_fold import Progress, Report
 from qm7cli.training.executor import Job, Outcome, do_job, is_stopped
-from qm7cli.training.held_fold import Progress, Report
 
 CONNECT_WITHIN: Final = 10.0  # seconds in which a scheduler must answer, also one that was lost
 REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler

@@ -24,6 +24,10 @@ MAX_RMSE: Final = 1000.0  # of a minibatch, in standard deviations of the target
 class DivergenceError(QM7Error):
     """The RMSE of a minibatch is NaN or above `MAX_RMSE`, or a parameter is too large to go on with."""
 
+    def __init__(self, sentence: str, iteration: int, rate: float) -> None:
+        super().__init__(sentence)
+        self.iteration, self.rate = iteration, rate
+
 
 @dataclass(frozen=True)
 class Descent:
@@ -77,4 +81,5 @@ class Descent:
 
     def diverge(self, iteration: int) -> NoReturn:
         """Raise DivergenceError."""
-        raise DivergenceError(f"{self.name} diverged at iteration {iteration} (rate {self.rate(iteration):g})")
+        rate = self.rate(iteration)
+        raise DivergenceError(f"{self.name} diverged at iteration {iteration} (rate {rate:g})", iteration, rate)

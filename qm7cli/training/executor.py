@@ -18,7 +18,7 @@ from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import select_folds
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.held_fold import Report
+from qm7cli.training.claim_fold import Report
 from qm7cli.training.train_fold import train_fold
 
 STOP_WITHIN: Final = 10.0  # seconds that jobs have for their checkpoints; those that don't answer are given up

@@ -1,18 +1,15 @@
 """What has become of the folds of a run, or is becoming of them, from their files alone while others train them.
 
-A training writes its result when it begins and when it ends, its history at each evaluation and its checkpoint now and
-then: each says where it was when the file was written.
+A training writes its result when it begins, at each evaluation and when it ends, and its checkpoint now and then: each
+says where it was when the file was written.
 """
 
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from qm7cli.core.errors import QM7Error
 from qm7cli.core.locks import is_held
 from qm7cli.runs.directory import fold_directory, fold_numbers
-from qm7cli.runs.history import read_history
 from qm7cli.runs.results import FoldResult, read_fold, read_results
 from qm7cli.training.checkpoint import read_about
 
@@ -21,7 +18,7 @@ class FoldState(NamedTuple):
     """What has become of a fold.
 
     It is ``running`` if a process holds it, and ``interrupted`` if none does and it has not ended. `iterations` are
-    those known to be done, of `iterations_asked`; of an interrupted fold, those from which it goes on. `mae` is the
+    those known to be done, of `iterations_asked`; of an interrupted fold, those from which it resumes. `mae` is the
     test MAE in kcal/mol; of a fold that has not ended, the last on the way. `seconds_left` are an estimate.
     """
 
@@ -61,29 +58,18 @@ def fold_states(run: Path) -> list[FoldState]:
 def _unfinished(run: Path, fold: int, result: FoldResult | None, asked: int, *, running: bool) -> FoldState:
     """Return the state of a fold that has not ended."""
     directory = fold_directory(run, fold)
-    points, mae, kept = [], None, 0
+    points, kept = [_Point(0, 0, 0)], 0
     if result is not None:
-        points.append(_Point(_written(directory / "result.yaml"), result.iterations, result.seconds))
-        with suppress(QM7Error):  # there may be none yet
-            last = read_history(run, result)[-1]
-            points.append(_Point(_written(directory / "history.csv"), last.iteration, last.seconds))
-            mae = last.test_mae
-    checkpoint = directory / "checkpoint.npz"
-    if checkpoint.exists():
+        points.append(_Point((directory / "result.yaml").stat().st_mtime, result.iterations, result.seconds))
+    if (checkpoint := directory / "checkpoint.npz").exists():
         about = read_about(checkpoint)
         kept = about.iteration
-        points.append(_Point(_written(checkpoint), about.iteration, about.seconds))
+        points.append(_Point(checkpoint.stat().st_mtime, about.iteration, about.seconds))
+    mae = result.history[-1].test_mae if result and result.history else None
     if not running:
         return FoldState(str(run), fold, "interrupted", kept, asked, mae, None)
-    latest = max(points, default=_Point(0, 0, 0))
+    latest = max(points)
     return FoldState(str(run), fold, "running", latest.iterations, asked, mae, _seconds_left(latest, asked))
-
-
-def _written(path: Path) -> float:
-    """Return when a file was written; 0 if it is not there."""
-    with suppress(OSError):
-        return path.stat().st_mtime
-    return 0
 
 
 def _seconds_left(latest: _Point, asked: int) -> float | None:

@@ -23,10 +23,10 @@ from qm7cli.model.network import Layer, Network, as_layers, as_vector, draw_laye
 from qm7cli.model.reduced import ReducedFeatures, moves_unused
 from qm7cli.model.variants import RULES, Array
 from qm7cli.runs.experiment import Experiment, identity
-from qm7cli.runs.history import HistoryRow
+from qm7cli.runs.results import HistoryRow
 from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
+from qm7cli.training.claim_fold import fit_target
 from qm7cli.training.descent import Descent
-from qm7cli.training.held_fold import fit_target
 
 
 class FoldTraining:
@@ -59,7 +59,7 @@ class FoldTraining:
     seconds : float
         Time spent on them.
     history : list of HistoryRow
-        A row of ``history.csv`` for each interim evaluation.
+        A row for each interim evaluation.
     """
 
     def __init__(self, experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
@@ -101,8 +101,8 @@ class FoldTraining:
     def resume(cls, experiment: Experiment, dataset: Dataset, fold: Fold, path: Path) -> Self:
         """Go on from a checkpoint; raises QM7Error if it is damaged or was written with other settings."""
         training = cls(experiment, dataset, fold)
-        about, P, Q, basis = load_checkpoint(path, training.identity(), training.sizes, len(training.basis))
-        if basis is None or not np.array_equal(basis, training.basis):  # of an older version, or another machine
+        about, P, Q, basis = load_checkpoint(path, training.identity())
+        if not np.array_equal(basis, training.basis):  # another machine may find another one
             P, Q = (training._in_own_basis(vector, basis) for vector in (P, Q))
         training.network = training._network(P, Q, about.s)
         training.iteration, training.seconds, training.history = about.iteration, about.seconds, about.history
@@ -168,7 +168,7 @@ class FoldTraining:
         return test, train
 
     def history_row(self, test: Evaluation, train: Evaluation) -> HistoryRow:
-        """Return a row of ``history.csv``."""
+        """Return a row of the history."""
         return HistoryRow(self.iteration, round(self.seconds, 1), test.mae, test.rmse, train.mae, train.rmse)
 
     def layers(self, reduced: list[Layer]) -> list[Layer]:
@@ -180,11 +180,9 @@ class FoldTraining:
     def _reduced(self, layers: list[Layer]) -> list[Layer]:
         return [self.features.reduce(layers[0], self.basis), *layers[1:]]
 
-    def _in_own_basis(self, P: Array, basis: Array | None) -> Array:
-        """Return parameters in `self.basis` that were in another one, or none."""
+    def _in_own_basis(self, P: Array, basis: Array) -> Array:
+        """Return parameters in `self.basis` that were in another one."""
         m, *others = self.sizes
-        if basis is None:
-            return as_vector(self._reduced(as_layers(P, [m, *others])))
         first, *upper = as_layers(P, [m - len(basis) + basis.shape[1], *others])
         return as_vector(self._reduced([self.features.expand(first, basis), *upper]))
 

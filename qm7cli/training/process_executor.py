@@ -17,14 +17,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 from types import FrameType
-from typing import IO, Any, cast
+from typing import IO, cast
 
-from qm7cli.core.errors import QM7Error, shortage
+from qm7cli.core.errors import QM7Error
 from qm7cli.core.notices import notice, notices_to
 from qm7cli.core.signals import StopRequest, signals_blocked, take_signals
 from qm7cli.data.dataset import Dataset
-from qm7cli.training.executor import Job, LostError, Outcome, do_job, error_outcome, is_stopped
-from qm7cli.training.held_fold import Progress, Report
+from qm7cli.training.claim_fold import Progress, Report
+from qm7cli.training.executor import Job, LostError, Outcome, do_job, is_stopped
 
 Work = tuple[Job, str, Dataset | None]  # the data set's SHA-256, and itself if the worker doesn't have it yet
 Message = Progress | str | Outcome  # a job's progress, a notice, or a job's outcome
@@ -150,15 +150,14 @@ class _Worker:
 def work() -> None:
     """Do jobs as a worker process, until it is asked to stop or its parent has ended."""
     stop = StopRequest()
-    jobs: SimpleQueue[Work | MemoryError | None] = SimpleQueue()
+    jobs: SimpleQueue[Work | None] = SimpleQueue()
 
     def ask_to_stop(number: int = signal.SIGTERM, _: FrameType | None = None) -> None:
         stop.signal = number
         jobs.put(None)
 
-    for name in ("SIGINT", "SIGHUP"):  # they come to the whole group; the parent asks for the stop
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):  # they come to the whole group; the parent asks for the stop
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, ask_to_stop)
     take_signals()
     source, sink = _private_streams()
@@ -170,17 +169,10 @@ def work() -> None:
         except OSError:  # the parent has ended
             ask_to_stop()
 
-    try:
-        threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
-    except RuntimeError as error:  # no more threads: a stop would go unnoticed
-        no_thread = error
-        _listen(source, lambda work: send(error_outcome(work[0], no_thread)), ask_to_stop)
+    threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
     datasets: dict[str, Dataset] = {}
     with notices_to(send):
         while (message := jobs.get()) is not None:
-            if isinstance(message, MemoryError):
-                send(QM7Error(shortage(message)))
-                continue
             job, sha256, dataset = message
             if dataset is not None:
                 datasets[sha256] = dataset
@@ -200,13 +192,9 @@ def _private_streams() -> tuple[IO[bytes], IO[bytes]]:
     return source, sink
 
 
-def _listen(source: IO[bytes], take: Callable[[Any], None], ask_to_stop: Callable[[], None]) -> None:
+def _listen(source: IO[bytes], take: Callable[[Work], None], ask_to_stop: Callable[[], None]) -> None:
     """Take jobs from the parent until it asks for the stop or has ended."""
-    try:
-        with suppress(EOFError, pickle.UnpicklingError):
-            while (message := pickle.load(source)) is not None:
-                take(message)
-    except MemoryError as error:  # for a data set
-        take(error)
-    finally:
-        ask_to_stop()
+    with suppress(EOFError, pickle.UnpicklingError):
+        while (message := pickle.load(source)) is not None:
+            take(message)
+    ask_to_stop()

@@ -30,21 +30,19 @@ from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.dataset import Dataset, load, locate
 from qm7cli.data.splits import select_folds, with_checksum
 from qm7cli.runs.access import default_directory, prepare_run
-from qm7cli.runs.directory import fold_directory, refuse_links_out
+from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.experiment import (
-    RENAMED,
-    SAME_RUN_SETTINGS,
+    NOT_IDENTITY,
     Experiment,
     Source,
-    current_settings,
     merge,
     parse_assignment,
     read_source,
 )
 from qm7cli.runs.experiment_files import find_experiment
-from qm7cli.runs.results import read_fold, write_results
+from qm7cli.runs.results import make_results, read_fold
+from qm7cli.training.claim_fold import Progress, fold_status, too_long
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
-from qm7cli.training.held_fold import Progress, fold_status, too_long
 
 MAX_POINTS: Final = 100_000
 
@@ -94,8 +92,7 @@ def read_sweep(
         beside = found.parent / sweep.base
         base = read_source(beside, beside if beside.exists() or beside.suffix else find_experiment(Path(sweep.base)))
     else:
-        settings = current_settings(sweep.base, str(file))
-        base = Source(settings, f"{file}, line {{line}}: base: ", text, ("base",))
+        base = Source(dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, ("base",))
     given = [parse_assignment(assignment) for assignment in assignments]
     given.append(Source({key: value for key, value in flags.items() if value is not None}, error=UsageError))
     return [_experiment(file, base, point, given) for point in _points(sweep, file)]
@@ -106,8 +103,8 @@ def _experiment(file: Path, base: Source, point: dict[str, Any], given: Sequence
     twice = point.keys() & {key for source in given for key in source.settings}
     if twice:
         raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
-    if point.keys() & SAME_RUN_SETTINGS:
-        raise QM7Error(f"{file}: {min(point.keys() & SAME_RUN_SETTINGS)} cannot be swept: it does not make another run")
+    if point.keys() & NOT_IDENTITY:
+        raise QM7Error(f"{file}: {min(point.keys() & NOT_IDENTITY)} cannot be swept: it does not make another run")
     described = ", ".join(f"{key}={value}" for key, value in point.items())[:200] or "of the base"
     origin = f"{file}, the point {described}: "
     experiment = merge([base, Source(point, origin), *given])
@@ -129,10 +126,10 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
     for point in sweep.points:
         for values in product(*sweep.grid.values()):
             parts = [*flatten(point), *flatten(dict(zip(sweep.grid, values, strict=True)))]
-            for one, other in pairwise(sorted(RENAMED.get(key, key) for key, _ in parts)):
+            for one, other in pairwise(sorted(key for key, _ in parts)):
                 if other == one or other.startswith(f"{one}."):
                     raise QM7Error(f"{file} sets {other} twice in one point; remove one of them")
-            yield current_settings(dict(parts), str(file))
+            yield dict(parts)
 
 
 def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, Dataset]]:
@@ -184,12 +181,12 @@ def open_runs(
         prepare_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False, stopped=stopped)
         if run not in incomplete and not (run / "results.yaml").exists():
             with lock(run / ".lock", stopped=stopped):
-                write_results(run, dataset)
+                make_results(run)
     return left
 
 
 def job_status(job: Job) -> tuple[str, int]:
-    """Return a job's `qm7cli.training.held_fold.fold_status`, or ``damaged``, and the iterations that are done."""
+    """Return a job's `qm7cli.training.claim_fold.fold_status`, or ``damaged``, and the iterations that are done."""
     try:
         result = read_fold(job.run, job.fold)
     except QM7Error:
@@ -225,7 +222,6 @@ def log(run: Path, fold: int, text: str) -> None:
     """Add a text with the time to the log file of a fold; if it cannot be written, the work goes on."""
     path = log_file(run, fold)
     with suppress(OSError, QM7Error):
-        refuse_links_out(run, path.parent)
         make_directory(path.parent)
         with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")

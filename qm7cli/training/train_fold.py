@@ -1,7 +1,7 @@
 """Training one fold of a run, from the start, from its checkpoint, or not at all if it is finished.
 
+    runs/NAME/fold-0/result.yaml       status, errors, and those on the way
     runs/NAME/fold-0/checkpoint.npz    all that an exact resume needs
-    runs/NAME/fold-0/history.csv       errors on the way
     runs/NAME/fold-0/model.npz         the averaged network, when finished
     runs/NAME/fold-0/predictions.csv   of the test molecules, when finished
 
@@ -21,12 +21,11 @@ from qm7cli.data.splits import Fold
 from qm7cli.model.domain import Domain
 from qm7cli.model.model import save_model
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.history import write_history
 from qm7cli.runs.predictions import write_predictions
-from qm7cli.runs.results import FoldResult
+from qm7cli.runs.results import FoldResult, write_fold_alone
+from qm7cli.training.claim_fold import FoldWork, Progress, Report, claim_fold, too_long
 from qm7cli.training.descent import DivergenceError
 from qm7cli.training.fold_training import FoldTraining
-from qm7cli.training.held_fold import FoldWork, Progress, Report, hold_fold, too_long
 
 
 def evaluation_due(iteration: int, every: int) -> bool:
@@ -69,7 +68,7 @@ def train_fold(
         If another process trains this fold, a file of it is damaged or cannot be written, or it has been trained
         for longer than `experiment` asks.
     """
-    with hold_fold(experiment, dataset, fold, run, stopped) as work, np.errstate(all="ignore"):
+    with claim_fold(experiment, dataset, fold, run, stopped) as work, np.errstate(all="ignore"):
         if work.finished is not None:
             return work.finished
         training = _open_training(work)
@@ -80,9 +79,10 @@ def train_fold(
         except StoppedError:
             training.save(work.directory / "checkpoint.npz")
             result = _partial(work, training)
-        except DivergenceError as divergence:
-            result = _partial(work, training).model_copy(update={"status": "diverged", "reason": str(divergence)})
-        result = work.write(result)
+        except DivergenceError as error:
+            place = {"diverged_at": error.iteration, "rate": error.rate}
+            result = work.result("diverged", training.iteration, training.seconds, history=training.history, **place)
+        work.write(result)
         report(Progress(run, fold.number, result.iterations, experiment.training.iterations, result.mae))
         return result
 
@@ -93,9 +93,7 @@ def _open_training(work: FoldWork) -> FoldTraining:
     if not path.exists():
         if work.before is not None and work.before.iterations:
             trained = f"the {work.before.iterations} iterations that are done cannot go on to {wanted}"
-            raise QM7Error(
-                f"{path} is missing, as qm7 clean leaves a fold: {trained}; --overwrite trains it from the start"
-            )
+            raise QM7Error(f"{path} is missing: {trained}; --overwrite trains it from the start")
         return FoldTraining(work.experiment, work.dataset, work.fold)
     training = FoldTraining.resume(work.experiment, work.dataset, work.fold, path)
     if training.iteration > wanted:
@@ -104,7 +102,7 @@ def _open_training(work: FoldWork) -> FoldTraining:
 
 
 def _partial(work: FoldWork, training: FoldTraining) -> FoldResult:
-    return work.result("partial", training.iteration, training.seconds)
+    return work.result("partial", training.iteration, training.seconds, history=training.history)
 
 
 def _advance(work: FoldWork, training: FoldTraining, report: Report) -> None:
@@ -137,7 +135,7 @@ def _evaluate_if_due(work: FoldWork, training: FoldTraining, report: Report) -> 
         return
     test, train = training.evaluate(work.stopped)
     training.history.append(training.history_row(test, train))
-    write_history(work.run, work.fold.number, training.history)
+    write_fold_alone(work.run, _partial(work, training))
     report(Progress(work.run, work.fold.number, training.iteration, experiment.training.iterations, test.mae))
 
 
@@ -153,9 +151,8 @@ def _finish(work: FoldWork, training: FoldTraining) -> FoldResult:
     due = evaluation_due(training.iteration, training.experiment.evaluation.every)
     training.history = [*earlier, row] if due else earlier
     training.save(work.directory / "checkpoint.npz")
-    write_history(work.run, work.fold.number, [*earlier, row])
     domain = Domain.of(training.dataset, training.fold.train)
     save_model(work.directory / "model.npz", replace(training.model(), domain=domain, interval=test.interval))
     write_predictions(work.run, work.fold.number, test, training.dataset)
     errors = test.errors("test") | train.errors("train")
-    return work.result("complete", training.iteration, training.seconds, **errors)
+    return work.result("complete", training.iteration, training.seconds, history=[*earlier, row], **errors)

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -14,8 +15,9 @@ from qm7cli.data.splits import Fold
 from qm7cli.model.target import Target
 from qm7cli.runs.access import lock_fold, register_fold
 from qm7cli.runs.directory import fold_directory
+from qm7cli.runs.environment import current_environment
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.results import FoldResult, read_fold, repair_results, write_fold
+from qm7cli.runs.results import FoldResult, Status, enter_fold, read_fold, write_fold
 
 
 class Progress(NamedTuple):
@@ -45,6 +47,7 @@ class FoldWork:
     run: Path
     stopped: Callable[[], bool]
     before: FoldResult | None
+    started: str
 
     @property
     def directory(self) -> Path:
@@ -62,13 +65,13 @@ class FoldWork:
         return self.write(result)
 
     def write(self, result: FoldResult) -> FoldResult:
-        """Write the fold's result and the run's; return what was written. Raises like `write_fold`."""
-        return write_fold(self.run, result, self.dataset, self.stopped)
+        """Write the fold's result and the run's, and return it; raises like `write_fold`."""
+        write_fold(self.run, result, self.stopped)
+        return result
 
-    def result(
-        self, status: Literal["complete", "partial"], iterations: int, seconds: float, **values: Any
-    ) -> FoldResult:
+    def result(self, status: Status, iterations: int, seconds: float, **values: Any) -> FoldResult:
         """Return a result of the fold; `values` are further fields."""
+        times = {"started": self.started, "finished": None if status == "partial" else _now()}
         return FoldResult(
             fold=self.fold.number,
             status=status,
@@ -76,12 +79,13 @@ class FoldWork:
             seconds=round(seconds, 1),
             train_molecules=len(self.fold.train),
             test_molecules=len(self.fold.test),
+            environment=current_environment().model_copy(update=times),
             **values,
         )
 
 
 @contextmanager
-def hold_fold(
+def claim_fold(
     experiment: Experiment, dataset: Dataset, fold: Fold, run: Path, stopped: Callable[[], bool]
 ) -> Iterator[FoldWork]:
     """Hold a fold, with one BLAS thread, and look at what is there already.
@@ -98,12 +102,18 @@ def hold_fold(
         If the fold has been trained for longer than `experiment` asks, or its result is damaged.
     """
     with lock_fold(run, fold.number), threadpool_limits(1):
-        work = FoldWork(experiment, dataset, fold, run, stopped, read_fold(run, fold.number))
-        if work.before is not None and work.before.iterations > experiment.iterations:
-            raise too_long(run, fold.number, work.before.iterations, experiment.iterations)
+        before = read_fold(run, fold.number)
+        started = before.environment.started if before and before.environment else None
+        work = FoldWork(experiment, dataset, fold, run, stopped, before, started or _now())
+        if before is not None and before.iterations > experiment.iterations:
+            raise too_long(run, fold.number, before.iterations, experiment.iterations)
         if work.finished is not None:
-            repair_results(run, work.finished, dataset, stopped)
+            enter_fold(run, work.finished, stopped)
         yield work
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def fit_target(experiment: Experiment, dataset: Dataset, fold: Fold) -> Target:

@@ -1,0 +1,58 @@
+"""``config.yaml`` of a run: its settings, and which data set they are for; written when a fold is begun."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qm7cli.core.errors import QM7Error, damaged
+from qm7cli.core.files import read_text, write_text
+from qm7cli.core.yaml_text import format_yaml, parse_yaml
+from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import RECORDED
+from qm7cli.runs.experiment import Experiment
+
+
+class DatasetRecord(BaseModel):
+    """The data set of a run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    sha256: str
+    molecules: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "DatasetRecord":
+        """Return the record of a data set."""
+        return cls(name=dataset.name, sha256=dataset.sha256, molecules=len(dataset))
+
+
+class RunConfig(NamedTuple):
+    """What a run is of; `split.folds` of the experiment are the folds that were begun."""
+
+    experiment: Experiment
+    dataset: DatasetRecord
+
+
+def write_config(run: Path, config: RunConfig) -> None:
+    """Write ``config.yaml``."""
+    record = {"dataset": config.dataset.model_dump(), **config.experiment.model_dump(mode="json")}
+    write_text(run / "config.yaml", format_yaml(record))
+
+
+def read_config(run: Path) -> RunConfig:
+    """Read ``config.yaml``; raises QM7Error if there is none, or it is damaged."""
+    path = run / "config.yaml"
+    text = read_text(path)
+    try:
+        record = parse_yaml(text, path)
+        dataset = DatasetRecord.model_validate(record.pop("dataset"))
+        return RunConfig(recorded_experiment(record), dataset)
+    except (QM7Error, ValidationError, AttributeError, LookupError) as error:
+        raise damaged(path) from error
+
+
+def recorded_experiment(tree: Any) -> Experiment:
+    """Return the settings that a run has recorded; raises pydantic's ValidationError if they are none."""
+    return Experiment.model_validate(tree, context=RECORDED)
