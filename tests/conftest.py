@@ -3,9 +3,7 @@
 import contextlib
 import functools
 import io
-import json
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -22,12 +20,13 @@ import pytest
 
 import molecules
 from qm7cli.cli import main
-from qm7cli.core.arrays import read_arrays
 from qm7cli.core.locks import lock
 from qm7cli.data import dataset
 from qm7cli.runs.access import default_name, prepare_run, register_fold
 from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.experiment import resolve
+from qm7cli.runs.results import FoldResult
+from qm7cli.training.checkpoint import read_about
 from qm7cli.training.train_run import train_run
 from server import serve
 
@@ -37,6 +36,20 @@ QUICK = (  # a run of a second
     "training.checkpoint_every=100",
     "evaluation.every=100",
     "evaluation.draws=3",
+)
+
+
+COMPLETE = FoldResult(
+    fold=0,
+    status="complete",
+    mae=3.0,
+    rmse=5.0,
+    train_mae=1.0,
+    train_rmse=2.0,
+    iterations=9,
+    seconds=1.0,
+    train_molecules=48,
+    test_molecules=12,
 )
 
 
@@ -266,15 +279,7 @@ def run_alone(args, directory, *, before=(), limit=None, stdout=None, **environm
 
 def iterations_in(checkpoint):
     """Return after how many iterations a checkpoint was written."""
-    return json.loads(str(read_arrays(checkpoint)["about"]))["iteration"]
-
-
-def remove_checksums(directory):
-    """Make runs in a directory as older versions have left them, which may be changed by hand; return it."""
-    for path in (*directory.rglob("result.yaml"), *directory.rglob("results.yaml")):
-        text = re.sub(r"(, |^)(\w+_)?checksum: [^,}\n]*\n?", "", path.read_text(), flags=re.MULTILINE)
-        path.write_text(text)
-    return directory
+    return read_about(checkpoint).iteration
 
 
 @contextlib.contextmanager

@@ -4,19 +4,19 @@ import pytest
 
 from qm7cli.data.splits import Split
 from qm7cli.model.variants import CONTROLS
-from qm7cli.runs.experiment import Experiment, read_experiment
+from qm7cli.runs.experiment import Experiment, resolve
 from qm7cli.training.sweep import read_sweep
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
 def test_paper_yaml_writes_out_the_defaults_key_by_key():
-    assert read_experiment(EXPERIMENTS / "paper.yaml") == Experiment()
+    assert resolve(EXPERIMENTS / "paper.yaml", [], {}) == Experiment()
     assert (EXPERIMENTS / "paper.yaml").read_text().count("  # ") >= len(list(_keys(Experiment().model_dump())))
 
 
 def test_quick_yaml_differs_in_the_iterations_alone():
-    quick = read_experiment(EXPERIMENTS / "quick.yaml")
+    quick = resolve(EXPERIMENTS / "quick.yaml", [], {})
     assert quick.training.iterations == 20_000
     assert quick.model_copy(update={"training": Experiment().training}) == Experiment()
 

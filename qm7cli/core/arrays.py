@@ -53,7 +53,7 @@ def _of_kinds(kinds: Any) -> TypeAdapter[Any]:
 def load_about(path: Path, kind: type[OwnAbout]) -> OwnAbout:
     """Read what a file of arrays is, without them; raises QM7Error if it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             return kind.model_validate_json(str(file["about"]))
     except Exception as error:  # as above
         raise damaged(path) from error

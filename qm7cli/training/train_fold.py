@@ -88,10 +88,10 @@ def train_fold(
 
 
 def _open_training(work: FoldWork) -> FoldTraining:
-    """Return the training from its checkpoint, or from the start if the fold was never begun."""
+    """Return the training from its checkpoint, or from the start if the fold has none yet."""
     path, wanted = work.directory / "checkpoint.npz", work.experiment.training.iterations
     if not path.exists():
-        if work.before is not None and work.before.iterations:
+        if work.before is not None and work.before.status == "complete":
             trained = f"the {work.before.iterations} iterations that are done cannot go on to {wanted}"
             raise QM7Error(f"{path} is missing: {trained}; --overwrite trains it from the start")
         return FoldTraining(work.experiment, work.dataset, work.fold)

@@ -114,15 +114,6 @@ def test_threads_of_one_worker_give_the_same_bits(shared, start, undisturbed, tm
     assert bits(tmp_path / "dask") == undisturbed
 
 
-def test_the_progress_of_a_baseline_keeps_its_unit(shared, start, tmp_path):
-    (tmp_path / "sweep.yaml").write_text("base: {baseline: {model: knn}, split: {folds: [0]}}")
-    process = start(shared)
-    _, stderr = process.communicate(timeout=100)
-    assert process.returncode == 0, stderr
-    log = next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
-    assert re.search(r" trial (\d+) of \1, test MAE ", log)
-
-
 def test_a_signal_stops_the_jobs_with_their_checkpoints_written(shared, start, tmp_path):
     process = start(shared, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
@@ -187,26 +178,6 @@ def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start
     assert re.search(r"qm7: /.*/data.mat is another file on a worker: SHA-256 [0-9a-f]{12}\.\.\., not", stderr)
     _, stderr = start(address, *one, "--out", "again").communicate(timeout=60)
     assert stderr.count("test MAE") == 4  # the worker reads it again
-
-
-def test_the_bundled_data_set_and_a_split_file_are_found_by_the_workers(shared, start, command, tmp_path):
-    command("split", "--data", "gfn7", "--scheme", "random", "--output", "folds.yaml")
-    few = ["--data", "gfn7", "--set", "split={scheme: folds.yaml, folds: [1]}", "--set", "training.iterations=5"]
-    _, stderr = start(shared, *few).communicate(timeout=100)
-    assert stderr.count("test MAE") == 4
-    command("sweep", "sweep.yaml", *few, "--out", "processes")
-    assert models(tmp_path / "dask") == models(tmp_path / "processes")
-
-
-def test_a_scheduler_that_goes_away_is_an_error_for_every_job(cluster, start, tmp_path):
-    address, scheduler, _ = cluster()
-    process = start(address, *ENDLESS)
-    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
-    os.killpg(scheduler.pid, signal.SIGKILL)
-    _, stderr = process.communicate(timeout=100)
-    assert process.returncode == 1
-    assert "Traceback" not in stderr
-    assert stderr.count("qm7: fold ") == 8
 
 
 def test_where_no_scheduler_answers_it_is_one_sentence(command, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import time
 import pytest
 import yaml
 
-from conftest import iterations_in, wait_for
+from conftest import wait_for
 from qm7cli.core.locks import lock
 from qm7cli.core.signals import STOPPING
 
@@ -35,7 +35,7 @@ def models(directory):
 
 @pytest.mark.parametrize(
     ("number", "status", "jobs"),
-    [(signal.SIGINT, 130, "1"), (signal.SIGINT, 130, "2"), (signal.SIGTERM, 143, "2"), (signal.SIGHUP, 129, "2")],
+    [(signal.SIGINT, 130, "1"), (signal.SIGINT, 130, "2"), (signal.SIGTERM, 143, "2"), (signal.SIGXCPU, 152, "1")],
 )
 def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, tmp_path, number, status, jobs):
     process = start("--fold", "0", "--fold", "1", "--jobs", jobs)
@@ -56,18 +56,6 @@ def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, 
     more = [*LONG[2:], "--fold", "0", "--iterations", str(reached + 50)]
     resumed = command("train", "--config", "run/config.yaml", "--out", "run", *more).stderr
     assert all(int(iteration) >= reached for iteration in re.findall(r"iteration (\d+) of", resumed))
-    command("train", "--config", "run/config.yaml", "--out", "whole", *more)
-    assert models(tmp_path / "run") == models(tmp_path / "whole")
-
-
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_run_killed_at_once_goes_on_to_the_same_bits(start, command, tmp_path, jobs):
-    process = start("--fold", "0", "--fold", "1", "--jobs", jobs)
-    wait_for(checkpoint(tmp_path).exists, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    more = ["--fold", "0", "--iterations", str(iterations_in(checkpoint(tmp_path)) + 250)]
-    command("train", "--config", "run/config.yaml", "--out", "run", *more)
     command("train", "--config", "run/config.yaml", "--out", "whole", *more)
     assert models(tmp_path / "run") == models(tmp_path / "whole")
 
@@ -114,7 +102,7 @@ def test_a_second_process_on_the_same_fold_is_refused_at_once(start, tmp_path):
     assert process.poll() is None
 
 
-@pytest.mark.parametrize("moment", [0.2, 0.4, 0.6, 0.8])
+@pytest.mark.parametrize("moment", [0.2, 0.6])
 def test_a_signal_while_starting_is_no_traceback_and_no_hang(start, moment):
     process = start("--jobs", "2")
     time.sleep(moment)
@@ -125,17 +113,12 @@ def test_a_signal_while_starting_is_no_traceback_and_no_hang(start, moment):
         assert "Traceback" not in stderr
 
 
-@pytest.mark.parametrize("name", ["train", "sweep"])
-def test_a_signal_ends_the_wait_for_a_run_that_another_process_holds(background, start, tmp_path, name):
+def test_a_signal_ends_the_wait_for_a_run_that_another_process_holds(start, tmp_path):
     run = tmp_path / "run"
-    (tmp_path / "sweep.yaml").write_text("{}")
-    if name == "sweep":
-        run = tmp_path / "runs/sweep/small-original-seed0"
-    run.mkdir(parents=True)
+    run.mkdir()
     with lock(run / ".lock"):  # as a process has it that was stopped with Ctrl-Z at the wrong moment
-        process = start("--fold", "0") if name == "train" else background("sweep", "sweep.yaml")
-        held = run.relative_to(tmp_path) / ".lock"
-        assert process.stderr.readline() == f"waiting for the lock {held}, which another process holds\n"
+        process = start("--fold", "0")
+        assert process.stderr.readline() == "waiting for the lock run/.lock, which another process holds\n"
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 143
@@ -144,9 +127,8 @@ def test_a_signal_ends_the_wait_for_a_run_that_another_process_holds(background,
     assert [path.name for path in run.iterdir()] == [".lock"]
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_signal_ends_a_long_evaluation(start, tmp_path, jobs):
-    two = ("--fold", "0", "--fold", "1", "--jobs", jobs)
+def test_a_signal_ends_a_long_evaluation(start, tmp_path):
+    two = ("--fold", "0", "--fold", "1", "--jobs", "2")
     process = start(*two, "--iterations", "5", "--set", "evaluation.draws=1000000")
     wait_for((tmp_path / "run/results.yaml").exists, process)
     time.sleep(0.5)

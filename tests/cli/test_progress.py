@@ -11,8 +11,8 @@ from qm7cli.cli.progress import show_progress
 from qm7cli.core.errors import BusyError, QM7Error
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.executor import Job
 from qm7cli.training.claim_fold import Progress
+from qm7cli.training.executor import Job
 
 COMPLETE = FoldResult(fold=0, status="complete", mae=3.14, rmse=5.0, iterations=9, seconds=2.0)
 OUTCOMES = [  # and the lines that they give, one of two jobs being complete already

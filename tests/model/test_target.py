@@ -5,8 +5,8 @@ import reference
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import select_folds
 from qm7cli.model.target import NOTHING_SUBTRACTED, Target
-from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.claim_fold import fit_target
+from qm7cli.training.fold_training import FoldTraining
 
 
 @pytest.fixture

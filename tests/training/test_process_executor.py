@@ -50,18 +50,6 @@ def iterate(training):
 FoldTraining.iterate = iterate
 """
 
-FEW_THREADS = """
-import sys, threading
-start, left = threading.Thread.start, [{left}]
-def start_or_not(thread):
-    if not left[0]:
-        raise RuntimeError("can't start new thread")
-    left[0] -= 1
-    start(thread)
-if ("-c" in sys.orig_argv) == {in_workers}:
-    threading.Thread.start = start_or_not
-"""
-
 
 @pytest.fixture
 def site(tmp_path):
@@ -125,25 +113,6 @@ def test_an_error_is_the_same_sentence_whether_one_fold_is_trained_at_a_time_or_
     assert one == other
     assert one.startswith(f"qm7: fold 0 of run: {sentence}")
     assert one.count("\n") == 2
-
-
-@pytest.mark.parametrize(("left", "in_workers"), [(0, False), (1, False), (2, False), (0, True)])
-def test_where_no_more_threads_start_it_is_a_sentence(command, site, quick_flags, left, in_workers):
-    """A training has a thread that announces signals and one for each worker, a worker has one that listens."""
-    few = site(FEW_THREADS.format(left=left, in_workers=in_workers))
-    two = ("--fold", 0, "--fold", 1, "--jobs", 2)
-    done = command("train", *quick_flags, *two, "--out", "run", "--quiet", status=1, PYTHONPATH=few)
-    sentence = "the system allows no more threads (ulimit -u); use fewer --jobs"
-    folds = [f"fold {fold} of run: " for fold in (0, 1)] if in_workers else [""]
-    assert done.stderr.splitlines() == [f"qm7: {fold}{sentence}" for fold in folds]
-
-
-def test_a_worker_that_cannot_hold_the_data_set_is_a_sentence(command, site, quick_flags):
-    fail = "import sys\nfrom qm7cli.training import process_executor as processes\n"
-    fail += "def load(file): raise MemoryError\nif '-c' in sys.orig_argv: processes.pickle.load = load"
-    two = ("--fold", 0, "--fold", 1, "--jobs", 2)
-    done = command("train", *quick_flags, *two, "--quiet", status=1, PYTHONPATH=site(fail))
-    assert done.stderr == "qm7: not enough memory for these settings\n" * 2
 
 
 def test_lost_workers_are_replaced_and_none_does_two_jobs_at_once(monkeypatch, quick, small):

@@ -111,7 +111,6 @@ def test_what_is_given_goes_before_the_base(written):
         ("grid: {split.folds: [[0], [1]]}", "split.folds cannot be swept"),
         ("points: [{split: null}]", "the point split=None: split is null, but should be a valid dictionary"),
         ("grid: {split: [5]}", "the point split=5: split is 5, but should be a valid dictionary"),
-        ("points: [&a {training: *a}]", "an alias stands in what it is the alias of"),
         ('base: "a\\0b.yaml"', "cannot read"),
         (
             "grid: {seed: [" + "1, " * 400 + "1], training.batch_size: [" + "1, " * 400 + "1]}",

@@ -1,25 +1,20 @@
 """Stopping and going on changes no bit, and every way to end leaves what it should."""
 
 import itertools
-import shutil
-from threading import Thread
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
 from conftest import iterations_in
-from qm7cli.core.arrays import read_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import select_folds
+from qm7cli.model.model import load_model
 from qm7cli.model.variants import RULES
 from qm7cli.runs.access import prepare_run
-from qm7cli.runs.directory import fold_directory
 from qm7cli.runs.results import read_fold, read_results
-from qm7cli.training.baselines import fit_fold
 from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.train_fold import evaluation_due, train_fold
-from qm7cli.training.train_run import train_run
 
 
 @pytest.fixture
@@ -46,8 +41,7 @@ def same_files(one, other):
 
 
 def without_seconds(run):
-    lines = (run / "fold-1/history.csv").read_text().splitlines()
-    return [[cell for k, cell in enumerate(line.split(",")) if k != 1] for line in lines]
+    return [row._replace(seconds=0) for row in read_fold(run, 1).history]
 
 
 @pytest.mark.parametrize(
@@ -144,17 +138,15 @@ def test_the_model_is_the_average_after_the_last_iteration(train, small, quick):
     with threadpool_limits(1):  # as a training has it; two threads of some BLAS give other bits
         for _ in range(300):
             fold_training.iterate()
-    arrays = read_arrays(run / "fold-1/model.npz")
-    for k, layer in enumerate(fold_training.model().layers):
-        np.testing.assert_array_equal(arrays[f"layer{k}.W"], layer.W)
+    for saved, layer in zip(load_model(run / "fold-1/model.npz").layers, fold_training.model().layers, strict=True):
+        np.testing.assert_array_equal(saved.W, layer.W)
 
 
 def test_the_history_has_a_row_for_every_evaluation_and_the_last_is_the_result(train, quick):
     result, run = train(quick("training.iterations=250"))
-    header, *rows = without_seconds(run)
-    assert header == ["iteration", "test_mae", "test_rmse", "train_mae", "train_rmse"]
-    assert [row[0] for row in rows] == ["100", "200", "250"]
-    assert list(map(float, rows[-1][1:])) == [result.mae, result.rmse, result.train_mae, result.train_rmse]
+    rows = read_fold(run, 1).history
+    assert [row.iteration for row in rows] == [100, 200, 250]
+    assert rows[-1][2:] == (result.mae, result.rmse, result.train_mae, result.train_rmse)
 
 
 def test_the_predictions_are_those_of_the_result(train, small, quick):
@@ -201,42 +193,6 @@ def test_evaluations_come_at_1_2_5_times_powers_of_ten_and_every_so_many():
     assert due == [1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000]
 
 
-def test_what_a_killed_process_has_left_is_removed(train, quick):
-    directory = fold_directory(train(quick(), stopped=stop_after(5))[1], 1)
-    (directory / ".qm7-0123456789abcdef.tmp").write_text("half")
-    train(quick())
-    assert not (directory / ".qm7-0123456789abcdef.tmp").exists()
-
-
-@pytest.mark.parametrize(
-    ("work", "flags", "call"),
-    [
-        (train_fold, {}, 0),  # before anything is written but the fold's beginning
-        (train_fold, {}, 150),  # before a checkpoint
-        (train_fold, {}, 299),  # before the model
-        (fit_fold, {"baseline.model": "linear"}, 3),
-    ],
-)
-def test_a_run_that_was_made_anew_under_the_same_name_is_not_written_to(small, quick, tmp_path, work, flags, call):
-    run, calls, before = tmp_path / "run", itertools.count(), {}
-
-    def replaced():
-        if next(calls) == call:
-            shutil.rmtree(run)
-            other = Thread(target=train_run, args=(quick("split.folds=[1]", seed=1), small, run))
-            other.start()
-            other.join()
-            before.update((path, path.read_bytes()) for path in run.rglob("*") if path.is_file())
-        return False
-
-    experiment = quick(**flags)
-    prepare_run(run, experiment, [1], small, overwrite=False)
-    with pytest.raises(QM7Error, match="fold-1 was removed or replaced while this process worked there"):
-        work(experiment, small, select_folds(small, experiment.split)[1], run, stopped=replaced)
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    assert read_results(run).config.seed == 1
-
-
 def test_a_refused_training_leaves_the_configuration_as_it_was(train, quick):
     _, run = train(quick())
     before = (run / "config.yaml").read_text()
@@ -256,8 +212,6 @@ def test_results_that_lack_a_finished_fold_are_mended(train, quick):
 def test_a_missing_checkpoint_does_not_start_the_fold_anew(train, quick):
     _, run = train(quick())
     (run / "fold-1/checkpoint.npz").unlink()
-    with pytest.raises(
-        QM7Error, match=r"checkpoint.npz is missing, as qm7 clean leaves a fold: .*; --overwrite trains"
-    ):
+    with pytest.raises(QM7Error, match=r"checkpoint.npz is missing: .*; --overwrite trains"):
         train(quick("training.iterations=400"))
     assert read_fold(run, 1).status == "complete"
