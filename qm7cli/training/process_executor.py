@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 from qm7cli.core.errors import QM7Error, shortage
 from qm7cli.core.notices import notice, notices_to
-from qm7cli.core.signals import StopRequest, signals_blocked, take_signals
+from qm7cli.core.signals import SIGNALS, StopRequest, signals_blocked, take_signals
 from qm7cli.data.dataset import Dataset
 from qm7cli.training.executor import Job, LostError, Outcome, do_job, error_outcome, is_stopped
 from qm7cli.training.held_fold import Progress, Report
@@ -156,9 +156,8 @@ def work() -> None:
         stop.signal = number
         jobs.put(None)
 
-    for name in ("SIGINT", "SIGHUP"):  # they come to the whole group; the parent asks for the stop
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in SIGNALS:  # they come to the whole group; the parent asks for the stop
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, ask_to_stop)
     take_signals()
     source, sink = _private_streams()
