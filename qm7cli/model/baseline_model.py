@@ -12,8 +12,8 @@ from qm7cli.core.arrays import Arrays, checked_array, load_arrays, require, save
 from qm7cli.core.validation import LARGEST, Measure, refusal
 from qm7cli.data.bags import Bags
 from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS, Dataset
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays, target_values
 from qm7cli.model.baseline_names import HYPERPARAMETERS, Hyperparameters, Kernel, Kind, RepresentationName
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, read_fold_arrays, target_values
 from qm7cli.model.model import ModelAbout, read_model
 from qm7cli.model.regressors import DISTANCE_MODELS, Regressor, model_rows
 from qm7cli.model.representations import Representation
