@@ -34,12 +34,6 @@ def test_without_a_fold_all_molecules_are_drawn_and_encoded(command, tmp_path):
         assert arrays["features"].std() == pytest.approx(1, abs=0.01)
 
 
-def test_the_training_molecules_are_the_default_part(command, small, tmp_path):
-    command("augment", "--fold", "1", "--output", "x.npz")
-    with np.load(tmp_path / "x.npz") as arrays:
-        assert set(arrays["molecule"]) == set(range(60)) - set(small.P[1])
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -68,10 +62,6 @@ def test_options_of_a_fold_without_one_are_wrong_usage(command, tmp_path, argume
     done = command("augment", "--output", "x.npz", *arguments, status=2)
     assert done.stderr == f"qm7: {arguments[0]} needs --fold (see qm7 augment --help)\n"
     assert not list(tmp_path.iterdir())
-
-
-def test_more_draws_than_any_disk_holds_are_wrong_usage(command):
-    assert "'--draws'" in command("augment", "--output", "x.npz", "--draws", "1" + 320 * "0", status=2).stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

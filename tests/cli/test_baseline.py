@@ -2,7 +2,6 @@ import csv
 import io
 import re
 import signal
-from pathlib import Path
 
 import pytest
 import yaml
@@ -10,7 +9,6 @@ import yaml
 from conftest import wait_for
 from qm7cli.data.dataset import SYMBOLS
 from qm7cli.data.molecules import BOHR
-from qm7cli.training.hyperparameter_search import SEARCHED
 
 LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
 
@@ -28,30 +26,6 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert names == [".lock", "model.npz", "predictions.csv", "result.yaml"]
     again = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
     assert again.stdout == done.stdout  # nothing is done again
-
-
-def test_the_help_the_page_and_the_reference_experiment_give_the_kernels_formulas(command):
-    root = Path(__file__).parents[2]
-    texts = [(root / name).read_text() for name in ("docs/baselines.md", "experiments/paper.yaml")]
-    for text in (command("baseline", "--help").stdout, *texts):
-        plain = " ".join(text.split())
-        assert re.search(
-            r"gaussian( kernel)?, exp\(-d\^2 / \(2 sigma\^2\)\), d the Euclidean distance, or laplacian, ", plain
-        )
-        assert "laplacian, exp(-|d|_1 / sigma)" in plain
-
-
-def test_the_help_says_how_many_matrices_the_search_takes(command):
-    assert f"at most {SEARCHED} matrices" in " ".join(command("baseline", "--help").stdout.split())
-
-
-def test_folds_in_processes_give_the_same(command, tmp_path):
-    flags = ("--representation", "random", "--draws", "2")
-    for jobs in (1, 2):
-        command(*LAPLACIAN, *flags, "--fold", "0", "--fold", "1", "--jobs", jobs, "--out", f"run{jobs}", "--quiet")
-    for name in ("fold-0/predictions.csv", "fold-1/predictions.csv"):
-        assert (tmp_path / "run1" / name).read_bytes() == (tmp_path / "run2" / name).read_bytes()
-    assert (tmp_path / "run1/fold-0/predictions.csv").read_text().splitlines()[1].split(",")[3]  # spread over draws
 
 
 def test_the_memory_is_told_and_too_much_refused_before_anything_is_written(command, tmp_path):
@@ -159,18 +133,6 @@ def test_a_test_molecule_that_the_bags_do_not_hold_is_one_sentence(command, tmp_
         done.stderr,
     )
     assert not list(tmp_path.glob("runs/few/*/fold-0/*.npz"))
-
-
-def test_a_sweep_has_baselines_beside_networks(command, quick_flags, tmp_path):
-    (tmp_path / "both.yaml").write_text(
-        "base: {split: {folds: [0]}}\npoints:\n- {}\n- {baseline.model: mean}\n- {baseline.model: linear}\n"
-    )
-    done = command("sweep", "both.yaml", *quick_flags)
-    assert "small-mean-seed0 fold 0: test MAE" in done.stderr
-    assert " 0 iterations" not in done.stderr
-    again = command("sweep", "both.yaml", *quick_flags)
-    assert again.stderr == "3 of 3 jobs are complete already\nthe runs are in runs/both\n"
-    assert again.stdout == done.stdout
 
 
 def test_an_interrupted_search_leaves_a_run_that_the_same_command_finishes(command, background, tmp_path):

@@ -108,21 +108,6 @@ def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster,
     assert "test MAE" in next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
 
 
-def test_threads_of_one_worker_give_the_same_bits(shared, start, undisturbed, tmp_path):
-    _, stderr = start(shared, *SHORT).communicate(timeout=120)
-    assert stderr.count("test MAE") == 8
-    assert bits(tmp_path / "dask") == undisturbed
-
-
-def test_the_progress_of_a_baseline_keeps_its_unit(shared, start, tmp_path):
-    (tmp_path / "sweep.yaml").write_text("base: {baseline: {model: knn}, split: {folds: [0]}}")
-    process = start(shared)
-    _, stderr = process.communicate(timeout=100)
-    assert process.returncode == 0, stderr
-    log = next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
-    assert re.search(r" trial (\d+) of \1, test MAE ", log)
-
-
 def test_a_signal_stops_the_jobs_with_their_checkpoints_written(shared, start, tmp_path):
     process = start(shared, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
@@ -151,25 +136,6 @@ def test_jobs_of_a_killed_client_end_and_the_next_goes_on(shared, start, tmp_pat
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 0, stderr
     assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 1000}
-
-
-def test_a_sweep_whose_workers_have_all_left_says_so_and_still_heeds_a_signal(cluster, start, tmp_path):
-    address, _, workers = cluster(workers=1)
-    process = start(address, *ENDLESS)
-    wait_for(lambda: list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz")), process)
-    os.killpg(workers[0].pid, signal.SIGKILL)
-    line = process.stderr.readline()
-    while line.startswith(("no worker has come to ", "a worker has come to ")):  # the sweep was there first
-        line = process.stderr.readline()
-    assert line == f"all workers have left {address}: waiting for others\n"
-    (other,) = cluster(workers=1, address=address)[2]
-    assert process.stderr.readline() == f"a worker has come to {address}\n"
-    os.killpg(other.pid, signal.SIGTERM)
-    assert process.stderr.readline() == f"all workers have left {address}: waiting for others\n"
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert stderr == "qm7: stopped by SIGTERM; the same command goes on from here\n"
 
 
 def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start, tmp_path, mat):

@@ -53,12 +53,6 @@ def test_progress_goes_to_standard_error_as_plain_lines_and_quiet_leaves_it_out(
     assert train("--fold", "1", "--quiet").stderr == ""
 
 
-def test_the_configuration_of_a_run_can_be_run_again(train, command, tmp_path):
-    train("--fold", "2", "--seed", "5")
-    command("train", "--config", "run/config.yaml", "--out", "again")
-    assert results(tmp_path / "run")["mae"] == results(tmp_path / "again")["mae"]
-
-
 def test_the_default_directory_tells_the_settings(command, quick_flags, tmp_path):
     done = command("train", "--fold", "0", *quick_flags, "--split", "random", "--iterations", "5")
     name = "runs/small-original-seed0-split.scheme=random-network.hidden=20,10-evaluation.draws=3"
@@ -73,21 +67,6 @@ def test_print_config_prints_what_would_run_and_runs_nothing(command, tmp_path):
     config = yaml.safe_load(done.stdout)
     assert (config["variant"], config["seed"], config["split"]["folds"]) == ("no-prebias", 4, [3, 1])
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_finished_run_asked_for_again_returns_at_once_and_changes_nothing(train, tmp_path):
-    train("--fold", "0")
-    model = tmp_path / "run/fold-0/model.npz"
-    before = model.stat().st_mtime_ns
-    train("--fold", "0")
-    assert model.stat().st_mtime_ns == before
-
-
-def test_more_iterations_go_on(train, tmp_path):
-    train("--fold", "0")
-    done = train("--fold", "0", "--iterations", "400")
-    assert "iteration 100 of" not in done.stderr
-    assert results(tmp_path / "run")["folds"][0]["iterations"] == 400
 
 
 def test_another_configuration_is_refused_unless_overwritten(train, tmp_path):
@@ -180,17 +159,6 @@ def test_a_data_file_of_the_published_size_with_other_bytes_is_noted(train, tmp_
         r"so it may be damaged: qm7 download --force fetches it again\n",
         done.stderr,
     )
-
-
-def test_whole_numbers_may_be_written_with_an_exponent(command):
-    config = yaml.safe_load(command("train", "--iterations", "1e6", "--seed", "010", "--print-config").stdout)
-    assert (config["training"]["iterations"], config["seed"]) == (1_000_000, 10)
-
-
-def test_a_sweep_file_is_refused_with_the_command_that_takes_it(command, tmp_path):
-    (tmp_path / "grid.yaml").write_text("base: {seed: 1}\ngrid: {variant: [original, corrected]}\n")
-    done = command("train", "--config", "grid.yaml", status=1)
-    assert done.stderr == "qm7: grid.yaml is a sweep file, not an experiment: qm7 sweep grid.yaml takes it\n"
 
 
 def test_a_damaged_checkpoint_is_one_sentence_and_the_other_folds_go_on(train, tmp_path):
