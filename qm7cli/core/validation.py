@@ -18,8 +18,6 @@ from qm7cli.core.yaml_text import compose_yaml
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxdict = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxstring = _BRIEF.maxother = 80
 OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
-
-
 _WANTED: Final = {  # by pydantic's name for an error, or its first word, in place of a sentence that names a type
     "int": "a whole number, as 20",
     "float": "a number, as 0.5",
@@ -171,10 +169,11 @@ def _line(text: str, location: tuple[str | int, ...]) -> int:
     node = compose_yaml(text)
     line = 1
     for part in location:
+        found: list[Any] = []
         if isinstance(node, yaml.MappingNode):
             found = [pair for pair in node.value if pair[0].value == str(part)]
-        else:
-            found = [(item, item) for item in node.value[int(part) :]] if isinstance(node, yaml.SequenceNode) else []
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = [(item, item) for item in node.value[part:]]
         if not found:
             break
         key, node = found[0]

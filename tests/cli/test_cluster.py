@@ -1,7 +1,6 @@
 """Sweeps on a Dask cluster: a real scheduler and real workers on 127.0.0.1."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import molecules
 import qm7cli.training.dask_executor
 from conftest import bits, iterations_in, train_one_by_one, wait_for
 from qm7cli.core.locks import lock
@@ -136,23 +134,6 @@ def test_jobs_of_a_killed_client_end_and_the_next_goes_on(shared, start, tmp_pat
     _, stderr = process.communicate(timeout=100)
     assert process.returncode == 0, stderr
     assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 1000}
-
-
-def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start, tmp_path, mat):
-    address, _, _ = cluster(workers=0)
-    data = tmp_path / "data.mat"
-    data.write_bytes(mat.read_bytes())
-    one = ["--data", "data.mat", "--set", "training.iterations=1", "--set", "split.folds=[0]"]
-    process = start(address, *one)
-    wait_for(lambda: len(list((tmp_path / "dask").glob("*/.lock"))) == 4, process)  # it has read the data set
-    molecules.write(data, seed=1)
-    assert process.stderr.readline() == f"no worker has come to {address} yet: waiting\n"
-    cluster(workers=1, address=address)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert re.search(r"qm7: /.*/data.mat is another file on a worker: SHA-256 [0-9a-f]{12}\.\.\., not", stderr)
-    _, stderr = start(address, *one, "--out", "again").communicate(timeout=60)
-    assert stderr.count("test MAE") == 4  # the worker reads it again
 
 
 def test_the_bundled_data_set_and_a_split_file_are_found_by_the_workers(shared, start, command, tmp_path):

@@ -194,29 +194,6 @@ def test_on_a_terminal_of_40_columns_nothing_is_cut_and_no_name_steers_it(comman
     assert {"collect": "MAE", "augment": "set.npz", "train": "results.yaml"}[name] in printed
 
 
-CLOCK = """
-import datetime, time
-class Back(datetime.datetime):
-    now_ = datetime.datetime.now()
-    @classmethod
-    def now(cls, tz=None):
-        cls.now_ -= datetime.timedelta(hours=1)
-        return cls.now_.astimezone(tz)
-started = time.time()
-times = iter(range(10**9))
-time.time = lambda: started - 3600 * next(times)
-datetime.datetime = Back
-"""
-
-
-def test_a_clock_that_goes_back_changes_nothing(command, arguments, tmp_path):
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site/sitecustomize.py").write_text(CLOCK)
-    command(*arguments("train"), PYTHONPATH=str(tmp_path / "site"))
-    command(*arguments("train"), "--out", "whole")
-    assert models(tmp_path / "run") == models(tmp_path / "whole")
-
-
 def test_a_data_file_replaced_during_training_changes_nothing_and_is_refused_after(
     command, background, arguments, tmp_path, mat
 ):

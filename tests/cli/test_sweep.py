@@ -168,21 +168,6 @@ def test_a_worker_that_is_killed_is_noticed_and_its_job_tried_once_more(start, t
     assert bits(runs) == undisturbed
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--executor", "dask"], "--executor dask and --scheduler ADDRESS go together"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "--executor dask and --scheduler ADDRESS go together"),
-        (["--executor", "dask", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "--jobs is for processes"),
-    ],
-)
-def test_options_of_different_executors_are_wrong_usage(command, tmp_path, arguments, message):
-    done = command("sweep", "sweep.yaml", *arguments, status=2)
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
-
-
 def test_a_run_of_another_configuration_in_the_way_is_refused_before_anything_is_begun(command, tmp_path, quick_flags):
     name = "small-corrected-seed1-network.hidden=20,10-evaluation.draws=3"
     command("train", *quick_flags, "--fold", 0, "--out", f"runs/sweep/{name}")
