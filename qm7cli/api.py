@@ -164,7 +164,7 @@ def compare(
         A group's name, a run's directory or ``KEY=VALUE``; default: the group of default settings, or the first.
     """
     several = [runs] if isinstance(runs, str | os.PathLike | Run) else list(runs)
-    found = [run for each in several for run in ([each] if isinstance(each, Run) else find_runs([Path(each)]))]
+    found = [run for each in several for run in ([each] if isinstance(each, Run) else find_runs([_expanded(each)]))]
     if not found:
         raise QM7Error("there are no runs to compare")
     keys = (by,) if isinstance(by, str) else by
