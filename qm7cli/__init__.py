@@ -24,33 +24,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Architecture",
-    "Baseline",
-    "Comparison",
-    "Dataset",
-    "DomainWarning",
-    "Encoding",
-    "Evaluation",
-    "Experiment",
-    "FoldModel",
-    "FoldsError",
-    "Model",
-    "PreBiasRegressor",
-    "Prediction",
-    "QM7Error",
-    "RandomSortedCoulomb",
-    "Run",
-    "RunResults",
-    "Split",
-    "Training",
-    "compare",
-    "load_dataset",
-    "load_model",
-    "load_models",
-    "load_run",
-    "predict",
+    "Architecture", "Baseline", "Comparison", "Dataset", "DomainWarning", "Encoding", "Evaluation", "Experiment",
+    "FoldModel", "FoldsError", "Model", "PreBiasRegressor", "Prediction", "QM7Error", "RandomSortedCoulomb", "Run",
+    "RunResults", "Split", "Training", "compare", "load_dataset", "load_model", "load_models", "load_run", "predict",
     "train",
-]
+]  # fmt: skip
 _MODULES = {  # where the names are
     "analysis.compare": ("Comparison",),
     "api": ("compare", "load_dataset", "load_model", "load_models", "load_run", "predict", "train"),
@@ -67,16 +45,16 @@ _MODULES = {  # where the names are
     "runs.settings": ("Architecture", "Baseline", "Encoding", "Evaluation", "Training"),
     "training.train_run": ("FoldsError",),
 }
+_NAMES = {name: f"qm7cli.{module}" for module, names in _MODULES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # to a type checker, a module with this function has every name
 
     def __getattr__(name: str) -> object:
-        for module, names in _MODULES.items():
-            if name in names:
-                value = globals()[name] = getattr(import_module(f"qm7cli.{module}"), name)
-                return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in _NAMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_NAMES[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:

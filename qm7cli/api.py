@@ -28,18 +28,19 @@ from qm7cli.runs.collect import Run, find_runs
 from qm7cli.runs.directory import trained_folds
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults
-from qm7cli.training.descent import DivergenceError
 from qm7cli.training.claim_fold import Progress
+from qm7cli.training.descent import DivergenceError
 from qm7cli.training.train_run import FoldsError, train_run
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
 
-def load_dataset(path_or_name: PathLike | None = None) -> Dataset:
-    """Read a data set: a file, or ``gfn7``, which is built in; default: $QM7_DATA, then ``data/qm7.mat``.
+def _expanded(path: PathLike) -> Path:
+    return Path(path).expanduser()
 
-    Raises QM7Error if it is not there or is not a data set.
-    """
+
+def load_dataset(path_or_name: PathLike | None = None) -> Dataset:
+    """Read a data set: a file, or ``gfn7``, which is built in; default: $QM7_DATA, then ``data/qm7.mat``."""
     return load(locate(None if path_or_name is None else os.fspath(path_or_name)))
 
 
@@ -75,15 +76,12 @@ def train(
     Raises
     ------
     FoldsError
-        If a fold has no result, or has diverged: `errors` by fold, and `results` of all others, which are trained
-        first.
-    QM7Error
-        If there is no such fold, or the directory has another run or other files.
+        If a fold has no result, or has diverged: `errors` by fold, and `results` of all others, trained first.
     """
     if experiment.data is None and dataset.path is not None:  # so that others find it
         name = {path: name for name, path in BUNDLED.items()}.get(dataset.path, str(dataset.path))
         experiment = experiment.model_copy(update={"data": name})
-    run = Path(out) if out is not None else default_directory(Path("runs"), experiment, dataset.name)
+    run = _expanded(out) if out is not None else default_directory(Path("runs"), experiment, dataset.name)
     results = train_run(experiment, dataset, run, jobs=jobs, overwrite=overwrite, report=report)
     results = cast("RunResults", results)  # nothing stops it
     asked = experiment.split.folds
@@ -98,8 +96,8 @@ def train(
 
 
 def load_run(path: PathLike) -> Run:
-    """Return a run's settings and results; raises QM7Error if there is no run in the directory, or several below it."""
-    found = find_runs([Path(path)])
+    """Return a run's settings and results; there must be one run at or below the directory."""
+    found = find_runs([_expanded(path)])
     if len(found) > 1:
         raise QM7Error(f"{os.fspath(path)} has {len(found)} runs below it, as {found[0].path}; compare takes several")
     return found[0]
@@ -109,10 +107,8 @@ def load_model(path: PathLike, fold: int | None = None) -> FoldModel:
     """Read the model of a fold, a network (`Model`) or a fitted baseline.
 
     `path` is a run's directory, where `fold` says which unless there is one, a fold's directory or a ``model.npz``.
-
-    Raises QM7Error if there is no model, or there are several, or it is damaged.
     """
-    path = Path(path)
+    path = _expanded(path)
     if path.is_dir() and (path / "model.npz").exists():
         path /= "model.npz"
     if not path.is_dir():
@@ -125,8 +121,8 @@ def load_model(path: PathLike, fold: int | None = None) -> FoldModel:
 
 
 def load_models(run: PathLike, folds: Sequence[int] | None = None) -> list[FoldModel]:
-    """Read the models of folds of a run, or of all that are trained, in order; raises QM7Error like `load_model`."""
-    return run_models.load_models(Path(run), folds)
+    """Read the models of folds of a run, or of all that are trained, in order."""
+    return run_models.load_models(_expanded(run), folds)
 
 
 def predict(
@@ -143,10 +139,7 @@ def predict(
     draws : int, optional
         Draws that each model averages over; default: as many as in its run's evaluation.
 
-    Raises
-    ------
-    QM7Error
-        If there are no models, or a molecule is not one. For one with too many atoms the energy is None.
+    For a molecule with too many atoms the energy is None.
     """
     models = [models] if isinstance(models, FoldModel) else list(models)
     if not models:
@@ -169,15 +162,10 @@ def compare(
         Settings that make the groups, as ``network.offset``; default: all in which the runs differ, but the seed.
     reference : str or path, optional
         A group's name, a run's directory or ``KEY=VALUE``; default: the group of default settings, or the first.
-
-    Raises
-    ------
-    QM7Error
-        If there is no run, one is damaged, a setting or the reference does not exist, or a group has a fold twice.
     """
     several = [runs] if isinstance(runs, str | os.PathLike | Run) else list(runs)
-    found = [run for each in several for run in ([each] if isinstance(each, Run) else find_runs([Path(each)]))]
+    found = [run for each in several for run in ([each] if isinstance(each, Run) else find_runs([_expanded(each)]))]
     if not found:
         raise QM7Error("there are no runs to compare")
     keys = (by,) if isinstance(by, str) else by
-    return compare_groups(found, keys, None if reference is None else os.fspath(reference))
+    return compare_groups(found, keys, None if reference is None else os.path.expanduser(reference))  # noqa: PTH111

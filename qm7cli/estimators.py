@@ -1,4 +1,4 @@
-"""The network and its features as estimators of scikit-learn (``pip install 'qm7cli[sklearn]'``).
+"""The network and its features as estimators of scikit-learn.
 
     pipeline = make_pipeline(StandardScaler(), PreBiasRegressor(variant="corrected", random_state=0))
     cross_val_score(pipeline, X, y)
@@ -42,31 +42,19 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
     """The pre-bias network of Montavon et al. (NIPS 2012) on any features.
 
     Features should have a mean of about 0 and a standard deviation of about 1, as StandardScaler gives; targets are
-    standardised here. Training is in float32 and draws minibatches with replacement, so a batch may be larger than the
+    standardized here. Training is in float32 and draws minibatches with replacement, so a batch may be larger than the
     training set. The averaged network is the model.
 
     Parameters
     ----------
-    hidden : sequence of int
-        Sizes of the hidden layers; default (400, 100).
     variant : str
-        Update rule of the pre-bias: ``original``, ``corrected``, ``no-prebias`` or ``uncompensated``
-        (`qm7cli.model.variants`); default ``original``.
+        Update rule of the pre-bias (`qm7cli.model.variants`); default ``original``.
     iterations : int
         Minibatches in all; default 10,000. The paper's trainings on QM7 have 1,000,000.
-    batch_size : int
-        Samples in a minibatch, over which gradients are summed; default 25.
-    schedule : sequence of (int, float)
-        From which iteration on, 1 and up, which learning rate; a layer of m inputs divides it by sqrt(m). Default: the
-        paper's, 0.001, from 501 on 0.0025, from 2,501 on 0.005, from 12,501 on 0.01.
-    averaging : float
-        Fraction of the past iterations that the running average of the parameters remembers; default 0.1.
-    activation : str
-        Of the hidden units: ``tanh``, 1.5 tanh(z / 1.5), ``relu`` or ``logistic``; default ``tanh``.
-    offset : float
-        Constant that is added to every hidden unit's activation; default 0.
-    bias : float or sequence of float
-        Standard deviation of the initial B of the hidden layers, or of each; default 0.
+    batch_size, schedule, averaging
+        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m).
+    hidden, activation, offset, bias
+        As in `qm7cli.Architecture`.
     random_state : int, RandomState or None
         Of the weights and the minibatches; an int, of 0 or more, gives the same network again. Default None.
 
@@ -186,12 +174,8 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     Parameters
     ----------
-    noise : float
-        Standard deviation of the noise on the row norms, hartree; 0 sorts without noise; default 1.
-    step : float
-        Distance of the thresholds in the expansion, hartree; default 1.
-    centre : bool
-        Whether the mean of each feature is subtracted; default true.
+    noise, step, center
+        As in `qm7cli.Encoding`.
     atoms : int, optional
         Room for so many atoms; default: as many as the largest molecule has that is fitted.
     random_state : int, RandomState or None
@@ -200,7 +184,7 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     Attributes
     ----------
     encoder_ : Encoder
-        Thresholds and normalisation.
+        Thresholds and normalization.
     atoms_ : int
         Most atoms in a molecule.
     """
@@ -210,20 +194,20 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         *,
         noise: float = 1.0,
         step: float = 1.0,
-        centre: bool = True,
+        center: bool = True,
         atoms: int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.noise = noise
         self.step = step
-        self.centre = centre
+        self.center = center
         self.atoms = atoms
         self.random_state = random_state
 
     def fit(self, molecules: Given, y: Any = None) -> Self:
-        """Find thresholds and normalisation; raises QM7Error if molecules are not some, or a parameter is wrong."""
+        """Find thresholds and normalization; raises QM7Error if molecules are not some, or a parameter is wrong."""
         del y
-        encoding = Encoding(noise=self.noise, step=self.step, centre=self.centre)
+        encoding = Encoding(noise=self.noise, step=self.step, centre=self.center)
         matrices = self._matrices(molecules, self.atoms)
         rng = stream(draw_seed(self.random_state), 0, Purpose.ENCODER)
         everything = np.arange(len(matrices.X))

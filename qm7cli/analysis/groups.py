@@ -11,7 +11,7 @@ from qm7cli.analysis.paired_difference import Difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.core.yaml_text import parse_yaml
-from qm7cli.model.methods import HYPERPARAMETERS
+from qm7cli.model.baseline_names import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, SAME_RUN_SETTINGS

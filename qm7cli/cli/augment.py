@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.options import Data, Quiet, Split, load_dataset
+from qm7cli.cli.options import Data, Quiet, Split, SubtractName, load_dataset
 from qm7cli.cli.output import note, say, write_output
 from qm7cli.cli.tables import Table
-from qm7cli.model.target import Subtract
 
 
 def augment(
@@ -34,7 +33,7 @@ def augment(
         typer.Option(metavar="X", min=1e-3, max=1e3, help="Distance of its thresholds, hartree. Default: 1."),
     ] = None,
     subtract: Annotated[
-        Subtract | None,
+        SubtractName | None,
         typer.Option(help="Add what a training learns: the energies without their mean, or without their composition."),
     ] = None,
     data: Data = None,

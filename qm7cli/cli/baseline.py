@@ -4,13 +4,12 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, Split, load_dataset
+from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, Split, SubtractName, load_dataset
 from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
 from qm7cli.core.signals import stop_on_signals
-from qm7cli.model.methods import Kernel as KernelName
-from qm7cli.model.methods import Kind, RepresentationName
-from qm7cli.model.target import Subtract as SubtractName
+from qm7cli.model.baseline_names import Kernel as KernelName
+from qm7cli.model.baseline_names import Kind, RepresentationName
 
 Model = Annotated[
     Kind,

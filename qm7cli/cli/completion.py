@@ -1,7 +1,6 @@
-"""What a shell completes besides commands, options and their fixed choices: variants, data sets, runs, settings.
+"""What shells complete beyond what Typer does by itself: variants, experiments, runs and keys of settings.
 
-Typer has a shell ask for completions by starting the program with its own words in the environment. What is imported
-here is what one answer needs.
+Typer has a shell ask by starting the program with the words in the environment.
 """
 
 import io
@@ -10,58 +9,18 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 RUNS: Final = Path("runs")  # where training writes
-MOST: Final = 1000  # runs that are shown
 _ASKED: Final = "_QM7_COMPLETE"
 
 
 def variants() -> list[str]:
     """Return the names of the variants."""
-    from typing import get_args
+    from qm7cli.model.variants import RULES
 
-    from qm7cli.model.variants import Variant
-
-    return list(get_args(Variant))
-
-
-def data_sets() -> list[str]:
-    """Return the bundled data sets, and the files here and in data/ that may be one."""
-    from qm7cli.data.dataset import BUNDLED
-
-    return [*BUNDLED, *_files(".mat", ".npz"), *_files(".mat", ".npz", directory="data")]
-
-
-def schemes() -> list[str]:
-    """Return how molecules are dealt to folds, and the files here that may say it."""
-    from qm7cli.data.splits import SCHEMES, SPLIT_FILE
-
-    return [*SCHEMES, *_files(*SPLIT_FILE)]
-
-
-def experiments() -> list[str]:
-    """Return the experiments that come with the program, and the files here that may be one."""
-    return _experiments(sweeps=False)
-
-
-def sweeps() -> list[str]:
-    """Return the sweeps that come with the program, and the files here that may be one."""
-    return _experiments(sweeps=True)
-
-
-def _experiments(*, sweeps: bool) -> list[str]:
-    from qm7cli.core.errors import QM7Error
-    from qm7cli.runs.experiment_files import ENDING, experiment_files, is_sweep
-
-    found = []
-    for name, path in [*experiment_files().items(), *((name, Path(name)) for name in _files(ENDING))]:
-        with suppress(QM7Error):
-            if is_sweep(path) == sweeps:
-                found.append(name)
-    return found
+    return list(RULES)
 
 
 def every_experiment() -> list[str]:
@@ -71,55 +30,39 @@ def every_experiment() -> list[str]:
     return list(experiment_files())
 
 
+def experiments() -> list[str]:
+    """Return the experiments that come with the program."""
+    return [name for name in every_experiment() if name not in sweeps()]
+
+
+def sweeps() -> list[str]:
+    """Return the sweeps that come with the program."""
+    from qm7cli.runs.experiment_files import experiment_files, is_sweep
+
+    return [name for name, path in experiment_files().items() if is_sweep(path)]
+
+
 def runs() -> list[str]:
-    """Return the runs under runs/, and the directories between."""
-    return list(islice(_runs(RUNS), MOST))
+    """Return the runs under runs/, linked ones too, and the directories between."""
+    return list(_below(RUNS))
 
 
-def _runs(directory: Path) -> Iterator[str]:
+def _below(directory: Path) -> Iterator[str]:
+    found: list[Path] = []
     with suppress(OSError):
-        below = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
-        if any(name.startswith("fold-") for name in below):
-            yield str(directory)
-            return
-        found = [run for name in below for run in _runs(directory / name)]
-        if found and directory != RUNS:
-            yield str(directory)
-        yield from found
+        found = sorted(path for path in directory.iterdir() if path.is_dir())
+    for path in found:
+        if any((path / name).exists() for name in ("config.yaml", "results.yaml")):
+            yield str(path)
+        elif not path.is_symlink() and (below := list(_below(path))):  # a link may lead back to where it is
+            yield from (str(path), *below)
 
 
 def keys() -> list[str]:
-    """Return the dotted keys of all settings."""
-    from qm7cli.runs.experiment import DEFAULTS
+    """Return the dotted keys of the settings that a user chooses."""
+    from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS
 
-    return list(DEFAULTS)
-
-
-def assignments(incomplete: str) -> list[str]:
-    """Return the dotted keys of settings that fit or, of the only one, what it may be set to, its default first.
-
-    Its key alone is there as well: a shell goes on to the next word after a completion that is the only one.
-    """
-    from qm7cli.core.validation import setting_choices
-    from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, Experiment
-
-    key, equals, _ = incomplete.partition("=")
-    fitting = [each for each in DEFAULTS if each.startswith(key) and each not in RECORDED_SETTINGS]
-    if equals:
-        fitting = [each for each in fitting if each == key]
-    if len(fitting) != 1:
-        return fitting
-    (key,) = fitting
-    own = {"data": data_sets, "split.scheme": schemes}
-    values = own[key]() if key in own else setting_choices(key, Experiment)
-    return [f"{key}=", *(f"{key}={value}" for value in values)]
-
-
-def _files(*endings: str, directory: str = "") -> list[str]:
-    with suppress(OSError):
-        names = sorted(entry.name for entry in os.scandir(directory or ".") if entry.is_file())
-        return [os.path.join(directory, name) for name in names if name.endswith(endings)]  # noqa: PTH118
-    return []
+    return [key for key in DEFAULTS if key not in RECORDED_SETTINGS]
 
 
 def is_asked() -> bool:
@@ -128,36 +71,24 @@ def is_asked() -> bool:
 
 
 def answer(complete: Callable[[], object]) -> None:
-    """Answer a shell by what `complete` prints, Typer's answer to the words in the environment, and exit.
+    """Answer a shell by what `complete` prints, and exit; an error is no answer.
 
-    An error is no answer: nothing is printed then.
-
-    To bash, ``=`` and ``:`` are words of their own, and what is completed is what follows them: Typer has to be given
-    the whole word, and bash only the rest of it. Of ``--option=value``, Typer gives the value, and the others take the
-    whole.
+    Typer is given the whole word that is completed, and bash, to which ``=`` and ``:`` end a word, the rest of it.
     """
     known = _join_words() if os.environ[_ASKED].endswith("_bash") else 0
-    option = re.search(r" (--[\w-]+=)\S*$", os.environ.get("_TYPER_COMPLETE_ARGS", ""))
-    begun = option[1] if option else ""
     printed = io.StringIO()
     try:
         with suppress(Exception, KeyboardInterrupt), redirect_stdout(printed):
             complete()  # it exits, and the status tells fish whether there are any
         sys.exit(1)
     finally:
-        for line in printed.getvalue().splitlines():
-            if os.environ[_ASKED].endswith("_zsh"):
-                print(re.sub(r'^(_arguments .*\(\()?"', rf"\g<0>{begun}", line))
-            elif rest := line[known:]:
-                print(begun + rest)
+        print("".join(f"{line[known:]}\n" for line in printed.getvalue().splitlines() if line[known:]), end="")
 
 
 def _join_words() -> int:
-    """Join in the environment what bash has parted; return how much of the word to complete, or its value, it has."""
+    """Join in the environment what bash has parted, but for ``--option=``; return how much of the last word it has."""
     parts = os.environ["COMP_WORDS"].split("\n")[: int(os.environ["COMP_CWORD"]) + 1]
-    words = re.sub(r"\n([=:]+)(\n|$)", r"\1", "\n".join(parts)).split("\n")
+    joined = re.sub(r"\n([=:]+)(\n|$)", r"\1", "\n".join(parts))
+    words = re.sub(r"(?m)^(--[\w-]+)=", r"\1\n", joined).split("\n")
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(words), str(len(words) - 1)
-    last = parts[-1] if parts[-1].strip("=:") else ""
-    known = words[-1].removesuffix(last)
-    option, equals, value = known.partition("=")
-    return len(value if equals and option.startswith("--") else known)
+    return len(words[-1].removesuffix(parts[-1].strip("=:")))

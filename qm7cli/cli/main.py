@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -17,7 +18,6 @@ from qm7cli.cli import completion
 from qm7cli.cli.augment import augment
 from qm7cli.cli.baseline import baseline
 from qm7cli.cli.centering import centering
-from qm7cli.cli.clean import clean
 from qm7cli.cli.collect import collect
 from qm7cli.cli.compare import compare
 from qm7cli.cli.convert import convert
@@ -32,7 +32,6 @@ from qm7cli.cli.predict import predict
 from qm7cli.cli.report import report
 from qm7cli.cli.split import split
 from qm7cli.cli.status import status
-from qm7cli.cli.suggestions import suggest
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
 from qm7cli.core.errors import QM7Error, UsageError, shortage
@@ -42,14 +41,7 @@ from qm7cli.core.signals import SIGNALS
 GROUPS: Final[dict[str, dict[str, Callable[..., None]]]] = {  # of commands, by what they are about
     "Data": {"download": download, "info": info, "split": split, "augment": augment, "convert": convert},
     "Training": {"train": train, "baseline": baseline, "sweep": sweep, "experiments": experiments},
-    "Results": {
-        "status": status,
-        "collect": collect,
-        "compare": compare,
-        "plot": plot,
-        "report": report,
-        "clean": clean,
-    },
+    "Results": {"status": status, "collect": collect, "compare": compare, "plot": plot, "report": report},
     "Models": {"predict": predict, "eval": evaluate, "centering": centering, "gradcheck": gradcheck},
 }
 COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
@@ -72,7 +64,7 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     rich_markup_mode=None,
-    suggest_commands=False,  # suggestions.py has them in the words that other slips get
+    suggest_commands=False,  # `_suggest` has them in the words that settings get
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, command in COMMANDS.items():
@@ -111,13 +103,28 @@ def _qm7(
     del version, cite, debug  # `run` takes --debug, which may also stand after the command
 
 
-def _sentence(error: Exception, suggestion: str = "") -> str:
+def _sentence(error: Exception) -> str:
     if isinstance(error, typer.TyperException):
+        suggested = _suggest(error)
         sentence = error.message if hasattr(error, "possibilities") else error.format_message()
-        return (sentence.rstrip(".") + suggestion if suggestion else sentence).replace("Value error, ", "")
+        return (sentence.rstrip(".") + suggested if suggested else sentence).replace("Value error, ", "")
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     return shortage(error) or str(error)
+
+
+def _suggest(error: typer.TyperException) -> str:
+    """Ask which command or option the user meant by one that does not exist, if any is close to it."""
+    from qm7cli.core.validation import option_suggestion, suggestion
+    from qm7cli.runs.experiment import Experiment
+
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    if unknown := re.fullmatch(r"No such command '(.*)'\.", error.message):
+        return suggestion(unknown[1].lower(), COMMANDS)
+    if command and hasattr(error, "possibilities"):
+        options = [option for each in command.params for option in each.opts if option.startswith("--")]
+        return option_suggestion(str(getattr(error, "option_name", "")), options, Experiment)
+    return ""
 
 
 def _set_up() -> None:
@@ -134,6 +141,12 @@ def _set_up() -> None:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
+def _expand_home(argument: str) -> str:
+    """Expand a ``~`` at the beginning of a path; no shell does so in ``--out=~/runs/a``."""
+    option, value = re.fullmatch(r"(--[\w-]+=)?(.*)", argument, re.DOTALL).groups("")  # type: ignore[union-attr] # any
+    return option + os.path.expanduser(value)  # noqa: PTH111 - which may be no path
+
+
 def run(argv: Sequence[str]) -> int:
     """Run the command line, without the name of the program, and return its exit status.
 
@@ -141,7 +154,7 @@ def run(argv: Sequence[str]) -> int:
     --debug, before the command or after it, its traceback is printed.
     """
     end = argv.index("--") if "--" in argv else len(argv)
-    arguments = [*(argument for argument in argv[:end] if argument != "--debug"), *argv[end:]]
+    arguments = [_expand_home(argument) for argument in argv[:end] if argument != "--debug"] + [*argv[end:]]
     SHOW_TRACEBACKS.set(len(arguments) < len(argv))
     if arguments == ["--cite"]:
         arguments.append("text")
@@ -153,7 +166,7 @@ def run(argv: Sequence[str]) -> int:
         return int(end.code or 0)
     except (typer.TyperException, UsageError) as error:
         called = "".join(f" {name}" for name in arguments[:1] if name in COMMANDS)
-        print_error(f"{_sentence(error, suggest(error))} (see qm7{called} --help)")
+        print_error(f"{_sentence(error)} (see qm7{called} --help)")
         return 2
     except (QM7Error, MemoryError, OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not shortage(error):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import typer
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from qm7cli.runs.collect import Directories, Run, Unusable
 
 Read = TypeVar("Read")
+SubtractName = Literal["mean", "composition"]  # qm7cli.model.target.Subtract, without what that imports
 RUNS: Final = completion.RUNS
-RENAMED: Final = {"--baseline": "--reference", "--picture": "--plot"}  # options by their old names
 
 
 def whole_number(text: str) -> int:
@@ -42,7 +42,6 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="FILE|gfn7",
-        autocompletion=completion.data_sets,
         help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat.",
     ),
 ]
@@ -50,7 +49,6 @@ RunData = Annotated[
     str | None,
     typer.Option(
         metavar="FILE|gfn7",
-        autocompletion=completion.data_sets,
         help="Data set. Default: that of each run, found by its SHA-256.",
     ),
 ]
@@ -58,7 +56,6 @@ Split = Annotated[
     str | None,
     typer.Option(
         metavar="published|stratified|random|FILE.yaml",
-        autocompletion=completion.schemes,
         help="How molecules are dealt to folds.",
     ),
 ]
@@ -72,7 +69,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        autocompletion=completion.assignments,
+        autocompletion=completion.keys,
         help="Any setting, as training.batch_size=50; may be repeated.",
     ),
 ]

@@ -16,11 +16,12 @@ from qm7cli.core.escaping import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from qm7cli.training.executor import Job, Outcome
     from qm7cli.training.claim_fold import Progress
+    from qm7cli.training.executor import Job, Outcome
 
 NARROW: Final = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most
@@ -58,8 +59,8 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) ->
         return
     if complete:
         note(f"{complete} of {jobs} jobs are complete already")
-    if sys.stderr.isatty():
-        with _bars() as bars:
+    if terminal := _terminal():
+        with _bars(terminal) as bars:
             yield _Bars(bars, jobs, complete)
     else:
         yield _Lines(jobs, complete)
@@ -111,13 +112,21 @@ def _describe_end(outcome: "Outcome") -> str:
     return f"test MAE {outcome.mae:.2f} kcal/mol, {trained}{outcome.seconds:.0f} s"
 
 
-def _bars(*, of_bytes: bool = False) -> "Bars":
-    """Return bars on standard error or, where that is narrow, numbers in their place."""
-    from rich import progress as rich
+def _terminal() -> "Console | None":
+    """Return standard error if it is a terminal whose cursor moves: with TERM=dumb or TTY_COMPATIBLE=0 it does not."""
+    if not sys.stderr.isatty():
+        return None
     from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    return console if console.is_interactive else None
+
+
+def _bars(terminal: "Console", *, of_bytes: bool = False) -> "Bars":
+    """Return bars on a terminal or, where that is narrow, numbers in their place."""
+    from rich import progress as rich
     from rich.table import Column
 
-    terminal = Console(stderr=True, highlight=False)
     name = rich.TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
     state = rich.DownloadColumn() if of_bytes else rich.TextColumn("{task.fields[state]}")
     if terminal.width >= NARROW:
@@ -178,13 +187,13 @@ class _Bars(_Lines):
 @contextmanager
 def show_evaluation(*, quiet: bool) -> "Iterator[Callable[[Path, int], None]]":
     """Give a function of the run and the fold that was evaluated last; it shows them on a terminal."""
-    if quiet or not sys.stderr.isatty():
+    terminal = None if quiet else _terminal()
+    if terminal is None:
         yield lambda _, __: None
         return
-    from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True, highlight=False).status("evaluating") as status:
+    with terminal.status("evaluating") as status:
         yield lambda run, fold: status.update(Text(printable(f"evaluated fold {fold} of {run}")))
 
 
@@ -193,8 +202,8 @@ def show_count(name: str, size: int, *, quiet: bool) -> Iterator[Callable[[int],
     """Give a function of how many of so many things are done: a bar on a terminal, in a log a line now and then."""
     if quiet:
         yield lambda _done: None
-    elif sys.stderr.isatty():
-        with _bars() as bars:
+    elif terminal := _terminal():
+        with _bars(terminal) as bars:
             task = bars.add_task(name, total=size, state="")
             yield lambda done: bars.update(task, completed=done, state=f"{done}/{size}")
     else:
@@ -220,8 +229,8 @@ def show_bytes(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]
     """Give a function of the bytes of a file that are done and their number, or 0; it shows them."""
     if quiet:
         yield lambda _done, _size: None
-    elif sys.stderr.isatty():
-        with _bars(of_bytes=True) as bars:
+    elif terminal := _terminal():
+        with _bars(terminal, of_bytes=True) as bars:
             task = bars.add_task(printable(name), total=None)
             yield lambda done, size: bars.update(task, completed=done, total=size or None)
     else:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli import completion
 from qm7cli.cli.options import Data, load_dataset, whole_number
 from qm7cli.cli.output import say, write_output
 from qm7cli.cli.tables import Table, show_number
@@ -16,7 +15,6 @@ def split(
         str,
         typer.Option(
             metavar="published|stratified|random|FILE.yaml",
-            autocompletion=completion.schemes,
             help="How molecules are dealt to folds.",
         ),
     ] = "published",

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from qm7cli.cli.progress import Display
     from qm7cli.data.dataset import Dataset
-    from qm7cli.training.executor import Executor, Job, Outcome
     from qm7cli.training.claim_fold import Progress, Report
+    from qm7cli.training.executor import Executor, Job, Outcome
 
 
 PAIRED = 50  # runs, at most, that are compared at the end

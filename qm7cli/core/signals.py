@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as a request to stop, to be asked for where stopping is safe.
+"""Signals as a request to stop, to be asked for where stopping is safe.
 
 Nothing heavy is imported here: a command listens before it imports what it needs, for an interrupt that comes in the
 middle of an import may be lost in it.
@@ -13,8 +13,9 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Final
 
-SIGNALS: Final[tuple[signal.Signals, ...]] = tuple(  # Windows has no SIGHUP
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+SIGNALS: Final[tuple[signal.Signals, ...]] = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU),  # with which Slurm and ulimit say that time is nearly up
 )
 STOPPING: Final = "stopping; Ctrl-C again ends at once, losing what came after the last checkpoint"
 ENDING: Final = "ending at once: what came after the last checkpoint is lost"
@@ -69,10 +70,7 @@ def stop_on_signals(announce: Callable[[str], None]) -> Iterator[StopRequest]:
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Have `SIGNALS` wait, where the system can do so; a process that is started here begins with them waiting."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
+    """Have `SIGNALS` wait; a process that is started here begins with them waiting."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -82,5 +80,4 @@ def signals_blocked() -> Iterator[None]:
 
 def take_signals() -> None:
     """Take the signals that have waited since `signals_blocked`, which this process was started in."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -4,9 +4,9 @@ import difflib
 import json
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from numbers import Integral
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -18,6 +18,17 @@ from qm7cli.core.yaml_text import compose_yaml
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxdict = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxstring = _BRIEF.maxother = 80
 OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
+_WANTED: Final = {  # by pydantic's name for an error, or its first word, in place of a sentence that names a type
+    "int": "a whole number, as 20",
+    "float": "a number, as 0.5",
+    "bool": "true or false",
+    "string": "a text, in quotes if it looks like a number",
+    "list": "a list, as [1, 2]",
+    "tuple": "a list, as [1, 0.5]",
+    **dict.fromkeys(("dict", "model"), "keys and values, as {key: value}"),
+    "missing": "one item more",
+    "too_long": "fewer items",
+}
 
 
 def refusal(reason: str) -> PydanticCustomError:
@@ -33,13 +44,12 @@ def _number(value: Any) -> Any:
         return int(value)
     if isinstance(value, str):
         for number in (int, float):
-            try:
+            with suppress(ValueError):
                 return number(value)
-            except ValueError:
-                continue
     return value
 
 
+COPIED: Final = "copied"  # context of validation: a setting that is of no use to the others may be there already
 LARGEST: Final = 1e9  # of any number in a data set, a model or a record
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
@@ -77,8 +87,11 @@ class Section(_Spoken):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with other values, which are validated as those of a new section are."""
-        return type(self)(**dict(super().model_copy(update=update, deep=deep)))
+        """Return a copy with other values, which are validated as those of a new section are, but for `COPIED`."""
+        try:
+            return self.model_validate(dict(super().model_copy(update=update, deep=deep)), context=COPIED)
+        except ValidationError as error:
+            raise SettingsError(mistake(error, type(self))) from error
 
 
 def mistake(
@@ -105,19 +118,24 @@ def first_mistake(error: ValidationError, whole: str = "") -> str:
 
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in location)[:200]
-    collection = isinstance(error["input"], dict | list | tuple | set)
-    value = _BRIEF.repr(error["input"]) if collection else json.dumps(error["input"], default=str)
+    is_collection = isinstance(error["input"], dict | list | tuple | set)
+    value = _BRIEF.repr(error["input"]) if is_collection else json.dumps(error["input"], default=str)
     value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
-        word, known_here = str(location[-1]), _keys(location[:-1], model)
+        word, known_here = str(location[-1]), model().model_dump()
+        for part in location[:-1]:
+            known_here = known_here[str(part)]
         elsewhere = _keys_by_name(model).get(OTHER_NAMES.get(word, word))
         close = suggestion(word, known_here, [elsewhere] if elsewhere else [])
         return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
     if error["type"] == "literal_error":
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        meant = suggestion(value.strip('"'), choices)
-        return f"{key} is {value}, not one of {', '.join(choices)}{meant}"
+        return f"{key} is {value}, not one of {', '.join(choices)}{suggestion(value.strip(chr(34)), choices)}"
     reason = error["msg"].removeprefix("Input ")
+    if wanted := _WANTED.get(error["type"].partition("_")[0] if "valid " in reason else error["type"]):
+        if error["type"] == "list_type" and isinstance(error["input"], str | int | float):
+            wanted = f"[{error['input']}]"
+        return f"{key} is {value}: write {wanted}"
     return f"{key} is {value}, but {reason[0].lower()}{reason[1:]}"
 
 
@@ -130,7 +148,7 @@ def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) ->
 def option_suggestion(option: str, options: Sequence[str], model: type[BaseModel]) -> str:
     """Ask whether the user meant the option that is closest to an unknown one or, beside --set, a setting of `model`.
 
-    The dashes before the names do not count, or else --lr would be close to --fold.
+    Dashes do not count, or else --lr would be close to --fold.
     """
     word, *names = (each.lstrip("-").replace("-", "_") for each in (option, *options))
     meant = dict(zip(names, options, strict=True))
@@ -146,52 +164,20 @@ def _keys_by_name(model: type[BaseModel]) -> dict[str, str]:
     return {key.rpartition(".")[2]: key for key in reversed(keys)}
 
 
-def _keys(location: tuple[str | int, ...], model: type[BaseModel]) -> list[str]:
-    """Return the keys that the section at `location` has."""
-    section = model
-    for part in location:
-        annotation = section.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        section = annotation
-    return list(section.model_fields)
-
-
-def setting_choices(key: str, model: type[BaseModel]) -> list[str]:
-    """Return what the setting with a dotted key may be set to, as YAML has it: its default, then what else is fixed."""
-    *sections, name = key.split(".")
-    section: Any = model
-    for part in sections:
-        section = section.model_fields[part].annotation
-    field = section.model_fields[name]
-    default = field.get_default(call_default_factory=True)
-    shown = default if isinstance(default, str) else json.dumps(default, separators=(",", ":"))
-    return list(dict.fromkeys([shown, *_fixed_values(field.annotation)]))
-
-
-def _fixed_values(annotation: Any) -> list[str]:
-    if annotation is bool:
-        return ["true", "false"]
-    if annotation is type(None):
-        return ["null"]
-    values = [] if get_origin(annotation) not in {Literal, Union, UnionType} else get_args(annotation)
-    return [text for value in values for text in ([value] if isinstance(value, str) else _fixed_values(value))]
-
-
 def _line(text: str, location: tuple[str | int, ...]) -> int:
     """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
     node = compose_yaml(text)
     line = 1
     for part in location:
+        found: list[Any] = []
         if isinstance(node, yaml.MappingNode):
-            pairs = [pair for pair in node.value if pair[0].value == str(part)]
-            if not pairs:
-                break
-            line = pairs[-1][0].start_mark.line + 1
-            node = pairs[-1][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
+            found = [pair for pair in node.value if pair[0].value == str(part)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = [(item, item) for item in node.value[part:]]
+        if not found:
+            break
+        key, node = found[0]
+        line = key.start_mark.line + 1
     return int(line)
 
 

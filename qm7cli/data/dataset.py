@@ -112,7 +112,7 @@ def locate(data: str | None) -> Path:
     if named is None:
         asked, path = "--data, not given; $QM7_DATA, not set; ", DEFAULT_PATH
     else:
-        asked, path = "$QM7_DATA, " if data is None else "", BUNDLED.get(named, Path(named))
+        asked, path = "$QM7_DATA, " if data is None else "", BUNDLED.get(named, Path(named).expanduser())
     if not path.is_file():
         why = "is not a file" if path.exists() else "does not exist"
         fetched = f"qm7 download --dest {path} fetches QM7, or " if path.suffix == ".mat" and not path.exists() else ""

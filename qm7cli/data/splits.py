@@ -19,7 +19,7 @@ from pydantic_core import InitErrorDetails
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import is_special_file, read_text, write_output_text
-from qm7cli.core.validation import Section, Whole, refusal, suggestion
+from qm7cli.core.validation import COPIED, Section, Whole, refusal, suggestion
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
 
@@ -62,7 +62,7 @@ class Split(Section):
     @property
     def file(self) -> Path | None:
         """The split file, if `scheme` names one."""
-        return None if self.scheme in SCHEMES else Path(self.scheme)
+        return None if self.scheme in SCHEMES else Path(self.scheme).expanduser()
 
     @field_validator("scheme")
     @classmethod
@@ -83,7 +83,7 @@ class Split(Section):
     def _count_is_of_use(self, info: ValidationInfo) -> Self:
         """Refuse a count where no folds are made; the default says nothing, and stands in every run."""
         default = type(self).model_fields["count"].default
-        if info.context != RECORDED and self.scheme not in DRAWN and self.count != default:
+        if info.context not in (RECORDED, COPIED) and self.scheme not in DRAWN and self.count != default:
             reason = refusal(f"it is for {' and '.join(DRAWN)}: the folds of {self.scheme} are fixed")
             refused = InitErrorDetails(type=reason, loc=("count",), input=self.count)
             raise ValidationError.from_exception_data("Split", [refused])

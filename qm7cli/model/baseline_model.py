@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
 from qm7cli.data.bags import Bags
 from qm7cli.data.dataset import Dataset
+from qm7cli.model.baseline_names import Hyperparameters, Kernel, Kind, RepresentationName
 from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
-from qm7cli.model.methods import Hyperparameters, Kernel, Kind, RepresentationName
 from qm7cli.model.model import ModelAbout, read_model
 from qm7cli.model.regressors import Regressor, model_rows
 from qm7cli.model.representations import Representation

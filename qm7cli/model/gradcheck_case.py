@@ -15,6 +15,7 @@ HIDDEN: Final = [12, 5]
 COARSE_STEP: Final = 25.0  # of the tanh expansion, hartree: some hundred features, where training has thousands
 MOLECULES: Final = 500  # that the features are fitted to
 MINIBATCH: Final = 25
+DIFFERENCE: Final = 1e-4  # in the finite differences, where parameters, features and outputs are about 1
 ROUNDING: Final = 1e-9  # kcal/mol; a smaller change of the outputs counts as none
 
 
@@ -63,8 +64,9 @@ class Case:
         taken = self.layers(self.P - self.stepped(variant, 1.0, rescaled=rescaled, right=right))
         return [Layer(*(len(layer.A) ** 0.5 * d for d in layer)) for layer in taken]  # a rate is 1/sqrt(m) there
 
-    def gradient(self, h: float) -> list[Layer]:
+    def gradient(self) -> list[Layer]:
         """Return the loss gradient (dW, dA, dB) of each layer by central differences."""
+        h = DIFFERENCE
 
         def loss(k: int, change: float) -> float:
             P = self.P.copy()
@@ -78,6 +80,6 @@ class Case:
         return list(layer_inputs(self.layers(self.P), self.X))[:-1]
 
     def to_mean(self) -> Array:
-        """Return the mean input less A, all layers in one vector."""
+        """Return the mean input minus A, all layers in one vector."""
         pairs = zip(self.inputs(), self.layers(self.P), strict=True)
         return np.concatenate([X.mean(axis=0) - layer.A for X, layer in pairs])

@@ -20,10 +20,10 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
 from qm7cli.core.processors import available_cores
-from qm7cli.model.methods import Hyperparameters, Kernel, Kind
+from qm7cli.model.baseline_names import Hyperparameters, Kernel, Kind
 
 Array = NDArray[np.float64]
-METRICS: Final[dict[str | None, Any]] = {None: "euclidean", "gaussian": "sqeuclidean", "laplacian": "cityblock"}
+DISTANCES: Final[dict[str | None, Any]] = {None: "euclidean", "gaussian": "sqeuclidean", "laplacian": "cityblock"}
 DISTANCE_MODELS: Final = ("knn", "krr")  # they look at distances alone
 THREADS: Final = 8  # at most
 BLOCK: Final = 64  # rows of distances that a thread computes at once
@@ -49,7 +49,7 @@ def model_rows(method: Method, X: NDArray[Any], points: NDArray[Any]) -> Array:
 
     def compute(start: int) -> None:
         block, first = slice(start, start + BLOCK), start if symmetric else 0
-        rows[block, first:] = cdist(ours[block], theirs[first:], METRICS[method.kernel])
+        rows[block, first:] = cdist(ours[block], theirs[first:], DISTANCES[method.kernel])
         if symmetric:  # the same both ways, to the digit
             rows[start + BLOCK :, block] = rows[block, start + BLOCK :].T
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from qm7cli.data.bags import Bags
 from qm7cli.data.coulomb import random_sorted
 from qm7cli.data.dataset import SYMBOLS, Dataset
-from qm7cli.model.methods import RepresentationName
+from qm7cli.model.baseline_names import RepresentationName
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from qm7cli.core.files import read_text
 from qm7cli.core.validation import Section, Whole, flatten, mistake, unflatten
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.splits import Split
-from qm7cli.model.methods import HYPERPARAMETERS
+from qm7cli.model.baseline_names import HYPERPARAMETERS
 from qm7cli.model.variants import Variant
 from qm7cli.runs.experiment_files import find_experiment
 from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, TargetSettings, Training

@@ -1,5 +1,6 @@
 """The sections of a `qm7cli.runs.experiment.Experiment`: its settings with their ranges and defaults."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
@@ -7,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from qm7cli.core.validation import Real, Section, Whole, refusal
-from qm7cli.model.methods import HYPERPARAMETERS, Kernel, Kind, RepresentationName
+from qm7cli.model.baseline_names import HYPERPARAMETERS, Kernel, Kind, RepresentationName
 from qm7cli.model.network import ActivationName, Units
 from qm7cli.model.target import Subtract
 
@@ -175,25 +176,46 @@ class Baseline(Section):
     ridge: Annotated[Real, Field(ge=0, le=1e9)] | None = None
     memory: Annotated[Real, Field(gt=0)] = 8.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: Any) -> Any:
+        """Fill in the defaults of what the model takes."""
+        if not isinstance(given, dict):
+            return given
+        takes = _takes(given.get("model"), given.get("representation"))
+        return {**given, **{key: default for key, default in takes.items() if given.get(key) is None}}
+
     @model_validator(mode="after")
-    def _completed(self) -> Self:
-        """Fill in the defaults of what the model takes, and refuse what it does not."""
-        takes: dict[str, Any] = dict.fromkeys(HYPERPARAMETERS[self.model])
-        if self.model not in {None, "mean"}:
-            takes["representation"] = "sorted"
-        if self.model == "krr":
-            takes["kernel"] = "gaussian"
-        if self.representation == "random":
-            takes["draws"] = 4
-        if self.representation == "bag-of-bonds":
-            takes["exponent"] = 1.0
-        given = self.model_dump(exclude={"model", "memory"}, exclude_none=True)
+    def _takes_all(self) -> Self:
+        """Refuse what the model does not take."""
+        takes = _takes(self.model, self.representation)
         reason = refusal(f"{self.model or 'the network'} takes none{', only ' if takes else ''}{', '.join(takes)}")
         refused = [
-            InitErrorDetails(type=reason, loc=(key,), input=value) for key, value in given.items() if key not in takes
+            InitErrorDetails(type=reason, loc=(key,), input=value)
+            for key, value in self.model_dump(exclude={"model", "memory"}, exclude_none=True).items()
+            if key not in takes
         ]
         if refused:
             raise ValidationError.from_exception_data("Baseline", refused)
-        for key in takes.keys() - given:
-            object.__setattr__(self, key, takes[key])  # frozen for all others
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values; what another model does not take is left behind."""
+        new = {**dict(self), **(update or {})}
+        stays = {"model", "memory", *_takes(new["model"], new["representation"]), *(update or {})}
+        return super().model_copy(update={key: new[key] if key in stays else None for key in new}, deep=deep)
+
+
+def _takes(model: Any, representation: Any) -> dict[str, Any]:
+    """Return what a baseline takes besides its memory, with the defaults; None is found."""
+    takes: dict[str, Any] = dict.fromkeys(HYPERPARAMETERS.get(model if isinstance(model, str) else None, ()))
+    if model in (None, "mean"):
+        return takes
+    takes["representation"] = "sorted"
+    if model == "krr":
+        takes["kernel"] = "gaussian"
+    if representation == "random":
+        takes["draws"] = 4
+    if representation == "bag-of-bonds":
+        takes["exponent"] = 1.0
+    return takes

@@ -18,7 +18,7 @@ from scipy.linalg import LinAlgError
 
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.splits import Molecules, stratified
-from qm7cli.model.methods import HYPERPARAMETERS, Hyperparameters
+from qm7cli.model.baseline_names import HYPERPARAMETERS, Hyperparameters
 from qm7cli.model.regressors import DISTANCE_MODELS, Array, fit_model, model_rows
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.settings import Baseline

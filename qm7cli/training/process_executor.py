@@ -21,7 +21,7 @@ from typing import IO, cast
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.notices import notice, notices_to
-from qm7cli.core.signals import StopRequest, signals_blocked, take_signals
+from qm7cli.core.signals import SIGNALS, StopRequest, signals_blocked, take_signals
 from qm7cli.data.dataset import Dataset
 from qm7cli.training.claim_fold import Progress, Report
 from qm7cli.training.executor import Job, LostError, Outcome, do_job, is_stopped
@@ -156,7 +156,7 @@ def work() -> None:
         stop.signal = number
         jobs.put(None)
 
-    for number in (signal.SIGINT, signal.SIGHUP):  # they come to the whole group; the parent asks for the stop
+    for number in SIGNALS:  # they come to the whole group; the parent asks for the stop
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, ask_to_stop)
     take_signals()

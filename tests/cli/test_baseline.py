@@ -1,16 +1,11 @@
 import csv
 import io
-import re
 import signal
-from pathlib import Path
 
 import pytest
 import yaml
 
 from conftest import wait_for
-from qm7cli.data.dataset import SYMBOLS
-from qm7cli.data.molecules import BOHR
-from qm7cli.training.hyperparameter_search import SEARCHED
 
 LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
 
@@ -28,30 +23,6 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert names == [".lock", "model.npz", "predictions.csv", "result.yaml"]
     again = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
     assert again.stdout == done.stdout  # nothing is done again
-
-
-def test_the_help_the_page_and_the_reference_experiment_give_the_kernels_formulas(command):
-    root = Path(__file__).parents[2]
-    texts = [(root / name).read_text() for name in ("docs/baselines.md", "experiments/paper.yaml")]
-    for text in (command("baseline", "--help").stdout, *texts):
-        plain = " ".join(text.split())
-        assert re.search(
-            r"gaussian( kernel)?, exp\(-d\^2 / \(2 sigma\^2\)\), d the Euclidean distance, or laplacian, ", plain
-        )
-        assert "laplacian, exp(-|d|_1 / sigma)" in plain
-
-
-def test_the_help_says_how_many_matrices_the_search_takes(command):
-    assert f"at most {SEARCHED} matrices" in " ".join(command("baseline", "--help").stdout.split())
-
-
-def test_folds_in_processes_give_the_same(command, tmp_path):
-    flags = ("--representation", "random", "--draws", "2")
-    for jobs in (1, 2):
-        command(*LAPLACIAN, *flags, "--fold", "0", "--fold", "1", "--jobs", jobs, "--out", f"run{jobs}", "--quiet")
-    for name in ("fold-0/predictions.csv", "fold-1/predictions.csv"):
-        assert (tmp_path / "run1" / name).read_bytes() == (tmp_path / "run2" / name).read_bytes()
-    assert (tmp_path / "run1/fold-0/predictions.csv").read_text().splitlines()[1].split(",")[3]  # spread over draws
 
 
 def test_the_memory_is_told_and_too_much_refused_before_anything_is_written(command, tmp_path):
@@ -114,63 +85,6 @@ def test_baselines_and_networks_are_collected_compared_and_drawn_together(comman
     alone = command("plot", "runs/krr", "runs/mean", "--kind", "curves", "--output", "alone.png", status=1)
     assert alone.stderr == "qm7: there is no curve to draw: baselines are fitted at once\n"
     assert not (tmp_path / "alone.png").exists()
-
-
-def test_a_baseline_is_evaluated_and_predicts_like_a_network(command, quick_flags, small, tmp_path):
-    pytest.importorskip("ase", reason="ASE is not installed")
-    bonds = ("--representation", "bag-of-bonds", "--fold", "0", "--fold", "1", "--out", "runs/krr")
-    command(*LAPLACIAN, *bonds)
-    command("train", "--fold", "0", "--fold", "1", *quick_flags, "--out", "runs/network")
-    results = yaml.safe_load((tmp_path / "runs/krr/results.yaml").read_text())
-    evaluated = yaml.safe_load(command("eval", "runs/krr", "--format", "yaml").stdout)
-    assert [fold["mae"] for fold in evaluated["folds"]] == [fold["mae"] for fold in results["folds"]]
-    assert (evaluated["mae"], evaluated["variant"]) == (results["mae"], None)
-    assert "runs/krr" not in command("eval", "runs", "--part", "both").stderr
-    frames = []
-    for k in small.P[0][:2]:
-        atoms = [
-            f"{SYMBOLS[int(z)]} {' '.join(f'{x * BOHR:.8f}' for x in r)}"
-            for z, r in zip(small.Z[k], small.R[k], strict=True)
-            if z
-        ]
-        frames.append(f"{len(atoms)}\n\n" + "".join(line + "\n" for line in atoms))
-    (tmp_path / "two.xyz").write_text("".join(frames))
-    (tmp_path / "odd.xyz").write_text("2\n\nSi 0 0 0\nH 1.5 0 0\n")
-    rows = list(
-        csv.DictReader(io.StringIO(command("predict", "runs/krr", "two.xyz", "--fold", "0", "--format", "csv").stdout))
-    )
-    expected = list(csv.DictReader((tmp_path / "runs/krr/fold-0/predictions.csv").read_text().splitlines()))
-    known = {int(row["molecule"]): float(row["prediction"]) for row in expected}
-    assert [float(row["energy"]) for row in rows] == pytest.approx([known[k] for k in small.P[0][:2]], abs=0.05)
-    done = command("predict", "runs/krr", "odd.xyz", status=1)
-    assert done.stderr == "odd.xyz:0: Si, an element that the model does not take\n"
-    done = command("centering", "runs/krr", status=1)
-    assert done.stderr == "qm7: runs/krr is a run of the baseline krr, which has no layers\n"
-
-
-def test_a_test_molecule_that_the_bags_do_not_hold_is_one_sentence(command, tmp_path):
-    (tmp_path / "few.yaml").write_text(
-        "base: {data: gfn7, split: {train_size: 20, folds: [0]}}\n"
-        "points: [{baseline.model: linear, baseline.representation: bag-of-bonds, baseline.ridge: 1}]\n"
-    )
-    done = command("sweep", "few.yaml", "--jobs", "1", status=1)
-    assert re.search(
-        r"fold 0: its test molecule \d+ cannot be represented: \d+ .*, more than the \d+ that the model takes",
-        done.stderr,
-    )
-    assert not list(tmp_path.glob("runs/few/*/fold-0/*.npz"))
-
-
-def test_a_sweep_has_baselines_beside_networks(command, quick_flags, tmp_path):
-    (tmp_path / "both.yaml").write_text(
-        "base: {split: {folds: [0]}}\npoints:\n- {}\n- {baseline.model: mean}\n- {baseline.model: linear}\n"
-    )
-    done = command("sweep", "both.yaml", *quick_flags)
-    assert "small-mean-seed0 fold 0: test MAE" in done.stderr
-    assert " 0 iterations" not in done.stderr
-    again = command("sweep", "both.yaml", *quick_flags)
-    assert again.stderr == "3 of 3 jobs are complete already\nthe runs are in runs/both\n"
-    assert again.stdout == done.stdout
 
 
 def test_an_interrupted_search_leaves_a_run_that_the_same_command_finishes(command, background, tmp_path):

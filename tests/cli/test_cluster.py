@@ -1,7 +1,6 @@
 """Sweeps on a Dask cluster: a real scheduler and real workers on 127.0.0.1."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import molecules
 import qm7cli.training.dask_executor
 from conftest import bits, iterations_in, train_one_by_one, wait_for
 from qm7cli.core.locks import lock
@@ -108,12 +106,6 @@ def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster,
     assert "test MAE" in next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
 
 
-def test_threads_of_one_worker_give_the_same_bits(shared, start, undisturbed, tmp_path):
-    _, stderr = start(shared, *SHORT).communicate(timeout=120)
-    assert stderr.count("test MAE") == 8
-    assert bits(tmp_path / "dask") == undisturbed
-
-
 def test_a_signal_stops_the_jobs_with_their_checkpoints_written(shared, start, tmp_path):
     process = start(shared, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
@@ -144,40 +136,24 @@ def test_jobs_of_a_killed_client_end_and_the_next_goes_on(shared, start, tmp_pat
     assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 1000}
 
 
-def test_a_sweep_whose_workers_have_all_left_says_so_and_still_heeds_a_signal(cluster, start, tmp_path):
-    address, _, workers = cluster(workers=1)
+def test_the_bundled_data_set_and_a_split_file_are_found_by_the_workers(shared, start, command, tmp_path):
+    command("split", "--data", "gfn7", "--scheme", "random", "--output", "folds.yaml")
+    few = ["--data", "gfn7", "--set", "split={scheme: folds.yaml, folds: [1]}", "--set", "training.iterations=5"]
+    _, stderr = start(shared, *few).communicate(timeout=100)
+    assert stderr.count("test MAE") == 4
+    command("sweep", "sweep.yaml", *few, "--out", "processes")
+    assert models(tmp_path / "dask") == models(tmp_path / "processes")
+
+
+def test_a_scheduler_that_goes_away_is_an_error_for_every_job(cluster, start, tmp_path):
+    address, scheduler, _ = cluster()
     process = start(address, *ENDLESS)
-    wait_for(lambda: list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz")), process)
-    os.killpg(workers[0].pid, signal.SIGKILL)
-    line = process.stderr.readline()
-    while line.startswith(("no worker has come to ", "a worker has come to ")):  # the sweep was there first
-        line = process.stderr.readline()
-    assert line == f"all workers have left {address}: waiting for others\n"
-    (other,) = cluster(workers=1, address=address)[2]
-    assert process.stderr.readline() == f"a worker has come to {address}\n"
-    os.killpg(other.pid, signal.SIGTERM)
-    assert process.stderr.readline() == f"all workers have left {address}: waiting for others\n"
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 143
-    assert stderr == "qm7: stopped by SIGTERM; the same command goes on from here\n"
-
-
-def test_a_data_set_that_is_another_on_the_workers_fails_the_jobs(cluster, start, tmp_path, mat):
-    address, _, _ = cluster(workers=0)
-    data = tmp_path / "data.mat"
-    data.write_bytes(mat.read_bytes())
-    one = ["--data", "data.mat", "--set", "training.iterations=1", "--set", "split.folds=[0]"]
-    process = start(address, *one)
-    wait_for(lambda: len(list((tmp_path / "dask").glob("*/.lock"))) == 4, process)  # it has read the data set
-    molecules.write(data, seed=1)
-    assert process.stderr.readline() == f"no worker has come to {address} yet: waiting\n"
-    cluster(workers=1, address=address)
-    _, stderr = process.communicate(timeout=60)
+    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
+    os.killpg(scheduler.pid, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=100)
     assert process.returncode == 1
-    assert re.search(r"qm7: /.*/data.mat is another file on a worker: SHA-256 [0-9a-f]{12}\.\.\., not", stderr)
-    _, stderr = start(address, *one, "--out", "again").communicate(timeout=60)
-    assert stderr.count("test MAE") == 4  # the worker reads it again
+    assert "Traceback" not in stderr
+    assert stderr.count("qm7: fold ") == 8
 
 
 def test_where_no_scheduler_answers_it_is_one_sentence(command, tmp_path, monkeypatch):

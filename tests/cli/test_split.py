@@ -55,13 +55,6 @@ def test_a_run_keeps_to_its_split_file_wherever_that_lies_and_refuses_a_changed_
     assert (tmp_path / "run/config.yaml").read_text() == before
 
 
-def test_a_training_on_fewer_molecules_says_so_and_is_evaluated_on_them(command, quick_flags, tmp_path):
-    command("train", *quick_flags, "--fold", "0", "--set", "split.train_size=20")
-    run = tmp_path / "runs/small-original-seed0-split.train_size=20-network.hidden=20,10-evaluation.draws=3"
-    evaluated = command("eval", run, "--part", "train", "--format", "yaml").stdout
-    assert yaml.safe_load(evaluated)["folds"][0]["train_mae"] == results(run)["folds"][0]["train_mae"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

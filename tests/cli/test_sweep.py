@@ -142,29 +142,6 @@ def test_two_sweeps_in_one_directory_share_the_jobs(start, tmp_path, undisturbed
     assert not [log for log in logs if "Traceback" in log or "another process" in log]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_workers_with_their_checkpoints_written(
-    start, command, tmp_path, undisturbed, number, status
-):
-    runs = tmp_path / "runs/sweep"
-    process = start(*ENDLESS)
-    wait_for(lambda: len(checkpoints(runs)) == 2, process)
-    os.killpg(process.pid, number)  # as a terminal and a batch system do: to workers as well
-    stdout, stderr = process.communicate(timeout=30)
-    assert process.returncode == status
-    assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
-    assert stdout == ""
-    stopped = folds(runs)
-    assert [fold["status"] for fold in stopped] == ["partial", "partial"]
-    assert all(fold["iterations"] >= 100 for fold in stopped)
-    longest = max(fold["iterations"] for fold in stopped) + 50
-    more = ["--set", f"training.iterations={longest}", "--set", "training.checkpoint_every=100"]
-    command("sweep", "sweep.yaml", *more)
-    command("sweep", "sweep.yaml", *more, "--out", "whole", "--jobs", 1)
-    assert len(bits(runs)) == len(undisturbed)
-    assert bits(runs) == bits(tmp_path / "whole")
-
-
 def test_a_second_interrupt_ends_at_once(start, tmp_path):
     process = start(*ENDLESS)
     wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
@@ -181,17 +158,6 @@ def test_a_second_interrupt_ends_at_once(start, tmp_path):
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
 
 
-def test_a_sweep_killed_with_its_workers_goes_on_to_the_same_bits(start, command, tmp_path, undisturbed):
-    runs = tmp_path / "runs/sweep"
-    process = start(*SHORT)
-    wait_for(lambda: len(list(runs.glob("*/fold-*/model.npz"))) >= 3, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    done = command("sweep", "sweep.yaml", *SHORT)
-    assert "jobs are complete already" in done.stderr.splitlines()[0]
-    assert bits(runs) == undisturbed
-
-
 def test_a_worker_that_is_killed_is_noticed_and_its_job_tried_once_more(start, tmp_path, undisturbed):
     runs = tmp_path / "runs/sweep"
     process = start(*SHORT)
@@ -202,31 +168,6 @@ def test_a_worker_that_is_killed_is_noticed_and_its_job_tried_once_more(start, t
     assert bits(runs) == undisturbed
 
 
-def test_workers_end_when_their_parent_is_killed(start, tmp_path):
-    process = start(*ENDLESS)
-    wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
-    workers = workers_of(process)
-    process.kill()
-    process.wait()
-    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
-    assert {fold["status"] for fold in folds(tmp_path / "runs/sweep")} == {"partial"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--executor", "dask"], "--executor dask and --scheduler ADDRESS go together"),
-        (["--scheduler", "tcp://127.0.0.1:1"], "--executor dask and --scheduler ADDRESS go together"),
-        (["--executor", "dask", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "--jobs is for processes"),
-    ],
-)
-def test_options_of_different_executors_are_wrong_usage(command, tmp_path, arguments, message):
-    done = command("sweep", "sweep.yaml", *arguments, status=2)
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
-
-
 def test_a_run_of_another_configuration_in_the_way_is_refused_before_anything_is_begun(command, tmp_path, quick_flags):
     name = "small-corrected-seed1-network.hidden=20,10-evaluation.draws=3"
     command("train", *quick_flags, "--fold", 0, "--out", f"runs/sweep/{name}")
@@ -235,37 +176,6 @@ def test_a_run_of_another_configuration_in_the_way_is_refused_before_anything_is
     assert done.stderr.startswith(f"qm7: runs/sweep/{name} was trained with other settings (variant, seed differ)")
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
     assert after.items() <= before.items()
-
-
-def test_what_is_finished_and_lost_its_summary_gets_it_again(command, tmp_path):
-    table = command("sweep", "sweep.yaml", *SHORT).stdout
-    summaries = {path: yaml.safe_load(path.read_text())["folds"] for path in (tmp_path / "runs").rglob("results.yaml")}
-    for path in summaries:
-        path.unlink()
-    assert command("sweep", "sweep.yaml", *SHORT).stdout == table
-    assert {path: yaml.safe_load(path.read_text())["folds"] for path in summaries} == summaries
-
-
-def test_a_damaged_result_fails_the_jobs_of_its_run_and_no_others(command, tmp_path):
-    command("sweep", "sweep.yaml", *SHORT)
-    run = "runs/sweep/small-corrected-seed0-network.hidden=20,10-evaluation.draws=3"
-    (tmp_path / run / "fold-3/result.yaml").write_text("nonsense")
-    done = command("sweep", "sweep.yaml", *SHORT, "--set", "training.iterations=301", status=1)
-    told = f"qm7: {run}/fold-3/result.yaml is not a fold's result (1 fields are wrong)"
-    errors = [line for line in done.stderr.splitlines() if line.startswith("qm7: ")]
-    assert sorted(errors) == [f"{told} ({run}/fold-{fold}/log.txt)" for fold in (0, 3)]
-    (tmp_path / run / "fold-3/result.yaml").unlink()
-    assert [fold["iterations"] for fold in folds(tmp_path / "runs/sweep")].count(301) == 6
-
-
-def test_a_shorter_training_than_was_done_is_refused_in_one_sentence(command, tmp_path):
-    command("sweep", "sweep.yaml", *SHORT)
-    before = {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-    done = command("sweep", "sweep.yaml", *SHORT, "--set", "training.iterations=299", status=1)
-    run = "runs/sweep/small-original-seed0-network.hidden=20,10-evaluation.draws=3"
-    told = f"fold 0 of {run} has been trained for 300 iterations, more than the 299 asked for; choose another --out"
-    assert done.stderr == f"qm7: {told}\n"
-    assert {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()} == before
 
 
 def test_a_data_set_may_be_swept(command, tmp_path, mat):

@@ -1,4 +1,3 @@
-import itertools
 import math
 from pathlib import Path
 
@@ -7,7 +6,7 @@ import pytest
 
 import reference
 from qm7cli.model import network, variants
-from qm7cli.model.gradcheck import RATES, Direction, Motion, _claims, _wrong_directions, check_gradients
+from qm7cli.model.gradcheck import RATES, Motion, _claims, check_gradients
 from qm7cli.model.gradcheck_case import Case
 from qm7cli.model.shiftcheck import Shift, shift_claims, shift_inputs
 from qm7cli.model.variants import RULES
@@ -36,10 +35,6 @@ def found(small):
     return check_gradients(small)
 
 
-def of(found, variant, parameter):
-    return [each for each in found.directions if (each.variant, each.parameter) == (variant, parameter)]
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_all_is_as_expected_for_the_rules_as_they_are(small, seed):
     assert check_gradients(small, seed=seed).failures == []
@@ -59,21 +54,6 @@ def test_a_wrong_derivative_of_the_activation_is_found(small, monkeypatch):
     wrong = network.Activation(network.scaled_tanh, lambda Y: 1 - Y**2 / 1.5)
     monkeypatch.setitem(network.ACTIVATIONS, "tanh", wrong)
     assert any("dW of corrected, layer 1" in failure for failure in check_gradients(small, ["corrected"]).failures)
-
-
-def test_dw_is_the_gradient_in_all_variants_and_longer_by_the_factors_above(found):
-    sizes = found.sizes
-    for variant, rescaled in itertools.product(RULES, (False, True)):
-        for each in of(found, variant, "dW"):
-            above = math.prod(math.sqrt(sizes[j] / sizes[j + 1]) for j in range(each.layer, len(sizes) - 1))
-            if each.rescaled == rescaled:
-                assert each.angle < 1e-3
-                assert each.ratio == pytest.approx(above if rescaled else 1, rel=1e-6)
-
-
-@pytest.mark.parametrize("variant", ["original", "uncompensated"])
-def test_da_is_not_a_gradient_where_it_follows_the_mean(found, variant):
-    assert all(each.angle > 10 and each.expected is None for each in of(found, variant, "dA"))
 
 
 @pytest.mark.parametrize("variant", RULES)
@@ -145,14 +125,6 @@ def test_each_claim_about_a_fails_alone_where_it_does_not_hold(motion):
     assert list(_claims(motion).values()).count(False) == 1
 
 
-def test_a_direction_is_wrong_by_its_angle_or_by_its_length_and_one_that_is_no_gradient_is_not():
-    right = Direction("corrected", "dA", 2, rescaled=True, angle=0.0, ratio=2.0, expected=2.0)
-    assert not list(_wrong_directions([right, right._replace(angle=80.0, ratio=9.0, expected=None)]))
-    for wrong in (right._replace(angle=0.1), right._replace(ratio=2.01), right._replace(angle=math.nan)):
-        (sentence,) = _wrong_directions([wrong])
-        assert sentence.startswith("dA of corrected, layer 2, rescaling on, is ")
-
-
 @pytest.mark.parametrize("variant", ["original", "corrected", "uncompensated"])
 def test_the_reference_trains_alike_with_inputs_and_a_shifted_and_otherwise_if_b_takes_the_shift(case, found, variant):
     """A slow training of all layers, its inputs shifted by an offset, as `Shift` has it."""
@@ -200,7 +172,6 @@ WRONG_SHIFTS = [
         shift._replace(**wrong)
         for shift in (SHIFTS_AS_EXPECTED[0], SHIFTS_AS_EXPECTED[1], SHIFTS_AS_EXPECTED[3])
         for wrong in (
-            {"with_a": None},
             {"with_a": 1e-3},
             {"with_a": math.nan},
             {"factors": None},
@@ -230,7 +201,7 @@ def test_an_a_that_follows_the_mean_a_millionth_faster_is_found_by_what_it_forge
         return dA * (1 + 1e-6), dB
 
     monkeypatch.setitem(RULES, "original", faster)
-    assert failing(case, "original") == ["A forgets a shift that it began with by the factor 1 - r b an iteration"]
+    assert failing(case, "original") == ["A forgets a shift that it began with by the factor 1 - r b per iteration"]
 
 
 @pytest.mark.parametrize("variant", ["original", "corrected", "uncompensated"])
