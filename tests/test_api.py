@@ -11,7 +11,7 @@ import qm7cli
 from conftest import bits
 from qm7cli import Architecture, Baseline, DomainWarning, Evaluation, Experiment, QM7Error, Split, Training
 from qm7cli.data.dataset import BUNDLED
-from qm7cli.runs.experiment import read_experiment
+from qm7cli.runs.config import read_config
 from qm7cli.training.train_run import train_run
 
 EXPERIMENT = Experiment(
@@ -62,7 +62,7 @@ def test_training_is_that_of_the_command(run, small, tmp_path):
         files.pop(Path("config.yaml"))  # which names the data
     assert ours == theirs
     assert len(ours) == 4
-    assert read_experiment(run / "config.yaml").data == str(small.path)
+    assert read_config(run).experiment.data == str(small.path)
 
 
 def test_a_fold_that_diverges_is_raised_and_the_others_are_there(small, tmp_path):

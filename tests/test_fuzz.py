@@ -22,7 +22,7 @@ from qm7cli.data import dataset, download, inspection
 from qm7cli.data.molecules import read_molecules
 from qm7cli.data.smiles import read_smiles
 from qm7cli.data.splits import Split, make_folds, select_folds, write_split
-from qm7cli.runs.experiment import read_experiment, resolve
+from qm7cli.runs.config import read_config, resolve
 from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.sweep import read_sweep
 from qm7cli.training.train_run import train_run
