@@ -15,6 +15,8 @@ from qm7cli.model.methods import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, SAME_RUN_SETTINGS
+from qm7cli.runs.history import HistoryRow, read_history
+from qm7cli.runs.results import FoldResult
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Decision = Literal["better", "worse", "equivalent", "not decided"]
@@ -64,15 +66,23 @@ class Group(NamedTuple):
         """How many folds diverged, when, and at what rates, as ``diverged in 2 of 5 folds, at ...``; empty if none."""
         if not self.diverged:
             return ""
-        places = [fold.result.diverged_at for fold in self.diverged.values()]
-        iterations, rates = (
-            sorted({place[0] for place in places}),
-            sorted({place[1] for place in places} - {""}, key=float),
-        )
+        places = [divergence(fold.result) for fold in self.diverged.values()]
+        iterations, rates = sorted({place[0] for place in places}), sorted({place[1] for place in places if place[1]})
         at = f"iteration {iterations[0]}" if len(iterations) == 1 else f"iterations {iterations[0]} to {iterations[-1]}"
-        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(rates)})" if rates else ""
+        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(f'{rate:g}' for rate in rates)})" if rates else ""
         folds = f"{len(self.diverged)} of {self.ended} fold{'' if self.ended == 1 else 's'}"
         return f"diverged in {folds}, at {at}{with_rates}"
+
+
+def history(run: Run, result: FoldResult) -> list[HistoryRow]:
+    """Return a fold's evaluations on the way; a baseline has none."""
+    return read_history(run.path, result) if result.iterations else []
+
+
+def divergence(result: FoldResult) -> tuple[int, float | None]:
+    """Return the iteration at which a diverged fold broke off, and its learning rate there, if that is known."""
+    iteration, rate = result.diverged_at
+    return iteration, float(rate) if rate else None
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from qm7cli.cli.options import Data, Output, load_dataset
-from qm7cli.cli.output import format_records, print_error, write_output
+from qm7cli.cli.options import Data, Output, OutputFormat, load_dataset
+from qm7cli.cli.output import print_error, refuse_inputs, write_output
 from qm7cli.cli.tables import Column, Table, make_table, show_number, show_value
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def gradcheck(
         float, typer.Option(metavar="H", min=1e-7, max=1e-3, help="Step of the finite differences.")
     ] = 1e-4,
     data: Data = None,
-    format_: Annotated[Literal["table", "yaml", "json"], typer.Option("--format", help="How it is printed.")] = "table",
+    format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
     """Check the gradient variants against the loss gradient by finite differences.
@@ -57,26 +57,18 @@ def gradcheck(
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
-    from qm7cli.core.files import refuse_output
     from qm7cli.model.gradcheck import check_gradients
     from qm7cli.model.variants import RULES
 
     dataset = load_dataset(data)
-    refuse_output(output, [dataset.path])
+    refuse_inputs(output, [dataset.path])
     check = check_gradients(dataset, [variant] if variant else list(RULES), seed, step)
     directions = [each._asdict() for each in check.directions]
-    record = {
-        "sizes": check.sizes,
-        "directions": directions,
-        "motions": [each._asdict() for each in check.motions],
-        "shifts": [each._asdict() for each in check.shifts],
-        "failures": check.failures,
-    }
     table = _directions_table(check)
     table.below = f"\n{_show(_motions_table(check))}\n{_show(_shifts_table(check))}"
     if not check.failures:
         table.below += "All of it is as expected.\n"
-    write_output(table, format_records(format_, directions, table, record), output)
+    write_output(table, directions, format_, output)
     for failure in check.failures:
         print_error(failure)
     if check.failures:

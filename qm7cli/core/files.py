@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.escaping import spreadsheet_cell
 from qm7cli.core.locks import NO_LINK, is_at, refuse_lost_locks, try_lock
 from qm7cli.core.validation import suggestion
 
@@ -172,11 +171,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a CSV table with a header line; floats in the shortest form that reads back the same.
-
-    No text of the rows is a formula to a spreadsheet (`qm7cli.core.escaping.spreadsheet_cell`).
-    """
-    return "".join(map(_csv_line, [header, *(map(spreadsheet_cell, row) for row in rows)]))
+    """Return a CSV table with a header line; floats in the shortest form that reads back the same."""
+    return "".join(map(_csv_line, [header, *rows]))
 
 
 def _csv_line(cells: Iterable[Any]) -> str:
