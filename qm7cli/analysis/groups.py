@@ -69,7 +69,9 @@ class Group(NamedTuple):
         places = [divergence(fold.result) for fold in self.diverged.values()]
         iterations, rates = sorted({place[0] for place in places}), sorted({place[1] for place in places if place[1]})
         at = f"iteration {iterations[0]}" if len(iterations) == 1 else f"iterations {iterations[0]} to {iterations[-1]}"
-        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(f'{rate:g}' for rate in rates)})" if rates else ""
+        with_rates = (
+            f" (rate{'s' if len(rates) > 1 else ''} {', '.join(f'{rate:g}' for rate in rates)})" if rates else ""
+        )
         folds = f"{len(self.diverged)} of {self.ended} fold{'' if self.ended == 1 else 's'}"
         return f"diverged in {folds}, at {at}{with_rates}"
 

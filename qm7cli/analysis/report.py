@@ -9,23 +9,18 @@ from typing import Any, Final
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import as_svg, load_matplotlib
-from qm7cli.analysis.largest_errors import largest_errors
 from qm7cli.analysis.page_style import STYLE
 from qm7cli.analysis.plots import KINDS, Options
-from qm7cli.analysis.plots.against_setting import NotSweptError
+from qm7cli.analysis.plots.setting import NotSweptError
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
-from qm7cli.runs.datasets import RunDatasets
 from qm7cli.runs.environment import TIMES
 
 INCOMPARABLE: Final = " cannot be compared with "  # in a verdict without a difference
-NAMED: Final = 5  # molecules with the largest errors, of each group
 NOTE: Final = (
     "MAE and RMSE are of the test molecules: mean over folds +- population standard deviation over folds. Where there "
     "are several seeds, the standard deviation over them follows."
 )
-BOOTSTRAP: Final = """The bootstrap's interval is for other test molecules and the networks as they are, that of the
-t-test for other training sets as well."""
 PAGE: Final = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -46,7 +41,6 @@ $comparison
 <div class="figures">
 $figures
 </div>
-$errors
 $left_out
 <h2>Runs, and the settings in which they differ</h2>
 $runs
@@ -66,14 +60,14 @@ $environment
 def render_report(
     comparison: Comparison,
     runs: Sequence[Run],
-    table: tuple[Sequence[str], Sequence[Sequence[str]]],
-    *,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
     command: str = "",
     reference: str | None = None,
 ) -> str:
     """Return the page on a comparison of `runs`; the same runs give the same page.
 
-    `table`, a header and rows, has the comparison's figures as they are to be shown. The page tells the `command` that
+    `header` and `rows` are the table with the comparison's figures. The page tells the `command` that
     makes it; `reference` is that of the comparison. Raises QM7Error if matplotlib is not installed. What cannot be
     drawn or told is left out, and the page says why.
     """
@@ -81,19 +75,16 @@ def render_report(
     common, differing = _sorted_out([run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs])
     left_out: dict[str, list[str]] = {}  # by reason
     figures = [_figure(kind, comparison, reference, left_out) for kind in KINDS]
-    errors = _largest_errors(comparison, left_out)
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     names = ", ".join(sorted({run.results.dataset.name for run in runs}))
-    header, rows = table
     return PAGE.substitute(
         title=escape(f"{count} on {names}"),
         style=STYLE,
         origin=_origin(runs, command),
         verdicts="\n".join(f"<p>{escape(_typeset(sentence))}</p>" for sentence in _sentences(comparison)),
         comparison=_table(header, [(name, *map(_typeset, figures)) for name, *figures in rows], "stacked"),
-        note=escape(_typeset(f"{NOTE} {comparison.explanation} {BOOTSTRAP}" if comparison.explanation else NOTE)),
+        note=escape(_typeset(f"{NOTE} {comparison.explanation}")),
         figures="\n".join(filter(None, figures)),
-        errors=errors,
         left_out="\n".join(_absence(what, reason) for reason, what in left_out.items()),
         runs=_runs(runs, differing),
         settings=_settings(common),
@@ -144,20 +135,6 @@ def _figure(kind: str, comparison: Comparison, reference: str | None, left_out: 
     labelled = f'<div role="img" aria-labelledby="{kind}">{picture}</div>'
     caption = f"<b>{escape(KINDS[kind].shows)}.</b> {escape(KINDS[kind].look_for)}"
     return f'<figure>{labelled}<figcaption id="{kind}">{caption}</figcaption></figure>'
-
-
-def _largest_errors(comparison: Comparison, left_out: dict[str, list[str]]) -> str:
-    datasets, rows = RunDatasets(), []
-    try:
-        for group in comparison.groups:
-            for record in largest_errors(group.folds, NAMED, datasets):
-                energies = [_typeset(f"{record[key]:.1f}") for key in ("energy", "prediction", "error")]
-                rows.append((group.name, record["molecule"], record["fold"], *energies))
-    except QM7Error as error:
-        left_out.setdefault(str(error), []).append("the largest errors")
-        return ""
-    header = ("group", "molecule (row)", "fold", "energy, kcal/mol", "prediction, kcal/mol", "error, kcal/mol")
-    return f"<h2>Largest errors</h2>\n{_table(header, rows, 'stacked')}" if rows else ""
 
 
 def _runs(runs: Sequence[Run], differing: dict[str, list[Any]]) -> str:

@@ -56,7 +56,7 @@ def refuse_inputs(output: Path | None, inputs: Iterable[Path | None]) -> None:
 def write_output(
     table: Table, records: Records | None = None, format_: Format | None = None, output: Path | None = None
 ) -> Format:
-    """Write records to a file, or print them, and return the format, which is that of the file's ending unless one is given.
+    """Write records to a file, or print them, and return the format: that of the file's ending unless one is given.
 
     CSV and JSON have the records, Markdown and LaTeX the whole table with units. The table for a terminal, the format
     of any other ending, fits it. A pipe gets the text as it is, a terminal without what would steer it.
