@@ -121,7 +121,7 @@ def compare_with(groups: Sequence[Group], reference: Group, margin: float | None
 def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
     """Return a group with its difference from the reference, or with a verdict that says why it has none."""
     pairs = [(fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds]
-    ours, theirs = group.folds | group.diverged, reference.folds | reference.diverged
+    ours, theirs = group.ended, reference.ended
     shared, unpaired = ours.keys() & theirs.keys(), len(ours.keys() ^ theirs.keys())
     if shared and unpaired:
         folds = "1 fold has" if unpaired == 1 else f"{unpaired} folds have"

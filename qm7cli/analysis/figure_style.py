@@ -170,7 +170,9 @@ def add_note(figure: "Figure", text: str) -> None:
 
 
 def plain_ticks(axis: "Axis") -> None:
-    """Label a logarithmic axis with numbers written out, no more than there is room for."""
+    """Label an axis, if it is logarithmic, with numbers written out, no more than there is room for."""
+    if axis.get_scale() != "log":
+        return
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - an extra
 
     low, high = axis.get_view_interval()

@@ -57,9 +57,9 @@ class Group(NamedTuple):
     verdict: str = ""
 
     @property
-    def ended(self) -> int:
-        """How many folds are complete or diverged."""
-        return len(self.folds) + len(self.diverged)
+    def ended(self) -> dict[Key, RunFold]:
+        """The folds that are complete or diverged."""
+        return self.folds | self.diverged
 
     @property
     def divergence(self) -> str:
@@ -72,7 +72,7 @@ class Group(NamedTuple):
         with_rates = (
             f" (rate{'s' if len(rates) > 1 else ''} {', '.join(f'{rate:g}' for rate in rates)})" if rates else ""
         )
-        folds = f"{len(self.diverged)} of {self.ended} fold{'' if self.ended == 1 else 's'}"
+        folds = f"{len(self.diverged)} of {len(self.ended)} fold{'' if len(self.ended) == 1 else 's'}"
         return f"diverged in {folds}, at {at}{with_rates}"
 
 
@@ -204,9 +204,7 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     else:
         place = os.path.realpath(wanted)
         fitting = [
-            group
-            for group in groups
-            if place in {os.path.realpath(fold.run.path) for fold in (group.folds | group.diverged).values()}
+            each for each in groups if place in {os.path.realpath(fold.run.path) for fold in each.ended.values()}
         ]
     if len(fitting) != 1:
         where = "in several groups" if fitting else "in no group"

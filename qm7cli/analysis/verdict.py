@@ -94,8 +94,8 @@ def _power(difference: Difference) -> str:
 def _divergences(group: Group, reference: Group) -> str:
     """Say of a group and the reference, of which one diverged at least, in how many of their folds and when."""
     if not group.diverged:
-        return f"the reference {reference.divergence}, this group in none of {group.ended}"
-    theirs = f"diverged in none of {reference.ended}" if not reference.diverged else reference.divergence
+        return f"the reference {reference.divergence}, this group in none of {len(group.ended)}"
+    theirs = f"diverged in none of {len(reference.ended)}" if not reference.diverged else reference.divergence
     return f"it {group.divergence}, the reference {theirs}"
 
 

@@ -77,7 +77,7 @@ def _figures(group: "Group") -> dict[str, str]:
 
     difference = group.difference
     columns = {"folds": str(len(group.folds))}
-    columns["diverged"] = f"{len(group.diverged)} of {group.ended}" if group.diverged else "-"
+    columns["diverged"] = f"{len(group.diverged)} of {len(group.ended)}" if group.diverged else "-"
     for metric, figures in (("MAE", group.mae), ("RMSE", group.rmse)):
         over_folds = f" +- {figures.over_folds:.2f}" if figures and figures.over_folds is not None else ""
         shown = "diverged" if group.diverged and not figures else show_number(figures and figures.mean) + over_folds

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import INCH, WIDTH, add_note
+from qm7cli.analysis.figure_style import INCH, WIDTH, Look, add_note, looks
 from qm7cli.analysis.groups import NAMED, Group, Key, group_name
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import RunFold
@@ -19,26 +19,13 @@ if TYPE_CHECKING:
 NOTHING: Final = "there is nothing to draw: no fold is complete"
 RATIO: Final = 10  # errors that differ by as much need a logarithmic axis
 TOGETHER: Final = 4  # lines in one panel; more are spread over panels
-PANELS: Final = 9
 
 
 class Options(NamedTuple):
-    """What may be chosen of a picture.
+    """What may be chosen of a picture: its width in mm, its title, and whether it says below what it shows.
 
-    Attributes
-    ----------
-    width : float
-        Of the picture, mm.
-    title : str
-        Above it; may be empty.
-    caption : bool
-        Whether it says below what it shows, and what diverged.
-    log : bool, optional
-        Whether the axis of errors is logarithmic; default None, as suits the picture.
-    setting : str, optional
-        The dotted key of the setting along the axis; default None, the one numeric setting that differs.
-    reference : str, optional
-        The group from which others differ, as `qm7cli.analysis.groups.find_reference` takes it.
+    `log` is whether the axis of errors is logarithmic, None as suits the picture; `setting` the dotted key of that on
+    the axis, None for the one numeric setting that differs; `reference` the group from which others differ.
     """
 
     width: float = WIDTH
@@ -62,72 +49,89 @@ class Options(NamedTuple):
 USUAL: Final = Options()
 
 
-def drawable(comparison: Comparison, limit: int) -> list[Group]:
+class Line(NamedTuple):
+    """What has a name and a look of its own in a picture: folds of one group, or of several along a setting."""
+
+    name: str
+    settings: Mapping[str, Any]
+    folds: Sequence[RunFold]
+
+    @property
+    def method(self) -> str:
+        """The rule or the baseline that the folds share; empty if they have several."""
+        found = {fold.run.settings.get("baseline.model") or fold.run.settings["variant"] for fold in self.folds}
+        return found.pop() if len(found) == 1 else ""
+
+
+class Place(NamedTuple):
+    """Where a line is drawn, what it is called there, and how it looks."""
+
+    axes: "Axes"
+    name: str
+    look: Look
+
+
+def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
     """Return the groups that have a complete fold; raises QM7Error if there are none, or more than a picture holds."""
     groups = [group for group in comparison.groups if group.folds]
     if not groups:
         raise QM7Error(NOTHING)
-    refuse_too_many(len(groups), limit, "groups")
+    if len(groups) > limit:
+        raise QM7Error(f"there are {len(groups)} groups, more than this picture can hold ({limit}); choose fewer runs")
     return groups
 
 
-def refuse_too_many(number: int, limit: int, what: str) -> None:
-    """Raise QM7Error if there are more groups or panels than a picture can hold."""
-    if number > limit:
-        raise QM7Error(f"there are {number} {what}, more than this picture can hold ({limit}); choose fewer runs")
+def group_line(group: Group) -> Line:
+    """Return a group as a line."""
+    folds = list(group.ended.values())
+    return Line(group.name, {key: group.settings[key] for key in group.settings if key in folds[0].run.settings}, folds)
 
 
-def method(folds: Iterable[RunFold]) -> str:
-    """Return the rule or the baseline that folds share; empty if they have several."""
-    found = {fold.run.settings.get("baseline.model") or fold.run.settings["variant"] for fold in folds}
-    return found.pop() if len(found) == 1 else ""
+def lay_out(figure: "Figure", lines: Sequence[Line], x: str, y: str) -> list[Place]:
+    """Return where each line goes: all in one panel, or more than `TOGETHER` in several.
 
-
-def arrange(settings: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]] | None:
-    """Return the panel and the name of each line by its settings; None where they share one panel.
-
-    More than `TOGETHER` have a panel for each combination of what is neither rule nor baseline.
+    There is a panel for each combination of the settings that are neither rule nor baseline, with the same axes, and as
+    many beside each other as the figure has columns of a paper.
     """
-    names = []
-    for own in settings:
-        others, rule = ({key: own[key] for key in own if (key in NAMED) is named} for named in (False, True))
-        names.append((group_name(others, [*others], short=True), group_name(rule, [*rule])))
-    panels = {panel for panel, _ in names}
-    spread = len(settings) > TOGETHER and 1 < len(panels) < len(settings) == len(set(names))
-    return names if spread else None
-
-
-def make_panels(figure: "Figure", titles: Sequence[str], *, x: str, y: str) -> list["Axes"]:
-    """Return axes with shared scales, in as many columns as have the width of a paper's, and label the outer ones."""
-    refuse_too_many(len(titles), PANELS, "panels")
-    columns = max(1, min(len(titles), round(figure.get_figwidth() * INCH / WIDTH)))
+    places = []
+    for line in lines:
+        others, rule = ({key: line.settings[key] for key in line.settings if (key in NAMED) is own} for own in (0, 1))
+        places.append((group_name(others, [*others], short=True), group_name(rule, [*rule])))
+    titles, methods = list(dict.fromkeys(panel for panel, _ in places)), [line.method for line in lines]
+    if not TOGETHER < len(lines) == len(set(places)) > len(titles) > 1:
+        axes = figure.subplots()
+        axes.set(xlabel=x, ylabel=y)
+        return [Place(axes, line.name, look) for line, look in zip(lines, looks(methods), strict=True)]
+    columns = min(len(titles), max(1, round(figure.get_figwidth() * INCH / WIDTH)))
     rows = math.ceil(len(titles) / columns)
     figure.set_figheight(figure.get_figheight() + (rows - 1) * 1.45)
-    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
-    for unused in panels[len(titles) :]:
+    grid = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for unused in grid[len(titles) :]:
         unused.remove()
-    panels = panels[: len(titles)]
-    for axes, title in zip(panels, titles, strict=True):
+    panels = dict(zip(titles, grid, strict=False))
+    for title, axes in panels.items():
         axes.set_title(title)
-    for axes in panels[-columns:]:
+    for axes in grid[len(titles) - columns : len(titles)]:
         axes.set_xlabel(x)
         axes.tick_params(labelbottom=True)
-    if rows == 1:
-        panels[0].set_ylabel(y)
-    else:
-        figure.supylabel(y, fontsize=8)
-    return panels
+    figure.supylabel(y, fontsize=8)
+    own = [looks([each])[0] for each in methods]
+    return [Place(panels[panel], name, look) for (panel, name), look in zip(places, own, strict=True)]
 
 
-def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: str) -> None:
+def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: str, diverged: bool = True) -> None:
     """Say below a picture what it shows, and which folds diverged: these have no error to draw."""
     without = ", and is drawn without these"
-    diverged = [
-        f"{group.name} {group.divergence}{without if group.folds else ''}"
-        for group in comparison.groups
-        if group.diverged
+    told = [
+        f"{each.name} {each.divergence}{without if each.folds else ''}" for each in comparison.groups if each.diverged
     ]
-    add_note(figure, "; ".join(filter(None, [*notes, *diverged])) if options.caption else "")
+    add_note(figure, "; ".join(filter(None, [*notes, *(told if diverged else ())])) if options.caption else "")
+
+
+def deviation_note(comparison: Comparison, what: str) -> str:
+    """Say what shows the standard deviation over folds, if a group has several."""
+    several = any(len({key[0] for key in group.folds}) > 1 for group in comparison.groups)
+    return f"{what}: one standard deviation over folds to each side" if several else ""
 
 
 def mean_over_folds(errors: Mapping[Key, Any]) -> tuple[Any, Any]:
@@ -140,13 +144,3 @@ def mean_over_folds(errors: Mapping[Key, Any]) -> tuple[Any, Any]:
         by_fold.setdefault(key[0], []).append(value)
     means = [np.mean(values, axis=0) for values in by_fold.values()]
     return np.mean(means, axis=0), np.std(means, axis=0)
-
-
-def own_settings(fold: RunFold, keys: Iterable[str]) -> dict[str, Any]:
-    """Return those of some settings that a fold's run has."""
-    return {key: fold.run.settings[key] for key in keys if key in fold.run.settings}
-
-
-def any_fold(group: Group) -> RunFold:
-    """Return a fold of a group."""
-    return next(iter((group.folds | group.diverged).values()))

@@ -8,12 +8,12 @@ from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import add_legend, drawing, plain_ticks
 from qm7cli.analysis.groups import Group, find_reference
 from qm7cli.analysis.paired_difference import make_pair, paired_difference
-from qm7cli.analysis.plots.common import USUAL, Options, drawable, explain
-from qm7cli.analysis.plots.curves import LIMIT, Curve, draw_curve, is_trained, on_the_way, shared_iterations, spread
+from qm7cli.analysis.plots import common
+from qm7cli.analysis.plots.common import USUAL, Options, Place
+from qm7cli.analysis.plots.curves import ITERATIONS, Curve, draw_curve, is_trained, on_the_way, shared_iterations
 from qm7cli.core.errors import QM7Error
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LATE: Final = 0.1  # of the iterations; differences before may leave the frame
@@ -27,9 +27,10 @@ def differences(comparison: Comparison, options: Options = USUAL) -> "Figure":
     holds what happens after the first tenth of the iterations, and an arrowhead shows where a line comes in. A baseline
     has the same error throughout. Raises QM7Error if there is no difference to draw.
     """
-    groups = drawable(comparison, LIMIT)
+    groups = common.drawable(comparison)
     reference = find_reference(groups, options.reference)
-    made, reasons = {}, {}
+    made: dict[str, Curve] = {}
+    reasons: dict[str, str] = {}
     for group in groups:
         try:
             if group is not reference:
@@ -39,26 +40,23 @@ def differences(comparison: Comparison, options: Options = USUAL) -> "Figure":
     if not made:
         alone = f"there is no difference to draw: {reference.name} is the only group with a complete fold"
         raise QM7Error(next(iter(reasons.values()), alone))
-    drawn = [group for group in groups if group.name in made]
+    lines = [common.group_line(group) for group in groups if group.name in made]
     with drawing(2.4, **options.frame) as figure:
-        places = spread(figure, groups, "Difference of test MAE (kcal/mol)", reference)
-        panels = [place for group, place in zip(groups, places, strict=True) if group.name in made]
+        places = common.lay_out(figure, lines, ITERATIONS, "Difference of test MAE (kcal/mol)")
         frame = _late_range(list(made.values()))
-        panels[0][0].set(xscale="log", ylim=frame)
-        for axes in {axes for axes, _, _ in panels}:
+        first = places[0].axes
+        first.set(xscale="log", ylim=frame)
+        for axes in {place.axes for place in places}:
             axes.axhline(0, color="0.4", linewidth=0.6)
-        for group, (axes, name, look) in zip(drawn, panels, strict=True):
-            draw_curve(axes, name, made[group.name], look)
-            _mark_entry(axes, made[group.name], frame, look["color"])
-        plain_ticks(panels[0][0].xaxis)
+        for curve, place in zip(made.values(), places, strict=True):
+            draw_curve(place, curve)
+            _mark_entry(place, curve, frame)
+        plain_ticks(first.xaxis)
         add_legend(figure, 1)
         banded = any(curve.low is not None for curve in made.values())
-        notes = [
-            f"zero: {reference.name}",
-            "line: mean; band: its 95% interval by the corrected t-test" if banded else "",
-            f"not comparable: {', '.join(reasons)}" if reasons else "",
-        ]
-        explain(figure, comparison, options, *notes)
+        band = "line: mean; band: its 95% interval by the corrected t-test" if banded else ""
+        others = f"not comparable: {', '.join(reasons)}" if reasons else ""
+        common.explain(figure, comparison, options, f"zero: {reference.name}", band, others)
     return figure
 
 
@@ -72,13 +70,13 @@ def _late_range(made: list[Curve]) -> tuple[float, float]:
     return min(ends) - margin, max(ends) + margin
 
 
-def _mark_entry(axes: "Axes", curve: Curve, frame: tuple[float, float], color: str) -> None:
+def _mark_entry(place: Place, curve: Curve, frame: tuple[float, float]) -> None:
     """Draw an arrowhead at the frame where the last value beyond it is."""
     beyond = np.flatnonzero((curve.values < frame[0]) | (curve.values > frame[1]))
     if len(beyond):
         above = curve.values[beyond[-1]] > frame[1]
-        place = curve.iterations[beyond[-1]], frame[1] if above else frame[0]
-        axes.plot(*place, marker="^" if above else "v", color=color, clip_on=False, markersize=4)
+        at = curve.iterations[beyond[-1]], frame[1] if above else frame[0]
+        place.axes.plot(*at, "^" if above else "v", color=place.look["color"], clip_on=False, markersize=4)
 
 
 def _difference_curve(group: Group, reference: Group) -> Curve:

@@ -4,15 +4,14 @@ from typing import TYPE_CHECKING
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import add_legend, drawing, looks, plain_ticks
-from qm7cli.analysis.plots.common import USUAL, Options, drawable, explain, mean_over_folds, method
+from qm7cli.analysis.plots import common
+from qm7cli.analysis.plots.common import USUAL, Options
 from qm7cli.model.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from qm7cli.analysis.groups import Key
-
-LIMIT = 21  # groups
 
 
 def folds(comparison: Comparison, options: Options = USUAL) -> "Figure":
@@ -22,14 +21,15 @@ def folds(comparison: Comparison, options: Options = USUAL) -> "Figure":
     agree in number, seed and all else that does not make the groups. The axis is logarithmic where the means of groups
     differ by ten times, unless it is chosen.
     """
-    groups = drawable(comparison, LIMIT)
+    groups = common.drawable(comparison)
     numbers = sorted({key[0] for group in groups for key in group.folds})
     step = 0.8 / len(groups)
     paired: dict[Key, list[tuple[float, float]]] = {}
-    means = [mean_over_folds({key: fold.mae for key, fold in group.folds.items()}) for group in groups]
+    means = [common.mean_over_folds({key: fold.mae for key, fold in group.folds.items()}) for group in groups]
     with drawing(2.2, **options.frame) as figure:
         axes = figure.subplots()
-        for k, (group, look) in enumerate(zip(groups, looks([method(g.folds.values()) for g in groups]), strict=True)):
+        styles = looks([common.group_line(group).method for group in groups])
+        for k, (group, look) in enumerate(zip(groups, styles, strict=True)):
             aside = (k - (len(groups) - 1) / 2) * step
             for key, fold in group.folds.items():
                 paired.setdefault(key, []).append((numbers.index(key[0]) + aside, fold.mae))
@@ -44,8 +44,7 @@ def folds(comparison: Comparison, options: Options = USUAL) -> "Figure":
         axes.set_xticks(range(len(numbers) + 1), [*map(str, numbers), "mean"])
         scale = options.scale(mean for mean, _ in means)
         axes.set(xlabel="Fold", ylabel=METRICS["mae"].axis_label, yscale=scale, xlim=(-0.6, len(numbers) + 0.6))
-        if scale == "log":
-            plain_ticks(axes.yaxis)
+        plain_ticks(axes.yaxis)
         add_legend(figure)
-        explain(figure, comparison, options, "bar: one standard deviation over folds" if len(numbers) > 1 else "")
+        common.explain(figure, comparison, options, common.deviation_note(comparison, "bar"))
     return figure

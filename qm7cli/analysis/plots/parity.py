@@ -7,7 +7,7 @@ import numpy as np
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import INCH, drawing, looks
-from qm7cli.analysis.plots.common import USUAL, Options, drawable, explain, method
+from qm7cli.analysis.plots.common import USUAL, Options, drawable, explain, group_line
 from qm7cli.runs.predictions import read_predictions
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def parity(comparison: Comparison, options: Options = USUAL) -> "Figure":
     height = rows * (1.5 * (options.width / INCH - 0.6) / columns + 0.4) + 0.2
     with drawing(height, **options.frame) as figure:
         grid = figure.subplots(2 * rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=[2, 1] * rows)
-        colors = [look["color"] for look in looks([method(group.folds.values()) for group in groups])]
+        colors = [look["color"] for look in looks([group_line(group).method for group in groups])]
         for k, (group, table, color) in enumerate(zip(groups, tables, colors, strict=True)):
             upper, lower = grid[2 * (k // columns) : 2 * (k // columns) + 2, k % columns]
             errors = table[1] - table[0]  # (predictions,)

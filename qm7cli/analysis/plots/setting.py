@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import Look, add_legend, drawing, looks, plain_ticks
+from qm7cli.analysis.figure_style import add_legend, drawing, plain_ticks
 from qm7cli.analysis.groups import Key, group_name
-from qm7cli.analysis.plots.common import (
-    NOTHING,
-    RATIO,
-    USUAL,
-    Options,
-    arrange,
-    explain,
-    make_panels,
-    mean_over_folds,
-    method,
-    own_settings,
-    refuse_too_many,
-)
+from qm7cli.analysis.plots import common
+from qm7cli.analysis.plots.common import RATIO, USUAL, Line, Options, Place
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.model.metrics import METRICS
@@ -29,7 +18,6 @@ from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import RESUMABLE_SETTINGS
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SCHEDULE: Final = "training.schedule"
@@ -45,7 +33,6 @@ LABELS: Final = {  # of axes, for people
     "training.iterations": "Training iterations",
 }
 NO_MEASURE: Final = RESUMABLE_SETTINGS | {"seed", "split.seed"}  # along which errors are looked at only on demand
-LIMIT: Final = 35  # lines
 CROSS: Final = 5  # points, the height of a row of crosses
 
 
@@ -53,17 +40,12 @@ class NotSweptError(QM7Error):
     """The runs were not made for this picture: they do not differ in what would be its axis."""
 
 
-class Line(NamedTuple):
+class Swept(NamedTuple):
     """Folds that agree in all settings but one, by the value of that one."""
 
     settings: dict[str, Any]
     complete: dict[float, dict[Key, RunFold]]
     diverged: dict[float, dict[Key, RunFold]]
-
-    @property
-    def method(self) -> str:
-        """The rule or the baseline of the folds."""
-        return method(fold for own in (self.complete | self.diverged).values() for fold in own.values())
 
 
 def setting(comparison: Comparison, options: Options = USUAL) -> "Figure":
@@ -74,56 +56,48 @@ def setting(comparison: Comparison, options: Options = USUAL) -> "Figure":
     folds that did not is hollow. A line along training molecules has its slope, both axes logarithmic, in the legend.
     Raises NotSweptError if there is no setting to draw against, and QM7Error if there are several and none is chosen.
     """
+    common.drawable(comparison)
     key = _find_setting(comparison, options.setting)
-    lines = _make_lines(comparison, key)
-    means = [_mean(folds)[0] for line in lines for folds in line.complete.values()]
-    if not means:
-        raise QM7Error(NOTHING)
-    refuse_too_many(len(lines), LIMIT, "groups")
-    places = {place for line in lines for place in (*line.complete, *line.diverged)}
-    wide = key == TRAIN_SIZE or max(places) >= RATIO * min(places) > 0
+    swept = _sweep(comparison, key)
+    means = [_mean(folds)[0] for own in swept for folds in own.complete.values()]
+    values = {value for own in swept for value in (*own.complete, *own.diverged)}
+    wide = key == TRAIN_SIZE or max(values) >= RATIO * min(values) > 0
     scale = "log" if key == TRAIN_SIZE and options.log is None else options.scale(means)
-    named = arrange([line.settings for line in lines])
-    labels = named or [("", _name(line, lines)) for line in lines]
-    styles = [looks([line.method])[0] for line in lines] if named else looks([line.method for line in lines])
-    rows = list(dict.fromkeys(name for (_, name), line in zip(labels, lines, strict=True) if line.diverged))
-    titles = list(dict.fromkeys(panel for panel, _ in labels))
     with drawing(2.2, **options.frame) as figure:
-        panels = make_panels(figure, titles, x=LABELS.get(key, key), y=METRICS["mae"].axis_label)
-        panels[0].set(xscale="log" if wide else "linear", yscale=scale)
-        for (panel, name), line, look in zip(labels, lines, styles, strict=True):
-            axes, order = panels[titles.index(panel)], [*dict.fromkeys(each for _, each in labels)]
-            slope = _slope(line) if key == TRAIN_SIZE else ""
-            _draw_line(figure, axes, line, f"{name}{slope}", look, order.index(name) - (len(order) - 1) / 2)
-            if line.diverged:
-                _draw_crosses(figure, axes, list(line.diverged), look, rows.index(name))
-        for axes, title in zip(panels, titles, strict=True):
-            axes.set_title(title, pad=6 + CROSS * len(rows))
+        places = common.lay_out(figure, _lines(swept), LABELS.get(key, key), METRICS["mae"].axis_label)
+        places[0].axes.set(xscale="log" if wide else "linear", yscale=scale)
+        names = list(dict.fromkeys(place.name for place in places))
+        crossed = [
+            name for name in names if any(o.diverged for o, p in zip(swept, places, strict=True) if p.name == name)
+        ]
+        for own, place in zip(swept, places, strict=True):
+            slope = _slope(own, place.name) if key == TRAIN_SIZE else ""
+            _draw_line(figure, place, own, place.name + slope, names.index(place.name) - (len(names) - 1) / 2)
+            if own.diverged:
+                _draw_crosses(figure, place, list(own.diverged), crossed.index(place.name))
+        for axes in {place.axes for place in places}:
+            axes.set_title(axes.get_title(), pad=6 + CROSS * len(crossed))
         if wide:
-            plain_ticks(panels[0].xaxis)
-        elif len(places) <= 6:
-            panels[0].set_xticks(sorted(places), [f"{place:g}" for place in sorted(places)])
-        if scale == "log":
-            plain_ticks(panels[0].yaxis)
+            plain_ticks(places[0].axes.xaxis)
+        elif len(values) <= 6:
+            places[0].axes.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
+        plain_ticks(places[0].axes.yaxis)
         add_legend(figure)
-        hollow = any(line.complete.keys() & line.diverged.keys() for line in lines)
+        hollow = any(own.complete.keys() & own.diverged.keys() for own in swept)
         crosses = f"crosses: folds diverged{'; hollow: the mean of those that did not' if hollow else ''}"
-        bars = "bar: one standard deviation over folds to each side" if _has_bars(lines) else ""
-        explain(figure, comparison._replace(groups=[]), options, bars, crosses if rows else "")
+        notes = common.deviation_note(comparison, "bar"), crosses if crossed else ""
+        common.explain(figure, comparison, options, *notes, diverged=False)
     return figure
 
 
 def _find_setting(comparison: Comparison, wanted: str | None) -> str:
     """Return the setting that is wanted, or the one numeric setting in which the runs differ."""
-    folds = [fold for group in comparison.groups for fold in (group.folds | group.diverged).values()]
-    runs = list({fold.run.path: fold.run for fold in folds}.values())
-    if not runs:
-        raise QM7Error(NOTHING)
-    if wanted is not None:
-        known = {key for run in runs for key in run.settings}
-        if wanted not in known:
-            raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
+    runs = list({fold.run.path: fold.run for group in comparison.groups for fold in group.ended.values()}.values())
+    known = {key for run in runs for key in run.settings}
+    if wanted in known:
         return wanted
+    if wanted is not None:
+        raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
     candidates = [
         key
         for key in differing_settings(runs)
@@ -143,27 +117,39 @@ def _is_number(value: Any, key: str) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _make_lines(comparison: Comparison, key: str) -> list[Line]:
+def _sweep(comparison: Comparison, key: str) -> list[Swept]:
     """Merge the groups that agree in all settings but one, and sort their folds by that one.
 
     Raises QM7Error if two folds that nothing else tells apart are at one place.
     """
-    lines: dict[str, Line] = {}
-    folds = [(k, fold) for group in comparison.groups for k, fold in (group.folds | group.diverged).items()]
+    swept: dict[str, Swept] = {}
+    folds = [(number, fold) for group in comparison.groups for number, fold in group.ended.items()]
     most = max(fold.result.train_molecules or 0 for _, fold in folds)
     for number, fold in folds:
-        settings = own_settings(fold, [each for each in comparison.groups[0].settings if each != key])
-        line = lines.setdefault(json.dumps(settings), Line(settings, {}, {}))
-        by_place = line.diverged if fold.result.status == "diverged" else line.complete
-        at = by_place.setdefault(_place(fold.run, key, most), {})
+        settings = {own: fold.run.settings[own] for own in comparison.groups[0].settings if own in fold.run.settings}
+        settings.pop(key, None)
+        own = swept.setdefault(json.dumps(settings), Swept(settings, {}, {}))
+        by_value = own.diverged if fold.result.status == "diverged" else own.complete
+        at = by_value.setdefault(_value(fold.run, key, most), {})
         if number in at:
             both = f"{at[number].run.path} and {fold.run.path}"
             raise QM7Error(f"{both} have the same place along {key}: choose one of them")
         at[number] = fold
-    return list(lines.values())
+    return list(swept.values())
 
 
-def _place(run: Run, key: str, most: int) -> float:
+def _lines(swept: Sequence[Swept]) -> list[Line]:
+    """Return lines, with short names where these tell them apart, and none for a single one."""
+    short = [group_name(own.settings, [*own.settings], short=True) for own in swept]
+    names = short if len(set(short)) == len(swept) else [group_name(own.settings, [*own.settings]) for own in swept]
+    folds = [[*(own.complete | own.diverged).values()] for own in swept]
+    return [
+        Line(name if own.settings else "", own.settings, [fold for each in of_value for fold in each.values()])
+        for name, own, of_value in zip(names, swept, folds, strict=True)
+    ]
+
+
+def _value(run: Run, key: str, most: int) -> float:
     """Return a setting as a number, `most` for all training molecules; raises QM7Error if it is not one."""
     value: Any = run.settings.get(key)
     if not _is_number(value, key):
@@ -171,50 +157,40 @@ def _place(run: Run, key: str, most: int) -> float:
     return float(most if value is None else value[-1][1] if isinstance(value, list) else value)
 
 
-def _name(line: Line, lines: Sequence[Line]) -> str:
-    """Return a line's name, short where that tells the lines apart; empty where there is one alone."""
-    short = [group_name(each.settings, [*each.settings], short=True) for each in lines]
-    distinct = len(set(short)) == len(lines)
-    return group_name(line.settings, [*line.settings], short=distinct) if line.settings else ""
-
-
 def _mean(folds: Mapping[Key, RunFold]) -> tuple[float, float]:
     """Return the mean and the population standard deviation over folds of the test MAE, kcal/mol."""
-    mean, deviation = mean_over_folds({key: fold.mae for key, fold in folds.items()})
+    mean, deviation = common.mean_over_folds({key: fold.mae for key, fold in folds.items()})
     return float(mean), float(deviation)
 
 
-def _slope(line: Line) -> str:
-    """Say by which power of the place the mean error goes, by least squares of the logarithms."""
-    if len(line.complete) < 2:
-        return ""
-    means = [_mean(folds)[0] for folds in line.complete.values()]
-    return f"{', ' if line.settings else ''}slope {np.polyfit(np.log([*line.complete]), np.log(means), 1)[0]:.2f}"
+def _slope(own: Swept, name: str) -> str:
+    """Say by which power of the molecules the mean error goes, by least squares of the logarithms."""
+    means = [_mean(folds)[0] for folds in own.complete.values()]
+    return (
+        f"{', ' * bool(name)}slope {np.polyfit(np.log([*own.complete]), np.log(means), 1)[0]:.2f}" if means[1:] else ""
+    )
 
 
-def _has_bars(lines: Sequence[Line]) -> bool:
-    return any(len({key[0] for key in folds}) > 1 for line in lines for folds in line.complete.values())
-
-
-def _draw_line(figure: "Figure", axes: "Axes", line: Line, name: str, look: Look, aside: float) -> None:
+def _draw_line(figure: "Figure", place: Place, own: Swept, name: str, aside: float) -> None:
     """Draw the mean errors of a line and their bars, so many points aside; hollow where other folds diverged."""
     from matplotlib.transforms import offset_copy  # noqa: PLC0415 - an extra
 
-    places = sorted(line.complete)
-    means, deviations = np.array([_mean(line.complete[place]) for place in places]).reshape(-1, 2).T
+    axes, look, values = place.axes, place.look, sorted(own.complete)
+    means, deviations = np.array([_mean(own.complete[value]) for value in values]).reshape(-1, 2).T
     low, high = means - deviations, means + deviations
     shifted = {"transform": offset_copy(axes.transData, figure, aside, units="points"), "color": look["color"]}
-    axes.plot(places, means, label=name, **look | shifted)
-    axes.vlines(places, low, high, linewidth=0.6, **shifted)
-    axes.update_datalim(np.array([[*places, *places], [*low, *high]]).T)  # what is shifted does not count
+    axes.plot(values, means, label=name, **look | shifted)
+    axes.vlines(values, low, high, linewidth=0.6, **shifted)
+    axes.update_datalim(np.array([[*values, *values], [*low, *high]]).T)  # what is shifted does not count
     axes.autoscale_view()
-    hollow = [(place, mean) for place, mean in zip(places, means, strict=True) if place in line.diverged]
+    hollow = [(value, mean) for value, mean in zip(values, means, strict=True) if value in own.diverged]
     axes.plot(*np.array(hollow).reshape(-1, 2).T, look["marker"], markerfacecolor="white", zorder=3, **shifted)
 
 
-def _draw_crosses(figure: "Figure", axes: "Axes", places: Sequence[float], look: Look, row: int) -> None:
+def _draw_crosses(figure: "Figure", place: Place, values: Sequence[float], row: int) -> None:
     """Draw a row of crosses above the frame."""
     from matplotlib.transforms import offset_copy  # noqa: PLC0415 - an extra
 
-    above = offset_copy(axes.get_xaxis_transform(), figure, 0, 4 + CROSS * row, units="points")
-    axes.plot(places, [1] * len(places), "x", color=look["color"], transform=above, clip_on=False)
+    above = offset_copy(place.axes.get_xaxis_transform(), figure, 0, 4 + CROSS * row, units="points")
+    cross = {"linestyle": "", "marker": "x", "color": place.look["color"], "transform": above, "clip_on": False}
+    place.axes.plot(values, [1] * len(values), **cross)
