@@ -85,7 +85,7 @@ def _look(k: int, line: int = 0) -> Look:
 def _paler(color: str, share: float) -> str:
     """Return a color, #RRGGBB, mixed with a share of white."""
     parts = (int(color[k : k + 2], 16) for k in (1, 3, 5))
-    return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)
+    return "#" + "".join(f"{round(part + (255 - part) * share):02X}" for part in parts)
 
 
 def load_matplotlib() -> ModuleType:
@@ -173,10 +173,10 @@ def plain_ticks(axis: "Axis") -> None:
     """Label an axis, if it is logarithmic, with numbers written out, no more than there is room for."""
     if axis.get_scale() != "log":
         return
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator  # noqa: PLC0415 - an extra
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator  # noqa: PLC0415 - an extra
 
     low, high = axis.get_view_interval()
     steps = {0: (1, 2, 3, 5, 7), 1: (1, 2, 5), 2: (1, 3)}.get(int(math.log10(high / low)), (1,))
-    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_locator(LogLocator(subs=steps) if high > 2 * low else MaxNLocator(5))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

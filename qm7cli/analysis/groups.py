@@ -104,7 +104,7 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     members: dict[str, tuple[dict[Key, RunFold], dict[Key, RunFold]]] = {}
     values: dict[str, dict[str, Any]] = {}
     short_names: dict[str, str] = {}
-    for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
+    for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in by]):
         given = {key: run.settings[key] for key in by if key in run.settings}
         name = group_name(given, by)
         values[name] = {key: run.settings.get(key) for key in by}
@@ -151,7 +151,7 @@ def _add_folds(
         (diverged if result.status == "diverged" else folds)[key] = RunFold(run, result)
 
 
-def _order(key: str, value: Any) -> tuple[int, float, str]:
+def order(key: str, value: Any) -> tuple[int, float, str]:
     """Return what sorts values: variants and baselines as listed, numbers by size, then texts, and None last."""
     if key == "variant" and value:
         return 0, get_args(Variant).index(value), ""

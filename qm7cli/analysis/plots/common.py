@@ -8,7 +8,7 @@ import numpy as np
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import INCH, WIDTH, Look, add_note, looks
-from qm7cli.analysis.groups import NAMED, Group, Key, group_name
+from qm7cli.analysis.groups import NAMED, Group, Key, group_name, order
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import RunFold
 
@@ -95,9 +95,13 @@ def lay_out(figure: "Figure", lines: Sequence[Line], x: str, y: str) -> list[Pla
     """
     places = []
     for line in lines:
-        others, rule = ({key: line.settings[key] for key in line.settings if (key in NAMED) is own} for own in (0, 1))
+        others, rule = (
+            {key: line.settings[key] for key in line.settings if (key in NAMED) is own} for own in (False, True)
+        )
         places.append((group_name(others, [*others], short=True), group_name(rule, [*rule])))
-    titles, methods = list(dict.fromkeys(panel for panel, _ in places)), [line.method for line in lines]
+    ranks = [[order(key, value) for key, value in line.settings.items() if key not in NAMED] for line in lines]
+    titles = list(dict.fromkeys(panel for _, (panel, _) in sorted(zip(ranks, places, strict=True))))
+    methods = [line.method for line in lines]
     if not TOGETHER < len(lines) == len(set(places)) > len(titles) > 1:
         axes = figure.subplots()
         axes.set(xlabel=x, ylabel=y)
