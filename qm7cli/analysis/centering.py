@@ -66,18 +66,13 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
     centers layer 1's on another draw. The rest is of the second moments (`qm7cli.analysis.centering`) about 0, A and
     the mean, whose names end in `POINTS`:
 
-    ``share_uncentered``, ``share_prebias`` : float
-        The share of the second moment of X - c that is mean, ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
-    ``span`` : int
-        Directions in which the inputs vary: eigenvalues of S above the largest times eps of float64 times the number of
-        molecules or units, whichever is larger. Smaller ones are rounding, as of features that are constant or depend
-        on others, like many of layer 1's.
-    ``largest_...`` : float
-        Largest eigenvalue of the second moments of (X - c, 1).
-    ``condition_...`` : float or None
-        The same over the smallest in the span, which is number ``span + 1`` for every c. Where eigenvalues go down to
-        the rounding without a gap, as layer 1's may, it is that of the directions that float64 resolves. None if it
-        does not resolve the smallest.
+    - ``share_uncentered``, ``share_prebias``: the share of the second moment of X - c that is mean,
+      ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
+    - ``span``: directions in which the inputs vary, eigenvalues of S above the largest times eps of float64 times the
+      number of molecules or units, whichever is larger. Smaller ones are rounding, as of features that are constant.
+    - ``largest_...``: largest eigenvalue of the second moments of (X - c, 1).
+    - ``condition_...``: the same over the smallest in the span, which is number ``span + 1`` for every c; None if
+      float64 does not resolve it.
     """
     records = []
     features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))

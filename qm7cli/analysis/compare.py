@@ -9,9 +9,9 @@ would have to be. `qm7cli.analysis.verdict` has the rules and the words.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from qm7cli.analysis.groups import Group, Statistics, find_reference, group_runs, training_lengths
+from qm7cli.analysis.groups import Group, Statistics, count_text, find_reference, group_runs, training_lengths
 from qm7cli.analysis.paired_difference import check_test_sets, holm, make_pair, paired_difference
-from qm7cli.analysis.verdict import count_text, judge
+from qm7cli.analysis.verdict import judge
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
 
@@ -42,10 +42,8 @@ class Comparison(NamedTuple):
     def _margin_explained(self) -> str:
         if self.margin is None:
             return ""
-        margin = f"{self.margin:g}"
-        return (
-            f" Equivalent within {margin} kcal/mol is a group whose whole interval lies between -{margin} and {margin}."
-        )
+        within = "Equivalent within {0:g} kcal/mol is a group whose whole interval lies between -{0:g} and {0:g}."
+        return f" {within.format(self.margin)}"
 
     @property
     def sentences(self) -> list[str]:
@@ -65,22 +63,12 @@ class Comparison(NamedTuple):
             record |= {f"{metric}_{name}": getattr(figures, name, None) for name in Statistics._fields}
         difference, t_test = group.difference, group.difference and group.difference.t_test
         low, high = t_test.interval if t_test else (None, None)
-        return record | {
-            "difference": getattr(difference, "mean", None),
-            "difference_percent": getattr(difference, "percent", None),
-            "t_test_low": low,
-            "t_test_high": high,
-            "standard_error": getattr(t_test, "standard_error", None),
-            "p": getattr(t_test, "p", None),
-            "p_holm": group.p,
-            "detectable": getattr(t_test, "detectable", None),
-            "pairs": getattr(difference, "pairs", None),
-            "test_sets": getattr(difference, "test_sets", None),
-            "decision": group.decision,
-            "margin": self.margin,
-            "equivalent": group.equivalent,
-            "verdict": group.verdict,
-        }
+        record |= {"difference": getattr(difference, "mean", None)}
+        record |= {"difference_percent": getattr(difference, "percent", None), "t_test_low": low, "t_test_high": high}
+        record |= {name: getattr(t_test, name, None) for name in ("standard_error", "p", "detectable")}
+        record |= {name: getattr(difference, name, None) for name in ("pairs", "test_sets")} | {"p_holm": group.p}
+        record |= {"decision": group.decision, "margin": self.margin, "equivalent": group.equivalent}
+        return record | {"verdict": group.verdict}
 
 
 def compare_groups(
@@ -124,7 +112,7 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
     ours, theirs = group.ended, reference.ended
     shared, unpaired = ours.keys() & theirs.keys(), len(ours.keys() ^ theirs.keys())
     if shared and unpaired:
-        folds = "1 fold has" if unpaired == 1 else f"{unpaired} folds have"
+        folds = f"{count_text(unpaired, 'fold')} {'has' if unpaired == 1 else 'have'}"
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
     lengths = training_lengths(fold for pair in pairs for fold in pair)
     if len(lengths) > 1:

@@ -4,9 +4,8 @@
         axes = figure.subplots()
     save(figure, Path("picture.pdf"))
 
-A rule or a baseline has one color and one marker in every picture. The colors are Okabe & Ito's, which color-blind
-people can tell apart; line styles differ as well. Dashed gray is for controls. A user's own settings of matplotlib
-change nothing: the same runs give the same bytes.
+A rule or a baseline has one color (of Okabe & Ito's, which color-blind people can tell apart), marker and line style in
+every picture; dashed gray is for controls. A user's own settings of matplotlib change nothing.
 """
 
 import io

@@ -12,7 +12,7 @@ corrected for the number of groups.
 
 import math
 
-from qm7cli.analysis.groups import Decision, Group
+from qm7cli.analysis.groups import Decision, Group, count_text
 from qm7cli.analysis.paired_difference import LEVEL, Difference
 
 
@@ -97,11 +97,6 @@ def _divergences(group: Group, reference: Group) -> str:
         return f"the reference {reference.divergence}, this group in none of {len(group.ended)}"
     theirs = f"diverged in none of {len(reference.ended)}" if not reference.diverged else reference.divergence
     return f"it {group.divergence}, the reference {theirs}"
-
-
-def count_text(number: int, what: str) -> str:
-    """Return a number of things, as ``1 fold`` or ``2 folds``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def difference_text(difference: Difference) -> str:

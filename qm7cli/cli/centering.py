@@ -19,24 +19,19 @@ def _show_share(share: float) -> str:
 
 
 COLUMNS: Final = (
-    Column("run", "run", left=True),
-    Column("variant", "variant", left=True),
-    Column("iterations", "iterations"),
-    Column("fold", "fold"),
-    Column("layer", "layer"),
+    *(Column(key, key, left=True) for key in ("run", "variant")),
+    *(Column(key, key) for key in ("iterations", "fold", "layer")),
     Column("inputs", "m"),
     Column("span", "span"),
-    Column("spread", "spread", _show_three_digits),
-    Column("mean", "mean", _show_three_digits),
+    *(Column(key, key, _show_three_digits) for key in ("spread", "mean")),
     Column("distance", "to A", _show_three_digits),
     Column("share_uncentered", "share 0", _show_share),
     Column("share_prebias", "share A", _show_share),
-    Column("largest_uncentered", "max 0", _show_three_digits),
-    Column("largest_prebias", "max A", _show_three_digits),
-    Column("largest_centered", "max mean", _show_three_digits),
-    Column("condition_uncentered", "cond 0", _show_three_digits),
-    Column("condition_prebias", "cond A", _show_three_digits),
-    Column("condition_centered", "cond mean", _show_three_digits),
+    *(
+        Column(f"{key}_{point}", f"{title} {short}", _show_three_digits)
+        for key, title in (("largest", "max"), ("condition", "cond"))
+        for point, short in (("uncentered", "0"), ("prebias", "A"), ("centered", "mean"))
+    ),
 )
 OPTIONAL: Final = (
     "iterations", "m", "span", "mean", "spread", "max mean", "cond mean", "share A", "to A", "fold", "variant",

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from qm7cli.cli.options import (
-    Draws,
-    Output,
-    OutputFormat,
-    Quiet,
-    RunData,
-    Runs,
-    TrainedFolds,
-    find_run_directories,
-    usable_runs,
-)
+from qm7cli.cli import options
+from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, RunData, Runs, TrainedFolds
 from qm7cli.cli.output import refuse_inputs, write_output
 from qm7cli.cli.tables import Column, make_table, metric_columns, show_mean, show_number
 
@@ -26,6 +17,10 @@ if TYPE_CHECKING:
 
     Evaluated = tuple[str, str | None, list[FoldEvaluation]]  # of a run: its name, its variant and its folds
 
+COLUMNS: Final = (
+    *(Column(key, key, left=True) for key in ("run", "fold")),
+    *(Column(key, key) for key in ("iterations", "draws")),
+)
 TRUST_COLUMNS: Final = (  # of what `qm7cli.runs.evaluation.trust` says
     Column("interval", "interval", lambda width: "-" if width is None else f"+-{width:.2f}", unit="kcal/mol"),
     Column("coverage", "coverage", lambda fraction: "-" if fraction is None else f"{fraction:.1%}"),
@@ -66,7 +61,7 @@ def evaluate(
     from qm7cli.runs.models import load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
-    directories = find_run_directories(runs, output)
+    directories = options.find_run_directories(runs, output)
     datasets = RunDatasets(data)
 
     def evaluate_run(run: Path) -> "Evaluated":
@@ -76,7 +71,7 @@ def evaluate(
 
     with show_evaluation(quiet=quiet) as report:
         read = read_runs(directories, evaluate_run)
-    evaluations, status = usable_runs(*read)
+    evaluations, status = options.usable_runs(*read)
     refuse_inputs(output, datasets.paths)
     if ensemble:
         evaluations.append(_average(evaluations))
@@ -84,20 +79,10 @@ def evaluate(
     metrics = [key for key, metric in METRICS.items() if metric.part in parts]
     trusted = TRUST_COLUMNS if "test" in parts else ()
     records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
-    table = make_table(
-        _with_means(results, metrics, trusted),
-        [
-            Column("run", "run", left=True),
-            Column("fold", "fold", left=True),
-            Column("iterations", "iterations"),
-            Column("draws", "draws"),
-            *metric_columns(metrics),
-            *trusted,
-        ],
-        describe_units(),
-        *(["intervals in kcal/mol"] if trusted else []),
-        optional=("draws", "iterations", *(column.title for column in reversed(trusted))),
-    )
+    columns = [*COLUMNS, *metric_columns(metrics), *trusted]
+    units = [describe_units(), *(["intervals in kcal/mol"] if trusted else [])]
+    optional = ("draws", "iterations", *(column.title for column in reversed(trusted)))
+    table = make_table(_with_means(results, metrics, trusted), columns, *units, optional=optional)
     write_output(table, records, format_, output)
     raise typer.Exit(status)
 

@@ -34,6 +34,6 @@ def report(
     choices += ["--margin", f"{margin:g}"] if margin is not None else []
     command = shlex.join(["qm7", "report", *map(str, runs or ()), *choices, "--output", "FILE.html"])
     table = comparison_table(comparison)
-    write_text(output, render_report(comparison, usable, table.header, table.rows, command, reference))
+    write_text(output, render_report(comparison, usable, list(table.columns), table.rows, command, reference))
     say(str(output))
     raise typer.Exit(status)

@@ -29,20 +29,9 @@ def show_mean(summary: Mapping[str, float | None]) -> str:
 
 
 class Column(NamedTuple):
-    """A column of a table of records.
+    """A column of a table of records: the field that it shows, what stands over it, and how values become text.
 
-    Attributes
-    ----------
-    key : str
-        The field of the records that it shows.
-    title : str
-        What stands over it.
-    show : callable
-        Turns a value into text; texts are shown as they are.
-    left : bool
-        Whether it is set to the left, as words are; else to the right.
-    unit : str
-        Of its values, for the titles in Markdown and LaTeX.
+    Words are set to the left; the unit is for the titles in Markdown and LaTeX.
     """
 
     key: str
@@ -80,30 +69,12 @@ def paragraph(text: str, indent: str = "") -> str:
 
 @dataclass
 class Table:
-    """A table for people.
+    """A table for people: the cells of each column by its title, and what stands under it.
 
-    Attributes
-    ----------
-    columns : dict
-        The cells of each column, by its title.
-    left_columns : set of str
-        Titles of the columns that are set to the left.
-    notes : list of str
-        What is said under the table in one paragraph, first the units.
-    sentences : list of str
-        What follows the notes, a paragraph each.
-    below : str
-        What follows the sentences, as it is.
-    headings : list of str
-        Of each row, a line above the rows that share it; or none.
-    units : dict
-        Of the values of columns, by title.
-    optional : sequence of str
-        Titles of columns that may be left out to fit a terminal, the least needed first.
-    details : sequence of str
-        Titles of columns that are left out together where the table does not fit with them.
-    keys : sequence of str
-        Titles of columns that may tell the rows apart without the runs.
+    `left_columns` are set to the left, `units` are those of columns. `notes` make one paragraph under the table, the
+    units first, `sentences` one each, and `below` follows as it is. Rows that share one of the `headings` stand under
+    it. To fit a terminal, `optional` columns may be left out, the least needed first, and the `details` all together;
+    the `keys` are columns that may tell the rows apart without the runs.
     """
 
     columns: dict[str, list[str]]
@@ -116,11 +87,6 @@ class Table:
     optional: Sequence[str] = ()
     details: Sequence[str] = ()
     keys: Sequence[str] = ()
-
-    @property
-    def header(self) -> list[str]:
-        """The titles of the columns."""
-        return list(self.columns)
 
     @property
     def header_with_units(self) -> list[str]:
@@ -152,11 +118,10 @@ class Table:
         return text
 
     def fit(self) -> "Table":
-        """Return the table as it fits `WIDTH`, as far as that is possible; it says under it what is left out.
+        """Return the table as it fits `WIDTH`, as far as that is possible.
 
-        Columns that may be left out are, where they say nothing. Then, step by step while the table is too wide: the
-        column `RUN` is left out if the `keys` tell the rows apart, and else the runs become headings; `optional`
-        columns that say one thing everywhere are said under the table; others are left out.
+        Step by step while it is too wide: the column `RUN` is left out if the `keys` tell the rows apart, and else the
+        runs become headings; `optional` columns that say one thing everywhere are said below, others left out.
         """
         fitted = self._fit(())
         return self._fit(self.details) if fitted.is_too_wide else fitted

@@ -56,7 +56,7 @@ class Page(HTMLParser):
 def html(runs, command="", **options):
     comparison = compare_groups(runs, **options)
     table = comparison_table(comparison)
-    return render_report(comparison, runs, table.header, table.rows, command, options.get("reference"))
+    return render_report(comparison, runs, list(table.columns), table.rows, command, options.get("reference"))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_it_has_verdicts_figures_pictures_settings_and_environment(runs):
     assert page.said("code") == ["qm7 report <runs>"]
     groups, of_runs, settings, environment = page.tables
     table = comparison_table(comparison)
-    assert groups == [table.header, *([cell.replace("+-", "±") for cell in row] for row in table.rows)]
+    assert groups == [list(table.columns), *([cell.replace("+-", "±") for cell in row] for row in table.rows)]
     assert [row[:4] for row in of_runs[1:]] == [
         [str(run.path), run.settings["variant"], "0, 1", "complete"] for run in runs
     ]

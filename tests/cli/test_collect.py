@@ -99,7 +99,12 @@ def test_the_settings_that_differ_are_columns_where_there_is_room_and_else_the_n
     for noise in (0.5, 0.25):
         train_run(quick("split.folds=[0]", f"encoding.noise={noise}"), small, tmp_path / f"runs/noise-{noise}")
     assert command("collect").stdout.split()[:2] == ["noise", "fold"]
-    many = ["network.hidden=[15,14,13,12,11]", "training.averaging=0.125", "encoding.step=1.25"]
+    many = [
+        "network.hidden=[15,14,13,12,11]",
+        "training.averaging=0.125",
+        "encoding.step=1.25",
+        "training.batch_size=7",
+    ]
     train_run(quick("split.folds=[0]", *many), small, tmp_path / f"runs/{'-'.join(many)}")
     header, *lines = command("collect").stdout.splitlines()
     assert header.split()[0] == "fold"

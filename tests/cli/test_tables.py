@@ -47,27 +47,27 @@ def test_runs_are_left_out_where_other_columns_tell_the_rows_apart():
     rows = [[f"runs/{name * 30}", name, "0", *4 * [ERRORS]] for name in ("a", "b")]
     header = ["run", "variant", "fold", *"stuv"]
     fitted = table(header, rows, 3, keys=("variant", "fold")).fit()
-    assert (fitted.header, fitted.rows) == (header[1:], [tuple(row[1:]) for row in rows])
+    assert (list(fitted.columns), fitted.rows) == (header[1:], [tuple(row[1:]) for row in rows])
     assert lines(table(header, rows, 3, keys=("fold",)).fit())[1] == f"runs/{'a' * 30}"
 
 
 def test_details_are_left_out_together_where_the_table_does_not_fit_with_them():
     rows = [[f"runs/{name}", name * 50, "0", "1", *2 * [ERRORS]] for name in ("a", "b")]
     fitted = table(["run", "s", "t", "fold", "u", "v"], rows, 3, details=["s", "t"], keys=["s", "t", "fold"]).fit()
-    assert fitted.header == ["run", "fold", "u", "v"]
+    assert list(fitted.columns) == ["run", "fold", "u", "v"]
 
 
 def test_columns_are_left_out_the_least_needed_first_and_that_is_said():
     rows = [[name, *4 * [f"{name} +- 1"], "all"] for name in ("a" * 20, "b" * 20)]
     rows[0][1], rows[1][1] = "-", "a"
     fitted = table(["fold", *"stuv", "w"], rows, 1, "kcal/mol", optional=("w", "s", "t", "u")).fit()
-    assert fitted.header == ["fold", "u", "v"]
+    assert list(fitted.columns) == ["fold", "u", "v"]
     assert fitted.after == "kcal/mol; w: all; not shown: s, t\n"
 
 
 def test_a_column_that_says_nothing_is_left_out_wherever_there_is_room():
     fitted = table(["fold", "a", "b"], [["0", "-", "-"], ["mean", "", "1"]], 1, optional=("a", "b")).fit()
-    assert (fitted.header, fitted.rows) == (["fold", "b"], [("0", "-"), ("mean", "1")])
+    assert (list(fitted.columns), fitted.rows) == (["fold", "b"], [("0", "-"), ("mean", "1")])
 
 
 def test_columns_show_fields_by_name_in_whatever_order_records_have_them():

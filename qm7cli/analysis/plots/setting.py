@@ -105,10 +105,11 @@ def _find_setting(comparison: Comparison, wanted: str | None) -> str:
     ]
     if not candidates:
         raise NotSweptError("there is no axis to draw along: the runs differ in no numeric setting")
-    if len(candidates) > 1:
-        differ = f"the runs differ in {' and '.join(candidates)}"
-        raise QM7Error(f"{differ}: choose the one to draw along, as qm7 plot --kind setting --x {candidates[0]}")
-    return candidates[0]
+    first, *others = candidates
+    if others:
+        advice = f"choose the one to draw along, as qm7 plot --kind setting --x {first}"
+        raise QM7Error(f"the runs differ in {' and '.join(candidates)}: {advice}")
+    return first
 
 
 def _is_number(value: Any, key: str) -> bool:
