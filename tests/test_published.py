@@ -366,7 +366,6 @@ def test_published_results_are_compared_as_their_text_says(command, tmp_path, na
     assert shown == (RESULTS / name / "compare.txt").read_text()
     assert all(len(line) <= 80 or " " not in line.strip() for line in shown.splitlines())
     assert "kcal/mol" not in shown.split("  ")[0]  # the head of the names
-    assert shown.count("no bootstrap interval") == 1
     if name == "variants":
         assert shown in PAGE
 
