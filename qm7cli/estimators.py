@@ -207,11 +207,11 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def fit(self, molecules: Given, y: Any = None) -> Self:
         """Find thresholds and normalization; raises QM7Error if molecules are not some, or a parameter is wrong."""
         del y
-        encoding = Encoding(noise=self.noise, step=self.step, centre=self.center)
+        encoding = Encoding(noise=self.noise, step=self.step, center=self.center)
         matrices = self._matrices(molecules, self.atoms)
         rng = stream(draw_seed(self.random_state), 0, Purpose.ENCODER)
         everything = np.arange(len(matrices.X))
-        self.encoder_ = Encoder.fit(matrices, everything, encoding.noise, encoding.step, rng, centre=encoding.centre)
+        self.encoder_ = Encoder.fit(matrices, everything, encoding.noise, encoding.step, rng, center=encoding.center)
         self.atoms_ = matrices.X.shape[1]
         return self
 

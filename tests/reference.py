@@ -47,11 +47,11 @@ def expand(triangles, largest, step):
 
 
 class Normalisation:
-    """Centre every feature, if asked, and divide all by the standard deviation of the centred feature matrix."""
+    """Center every feature, if asked, and divide all by the standard deviation of the centered feature matrix."""
 
-    def __init__(self, features, centre=True):
+    def __init__(self, features, center=True):
         mean = features.mean(axis=0)
-        self.mean = mean if centre else 0 * mean
+        self.mean = mean if center else 0 * mean
         self.std = math.sqrt(((features - mean) ** 2).mean())
 
     def __call__(self, features):

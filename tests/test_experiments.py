@@ -27,7 +27,7 @@ SWEEPS = {  # and their jobs
     "learning-curve.yaml": 90,
     "table1.yaml": 65,
     "offset.yaml": 80,
-    "centring.yaml": 20,
+    "centering.yaml": 20,
     "rates.yaml": 84,
     "bias.yaml": 50,
     "long.yaml": 10,
@@ -35,7 +35,7 @@ SWEEPS = {  # and their jobs
     "composition.yaml": 60,
     "activations.yaml": 80,
 }
-WITH_CONTROL = ("centring.yaml", "offset.yaml", "rates.yaml", "composition.yaml", "activations.yaml")
+WITH_CONTROL = ("centering.yaml", "offset.yaml", "rates.yaml", "composition.yaml", "activations.yaml")
 
 
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda file: file.name)

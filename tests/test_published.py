@@ -14,18 +14,17 @@ from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.output import write_output
 from qm7cli.model.variants import CONTROLS, RULES
 from qm7cli.runs.collect import find_runs
-from qm7cli.runs.history import read_history
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results"
 README, PAGE = (ROOT.joinpath(name).read_text() for name in ("README.md", "docs/gradients.md"))
 SET_UPS = {  # of rates.yaml
     "as published": {},
-    "not centred": {"encoding.centre": False},
+    "not centered": {"encoding.center": False},
     "offset 1": {"network.offset": 1.0},
 }
 VARIANTS = [variant for variant in RULES if variant not in CONTROLS]
-USUAL = {"encoding.centre": True, "network.offset": 0.0}
+USUAL = {"encoding.center": True, "network.offset": 0.0}
 
 
 def runs_of(name):
@@ -77,7 +76,7 @@ def last_rate(run):
 
 def reached(run, mae):
     """Return after how many iterations the test MAE of fold 0 was first at most `mae`; infinity if never."""
-    return min((row.iteration for row in read_history(run.path, run.results[0]) if row.test_mae <= mae), default=1e9)
+    return min((row.iteration for row in run.results[0].history if row.test_mae <= mae), default=1e9)
 
 
 def rate_rows():
@@ -97,28 +96,28 @@ def rate_rows():
             yield f"| {name} | `{variant}` | {largest:g} | {counts} | {lowest} |"
 
 
-def centring_rows():
-    """Return a row for each rule: the MAE without centring, or when its folds diverged."""
+def centering_rows():
+    """Return a row for each rule: the MAE without centering, or when its folds diverged."""
     for variant in RULES:
-        yield f"| `{variant}` | {figure(having(runs_of('centring'), variant=variant))} |"
+        yield f"| `{variant}` | {figure(having(runs_of('centering'), variant=variant))} |"
 
 
 def evaluations(runs):
     """Return after how many iterations runs were evaluated, by the history of the first's first fold."""
-    return [row.iteration for row in read_history(runs[0].path, runs[0].results[0])]
+    return [row.iteration for row in runs[0].results[0].history]
 
 
 def at(runs, iterations):
     """Return runs as they were after some iterations, by their histories; there are no predictions of then."""
 
-    def then(run, fold):
-        maes = {row.iteration: row.test_mae for row in read_history(run.path, fold)}
+    def then(fold):
+        maes = {row.iteration: row.test_mae for row in fold.history}
         return fold.model_copy(update={"mae": maes[iterations], "iterations": iterations})
 
     return [
         run._replace(
             path=Path("then"),
-            results=run.results.model_copy(update={"folds": [then(run, fold) for fold in run.results.folds]}),
+            results=run.results.model_copy(update={"folds": [then(fold) for fold in run.results.folds]}),
         )
         for run in runs
     ]
@@ -145,7 +144,7 @@ def readme_rows():
     for name, experiment, settings in (
         ("as published", "offset", {"network__offset": 0.0}),
         ("2 added to every hidden unit", "offset", {"network__offset": 2.0}),
-        ("features not centred", "centring", {}),
+        ("features not centered", "centering", {}),
     ):
         runs = having(runs_of(experiment), **settings)
         (length,) = {run.settings["training.iterations"] for run in runs}
@@ -205,8 +204,8 @@ def test_the_page_has_the_errors_at_each_offset():
     assert_shown(rows("offset", "network__offset", [0.0, 0.5, 1.0, 2.0]))
 
 
-def test_the_page_has_what_became_of_features_that_are_not_centred():
-    assert_shown(centring_rows())
+def test_the_page_has_what_became_of_features_that_are_not_centered():
+    assert_shown(centering_rows())
 
 
 def test_the_page_has_the_errors_for_each_initial_bias():
@@ -357,7 +356,7 @@ def test_the_baselines_have_the_learning_curves():
     ("long", ["experiments/results/paper"]),
     ("table1", ["experiments/results/variants/qm7-original-seed0"]),
     ("offset", []),
-    ("centring", []),
+    ("centering", []),
     ("bias", []),
 ])  # fmt: skip
 def test_published_results_are_compared_as_their_text_says(command, tmp_path, name, more):
@@ -366,14 +365,13 @@ def test_published_results_are_compared_as_their_text_says(command, tmp_path, na
     assert shown == (RESULTS / name / "compare.txt").read_text()
     assert all(len(line) <= 80 or " " not in line.strip() for line in shown.splitlines())
     assert "kcal/mol" not in shown.split("  ")[0]  # the head of the names
-    assert shown.count("no bootstrap interval") == 1
     if name == "variants":
         assert shown in PAGE
 
 
 def test_what_to_expect_is_what_the_history_of_fold_0_gives():
     longest = longest_run()
-    maes = {row.iteration: row.test_mae for row in read_history(longest.path, longest.results[0])}
+    maes = {row.iteration: row.test_mae for row in longest.results[0].history}
     page = ROOT.joinpath("docs/get-qm7.md").read_text()
     counts, shown = (
         [cell.strip() for cell in re.search(rf"^\| {head} \|(.*)\|$", page, re.MULTILINE)[1].split("|")]
@@ -383,7 +381,7 @@ def test_what_to_expect_is_what_the_history_of_fold_0_gives():
     assert shown == [f"{maes[int(count.replace(',', ''))]:.2f}" for count in counts]
     for variant in VARIANTS:
         run = longest_run(variant)
-        assert all(abs(row.test_mae - maes[row.iteration]) < 0.03 for row in read_history(run.path, run.results[0]))
+        assert all(abs(row.test_mae - maes[row.iteration]) < 0.03 for row in run.results[0].history)
     assert "The other variants stay within 0.03 kcal/mol of these." in " ".join(page.split())
 
 

@@ -1,4 +1,4 @@
-"""How well the pre-bias A of a trained network's layers centres what they work with.
+"""How well the pre-bias A of a trained network's layers centers what they work with.
 
 A layer's W and B see its inputs X as u = (X - A, 1): the gradient of W and B is u^T dZ, and the curvature of the loss
 along them has the second moments E[u^T u] as a factor. Their largest eigenvalue bounds the learning rate. Its ratio to
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qm7cli.analysis.figure_style import GROUP_STYLES, add_legend, drawing, plain_ticks
+from qm7cli.analysis.figure_style import add_legend, drawing, looks, plain_ticks
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
@@ -36,12 +36,12 @@ from qm7cli.model.model import Model
 from qm7cli.model.network import layer_inputs
 from qm7cli.model.variants import RULES, Array, display_name
 from qm7cli.runs.collect import differing_settings, read_run
-from qm7cli.runs.experiment import SAME_RUN_SETTINGS
+from qm7cli.runs.experiment import NOT_IDENTITY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-POINTS: Final = ("uncentred", "prebias", "centred")  # about 0, A and the mean
+POINTS: Final = ("uncentered", "prebias", "centered")  # about 0, A and the mean
 EPS: Final = float(np.finfo(np.float64).eps)
 SMALLEST: Final = 1e-8  # distance in a picture: float32's rounding of inputs of about 0.1
 
@@ -63,21 +63,16 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
 
     A record has ``layer``, from 1, and ``inputs``, its units m. ``spread``, ``mean`` and ``distance``: root mean square
     over the units of the inputs' standard deviation, of the mean input, and of A less the mean input. The encoder
-    centres layer 1's on another draw. The rest is of the second moments (`qm7cli.analysis.centering`) about 0, A and
+    centers layer 1's on another draw. The rest is of the second moments (`qm7cli.analysis.centering`) about 0, A and
     the mean, whose names end in `POINTS`:
 
-    ``share_uncentred``, ``share_prebias`` : float
-        The share of the second moment of X - c that is mean, ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
-    ``span`` : int
-        Directions in which the inputs vary: eigenvalues of S above the largest times eps of float64 times the number of
-        molecules or units, whichever is larger. Smaller ones are rounding, as of features that are constant or depend
-        on others, like many of layer 1's.
-    ``largest_...`` : float
-        Largest eigenvalue of the second moments of (X - c, 1).
-    ``condition_...`` : float or None
-        The same over the smallest in the span, which is number ``span + 1`` for every c. Where eigenvalues go down to
-        the rounding without a gap, as layer 1's may, it is that of the directions that float64 resolves. None if it
-        does not resolve the smallest.
+    - ``share_uncentered``, ``share_prebias``: the share of the second moment of X - c that is mean,
+      ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
+    - ``span``: directions in which the inputs vary, eigenvalues of S above the largest times eps of float64 times the
+      number of molecules or units, whichever is larger. Smaller ones are rounding, as of features that are constant.
+    - ``largest_...``: largest eigenvalue of the second moments of (X - c, 1).
+    - ``condition_...``: the same over the smallest in the span, which is number ``span + 1`` for every c; None if
+      float64 does not resolve it.
     """
     records = []
     features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
@@ -102,7 +97,7 @@ def refuse_to_mix(runs: Iterable[Path]) -> None:
     for run in runs:
         with suppress(QM7Error):  # the models are enough
             known.append(read_run(run))
-    differing = [key for key in differing_settings(known) if key not in {"variant", "seed", *SAME_RUN_SETTINGS}]
+    differing = [key for key in differing_settings(known) if key not in {"variant", "seed", *NOT_IDENTITY}]
     if differing:
         raise QM7Error(f"the runs differ in {' and '.join(differing)}, which --plot does not show; choose those of one")
 
@@ -114,28 +109,25 @@ def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":
     a value below `SMALLEST` is drawn there.
     """
     layers = sorted({record["layer"] for record in records})
+    variants = [variant for variant in RULES if any(record["variant"] == variant for record in records)]
     several = len({record["iterations"] for record in records}) > 1  # else there are points and no lines
     mean_look: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9} if several else {"linestyle": "", "marker": "_"}
     with drawing(1.25 * len(layers) + 0.3) as figure:
         panels = figure.subplots(len(layers), sharex=True, sharey=True, squeeze=False)[:, 0]
         for layer, panel in zip(layers, panels, strict=True):
-            for order, (variant, look) in enumerate(zip(RULES, GROUP_STYLES, strict=False)):
+            for variant, look in [(variant, looks([variant])[0]) for variant in variants]:
                 drawn = [record for record in records if (record["layer"], record["variant"]) == (layer, variant)]
                 if drawn:
-                    panel.plot(
-                        *_means(drawn, "distance"),
-                        look["marker"] + "-" * several,
-                        color=look["color"],
-                        label=display_name(variant),
-                    )
-                    panel.plot(*_means(drawn, "mean"), color=look["color"], zorder=5 - order, **mean_look)
+                    line = {"label": display_name(variant), "linestyle": "-" if several else ""}
+                    panel.plot(*_means(drawn, "distance"), **look | line)
+                    panel.plot(*_means(drawn, "mean"), color=look["color"], **mean_look)
             panel.plot([], [], color="0.4", label="size of the mean input", **mean_look)
             panel.set(xscale="log", yscale="log", title=f"Layer {layer}")
-        plain_ticks(panels[-1].xaxis, 5)
-        plain_ticks(panels[-1].yaxis, 5)
+        plain_ticks(panels[-1].xaxis)
+        plain_ticks(panels[-1].yaxis)
         panels[-1].set_xlabel("Training iterations")
         figure.supylabel("Distance of A from the mean input", fontsize=8)
-        add_legend(figure, panels[0])
+        add_legend(figure)
     return figure
 
 

@@ -6,22 +6,14 @@ the number of groups compared. A difference that is not decided may exist all th
 would have to be. `qm7cli.analysis.verdict` has the rules and the words.
 """
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from qm7cli.analysis.groups import Group, Key, Statistics, find_reference, group_runs, training_lengths
-from qm7cli.analysis.paired_difference import (
-    check_test_sets,
-    holm,
-    make_pair,
-    paired_difference,
-    predictions_if_any,
-)
-from qm7cli.analysis.verdict import count_text, judge
+from qm7cli.analysis.groups import Group, Statistics, count_text, find_reference, group_runs, training_lengths
+from qm7cli.analysis.paired_difference import check_test_sets, holm, make_pair, paired_difference
+from qm7cli.analysis.verdict import judge
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
-from qm7cli.runs.predictions import Predictions, predictions_file
 
 
 class Comparison(NamedTuple):
@@ -50,10 +42,8 @@ class Comparison(NamedTuple):
     def _margin_explained(self) -> str:
         if self.margin is None:
             return ""
-        margin = f"{self.margin:g}"
-        return (
-            f" Equivalent within {margin} kcal/mol is a group whose whole interval lies between -{margin} and {margin}."
-        )
+        within = "Equivalent within {0:g} kcal/mol is a group whose whole interval lies between -{0:g} and {0:g}."
+        return f" {within.format(self.margin)}"
 
     @property
     def sentences(self) -> list[str]:
@@ -64,7 +54,21 @@ class Comparison(NamedTuple):
 
     def records(self) -> list[dict[str, Any]]:
         """Return a plain record for each group, as for ``pandas.DataFrame``; it has what ``--format csv`` has."""
-        return list(records(self))
+        return [self._record(group) for group in self.groups]
+
+    def _record(self, group: Group) -> dict[str, Any]:
+        record: dict[str, Any] = {"group": group.name, **group.settings, "folds": len(group.folds)}
+        record["diverged"] = len(group.diverged)
+        for metric, figures in (("mae", group.mae), ("rmse", group.rmse)):
+            record |= {f"{metric}_{name}": getattr(figures, name, None) for name in Statistics._fields}
+        difference, t_test = group.difference, group.difference and group.difference.t_test
+        low, high = t_test.interval if t_test else (None, None)
+        record |= {"difference": getattr(difference, "mean", None)}
+        record |= {"difference_percent": getattr(difference, "percent", None), "t_test_low": low, "t_test_high": high}
+        record |= {name: getattr(t_test, name, None) for name in ("standard_error", "p", "detectable")}
+        record |= {name: getattr(difference, name, None) for name in ("pairs", "test_sets")} | {"p_holm": group.p}
+        record |= {"decision": group.decision, "margin": self.margin, "equivalent": group.equivalent}
+        return record | {"verdict": group.verdict}
 
 
 def compare_groups(
@@ -79,8 +83,7 @@ def compare_groups(
 
     The `reference` is a group's name, a run's directory or ``KEY=VALUE`` with the value in YAML; default: the group of
     default settings, or the first. With a `margin`, a number above 0 in kcal/mol, verdicts also say which groups are
-    equivalent to the reference within it. Unless `paired`, which takes a while, groups have no differences and no
-    verdicts.
+    equivalent to the reference within it. Unless `paired`, groups have no differences and no verdicts.
 
     Raises QM7Error if a setting or the reference does not exist, or a group has the same fold twice.
     """
@@ -94,15 +97,7 @@ def compare_groups(
 def compare_with(groups: Sequence[Group], reference: Group, margin: float | None = None) -> Comparison:
     """Return the groups, each but the reference, which is one of them, with its difference from it and the verdict."""
     notes: list[str] = []
-    without_predictions: dict[Path, None] = {}  # an ordered set
-    read: dict[Key, Predictions | None] = {}  # the reference's, once for all groups
-    compared = [
-        group if group is reference else _paired(group, reference, read, notes, without_predictions) for group in groups
-    ]
-    if without_predictions:
-        first, *others = without_predictions
-        more = f", and so are {len(others)} more" if others else ""
-        notes.append(f"there is no bootstrap interval without predictions: {first} is missing{more}")
+    compared = [group if group is reference else _paired(group, reference, notes) for group in groups]
     tests = {k: group.difference.t_test for k, group in enumerate(compared) if group.difference}
     p_values = {k: test.p for k, test in tests.items() if test}
     for k, p in zip(p_values, holm(list(p_values.values())), strict=True):
@@ -111,68 +106,22 @@ def compare_with(groups: Sequence[Group], reference: Group, margin: float | None
     return Comparison(judged, notes, margin)
 
 
-def _paired(
-    group: Group,
-    reference: Group,
-    read: dict[Key, Predictions | None],
-    notes: list[str],
-    without_predictions: dict[Path, None],
-) -> Group:
-    """Return a group with its difference from the reference, or with a verdict that says why it has none.
-
-    Adds the reference's predictions to `read`, and missing files to `without_predictions`.
-    """
-    pairs = {key: (fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds}
-    all_ours, all_theirs = group.folds | group.diverged, reference.folds | reference.diverged
-    shared = all_ours.keys() & all_theirs.keys()
-    unpaired = len(all_ours.keys() ^ all_theirs.keys())
+def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
+    """Return a group with its difference from the reference, or with a verdict that says why it has none."""
+    pairs = [(fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds]
+    ours, theirs = group.ended, reference.ended
+    shared, unpaired = ours.keys() & theirs.keys(), len(ours.keys() ^ theirs.keys())
     if shared and unpaired:
-        folds = "1 fold has" if unpaired == 1 else f"{unpaired} folds have"
+        folds = f"{count_text(unpaired, 'fold')} {'has' if unpaired == 1 else 'have'}"
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
-    paired = [fold for pair in pairs.values() for fold in pair]
-    lengths = training_lengths(paired)
+    lengths = training_lengths(fold for pair in pairs for fold in pair)
     if len(lengths) > 1:
         listed = " and ".join(map(str, sorted(lengths)))
         notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
-        for key in sorted(shared - pairs.keys()):
-            check_test_sets(all_ours[key], all_theirs[key])
-        made = []
-        for key, (fold, base) in pairs.items():
-            ours = predictions_if_any(fold)
-            if key not in read:
-                read[key] = predictions_if_any(base)
-            made.append(make_pair(fold, base, ours, read[key]))
-        difference = None if shared and not made else paired_difference(made)
+        for key in sorted(shared):
+            check_test_sets(ours[key], theirs[key])
+        difference = None if shared and not pairs else paired_difference([make_pair(*pair) for pair in pairs])
     except QM7Error as error:
         return group._replace(verdict=f"{group.name} cannot be compared with {reference.name}: {error}")
-    files = (predictions_file(fold.run.path, fold.result.fold) for fold in paired)
-    without_predictions |= {path: None for path in files if not path.exists()}
     return group._replace(difference=difference)
-
-
-def records(comparison: Comparison) -> Iterable[dict[str, Any]]:
-    """Give a plain record for each group, for tables and files."""
-    for group in comparison.groups:
-        record: dict[str, Any] = {"group": group.name, **group.settings, "folds": len(group.folds)}
-        record["diverged"] = len(group.diverged)
-        for metric, figures in (("mae", group.mae), ("rmse", group.rmse)):
-            record |= {f"{metric}_{name}": getattr(figures, name, None) for name in Statistics._fields}
-        t_test = group.difference and group.difference.t_test
-        bootstrap, interval = getattr(group.difference, "bootstrap", None), getattr(t_test, "interval", None)
-        yield record | {
-            "difference": getattr(group.difference, "mean", None),
-            "difference_percent": getattr(group.difference, "percent", None),
-            **dict(zip(("bootstrap_low", "bootstrap_high"), bootstrap or (None, None), strict=True)),
-            **dict(zip(("t_test_low", "t_test_high"), interval or (None, None), strict=True)),
-            "standard_error": getattr(t_test, "standard_error", None),
-            "p": getattr(t_test, "p", None),
-            "p_holm": group.p,
-            "detectable": getattr(t_test, "detectable", None),
-            "pairs": getattr(group.difference, "pairs", None),
-            "test_sets": getattr(group.difference, "test_sets", None),
-            "decision": group.decision,
-            "margin": comparison.margin,
-            "equivalent": group.equivalent,
-            "verdict": group.verdict,
-        }

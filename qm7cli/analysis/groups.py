@@ -14,7 +14,7 @@ from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.model.baseline_names import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
-from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS, SAME_RUN_SETTINGS
+from qm7cli.runs.experiment import DEFAULTS, NOT_IDENTITY, RECORDED_SETTINGS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
 Decision = Literal["better", "worse", "equivalent", "not decided"]
@@ -22,11 +22,9 @@ Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither m
 
 
 class Statistics(NamedTuple):
-    """Mean and population standard deviations in kcal/mol.
+    """Mean and population standard deviations in kcal/mol: of the folds' means over seeds, of the seeds' over folds.
 
-    `over_folds` is of the folds' means over seeds (and over whatever else differs in the group), `over_seeds` of the
-    seeds' means over folds; None where there is one, or not every seed has the same folds. `over_seeds` is also None
-    where more than the seed differs in the group.
+    None where there is one, or not every seed has the same folds, or, over seeds, where more than the seed differs.
     """
 
     mean: float
@@ -37,9 +35,8 @@ class Statistics(NamedTuple):
 class Group(NamedTuple):
     """Runs that agree in the settings that make the groups; the reference has no difference and no verdict.
 
-    `folds` are complete, `diverged` are those whose training diverged: a result too, and no error. Folds that are still
-    in training are in neither. `p` is that of the difference, corrected for the number of differences in the
-    comparison; None without a test. `equivalent` is whether the difference is within a margin; None if none was given.
+    `folds` are complete, and `diverged` those whose training diverged: a result too. `p` is that of the difference,
+    corrected for the number of differences. `equivalent` is whether that is within a margin, None if none was given.
     """
 
     name: str
@@ -55,24 +52,25 @@ class Group(NamedTuple):
     verdict: str = ""
 
     @property
-    def ended(self) -> int:
-        """How many folds are complete or diverged."""
-        return len(self.folds) + len(self.diverged)
+    def ended(self) -> dict[Key, RunFold]:
+        """The folds that are complete or diverged."""
+        return self.folds | self.diverged
 
     @property
     def divergence(self) -> str:
         """How many folds diverged, when, and at what rates, as ``diverged in 2 of 5 folds, at ...``; empty if none."""
         if not self.diverged:
             return ""
-        places = [fold.result.diverged_at for fold in self.diverged.values()]
-        iterations, rates = (
-            sorted({place[0] for place in places}),
-            sorted({place[1] for place in places} - {""}, key=float),
-        )
+        ended = [fold.result for fold in self.diverged.values()]
+        iterations, rates = (sorted({getattr(result, key) for result in ended}) for key in ("diverged_at", "rate"))
         at = f"iteration {iterations[0]}" if len(iterations) == 1 else f"iterations {iterations[0]} to {iterations[-1]}"
-        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(rates)})" if rates else ""
-        folds = f"{len(self.diverged)} of {self.ended} fold{'' if self.ended == 1 else 's'}"
-        return f"diverged in {folds}, at {at}{with_rates}"
+        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(f'{rate:g}' for rate in rates)})"
+        return f"diverged in {len(self.diverged)} of {count_text(len(self.ended), 'fold')}, at {at}{with_rates}"
+
+
+def count_text(number: int, what: str) -> str:
+    """Return a number of things, as ``1 fold`` or ``2 folds``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
@@ -81,18 +79,17 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
     if a setting does not exist, or a group has the same fold twice.
     """
-    differing = [key for key in differing_settings(runs) if key not in SAME_RUN_SETTINGS]
+    differing = [key for key in differing_settings(runs) if key not in NOT_IDENTITY]
     known = {key for run in runs for key in run.settings}
-    unknown = [key for key in by if key not in known]
-    if unknown:
-        raise QM7Error(f"there is no setting {unknown[0]}{suggestion(unknown[0], sorted(known))}")
+    for key in set(by) - known:
+        raise QM7Error(f"there is no setting {key}{suggestion(key, sorted(known))}")
     by = list(by) or [key for key in differing if key != "seed" and key not in RECORDED_SETTINGS]
     pairing_keys = [key for key in differing if key not in by]
     notes: list[str] = []
     members: dict[str, tuple[dict[Key, RunFold], dict[Key, RunFold]]] = {}
     values: dict[str, dict[str, Any]] = {}
     short_names: dict[str, str] = {}
-    for run in sorted(runs, key=lambda run: [_order(key, run.settings.get(key)) for key in by]):
+    for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in by]):
         given = {key: run.settings[key] for key in by if key in run.settings}
         name = group_name(given, by)
         values[name] = {key: run.settings.get(key) for key in by}
@@ -114,10 +111,9 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
         controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
         notes += [f"there are runs of {variant}, which is a control" for variant in sorted(controls)]
     for group in groups:
-        lengths = training_lengths(group.folds.values())
+        lengths = sorted(training_lengths(group.folds.values()))
         if len(lengths) > 1:
-            listed = ", ".join(map(str, sorted(lengths)))
-            notes.append(f"{group.name} has trainings of different lengths: {listed} iterations")
+            notes.append(f"{group.name} has trainings of different lengths: {', '.join(map(str, lengths))} iterations")
     return groups, notes
 
 
@@ -139,7 +135,7 @@ def _add_folds(
         (diverged if result.status == "diverged" else folds)[key] = RunFold(run, result)
 
 
-def _order(key: str, value: Any) -> tuple[int, float, str]:
+def order(key: str, value: Any) -> tuple[int, float, str]:
     """Return what sorts values: variants and baselines as listed, numbers by size, then texts, and None last."""
     if key == "variant" and value:
         return 0, get_args(Variant).index(value), ""
@@ -181,21 +177,18 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     if wanted is None:
         usual = [group for group in groups if all(DEFAULTS[key] == value for key, value in group.settings.items())]
         return (usual or [group for group in groups if group.folds] or groups)[0]
-    key, equals, text = wanted.partition("=")
-    named = [group for group in groups if wanted in {group.name, group.name.replace(" (control)", "")}]
-    if named or (equals and not Path(wanted).exists()):
-        key = next((full for full, short in short_keys(groups[0].settings).items() if key in {full, short}), key)
-        if not named and key not in groups[0].settings:
-            raise QM7Error(f"the reference {wanted}: {key} is not one of the settings that make the groups")
-        value = parse_yaml(text, f"the reference {wanted}") if not named else None
-        fitting = named or [group for group in groups if group.settings[key] == value]
-    else:
+    given, equals, text = wanted.partition("=")
+    fitting = [group for group in groups if wanted in {group.name, group.name.replace(" (control)", "")}]
+    if not fitting and equals and not Path(wanted).exists():
+        key = next((full for full, short in short_keys(groups[0].settings).items() if given in {full, short}), None)
+        if key is None:
+            raise QM7Error(f"the reference {wanted}: {given} is not one of the settings that make the groups")
+        value = parse_yaml(text, f"the reference {wanted}")
+        fitting = [group for group in groups if group.settings[key] == value]
+    elif not fitting:
         place = os.path.realpath(wanted)
-        fitting = [
-            group
-            for group in groups
-            if place in {os.path.realpath(fold.run.path) for fold in (group.folds | group.diverged).values()}
-        ]
+        paths = [{os.path.realpath(fold.run.path) for fold in group.ended.values()} for group in groups]
+        fitting = [group for group, own in zip(groups, paths, strict=True) if place in own]
     if len(fitting) != 1:
         where = "in several groups" if fitting else "in no group"
         raise QM7Error(f"the reference {wanted} is {where}; there are: {'; '.join(group.name for group in groups)}")

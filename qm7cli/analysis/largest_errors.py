@@ -20,7 +20,7 @@ def largest_errors(folds: Mapping[Key, RunFold], count: int, datasets: RunDatase
     """
     found: dict[tuple[str, int, int], tuple[RunFold, float, list[float]]] = {}
     for key, fold in folds.items():
-        rows, energies, predictions = read_predictions(fold.run.path, fold.result)
+        rows, energies, predictions = read_predictions(fold.run.path, fold.result.fold)
         for row, energy, prediction in zip(rows.tolist(), energies.tolist(), predictions.tolist(), strict=True):
             place = (fold.run.results.dataset.sha256, row, key[0])
             found.setdefault(place, (fold, energy, []))[2].append(prediction)

@@ -12,8 +12,8 @@ corrected for the number of groups.
 
 import math
 
-from qm7cli.analysis.groups import Decision, Group
-from qm7cli.analysis.paired_difference import LEVEL, Difference, Interval
+from qm7cli.analysis.groups import Decision, Group, count_text
+from qm7cli.analysis.paired_difference import LEVEL, Difference
 
 
 def judge(group: Group, reference: Group, margin: float | None) -> Group:
@@ -94,29 +94,16 @@ def _power(difference: Difference) -> str:
 def _divergences(group: Group, reference: Group) -> str:
     """Say of a group and the reference, of which one diverged at least, in how many of their folds and when."""
     if not group.diverged:
-        return f"the reference {reference.divergence}, this group in none of {group.ended}"
-    theirs = f"diverged in none of {reference.ended}" if not reference.diverged else reference.divergence
+        return f"the reference {reference.divergence}, this group in none of {len(group.ended)}"
+    theirs = f"diverged in none of {len(reference.ended)}" if not reference.diverged else reference.divergence
     return f"it {group.divergence}, the reference {theirs}"
-
-
-def count_text(number: int, what: str) -> str:
-    """Return a number of things, as ``1 fold`` or ``2 folds``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def difference_text(difference: Difference) -> str:
     """Return a mean difference with the interval of its t-test, if it has one, in kcal/mol."""
-    mean, t_test = f"{difference.mean:z.{_decimals(difference)}f}", difference.t_test
-    return f"{mean} ({_interval_text(t_test.interval, difference)})" if t_test else mean
-
-
-def bootstrap_text(difference: Difference | None) -> str:
-    """Return the bootstrap's interval of a difference in kcal/mol; a dash where there is none."""
-    return _interval_text(difference.bootstrap, difference) if difference and difference.bootstrap else "-"
-
-
-def _interval_text(interval: Interval, difference: Difference) -> str:
-    return " to ".join(f"{bound:z.{_decimals(difference)}f}" for bound in interval)
+    values = [difference.mean, *(difference.t_test.interval if difference.t_test else ())]
+    mean, *interval = (f"{value:z.{_decimals(difference)}f}" for value in values)
+    return f"{mean} ({' to '.join(interval)})" if interval else mean
 
 
 def percent_text(percent: float | None) -> str:

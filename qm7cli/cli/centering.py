@@ -1,4 +1,4 @@
-"""`qm7 centering`: how well the pre-bias of trained layers centres their inputs."""
+"""`qm7 centering`: how well the pre-bias of trained layers centers their inputs."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, find_run_directories, usable_runs
-from qm7cli.cli.output import format_records, write_output
+from qm7cli.cli.output import refuse_inputs, write_output
 from qm7cli.cli.tables import Column, make_table
 
 
@@ -19,24 +19,19 @@ def _show_share(share: float) -> str:
 
 
 COLUMNS: Final = (
-    Column("run", "run", left=True),
-    Column("variant", "variant", left=True),
-    Column("iterations", "iterations"),
-    Column("fold", "fold"),
-    Column("layer", "layer"),
+    *(Column(key, key, left=True) for key in ("run", "variant")),
+    *(Column(key, key) for key in ("iterations", "fold", "layer")),
     Column("inputs", "m"),
     Column("span", "span"),
-    Column("spread", "spread", _show_three_digits),
-    Column("mean", "mean", _show_three_digits),
+    *(Column(key, key, _show_three_digits) for key in ("spread", "mean")),
     Column("distance", "to A", _show_three_digits),
-    Column("share_uncentred", "share 0", _show_share),
+    Column("share_uncentered", "share 0", _show_share),
     Column("share_prebias", "share A", _show_share),
-    Column("largest_uncentred", "max 0", _show_three_digits),
-    Column("largest_prebias", "max A", _show_three_digits),
-    Column("largest_centred", "max mean", _show_three_digits),
-    Column("condition_uncentred", "cond 0", _show_three_digits),
-    Column("condition_prebias", "cond A", _show_three_digits),
-    Column("condition_centred", "cond mean", _show_three_digits),
+    *(
+        Column(f"{key}_{point}", f"{title} {short}", _show_three_digits)
+        for key, title in (("largest", "max"), ("condition", "cond"))
+        for point, short in (("uncentered", "0"), ("prebias", "A"), ("centered", "mean"))
+    ),
 )
 OPTIONAL: Final = (
     "iterations", "m", "span", "mean", "spread", "max mean", "cond mean", "share A", "to A", "fold", "variant",
@@ -46,7 +41,7 @@ OPTIONAL: Final = (
 def centering(
     runs: Runs = None,
     fold: TrainedFolds = None,
-    format_: OutputFormat = "table",
+    format_: OutputFormat = None,
     output: Output = None,
     plot: Annotated[
         Path | None,
@@ -54,7 +49,7 @@ def centering(
     ] = None,
     data: RunData = None,
 ) -> None:
-    """Print how well the pre-bias A of each layer centres its inputs, on the molecules that the model was trained on.
+    """Print how well the pre-bias A of each layer centers its inputs, on the molecules that the model was trained on.
 
     m is the number of inputs and span the number of directions in which they vary. Spread is their standard deviation,
     mean the size of the mean input and to A its distance from A, all as root mean square over the inputs. Share is the
@@ -72,7 +67,6 @@ def centering(
     """
     from qm7cli.analysis.centering import draw_centering, measure_centering, refuse_to_mix
     from qm7cli.analysis.figure_style import image_format, save
-    from qm7cli.core.files import refuse_output
     from qm7cli.model.variants import CONTROLS
     from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
@@ -90,15 +84,15 @@ def centering(
     by_run, status = usable_runs(*read_runs(directories, measure))
     records = [record for records_of_run in by_run for record in records_of_run]
     for file in (output, plot):
-        refuse_output(file, datasets.paths)
+        refuse_inputs(file, datasets.paths)
     if plot is not None:
         refuse_to_mix({Path(record["run"]) for record in records})
         save(draw_centering(records), plot)
-    table = make_table(records, COLUMNS)
-    text = format_records(format_, records, table)
-    table.notes.append("share: of the inputs' second moment about 0 or A that is mean")
-    table.notes.append("max, cond: largest eigenvalue and condition number of second moments, the bias's 1 included")
-    if any(record["variant"] in CONTROLS for record in records):
-        table.notes.append(f"{', '.join(sorted(CONTROLS))}: a control")
-    write_output(table.fit(OPTIONAL, ("variant", "iterations", "fold", "layer")), text, output)
+    notes = [
+        "share: of the inputs' second moment about 0 or A that is mean",
+        "max, cond: largest eigenvalue and condition number of second moments, the bias's 1 included",
+        *sorted(f"{name}: a control" for name in CONTROLS.intersection(record["variant"] for record in records)),
+    ]
+    table = make_table(records, COLUMNS, *notes, optional=OPTIONAL, keys=("variant", "iterations", "fold", "layer"))
+    write_output(table, records, format_, output)
     raise typer.Exit(status)

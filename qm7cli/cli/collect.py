@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from qm7cli.cli.options import Output, OutputFormat, Runs, read_usable_runs
-from qm7cli.cli.output import format_records, write_output
-from qm7cli.cli.tables import Column, Table, make_table, result_columns, show_number
+from qm7cli.cli.output import write_output
+from qm7cli.cli.tables import Column, make_table, result_columns, show_number
 
 if TYPE_CHECKING:
     from qm7cli.runs.collect import Run
@@ -27,30 +27,40 @@ def collect(
         int | None,
         typer.Option(metavar="N", min=1, help="Instead: the N test molecules of each run with the largest errors."),
     ] = None,
-    format_: OutputFormat = "table",
+    format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
     """Print a row for every fold of some runs, with the settings in which the runs differ as columns.
 
-    The table fits 80 columns and leaves out what that takes; the other formats have all. Of a fold that diverged, the
-    status tells the iteration and the learning rate; in CSV, JSON and YAML the reason does.
+    The table fits 80 columns and leaves out what that takes; the other formats have all. For diverged folds, the
+    status shows the iteration and the learning rate; in CSV and JSON the reason does.
     A molecule is called by its formula, if the data set is found, and its row there, from 0: CH4 (0).
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
+    from qm7cli.model.metrics import describe_units
     from qm7cli.runs.collect import collect_folds, differing_settings
+    from qm7cli.runs.experiment import NOT_IDENTITY
 
     usable, status = read_usable_runs(runs, output)
     if worst:
         records = _worst(usable, worst)
-        table, wide = (make_table(records, WORST, "energies in kcal/mol") for _ in range(2))
-        write_output(table.fit([], ["molecule", "fold"]), format_records(format_, records, wide), output)
+        table = make_table(records, WORST, "energies in kcal/mol", keys=["molecule", "fold"])
+        write_output(table, records, format_, output)
         raise typer.Exit(status)
     records = collect_folds(usable)
-    keys = [key for key in differing_settings(usable) if key in records[0]]
-    shown = [_shown(record) for record in records]
-    wide = make_table(shown, _columns({key: key for key in keys}))
-    write_output(_fit(shown, keys), format_records(format_, records, wide), output)
+    keys = [key for key in differing_settings(usable) if key in records[0] and key not in NOT_IDENTITY]
+    titles = _short_titles(keys)
+    settings = [Column(key, title, left=True) for key, title in titles.items()]
+    table = make_table(
+        [_shown(record) for record in records],
+        [Column("run", "run", left=True), *settings, *result_columns()],
+        describe_units(),
+        optional=OPTIONAL if any(record["reason"] for record in records) else ("status", *OPTIONAL[:-1]),
+        details=list(titles.values()),
+        keys=[*titles.values(), "fold"],
+    )
+    write_output(table, records, format_, output)
     raise typer.Exit(status)
 
 
@@ -79,31 +89,8 @@ def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:
     return records
 
 
-def _fit(records: Sequence[dict[str, Any]], keys: Sequence[str]) -> Table:
-    """Return the table to look at: with the settings or, where there are too many, without."""
-    from qm7cli.model.metrics import describe_units
-    from qm7cli.runs.experiment import SAME_RUN_SETTINGS
-
-    for settings in ([key for key in keys if key not in SAME_RUN_SETTINGS], []):
-        titles = _short_titles(settings)
-        table = make_table(records, _columns(titles), describe_units())
-        table.fit(
-            OPTIONAL if any(record["reason"] for record in records) else ("status", *OPTIONAL[:-1]),
-            [*titles.values(), "fold"],
-        )
-        if not table.is_too_wide:
-            break
-    return table
-
-
 def _short_titles(keys: Sequence[str]) -> dict[str, str]:
     """Return the last part of each dotted key, or the whole where that is the title of another column."""
     last = [key.rpartition(".")[2] for key in keys]
-    taken = [*last, *(column.title for column in _columns({}))]
+    taken = [*last, "run", *(column.title for column in result_columns())]
     return {key: own if taken.count(own) == 1 else key for key, own in zip(keys, last, strict=True)}
-
-
-def _columns(settings: dict[str, str]) -> list[Column]:
-    """Return the columns; the settings' titles are given by key."""
-    own = [Column(key, title, left=True) for key, title in settings.items()]
-    return [Column("run", "run", left=True), *own, *result_columns()]

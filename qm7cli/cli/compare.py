@@ -5,21 +5,14 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, read_usable_runs
-from qm7cli.cli.output import format_records, note, write_output
-from qm7cli.cli.tables import Table, paragraph, show_number
-from qm7cli.core.escaping import printable
+from qm7cli.cli.output import note, write_output
+from qm7cli.cli.tables import Table, show_number
 
 if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
     from qm7cli.analysis.groups import Group
 
-DIFFERENCE: Final = "difference (95 %)"
-NARROW: Final = (
-    "diverged",
-    "MAE, kcal/mol",
-    DIFFERENCE,
-    "Holm p",
-)  # columns beside the groups' names that fit a terminal
+NARROW: Final = ("diverged", "MAE, kcal/mol", "difference (95 %)", "Holm p")  # columns that fit a terminal
 
 
 def compare(
@@ -27,12 +20,12 @@ def compare(
     by: By = None,
     reference: Reference = None,
     margin: Margin = None,
-    format_: OutputFormat = "table",
+    format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
     """Compare groups of runs, paired by fold and seed, and say in words what the difference shows.
 
-    A difference is a group's test MAE less the reference's. Its 95 % interval is that of the corrected resampled
+    A difference is a group's test MAE minus the reference's. Its 95 % interval is that of the corrected resampled
     t-test (Nadeau & Bengio 2003) over the test sets, seeds averaged, which allows for overlapping training sets. The
     test decides, with p-values corrected for the number of comparisons (Holm). What "such a comparison finds in four
     of five cases" is the smallest difference that this test alone, with the same standard error, would find so often.
@@ -43,36 +36,25 @@ def compare(
     A fold that diverged is worse than any that did not, and decides before the test. Of the control "uncompensated",
     the group is called uncompensated (control); --reference takes it without "(control)" too.
 
-    Other formats than the table have more: the RMSE, and the interval for other test molecules (bootstrap) where there
-    are predictions. results.yaml is enough for all else.
+    Other formats than the table have more, as the RMSE. The results.yaml of the runs are enough.
 
     Example: qm7 compare runs/variants --reference variant=original --margin 0.05
     """
-    from qm7cli.analysis.compare import compare_groups, records
+    from qm7cli.analysis.compare import compare_groups
 
     usable, status = read_usable_runs(runs, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
-    groups = list(records(comparison))
-    data = {"groups": groups, "notes": comparison.notes}
-    text = format_records(format_, groups, comparison_table(comparison, wide=True), data)
-    if format_ == "markdown":
-        text = f"{text}\n" + "".join(f"- {printable(sentence)}\n" for sentence in _sentences(comparison))
-    if format_ in {"csv", "latex"}:
+    written = write_output(comparison_table(comparison), comparison.records(), format_, output)
+    if written in {"csv", "json", "latex"}:
         for sentence in comparison.notes:
             note(sentence)
-    write_output(comparison_table(comparison), text, output)
     raise typer.Exit(status)
 
 
-def _sentences(comparison: "Comparison") -> list[str]:
-    return [*filter(None, [comparison.explanation]), *comparison.sentences]
-
-
-def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
+def comparison_table(comparison: "Comparison") -> Table:
     """Return a row for each group: its errors, its difference from the reference, and what decides.
 
-    Columns without a figure are left out. With differences or folds that diverged, a table that is not `wide` fits a
-    terminal: of the errors it has the test MAE alone.
+    Columns without a figure are left out.
     """
     from qm7cli.analysis.groups import short_keys
 
@@ -80,29 +62,30 @@ def comparison_table(comparison: "Comparison", *, wide: bool = False) -> Table:
     name = keys[0] if len(keys) == 1 else "group"
     rows = [{name: group.name, **_figures(group)} for group in comparison.groups]
     header = [column for column in rows[0] if any(row[column] != "-" for row in rows)]
-    if {DIFFERENCE, "diverged"} & {*header} and not wide:
-        header = [name, *(column for column in header if column in NARROW)]
-    below = "".join(paragraph(sentence, indent="  ") for sentence in _sentences(comparison))
-    table = Table({column: [row[column] for row in rows] for column in header}, {name}, below=below)
-    return table if wide else table.fit(("Holm p",))
+    return Table(
+        {column: [row[column] for row in rows] for column in header},
+        {name},
+        sentences=[*filter(None, [comparison.explanation]), *comparison.sentences],
+        optional=["Holm p"],
+        details=[column for column in header if column not in {name, *NARROW}],
+    )
 
 
 def _figures(group: "Group") -> dict[str, str]:
     """Return the figures of a group, by column."""
-    from qm7cli.analysis.verdict import bootstrap_text, difference_text, p_text, percent_text
+    from qm7cli.analysis.verdict import difference_text, p_text, percent_text
 
     difference = group.difference
     columns = {"folds": str(len(group.folds))}
-    columns["diverged"] = f"{len(group.diverged)} of {group.ended}" if group.diverged else "-"
+    columns["diverged"] = f"{len(group.diverged)} of {len(group.ended)}" if group.diverged else "-"
     for metric, figures in (("MAE", group.mae), ("RMSE", group.rmse)):
         over_folds = f" +- {figures.over_folds:.2f}" if figures and figures.over_folds is not None else ""
         shown = "diverged" if group.diverged and not figures else show_number(figures and figures.mean) + over_folds
         columns[f"{metric}, kcal/mol"] = shown
         columns[f"{metric} over seeds"] = show_number(figures and figures.over_seeds, 3)
     return columns | {
-        DIFFERENCE: difference_text(difference) if difference else "-",
+        "difference (95 %)": difference_text(difference) if difference else "-",
         "of the MAE": percent_text(difference and difference.percent),
-        "bootstrap 95 %": bootstrap_text(difference),
         "p": p_text(difference and difference.t_test and difference.t_test.p),
         "Holm p": p_text(group.p),
     }

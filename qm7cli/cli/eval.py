@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from qm7cli.cli.options import (
-    Draws,
-    Output,
-    OutputFormat,
-    Quiet,
-    RunData,
-    Runs,
-    TrainedFolds,
-    find_run_directories,
-    usable_runs,
-)
-from qm7cli.cli.output import format_records, write_output
-from qm7cli.cli.tables import Column, Table, make_table, metric_columns, show_mean, show_number
+from qm7cli.cli import options
+from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, RunData, Runs, TrainedFolds
+from qm7cli.cli.output import refuse_inputs, write_output
+from qm7cli.cli.tables import Column, make_table, metric_columns, show_mean, show_number
 
 if TYPE_CHECKING:
     from qm7cli.data.splits import Part
@@ -26,6 +17,10 @@ if TYPE_CHECKING:
 
     Evaluated = tuple[str, str | None, list[FoldEvaluation]]  # of a run: its name, its variant and its folds
 
+COLUMNS: Final = (
+    *(Column(key, key, left=True) for key in ("run", "fold")),
+    *(Column(key, key) for key in ("iterations", "draws")),
+)
 TRUST_COLUMNS: Final = (  # of what `qm7cli.runs.evaluation.trust` says
     Column("interval", "interval", lambda width: "-" if width is None else f"+-{width:.2f}", unit="kcal/mol"),
     Column("coverage", "coverage", lambda fraction: "-" if fraction is None else f"{fraction:.1%}"),
@@ -43,7 +38,7 @@ def evaluate(
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Average the predictions of the runs too, which must share their folds.")
     ] = False,
-    format_: OutputFormat = "table",
+    format_: OutputFormat = None,
     output: Output = None,
     data: RunData = None,
     quiet: Quiet = False,
@@ -51,24 +46,22 @@ def evaluate(
     """Evaluate the trained folds of runs, from their models and the data sets alone.
 
     With the run's own number of draws, which is the default, these are the digits of its results.yaml. A baseline
-    makes no draws but of random matrices. interval is the mean half width of the held-out molecules' 90 % intervals in
-    kcal/mol (see qm7 predict); coverage is how many of them have their energy in the intervals that the other folds'
-    molecules teach; rank corr. is Spearman's correlation of the error's magnitude and the spread over draws, and in
-    csv, json and yaml that with the spread over an ensemble's runs. The table fits 80 columns. YAML has a document for
-    each run, JSON a line.
+    makes no draws but of random matrices. interval is the mean half-width of the held-out molecules' 90% prediction
+    intervals in kcal/mol (see qm7 predict); coverage is how many of them have their energy in the intervals that the
+    other folds' molecules give; rank corr. is Spearman's correlation of the error's magnitude and the spread over
+    draws, and in csv and json that with the spread over an ensemble's runs. The table fits 80 columns.
 
     Example: qm7 eval runs/qm7-corrected-seed* --ensemble --format csv
     """
     from qm7cli.cli.progress import show_evaluation
-    from qm7cli.core.files import refuse_output
-    from qm7cli.model.metrics import METRICS
+    from qm7cli.model.metrics import METRICS, describe_units
     from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
     from qm7cli.runs.evaluation import describe_evaluation, evaluate_folds
     from qm7cli.runs.models import load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
-    directories = find_run_directories(runs, output)
+    directories = options.find_run_directories(runs, output)
     datasets = RunDatasets(data)
 
     def evaluate_run(run: Path) -> "Evaluated":
@@ -78,17 +71,19 @@ def evaluate(
 
     with show_evaluation(quiet=quiet) as report:
         read = read_runs(directories, evaluate_run)
-    evaluations, status = usable_runs(*read)
-    refuse_output(output, datasets.paths)
+    evaluations, status = options.usable_runs(*read)
+    refuse_inputs(output, datasets.paths)
     if ensemble:
         evaluations.append(_average(evaluations))
     results = [describe_evaluation(*each, parts) for each in evaluations]
     metrics = [key for key, metric in METRICS.items() if metric.part in parts]
     trusted = TRUST_COLUMNS if "test" in parts else ()
     records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
-    table = _make_table(results, metrics, trusted)
-    text = format_records(format_, records, table, results, documents={"json", "yaml"})
-    write_output(table.fit(("draws", "iterations", *(column.title for column in reversed(trusted)))), text, output)
+    columns = [*COLUMNS, *metric_columns(metrics), *trusted]
+    units = [describe_units(), *(["intervals in kcal/mol"] if trusted else [])]
+    optional = ("draws", "iterations", *(column.title for column in reversed(trusted)))
+    table = make_table(_with_means(results, metrics, trusted), columns, *units, optional=optional)
+    write_output(table, records, format_, output)
     raise typer.Exit(status)
 
 
@@ -99,21 +94,6 @@ def _average(evaluations: "list[Evaluated]") -> "Evaluated":
     variants = {variant for _, variant, _ in evaluations}
     averaged = average_runs({name: evaluated for name, _, evaluated in evaluations})
     return f"ensemble of {len(evaluations)} runs", variants.pop() if len(variants) == 1 else None, averaged
-
-
-def _make_table(results: list[dict[str, Any]], metrics: list[str], trusted: Sequence[Column]) -> Table:
-    from qm7cli.model.metrics import describe_units
-
-    columns = [
-        Column("run", "run", left=True),
-        Column("fold", "fold", left=True),
-        Column("iterations", "iterations"),
-        Column("draws", "draws"),
-        *metric_columns(metrics),
-        *trusted,
-    ]
-    rows = _with_means(results, metrics, trusted)
-    return make_table(rows, columns, describe_units(), *(["intervals in kcal/mol"] if trusted else []))
 
 
 def _with_means(results: list[dict[str, Any]], metrics: list[str], trusted: Sequence[Column]) -> list[dict[str, Any]]:

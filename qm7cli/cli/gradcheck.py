@@ -1,13 +1,13 @@
 """`qm7 gradcheck`: the gradient variants against the loss gradient."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from qm7cli.cli import completion
-from qm7cli.cli.options import Data, Output, load_dataset
-from qm7cli.cli.output import format_records, print_error, write_output
+from qm7cli.cli.options import Data, Output, OutputFormat, load_dataset
+from qm7cli.cli.output import print_error, refuse_inputs, write_output
 from qm7cli.cli.tables import Column, Table, make_table, show_number, show_value
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def gradcheck(
         ),
     ] = None,
     data: Data = None,
-    format_: Annotated[Literal["table", "yaml", "json"], typer.Option("--format", help="Output format.")] = "table",
+    format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
     """Check the gradient variants against the loss gradient by finite differences.
@@ -61,7 +61,6 @@ def gradcheck(
     Example: qm7 gradcheck --data gfn7 --variant original
     """
     from qm7cli.core.errors import UsageError
-    from qm7cli.core.files import refuse_output
     from qm7cli.core.validation import suggestion
     from qm7cli.model.gradcheck import GRADIENTS, check_gradients
     from qm7cli.model.variants import RULES
@@ -70,7 +69,7 @@ def gradcheck(
     if not variants:
         raise UsageError(f"--variant is {variant}, not one of {', '.join(RULES)}{suggestion(str(variant), RULES)}")
     dataset = load_dataset(data)
-    refuse_output(output, [dataset.path])
+    refuse_inputs(output, [dataset.path])
     check = check_gradients(dataset, variants)
     table = _directions_table(check)
     table.below = "\n" + "\n".join(
@@ -78,11 +77,7 @@ def gradcheck(
     )
     if not check.failures and GRADIENTS.keys() & set(variants):
         table.below += "All of it is as expected.\n"
-    record = {
-        key: value if key in {"sizes", "failures"} else [each._asdict() for each in value]
-        for key, value in check._asdict().items()
-    }
-    write_output(table, format_records(format_, record["directions"], table, record), output)
+    write_output(table, [each._asdict() for each in check.directions], format_, output)
     for failure in check.failures:
         print_error(failure)
     if check.failures:

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -77,11 +77,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _print_citation(style: str | None) -> None:
-    if style:
-        from qm7cli.cli.citation import format_citation
+def _print_citation(wanted: bool) -> None:
+    if wanted:
+        from qm7cli.cli.citation import citation
 
-        print(format_citation("bibtex" if style == "bibtex" else "text"), end="")
+        print(citation(), end="")
         raise typer.Exit
 
 
@@ -91,9 +91,8 @@ def _qm7(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
     cite: Annotated[
-        Literal["text", "bibtex"] | None,
-        typer.Option(metavar="[text|bibtex]", callback=_print_citation, is_eager=True, help="Print what to cite."),
-    ] = None,
+        bool, typer.Option("--cite", callback=_print_citation, is_eager=True, help="Print what to cite, as BibTeX.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train and evaluate pre-bias networks on the QM7 atomization energies.
@@ -156,8 +155,6 @@ def run(argv: Sequence[str]) -> int:
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = [_expand_home(argument) for argument in argv[:end] if argument != "--debug"] + [*argv[end:]]
     SHOW_TRACEBACKS.set(len(arguments) < len(argv))
-    if arguments == ["--cite"]:
-        arguments.append("text")
     try:
         with notices_to(note):
             ended = app(arguments or ["--help"], prog_name="qm7", standalone_mode=False)

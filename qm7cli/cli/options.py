@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 import typer
 
 from qm7cli.cli import completion
-from qm7cli.cli.output import Format, print_error
+from qm7cli.cli.output import Format, print_error, refuse_inputs
 
 if TYPE_CHECKING:
     from qm7cli.data.dataset import Dataset
@@ -128,7 +128,12 @@ MOLECULE_FORMATS: Final = (
 )
 MoleculeFiles = Annotated[list[Path], typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}.")]
 OutputFormat = Annotated[
-    Format, typer.Option("--format", help="Output format. csv, json and yaml are not rounded; latex needs booktabs.")
+    Format | None,
+    typer.Option(
+        "--format",
+        help="Output format; csv and json are not rounded, latex needs booktabs. Default: as --output ends in .csv, "
+        ".json, .md or .tex, else table.",
+    ),
 ]
 Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -147,7 +152,6 @@ def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) ->
     Exits if there is none; raises QM7Error if an output would lie among the files of one.
     """
     from qm7cli.core.errors import QM7Error
-    from qm7cli.core.files import refuse_output
     from qm7cli.runs.collect import find_directories
 
     if not paths and not RUNS.exists():
@@ -156,7 +160,7 @@ def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) ->
     if not directories.runs:
         _exit_without_runs(directories.unusable)
     for output in outputs:
-        refuse_output(output, directories.runs)
+        refuse_inputs(output, directories.runs)
     return directories
 
 

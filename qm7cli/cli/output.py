@@ -1,18 +1,22 @@
-"""What commands print and write: sentences, tables, and records in every format."""
+"""What commands print and write: sentences, and records in every format."""
 
 import html
 import json
+import re
 import sys
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from qm7cli.cli.tables import Table
+from qm7cli.core.errors import QM7Error
 from qm7cli.core.escaping import printable
 
-Format = Literal["table", "csv", "json", "yaml", "markdown", "latex"]
+Format = Literal["table", "csv", "json", "markdown", "latex"]
+Records = Sequence[Mapping[str, Any]]
+ENDINGS: Final[dict[str, Format]] = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
 SHOW_TRACEBACKS: Final[ContextVar[bool]] = ContextVar("SHOW_TRACEBACKS", default=False)  # as --debug asks
 
 
@@ -40,27 +44,52 @@ def print_traceback(text: str) -> None:
         print(printable(text.rstrip(), keep="\n"), file=sys.stderr, flush=True)
 
 
-def write_output(table: Table, text: str | None = None, output: Path | None = None) -> None:
-    """Write a text or, without one, a table and what stands under it to `output`, or to standard output.
+def refuse_inputs(output: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Raise QM7Error if a file to be written is one of those that are read, or lies in a directory that is."""
+    place = output and output.resolve()
+    for path in inputs:
+        if place is not None and path is not None and path.resolve() in {place, *place.parents}:
+            where = f"lies in the run {path}" if path.is_dir() else "is also read here"
+            raise QM7Error(f"{output} {where}; choose another output")
 
-    A file and a pipe get the text as it is, a terminal without what would steer it.
+
+def write_output(
+    table: Table, records: Records | None = None, format_: Format | None = None, output: Path | None = None
+) -> Format:
+    """Write records to a file, or print them, and return the format: that of the file's ending unless one is given.
+
+    CSV and JSON have the records, Markdown and LaTeX the whole table with units. The table for a terminal, the format
+    of any other ending, fits it. A pipe gets the text as it is, a terminal without what would steer it.
     """
-    after = printable(table.after, keep="\n")
-    if output is not None:
-        from qm7cli.core.files import write_output_text
-
-        write_output_text(output, table.plain_text() + after if text is None else text)
-    elif text is None:
-        _print_table(table)
-        print(after, end="")
-    else:
+    format_ = format_ or ENDINGS.get(output.suffix.lower() if output else "", "table")
+    if format_ == "table" and output is None:
+        _print_table(table.fit())
+        return format_
+    render: dict[Format, Callable[[], str]] = {
+        "table": lambda: _plain(table.fit()),
+        "csv": lambda: _csv(records or ()),
+        "json": lambda: json.dumps(list(records or ())) + "\n",
+        "markdown": lambda: _markdown(table),
+        "latex": lambda: _latex(table),
+    }
+    text = render[format_]()
+    if output is None:
         print(printable(text, keep="\n") if sys.stdout.isatty() else text, end="")
+    else:
+        from qm7cli.core.files import write_text
+
+        write_text(output, text)
+    return format_
+
+
+def _plain(table: Table) -> str:
+    return table.plain_text() + printable(table.after, keep="\n")
 
 
 def _print_table(table: Table) -> None:
     """Print a table: with a line under its header on a terminal that is wide enough, plain elsewhere."""
     if not sys.stdout.isatty() or table.headings:
-        print(table.plain_text(), end="")
+        print(_plain(table), end="")
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -71,73 +100,40 @@ def _print_table(table: Table) -> None:
     for title in table.columns:
         justify: Literal["left", "right"] = "left" if title in table.left_columns else "right"
         drawn.add_column(Text(printable(title)), justify=justify, no_wrap=True)
-    left = [title in table.left_columns for title in table.columns]
     for row in table.rows:
-        is_mean = any(cell == "mean" for cell, is_left in zip(row, left, strict=True) if is_left)
-        drawn.add_row(*(Text(printable(cell)) for cell in row), style="bold" if is_mean else None)
+        style = "bold" if "mean" in row[: len(table.left_columns)] else None
+        drawn.add_row(*(Text(printable(cell)) for cell in row), style=style)
     console = Console(highlight=False)
-    needed = console.measure(drawn, options=console.options.update(width=10_000)).maximum
-    if needed <= console.width:
+    if console.measure(drawn, options=console.options.update(width=10_000)).maximum <= console.width:
         console.print(drawn)
+        print(printable(table.after, keep="\n"), end="")
     else:
-        print(table.plain_text(), end="")
+        print(_plain(table), end="")
 
 
-def format_records(
-    format_: Format,
-    records: Sequence[Mapping[str, Any]],
-    table: Table,
-    data: Any = None,
-    documents: Container[Format] = (),
-) -> str | None:
-    """Return records as text; None for the format ``table``.
-
-    Parameters
-    ----------
-    format_ : Format
-        CSV has a line for each of the records, Markdown and LaTeX have the table with units, JSON and YAML the data.
-    records : sequence of mapping
-        All with the same fields.
-    table : Table
-        What people read of them.
-    data : list or dict, optional
-        Without it, the records.
-    documents : container of Format
-        Those of JSON and YAML in which each item of the data is a line, or a document, of its own.
-    """
+def _csv(records: Records) -> str:
     from qm7cli.core.files import format_csv
-    from qm7cli.core.yaml_text import format_yaml
 
     def cell(value: Any) -> Any:
-        return json.dumps(value) if isinstance(value, list) else value
+        if isinstance(value, list):
+            return "; ".join(value) if all(isinstance(each, str) for each in value) else json.dumps(value)
+        return value
 
-    data = list(records) if data is None else data
-    items = data if format_ in documents else [data]
-    match format_:
-        case "csv":
-            return format_csv(list(records[0]), [[cell(row[key]) for key in records[0]] for row in records])
-        case "json":
-            return "".join(json.dumps(item) + "\n" for item in items)
-        case "yaml":
-            return "---\n".join(format_yaml(item) for item in items)
-        case "markdown":
-            return _format_markdown(table)
-        case "latex":
-            return _format_latex(table)
-        case "table":
-            return None
+    header = list(records[0]) if records else []
+    return format_csv(header, [[cell(row[key]) for key in header] for row in records])
 
 
-def _format_markdown(table: Table) -> str:
+def _markdown(table: Table) -> str:
     rule = ["---" if title in table.left_columns else "---:" for title in table.columns]
     lines = [
         [html.escape(printable(text), quote=False).replace("|", "\\|") for text in line]
         for line in (table.header_with_units, rule, *table.rows)
     ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    said = "".join(f"- {printable(sentence)}\n" for sentence in table.sentences)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + (f"\n{said}" if said else "")
 
 
-def _format_latex(table: Table) -> str:
+def _latex(table: Table) -> str:
     columns = "".join("l" if title in table.left_columns else "r" for title in table.columns)
     top, *body = [" & ".join(map(_escape_latex, line)) + " \\\\" for line in (table.header_with_units, *table.rows)]
     lines = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", top, "\\midrule", *body, "\\bottomrule", "\\end{tabular}"]
@@ -147,4 +143,5 @@ def _format_latex(table: Table) -> str:
 def _escape_latex(text: str) -> str:
     special = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
     escaped = "".join(special.get(sign, sign) for sign in printable(text))
-    return escaped.replace("^", r"\textasciicircum{}").replace("+-", r"$\pm$")
+    escaped = escaped.replace("^", r"\textasciicircum{}").replace("+-", r"$\pm$")
+    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped)

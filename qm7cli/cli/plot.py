@@ -8,7 +8,7 @@ import typer
 from qm7cli.cli.options import By, Reference, Runs, read_usable_runs
 from qm7cli.cli.output import say
 
-KindName = Literal["curves", "differences", "folds", "learning", "rates", "errors", "parity"]
+KindName = Literal["curves", "differences", "folds", "setting", "parity"]
 
 
 def plot(
@@ -21,27 +21,25 @@ def plot(
     reference: Reference = None,
     x: Annotated[
         str | None,
-        typer.Option(metavar="KEY", help="Of rates: setting along the axis. Default: the one number that differs."),
+        typer.Option(metavar="KEY", help="For setting: the one along the axis. Default: the one number that differs."),
     ] = None,
     log: Annotated[
         bool | None,
         typer.Option("--log/--no-log", help="Logarithmic axis of errors, or not. Default: as suits the picture."),
     ] = None,
     width: Annotated[float, typer.Option(metavar="MM", min=40, max=400, help="Width in mm.")] = 85,
-    dpi: Annotated[
-        int | None, typer.Option(metavar="N", min=50, max=1200, help="Dots per inch of a PNG. Default: 300.")
-    ] = None,
     title: Annotated[str, typer.Option(metavar="TEXT", help="Title above the picture. Default: none.")] = "",
+    caption: Annotated[
+        bool, typer.Option("--caption/--no-caption", help="Say below the picture what it shows and what diverged.")
+    ] = True,
 ) -> None:
     """Draw a picture of runs, by default as wide as a column of a paper: 85 mm.
 
     \b
     curves       test MAE against training iterations
-    differences  the same, less that of the reference, with the 95 % interval
+    differences  the same, minus that of the reference, with the 95% interval
     folds        test MAE of every fold, the groups beside each other
-    learning     test MAE against the number of training molecules
-    rates        test MAE against a numeric setting, and where folds diverged
-    errors       how many test molecules err by how much
+    setting      test MAE against a numeric setting, and where folds diverged
     parity       predicted against true energies, and the errors
 
     Groups of runs are made as by qm7 compare. Needs matplotlib: pip install 'qm7cli[plots]'
@@ -49,7 +47,7 @@ def plot(
     Example: qm7 plot runs/variants --kind differences --output differences.pdf
     """  # noqa: D301 - a backspace keeps the lines of the list
     from qm7cli.analysis.compare import compare_groups
-    from qm7cli.analysis.figure_style import DPI, image_format, save
+    from qm7cli.analysis.figure_style import image_format, save
     from qm7cli.analysis.plots import KINDS, Options
     from qm7cli.core.errors import UsageError
 
@@ -62,11 +60,10 @@ def plot(
         if value is not None and name not in KINDS[kind].takes:
             takers = [other for other, each in KINDS.items() if name in each.takes]
             raise UsageError(f"{option} is for --kind {' or '.join(takers)}, not for {kind}")
-    if image_format(output) != "png" and dpi is not None:
-        raise UsageError(f"--dpi is for PNG, which {output} is not")
+    image_format(output)
     usable, status = read_usable_runs(runs, output)
     comparison = compare_groups(usable, by or (), paired=False)
-    options = Options(width=width, title=title, **dict(given.values()))
-    save(KINDS[kind].draw(comparison, options), output, dpi or DPI)
+    options = Options(width=width, title=title, caption=caption, **dict(given.values()))
+    save(KINDS[kind].draw(comparison, options), output)
     say(str(output))
     raise typer.Exit(status)

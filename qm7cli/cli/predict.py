@@ -9,7 +9,7 @@ import typer
 
 from qm7cli.cli import completion
 from qm7cli.cli.options import MOLECULE_FORMATS, Draws, Output, OutputFormat, Quiet, TrainedFolds
-from qm7cli.cli.output import format_records, note, write_output
+from qm7cli.cli.output import note, refuse_inputs, write_output
 from qm7cli.cli.tables import Column, Table, make_table, show_number
 from qm7cli.core.errors import UsageError
 
@@ -60,7 +60,7 @@ def predict(
     smiles: SmilesTexts = None,
     fold: TrainedFolds = None,
     draws: Draws = None,
-    format_: OutputFormat = "table",
+    format_: OutputFormat = None,
     output: Output = None,
     quiet: Quiet = False,
 ) -> None:
@@ -83,13 +83,12 @@ def predict(
     from dataclasses import asdict
 
     from qm7cli.cli.progress import show_count
-    from qm7cli.core.files import refuse_output
     from qm7cli.model.predict import average_conformers, predict_molecules
 
     runs, files = _split_paths(paths or [], run or [])
     if not files and not smiles:
         raise UsageError("no molecules: name a FILE of molecules, or give --smiles")
-    refuse_output(output, [*runs, *files])
+    refuse_inputs(output, [*runs, *files])
     models, description = _load_models(runs, fold)
     groups, left_out = _read_groups(files, smiles or [])
     with show_count("molecules", sum(map(len, groups)), quiet=quiet) as report:
@@ -99,8 +98,7 @@ def predict(
         _say_notes(description, groups, predictions, left_out)
     records = [asdict(prediction) for prediction in predictions]
     table = _make_table(records)
-    rows = [record | {"warnings": "; ".join(record["warnings"])} for record in records]
-    write_output(table, format_records(format_, rows, table, records, documents={"json"}), output)
+    write_output(table, records, format_, output)
     if any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
 

@@ -26,14 +26,14 @@ def report(
     """
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.analysis.report import render_report
-    from qm7cli.core.files import write_output_text
+    from qm7cli.core.files import write_text
 
     usable, status = read_usable_runs(runs, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
-    table = comparison_table(comparison, wide=True)
     choices = [part for key in by or () for part in ("--by", key)] + (["--reference", reference] if reference else [])
+    choices += ["--margin", f"{margin:g}"] if margin is not None else []
     command = shlex.join(["qm7", "report", *map(str, runs or ()), *choices, "--output", "FILE.html"])
-    figures = (table.header, table.rows)
-    write_output_text(output, render_report(comparison, usable, figures, command=command, reference=reference))
+    table = comparison_table(comparison)
+    write_text(output, render_report(comparison, usable, list(table.columns), table.rows, command, reference))
     say(str(output))
     raise typer.Exit(status)

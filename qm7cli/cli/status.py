@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from qm7cli.cli.options import OutputFormat, Runs, find_run_directories, usable_runs
-from qm7cli.cli.output import Format, format_records, write_output
+from qm7cli.cli.output import Format, write_output
 from qm7cli.cli.tables import Column, Table, make_table, show_mean, show_number
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ COLUMNS: Final = (
 
 def status(
     runs: Runs = None,
-    format_: OutputFormat = "table",
+    format_: OutputFormat = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it again and again on a terminal, until Ctrl-C.")
     ] = False,
@@ -40,10 +40,10 @@ def status(
 ) -> None:
     """Show what is finished, running, interrupted or diverged.
 
-    A fold is running while a process holds it. Of folds that have not ended, the iterations are those known to be done
-    (a killed process's: those of its last checkpoint), the test MAE is the last on the way, and the time left supposes
-    that the training goes on as fast as it did. Folds of a run that have ended alike share a row of the
-    table; the other formats have a record for each.
+    A fold is running while a process holds it. For folds that have not ended, the iterations are those known to be
+    done (after a kill: those of the last checkpoint), the test MAE is the last evaluation, and the time left assumes
+    that the training goes on as fast as it did. Folds of a run that ended alike share a row of the table; CSV and JSON
+    have a record for each.
 
     Example: qm7 status --watch
     """
@@ -63,15 +63,14 @@ def status(
     raise typer.Exit(ended)
 
 
-def _show(runs: "list[Path] | None", format_: Format) -> int:
+def _show(runs: "list[Path] | None", format_: Format | None) -> int:
     """Print the states of the runs' folds once; return the exit status."""
     from qm7cli.runs.collect import read_runs
     from qm7cli.training.fold_state import fold_states
 
     found, ended = usable_runs(*read_runs(find_run_directories(runs), fold_states))
     states = [state for of_run in found for state in of_run]
-    table = _table(states)
-    write_output(table.fit(("left",), ("fold",)), format_records(format_, [state._asdict() for state in states], table))
+    write_output(_table(states), [state._asdict() for state in states], format_)
     return ended
 
 
@@ -101,7 +100,8 @@ def _table(states: "Sequence[FoldState]") -> Table:
                 "left": _duration(first.seconds_left),
             }
         )
-    return make_table(rows, COLUMNS, _counts(Counter(state.status for state in states)), "test MAE in kcal/mol")
+    counts = _counts(Counter(state.status for state in states))
+    return make_table(rows, COLUMNS, counts, "test MAE in kcal/mol", optional=["left"], keys=["fold"])
 
 
 def _range(numbers: "Sequence[int]") -> str:

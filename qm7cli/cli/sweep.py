@@ -137,7 +137,7 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
         cells = (str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.iterations}")
         for column, cell in zip(columns.values(), cells, strict=True):
             column.append(cell)
-    write_output(Table(columns, {"run"}).fit())
+    write_output(Table(columns, {"run"}))
 
 
 def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:

@@ -1,17 +1,15 @@
 """Tables of text, whose columns go by name, and which can be made to fit a terminal."""
 
 import json
-import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import takewhile
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from qm7cli.core.escaping import printable
 
 WIDTH: Final = 80  # columns of a terminal that tables and sentences under them fit
-RUN: Final = "run"  # the column whose cells are paths of runs, which may be cut down
+RUN: Final = "run"  # the column whose cells are paths of runs
 
 
 def show_value(value: Any) -> str:
@@ -31,20 +29,9 @@ def show_mean(summary: Mapping[str, float | None]) -> str:
 
 
 class Column(NamedTuple):
-    """A column of a table of records.
+    """A column of a table of records: the field that it shows, what stands over it, and how values become text.
 
-    Attributes
-    ----------
-    key : str
-        The field of the records that it shows.
-    title : str
-        What stands over it.
-    show : callable
-        Turns a value into text; texts are shown as they are.
-    left : bool
-        Whether it is set to the left, as words are; else to the right.
-    unit : str
-        Of its values, for the titles in Markdown and LaTeX.
+    Words are set to the left; the unit is for the titles in Markdown and LaTeX.
     """
 
     key: str
@@ -82,35 +69,24 @@ def paragraph(text: str, indent: str = "") -> str:
 
 @dataclass
 class Table:
-    """A table for people.
+    """A table for people: the cells of each column by its title, and what stands under it.
 
-    Attributes
-    ----------
-    columns : dict
-        The cells of each column, by its title.
-    left_columns : set of str
-        Titles of the columns that are set to the left.
-    notes : list of str
-        What is said under the table in one paragraph, first the units.
-    below : str
-        What follows the notes, as it is.
-    headings : list of str
-        Of each row, a line above the rows that share it; or none.
-    units : dict
-        Of the values of columns, by title.
+    `left_columns` are set to the left, `units` are those of columns. `notes` make one paragraph under the table, the
+    units first, `sentences` one each, and `below` follows as it is. Rows that share one of the `headings` stand under
+    it. To fit a terminal, `optional` columns may be left out, the least needed first, and the `details` all together;
+    the `keys` are columns that may tell the rows apart without the runs.
     """
 
     columns: dict[str, list[str]]
     left_columns: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
     below: str = ""
     headings: list[str] = field(default_factory=list)
     units: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def header(self) -> list[str]:
-        """The titles of the columns."""
-        return list(self.columns)
+    optional: Sequence[str] = ()
+    details: Sequence[str] = ()
+    keys: Sequence[str] = ()
 
     @property
     def header_with_units(self) -> list[str]:
@@ -125,108 +101,70 @@ class Table:
     @property
     def after(self) -> str:
         """What stands under the table."""
-        return paragraph("; ".join(self.notes)) + self.below
-
-    @property
-    def is_too_wide(self) -> bool:
-        """Whether a line of the table is wider than `WIDTH`."""
-        return max(map(len, self.plain_text().splitlines())) > WIDTH
+        sentences = "".join(paragraph(sentence, indent="  ") for sentence in self.sentences)
+        return paragraph("; ".join(self.notes)) + sentences + self.below
 
     def plain_text(self) -> str:
         """Return the table as lines of aligned columns, without what stands under it."""
-        lines = [[printable(cell) for cell in line] for line in (self.header, *self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = ""
-        for k, line in enumerate(lines):
+        widths, text = self._widths(), ""
+        for k, line in enumerate((self.columns, *self.rows)):
             if self.headings and k > 0 and (k == 1 or self.headings[k - 1] != self.headings[k - 2]):
                 text += f"{printable(self.headings[k - 1])}\n"
             cells = [
-                cell.ljust(width) if title in self.left_columns else cell.rjust(width)
+                printable(cell).ljust(width) if title in self.left_columns else printable(cell).rjust(width)
                 for title, cell, width in zip(self.columns, line, widths, strict=True)
             ]
             text += "  ".join(cells).rstrip() + "\n"
         return text
 
-    def fit(self, optional: Sequence[str] = (), keys: Sequence[str] = ()) -> "Table":
-        """Make the table fit `WIDTH`, as far as that is possible, say under it what is left out, and return it.
+    def fit(self) -> "Table":
+        """Return the table as it fits `WIDTH`, as far as that is possible.
 
-        Step by step while it is too wide: the column `RUN` is left out if the columns `keys` tell the rows apart, or
-        else its names are cut down to what differs; `optional` columns that say one thing everywhere are said under the
-        table; the runs become headings; other `optional` columns are left out.
-
-        Parameters
-        ----------
-        optional : sequence of str
-            Titles of columns that may be left out, the least needed first; one without a value always is.
-        keys : sequence of str
-            Titles of columns that may tell the rows apart without the runs.
+        Step by step while it is too wide: the column `RUN` is left out if the `keys` tell the rows apart, and else the
+        runs become headings; `optional` columns that say one thing everywhere are said below, others left out.
         """
-        for title in optional:
-            if not self._values(title) - {"-"}:
-                self.columns.pop(title, None)
-        if RUN in self.columns and self.is_too_wide:
-            self._cut_down_runs(keys)
-        for title in optional:
-            values = self._values(title)
-            if len(values) == 1 and self.is_too_wide:
-                self.notes.append(f"{title}: {values.pop()}")
-                del self.columns[title]
-        if RUN in self.columns and self.is_too_wide:
-            self.headings = self.columns.pop(RUN)
-        left_out = []
-        for title in optional:
-            if title in self.columns and self.is_too_wide:
-                left_out.append(title)
-                del self.columns[title]
-        if left_out:
-            self.notes.append(f"not shown: {', '.join(left_out)}")
-        return self
+        fitted = self._fit(())
+        return self._fit(self.details) if fitted.is_too_wide else fitted
 
-    def _cut_down_runs(self, keys: Iterable[str]) -> None:
-        names = list(dict.fromkeys(self.columns[RUN]))
-        rows = set(zip(*(self.columns[key] for key in keys if key in self.columns), strict=True))
-        if len(names) == 1:
-            self.notes.append(f"{RUN}: {printable(names[0])}")
-        if len(names) == 1 or len(rows) == len(self.columns[RUN]):
-            del self.columns[RUN]
-        else:
-            short, pattern = shorten_names(names)
-            self.columns[RUN] = [short[name] for name in self.columns[RUN]]
-            self.notes.append(f"{RUN}: {printable(pattern)}")
+    @property
+    def is_too_wide(self) -> bool:
+        """Whether the columns take more than `WIDTH`."""
+        return sum(self._widths()) + 2 * (len(self.columns) - 1) > WIDTH
 
-    def _values(self, title: str) -> set[str]:
-        """Return the different cells of a column, if there is one, without the empty ones of a mean."""
-        return set(self.columns.get(title, ())) - {""}
+    def _widths(self) -> list[int]:
+        return [max(len(printable(cell)) for cell in (title, *cells)) for title, cells in self.columns.items()]
+
+    def _fit(self, details: Sequence[str]) -> "Table":
+        columns = {title: cells for title, cells in self.columns.items() if title not in details}
+        told = {title: {*cells} - {""} for title, cells in columns.items()}  # a mean has empty cells
+        for title in {*self.optional, *self.details} & {*columns}:
+            if not told[title] - {"-"}:
+                del columns[title]
+        fitted = replace(self, columns=columns, notes=[*self.notes])
+        if RUN in columns and fitted.is_too_wide:
+            runs = columns.pop(RUN)
+            rows = set(zip(*(columns[key] for key in self.keys if key in columns), strict=True))
+            if len(told[RUN]) == 1:
+                fitted.notes.append(f"{RUN}: {printable(runs[0])}")
+            elif len(rows) < len(runs):
+                fitted.headings = runs
+        for title in self.optional:
+            if title in columns and len(told[title]) == 1 and fitted.is_too_wide:
+                fitted.notes.append(f"{title}: {columns.pop(title)[0]}")
+        left_out = [title for title in self.optional if title in columns and fitted.is_too_wide and columns.pop(title)]
+        return replace(fitted, notes=[*fitted.notes, f"not shown: {', '.join(left_out)}"]) if left_out else fitted
 
 
-def make_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], *notes: str) -> Table:
-    """Return a table of records, a row each; a field that a record lacks is an empty cell."""
+def make_table(records: Sequence[Mapping[str, Any]], columns: Sequence[Column], *notes: str, **fitting: Any) -> Table:
+    """Return a table of records, a row each; a field that a record lacks is an empty cell.
+
+    `fitting` is what a `Table` takes to fit a terminal.
+    """
     cells = {column.title: [_cell(record.get(column.key, ""), column) for record in records] for column in columns}
     left_columns = {column.title for column in columns if column.left}
-    return Table(cells, left_columns, list(notes), units={each.title: each.unit for each in columns if each.unit})
+    units = {each.title: each.unit for each in columns if each.unit}
+    return Table(cells, left_columns, list(notes), units=units, **fitting)
 
 
 def _cell(value: Any, column: Column) -> str:
     return value if isinstance(value, str) else column.show(value)
-
-
-def shorten_names(names: Sequence[str]) -> tuple[dict[str, str], str]:
-    """Return what tells each of several names from the others, and what they share, with ``*`` for the rest.
-
-    ``runs/qm7-original-seed0`` and ``runs/qm7-no-prebias-seed0`` are ``original`` and ``no-prebias`` of
-    ``runs/qm7-*-seed0``: names have parts, which end at ``/`` and before ``-`` and a letter.
-    """
-    parts = [re.split(r"(?<=/)|(?=-[^\W\d])", name) for name in names]
-    own = min(map(len, parts)) - 1  # each keeps one part at least
-    first = min(own, _count_shared(parts))
-    last = min(own - first, _count_shared([each[::-1] for each in parts]))
-    middles = ["".join(each[first : len(each) - last]) for each in parts]
-    before, after = "".join(parts[0][:first]), "".join(parts[0][len(parts[0]) - last :])
-    if all(middle.startswith("-") for middle in middles):
-        before, middles = f"{before}-", [middle[1:] for middle in middles]
-    return dict(zip(names, middles, strict=True)), f"{before}*{after}"
-
-
-def _count_shared(lists: Iterable[Sequence[str]]) -> int:
-    """Return how many items, from the first, all lists share."""
-    return sum(1 for _ in takewhile(lambda items: len(set(items)) == 1, zip(*lists, strict=False)))

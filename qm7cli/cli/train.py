@@ -159,6 +159,6 @@ def _print_results(run: Path, results: "RunResults") -> None:
 
     folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
-    table = make_table([*folds, mean] if len(folds) > 1 else folds, result_columns(), describe_units())
-    write_output(table.fit(("status", "iterations", "minutes", "train RMSE", "train MAE")))
+    rows, optional = [*folds, mean] if len(folds) > 1 else folds, ("minutes", "train RMSE", "train MAE")
+    write_output(make_table(rows, result_columns(), describe_units(), optional=("status", "iterations", *optional)))
     say(str(run / "results.yaml"))

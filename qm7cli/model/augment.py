@@ -6,7 +6,7 @@ An ``.npz`` file, uncompressed, that ``numpy.load`` reads:
     permutation  (draws, molecules, n) uint8            row k of the matrix is the file's atom permutation[k]
     T            (molecules,) float32                   atomization energies, kcal/mol
     molecule     (molecules,) int64                     rows of the data set
-    features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centred and scaled
+    features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centered and scaled
 
 A molecule's noise does not depend on which others are in the file, and the first draws of a longer file are those of a
 shorter one.

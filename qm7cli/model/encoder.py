@@ -1,7 +1,7 @@
 """The tanh expansion of random-sorted Coulomb matrices (Montavon et al., NIPS 2012, section 3.4).
 
 Entry j of a drawn matrix becomes the features ``tanh((x_j - threshold) / step)`` for the thresholds
-``0, step, 2 step, ... < max_j + step``. The features are centred one by one, unless that is switched off, and all are
+``0, step, 2 step, ... < max_j + step``. The features are centered one by one, unless that is switched off, and all are
 divided by one scalar.
 """
 
@@ -37,9 +37,9 @@ class Encoder:
     counts : (n(n+1)/2,) intp
         Thresholds of each entry, m in all.
     mean : (m,) float32
-        Mean of each feature over the training molecules; 0 if features are not centred.
+        Mean of each feature over the training molecules; 0 if features are not centered.
     scale : float
-        Standard deviation of all centred features together.
+        Standard deviation of all centered features together.
     """
 
     noise: float
@@ -62,12 +62,12 @@ class Encoder:
         step: float,
         rng: np.random.Generator,
         *,
-        centre: bool = True,
+        center: bool = True,
     ) -> Self:
         """Fit thresholds and normalisation to the training molecules.
 
         The largest entries come from `FIT_DRAWS` draws of all `molecules`, mean and scale from one more. Unless
-        `centre`, the mean is left at 0, and the scale is what it would be.
+        `center`, the mean is left at 0, and the scale is what it would be.
 
         Raises
         ------
@@ -87,11 +87,11 @@ class Encoder:
         chunks = [triangles[start : start + CHUNK] for start in range(0, len(triangles), CHUNK)]
         raw = cls(noise, step, counts, np.zeros(features, dtype=np.float32), 1.0)
         sums = np.sum([raw.encode(chunk).sum(axis=0, dtype=np.float64) for chunk in chunks], axis=0)
-        centred = replace(raw, mean=(sums / len(molecules)).astype(np.float32))
-        squares = sum(float(np.square(centred.encode(chunk)).sum(dtype=np.float64)) for chunk in chunks)
+        centered = replace(raw, mean=(sums / len(molecules)).astype(np.float32))
+        squares = sum(float(np.square(centered.encode(chunk)).sum(dtype=np.float64)) for chunk in chunks)
         if squares == 0:
             raise QM7Error("the features of all training molecules are the same")
-        return replace(centred if centre else raw, scale=math.sqrt(squares / (len(molecules) * features)))
+        return replace(centered if center else raw, scale=math.sqrt(squares / (len(molecules) * features)))
 
     def draw(
         self, dataset: Dataset | Matrices, molecules: NDArray[np.intp], rng: np.random.Generator

@@ -101,9 +101,9 @@ def fit_model(method: Method, given: Hyperparameters, rows: Array, y: Array) -> 
         case "knn":
             weights = y
         case "linear":
-            centre = rows.mean(axis=0)
-            weights = solve_ridge((rows - centre).T @ (rows - centre), given["ridge"], (rows - centre).T @ (y - mean))
-            mean -= float(centre @ weights)
+            center = rows.mean(axis=0)
+            weights = solve_ridge((rows - center).T @ (rows - center), given["ridge"], (rows - center).T @ (y - mean))
+            mean -= float(center @ weights)
         case "krr":
             weights = solve_ridge(kernel(method, given["scale"], rows), given["ridge"], y - mean)
         case "mean":

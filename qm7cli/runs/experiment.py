@@ -166,6 +166,3 @@ def read_source(file: Path, found: Path | None = None) -> Source:
         raise QM7Error(f"{file} is a sweep file, not an experiment: qm7 sweep {file} takes it")
     tree.pop("dataset", None)
     return Source(dict(flatten(tree)), f"{file}, line {{line}}: ", text)
-
-
-SAME_RUN_SETTINGS = NOT_IDENTITY  # MERGE-COMPAT

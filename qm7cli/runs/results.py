@@ -113,6 +113,18 @@ class RunResults(BaseModel):
         statuses = {result.status for result in self.folds}
         return "diverged" if "diverged" in statuses else "partial" if "partial" in statuses else "complete"
 
+    @property
+    def environments(self) -> list[Environment]:
+        """The environments of the folds."""
+        return [result.environment for result in self.folds if result.environment]
+
+    @property
+    def times(self) -> dict[str, str | None]:
+        """When the first fold was ``started``, and the last one ``finished``; None unless all are."""
+        started = [environment.started or "" for environment in self.environments]
+        ended = [environment.finished or "" for environment in self.environments]
+        return {"started": min(started, default=None), "finished": max(ended) if ended and all(ended) else None}
+
     def summary(self, metric: str) -> dict[str, float | None]:
         """Return the `summary` of a metric over the folds."""
         return summary(getattr(result, metric) for result in self.folds)

@@ -25,13 +25,13 @@ class Encoding(Section):
         Standard deviation of the noise on the row norms, hartree, 0 to 1e6; 0 sorts without noise; default 1.
     step : float
         Distance of the thresholds in the expansion, hartree, 0.001 to 1000; default 1.
-    centre : bool
+    center : bool
         Whether the mean of each feature is subtracted; default true.
     """
 
     noise: Annotated[Real, Field(ge=0, le=1e6)] = 1.0
     step: Annotated[Real, Field(ge=1e-3, le=1e3)] = 1.0
-    centre: bool = True
+    center: bool = True
 
 
 class TargetSettings(Section):

@@ -75,7 +75,7 @@ class FoldTraining:
             encoding.noise,
             encoding.step,
             self._stream(Purpose.ENCODER),
-            centre=encoding.centre,
+            center=encoding.center,
         )
         self.sizes = [len(self.encoder.mean), *network.hidden, 1]
         weights, biases = self._stream(Purpose.WEIGHTS), self._stream(Purpose.BIASES)

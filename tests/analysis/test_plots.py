@@ -1,536 +1,421 @@
-import csv
+"""Pictures: each is drawn, and shows the numbers of the runs."""
+
 import re
-import shutil
 import sys
-from itertools import combinations, product
+from itertools import product
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from conftest import QUICK, remove_checksums
 from qm7cli.analysis.compare import compare_groups
-from qm7cli.analysis.figure_style import CONTROL_STYLES, FORMATS, GROUP_STYLES, as_svg, save
+from qm7cli.analysis.figure_style import COLORS, FORMATS, METHODS, as_svg, looks, save
 from qm7cli.analysis.plots import KINDS, Options
-from qm7cli.analysis.plots.training import PAPER
 from qm7cli.core.errors import QM7Error
-from qm7cli.runs.collect import find_runs
-from qm7cli.runs.experiment import resolve
-from qm7cli.training.train_run import train_run
+from qm7cli.runs.collect import RunFold, find_runs
+from qm7cli.runs.predictions import read_predictions
+from records import change, evaluated, make_run
 
-FOLDS = (0, 1)
-SWEPT = ("learning", "rates")  # kinds that draw along a setting
-
-
-@pytest.fixture(scope="module")
-def trained(once, small):
-    """Runs of three variants on two folds, one variant with two seeds; to be read only."""
-
-    def make(path):
-        for variant, seed in (("original", 0), ("original", 1), ("corrected", 0), ("no-prebias", 0)):
-            experiment = resolve(None, [*QUICK, f"split.folds={list(FOLDS)}"], {"variant": variant, "seed": seed})
-            train_run(experiment, small, path / f"{variant}-{seed}")
-
-    return once("plots", make)
+MAES = {"original": (3.0, 5.0), "corrected": (3.5, 5.1), "no-prebias": (2.0, 4.5)}
 
 
-@pytest.fixture(scope="module")
-def swept(once, small):
-    """Runs of two variants with two numbers of training molecules on two folds; to be read only."""
-
-    def make(path):
-        for variant, size in product(("original", "no-prebias"), (20, 40)):
-            settings = [*QUICK, f"split.folds={list(FOLDS)}", f"split.train_size={size}"]
-            train_run(resolve(None, settings, {"variant": variant}), small, path / f"{variant}-{size}")
-
-    return once("swept", make)
+def of_variant(variant, maes=None, settings=(), name="", seed=0, **changes):
+    """Return a run of two folds that were evaluated after 100, 200 and 1,000 iterations."""
+    given = [f"variant={variant}", f"seed={seed}", "training.iterations=1000", *settings]
+    run = make_run(name or f"{variant}-{seed}", given, maes or MAES[variant], **changes)
+    ends = [mae or 20 for mae in maes or MAES[variant]]
+    return evaluated(run, *({100: 3 * mae, 200: 2 * mae, 1000: mae} for mae in ends))
 
 
 @pytest.fixture
-def whole(kind, trained, swept):
-    """A comparison that a kind of picture can show."""
-    return comparison(swept if kind in SWEPT else trained)
+def runs():
+    """Three variants, one with two seeds."""
+    return [*map(of_variant, MAES), of_variant("original", (4.0, 4.0), seed=1)]
+
+
+def draw(kind, runs, by=(), **options):
+    return KINDS[kind].draw(compare_groups(runs, by, paired=False), Options(**options))
+
+
+def lines(axes):
+    """Return the drawn lines that have a name, by it."""
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
+def note(figure):
+    return figure.get_supxlabel().replace("\n", " ")
+
+
+def edges(band):
+    """Return the x, and the low and high y, of a filled band."""
+    corners = band.get_paths()[0].vertices
+    places = sorted(set(corners[:, 0]))
+    return places, *([pick(corners[corners[:, 0] == x, 1]) for x in places] for pick in (min, max))
+
+
+def offsets(*values, variant="original", maes=(3.0, 5.0), settings=()):
+    return [
+        of_variant(variant, maes, [f"network.offset={value}", *settings], f"{variant}-{value}-{settings}")
+        for value in values
+    ]
 
 
 @pytest.fixture
-def runs(trained, tmp_path):
-    """A copy of the runs."""
-    return remove_checksums(shutil.copytree(trained, tmp_path / "runs"))
-
-
-def comparison(path, **options):
-    return compare_groups(find_runs([path]), **options)
-
-
-def draw(kind, comparison, **options):
-    return KINDS[kind].draw(comparison, Options(**options))
-
-
-def table(run, fold, name):
-    """Return a file of a fold as a dictionary of columns."""
-    with (run / f"fold-{fold}" / name).open() as file:
-        rows = list(csv.DictReader(file))
-    return {column: np.array([float(row[column] or "nan") for row in rows]) for column in rows[0]}
-
-
-def drawn(figure):
-    """Draw a picture, so that everything has its place."""
-    figure.draw_without_rendering()
-    return figure
-
-
-def texts(figure):
-    """Return all texts that are drawn."""
-    found = {}
-    draw = Text.draw
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Text, "draw", lambda text, renderer: found.setdefault(text) or draw(text, renderer))
-        figure.draw_without_rendering()
-    return [text for text in found if text.get_visible() and text.get_text().strip()]
+def of_kind(three_variants):
+    """Runs that a kind of picture can show."""
+    return {"setting": offsets(0, 1), "parity": find_runs([three_variants])}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_axis_has_a_label_and_every_energy_its_unit(whole, kind):
-    figure = draw(kind, whole)
-    across = [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()] or [figure.get_supxlabel()]
-    upward = {axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()} or {figure.get_supylabel()}
-    assert len(across) == 1
-    assert len(upward) == (2 if kind == "parity" else 1)
-    for label in (*across, *upward):
+def test_every_axis_has_a_label_and_every_energy_its_unit(of_kind, runs, kind):
+    figure = draw(kind, of_kind.get(kind, runs), width=120, title="A $title$")
+    labels = {label for axes in figure.axes for label in (axes.get_xlabel(), axes.get_ylabel()) if label}
+    assert len(labels) == (3 if kind == "parity" else 2)
+    for label in labels:
         assert label.endswith("(kcal/mol)") == ("MAE" in label or "energy" in label.lower() or "Error" in label)
-    assert any("(kcal/mol)" in label for label in (*across, *upward))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("width", [85, 60, 170])
-def test_a_picture_is_as_wide_as_a_column_or_as_is_asked_with_letters_that_can_be_read(whole, kind, width):
-    figure = drawn(draw(kind, whole, **({} if width == 85 else {"width": width})))
-    assert figure.get_figwidth() * 25.4 == pytest.approx(width)
-    assert {text.get_fontsize() for text in texts(figure)} <= {7, 8}
-
-
-def assert_texts_are_apart(figure):
-    """Check that no text of a picture is cut off or lies on another, and that there is room left for the lines."""
-    boxes = {text: text.get_window_extent() for text in texts(drawn(figure))}
-    width, height = figure.get_size_inches() * figure.dpi
-    for text, box in boxes.items():
-        inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
-        assert inside, text.get_text()
-    for (one, box), (other, beside) in combinations(boxes.items(), 2):
-        assert not box.overlaps(beside), (one.get_text(), other.get_text())
-    assert max(axes.get_window_extent().height for axes in figure.axes) > 0.9 * figure.dpi
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SWEPT])
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 7])
-@pytest.mark.parametrize("options", [{}, {"title": 8 * "A long title ", "width": 120}])
-def test_no_text_is_cut_off_or_lies_on_another(trained, kind, number, options):
-    groups = comparison(trained).groups
-    names = [f"corrected, encoding.noise={k}, network.hidden=[400, 100], split.train_size=300" for k in range(number)]
-    many = comparison(trained)._replace(groups=[groups[k % 3]._replace(name=name) for k, name in enumerate(names)])
-    if (kind == "parity" and number > 4) or (kind == "differences" and number == 1):
-        return
-    assert_texts_are_apart(draw(kind, many, **options))
-
-
-@pytest.mark.parametrize("kind", SWEPT)
-@pytest.mark.parametrize("options", [{}, {"title": 8 * "A long title ", "width": 120}])
-def test_no_text_of_a_picture_along_a_setting_is_cut_off(swept, kind, options):
-    assert_texts_are_apart(draw(kind, comparison(swept), **options))
-
-
-def test_the_title_stands_above(trained):
-    for kind in ("curves", "parity"):  # with a legend and without one
-        figure = drawn(draw(kind, comparison(trained), title="Three $rules$"))
-        (title,) = (text for text in texts(figure) if text.get_text() == "Three $rules$")
-        assert title.get_window_extent().y0 > max(
-            text.get_window_extent().y0 for text in texts(figure) if text is not title
-        )
-
-
-def test_groups_can_be_told_apart_in_colour_and_in_grey():
-    assert len({(look["color"], look["linestyle"]) for look in GROUP_STYLES}) == len(GROUP_STYLES)
-    assert len({(look["linestyle"], look["marker"]) for look in GROUP_STYLES}) == len(GROUP_STYLES)
-    assert len({look["color"] for look in GROUP_STYLES[:7]}) == 7
-    greys = sorted(
-        np.dot((0.299, 0.587, 0.114), to_rgb(look["color"])) for look in [*GROUP_STYLES[:3], CONTROL_STYLES[0]]
-    )
-    assert min(np.diff(greys)) > 0.1
-
-
-def test_a_control_is_dashed_and_grey_and_takes_no_other_groups_look(trained):
-    whole = comparison(trained)
-    control = whole.groups[1]._replace(settings={"variant": "uncompensated"})
-    (axes,) = draw("curves", whole._replace(groups=[whole.groups[0], control, whole.groups[2]])).axes
-    lines = [line for line in axes.lines if not line.get_label().startswith("_")]
-    red, green, blue = to_rgb(lines[1].get_color())
-    assert red == green == blue
-    assert [line.get_linestyle() for line in lines] == ["-", "--", "-."]
-    assert "--" not in {look["linestyle"] for look in GROUP_STYLES}
-
-
-def curves_of(axes):
-    """Return the lines of a picture that have a name, and those of the band of each, which are drawn before it."""
-    named = [k for k, line in enumerate(axes.lines) if not line.get_label().startswith("_")]
-    return [(axes.lines[k], axes.lines[k - 2 : k]) for k in named]
-
-
-def test_a_curve_is_the_mean_over_folds_and_its_band_their_standard_deviation(trained):
-    figure = draw("curves", comparison(trained))
-    (axes,) = figure.axes
-    variants = (("original-0", "original-1"), ("corrected-0",), ("no-prebias-0",))
-    for (line, band), runs in zip(curves_of(axes), variants, strict=True):
-        folds = np.mean(
-            [[table(trained / run, fold, "history.csv")["test_mae"] for fold in FOLDS] for run in runs], axis=0
-        )
-        assert line.get_label() == runs[0].removesuffix("-0")
-        np.testing.assert_array_equal(line.get_xdata(), [100, 200, 300])
-        mean = (folds[0] + folds[1]) / 2
-        np.testing.assert_allclose(line.get_ydata(), mean)
-        half = abs(folds[0] - folds[1]) / 2  # the population standard deviation of two
-        np.testing.assert_allclose([edge.get_ydata() for edge in band], [mean - half, mean + half])
-    assert not axes.collections
-    assert "thin: one standard deviation over folds to each side" in figure.get_supxlabel().replace("\n", " ")
-
-
-def test_a_difference_is_the_mean_of_pairs_with_the_interval_of_compare(trained):
-    figure = draw("differences", comparison(trained), reference="corrected")
-    (axes,) = figure.axes
-    assert axes.lines[0].get_ydata() == [0, 0]
-    assert "Level: corrected;" in figure.get_supxlabel()
-    told = compare_groups(find_runs([trained]), reference="corrected").groups
-    for (line, band), group in zip(curves_of(axes), (told[0], told[2]), strict=True):
-        assert line.get_label() == group.name
-        run = trained / f"{group.name}-0"  # of seed 0 alone, as the reference
-        ours, theirs = (
-            np.array([table(each, fold, "history.csv")["test_mae"] for fold in FOLDS])
-            for each in (run, trained / "corrected-0")
-        )
-        np.testing.assert_allclose(line.get_ydata(), (ours - theirs).mean(axis=0))
-        assert line.get_ydata()[-1] == pytest.approx(group.difference.mean)
-        assert [edge.get_ydata()[-1] for edge in band] == pytest.approx(group.difference.t_test.interval)
-        # Nadeau and Bengio's variance for two differences: 12 molecules tested, 48 trained on.
-        error = np.sqrt((1 / 2 + 12 / 48) * (ours - theirs).var(axis=0, ddof=1))
-        half = 12.706204736 * error
-        np.testing.assert_allclose(band[1].get_ydata() - line.get_ydata(), half, rtol=1e-6)
-        np.testing.assert_allclose(line.get_ydata() - band[0].get_ydata(), half, rtol=1e-6)
-
-
-def test_the_reference_of_differences_is_that_of_compare(trained):
-    names = [line.get_label() for line, _ in curves_of(draw("differences", comparison(trained)).axes[0])]
-    assert names == ["corrected", "no-prebias"]
-    with pytest.raises(QM7Error, match=r"^the reference variant=none is in no group"):
-        draw("differences", comparison(trained), reference="variant=none")
-
-
-def test_a_single_test_set_has_a_difference_without_a_band(runs):
-    for file in runs.rglob("results.yaml"):
-        file.write_text("".join(line for line in file.read_text().splitlines(True) if "- {fold: 1," not in line))
-    figure = draw("differences", comparison(runs))
-    assert len(figure.axes[0].lines) == 3
-    assert figure.get_supxlabel() == "Level: original"
-
-
-def test_what_has_no_counterpart_is_named_below_the_differences_or_refused(runs):
-    file = runs / "no-prebias-0/results.yaml"
-    file.write_text(re.sub(r"fold: (\d)", lambda found: f"fold: {int(found[1]) + 2}", file.read_text()))
-    assert (
-        draw("differences", comparison(runs)).get_supxlabel().replace("\n", " ").endswith("not comparable: no-prebias")
-    )
-    shutil.rmtree(runs / "corrected-0")
-    reason = (
-        "no-prebias cannot be compared with original: no fold of one agrees with a fold of the other in number and "
-    )
-    with pytest.raises(QM7Error, match=f"^{reason}all other settings$"):
-        draw("differences", comparison(runs))
-    with pytest.raises(QM7Error, match=r"^there is no difference to draw: all runs is the only group with a complete "):
-        draw("differences", comparison(runs / "original-0"))
-
-
-def test_only_iterations_at_which_all_folds_were_evaluated_are_drawn(runs):
-    history = runs / "corrected-0/fold-1/history.csv"
-    lines = history.read_text().splitlines(keepends=True)
-    history.write_text("".join(lines[:2] + lines[3:]))
-    (axes,) = draw("curves", comparison(runs)).axes
-    assert [list(line.get_xdata()) for line, _ in curves_of(axes)] == [[100, 200, 300], [100, 300], [100, 200, 300]]
-    history.write_text(lines[0] + lines[1].replace("100,", "150,", 1))
-    with pytest.raises(QM7Error, match=r"^the folds of corrected were evaluated at no iteration in common$"):
-        draw("curves", comparison(runs))
-
-
-def test_the_papers_error_is_drawn_for_qm7_alone(runs):
-    def line():
-        figure = draw("curves", comparison(runs))
-        levels = [line.get_ydata()[0] for line in figure.axes[0].lines[9:]]
-        return (
-            levels,
-            [text.get_text() for text in figure.axes[0].texts],
-            PAPER in figure.get_supxlabel().replace("\n", " "),
-        )
-
-    assert line() == ([], [], False)
-    for file in runs.rglob("results.yaml"):
-        file.write_text(file.read_text().replace("name: small", "name: qm7"))
-    assert line() == ([3.51], ["3.51"], True)
-    assert "1,000,000" in PAPER
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(3.1, 16, ["4", "5", "7", "10", "15"]), (3.41, 3.59, ["3.45", "3.50", "3.55"]), (0.5, 4e7, None)],
-)
-def test_ticks_are_plain_numbers(runs, low, high, expected):
-    for file in runs.rglob("history.csv"):
-        header, *_ = file.read_text().splitlines()
-        file.write_text(f"{header}\n1,0,{high},0,0,0\n1000000,0,{low},0,0,0\n")
-    (axes,) = drawn(draw("curves", comparison(runs))).axes
-    for axis in (axes.xaxis, axes.yaxis):
-        labels = [label.get_text() for label in axis.get_ticklabels()]
-        assert [float(label.replace(",", "")) for label in labels] == pytest.approx(list(axis.get_ticklocs()))
-        assert 2 <= len(labels) <= 7
-        assert not axis.get_ticklabels(minor=True)
-    if expected:
-        inside = [text.get_text() for text in axes.get_yticklabels() if low <= float(text.get_text()) <= high]
-        assert list(map(float, inside)) == list(map(float, expected))
-
-
-def test_parity_has_all_predictions_of_each_group_and_their_errors_below(trained):
-    figure = draw("parity", comparison(trained))
-    upper, lower = (figure.axes[start : start + 2] for start in (0, 2))
-    upper, lower = upper + figure.axes[4:5], lower + figure.axes[5:6]
-    assert [axes.get_title() for axes in upper] == ["original", "corrected", "no-prebias"]
-    assert len({axes.get_ylim() for axes in upper}) == len({axes.get_ylim() for axes in lower}) == 1
-    runs = (("original-0", "original-1"), ("corrected-0",), ("no-prebias-0",))
-    for above, below, names in zip(upper, lower, runs, strict=True):
-        identity, dots = above.lines
-        np.testing.assert_array_equal(identity.get_xdata(), identity.get_ydata())
-        columns = [table(trained / run, fold, "predictions.csv") for run in names for fold in FOLDS]
-        expected = sorted((x, y) for each in columns for x, y in zip(each["target"], each["prediction"], strict=True))
-        np.testing.assert_allclose(sorted(zip(*dots.get_data(), strict=True)), expected)
-        zero, errors = below.lines
-        assert set(zero.get_ydata()) == {0}
-        np.testing.assert_array_equal(errors.get_xdata(), dots.get_xdata())
-        np.testing.assert_array_equal(errors.get_ydata(), dots.get_ydata() - dots.get_xdata())
-    # Numbers stand below the lower panels, and below the upper right one, which has none below it.
-    assert [axes.xaxis.get_tick_params()["labelbottom"] for axes in (*lower, *upper)] == [False, True, True] + 3 * [
-        False
-    ]
-
-
-def test_the_dots_of_parity_are_one_image_each_panel(trained):
-    svg = as_svg(draw("parity", comparison(trained)), "p")
-    assert svg.count("<image ") == 6
-
-
-@pytest.mark.parametrize(
-    ("kind", "most"), [("parity", 4), ("errors", 7), ("folds", 21), ("curves", 35), ("differences", 35)]
-)
-def test_too_many_groups_are_refused_with_their_number(trained, kind, most):
-    whole = comparison(trained)
-    draw(kind, whole._replace(groups=(12 * whole.groups)[:most]))
-    with pytest.raises(
-        QM7Error, match=rf"^there are {most + 1} groups, more than this picture can hold \({most}\); choose fewer runs$"
-    ):
-        draw(kind, whole._replace(groups=(12 * whole.groups)[: most + 1]))
-
-
-def test_the_steps_of_errors_count_every_prediction(trained):
-    (axes,) = draw("errors", comparison(trained)).axes
-    assert [steps.get_data().values.sum() for steps in axes.patches] == [48, 24, 24]
-    assert len({tuple(steps.get_data().edges) for steps in axes.patches}) == 1
-    differences = [
-        float(error)
-        for fold in FOLDS
-        for columns in [table(trained / "corrected-0", fold, "predictions.csv")]
-        for error in columns["prediction"] - columns["target"]
-    ]
-    values, edges, _ = axes.patches[1].get_data()
-    np.testing.assert_array_equal(values, np.histogram(differences, edges)[0])
-
-
-def test_folds_stand_side_by_side_with_their_mean_and_a_line_joins_what_is_paired(trained):
-    whole = comparison(trained)
-    (axes,) = drawn(draw("folds", whole)).axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "mean"]
-    places = set()
-    for group, dots, mean in zip(whole.groups, axes.lines[:3], axes.collections, strict=True):
-        assert dots.get_label() == group.name
-        expected = [(round(key[0]), fold.mae) for key, fold in group.folds.items()]
-        assert [(round(x), y) for x, y in dots.get_xydata()] == expected
-        places |= set(dots.get_xdata())
-        ((start, level), (end, same)) = mean.get_segments()[0]
-        assert level == same == pytest.approx(np.mean([y for _, y in expected]))
-        assert round(start) == round(end) == 2
-    assert len(places) == 6
-    dots = [
-        dict(zip(group.folds, line.get_xydata().tolist(), strict=True))
-        for group, line in zip(whole.groups, axes.lines[:3], strict=True)
-    ]
-    joined = [line.get_xydata().tolist() for line in axes.lines[3:-1]]
-    assert joined == [[own[key] for own in dots if key in own] for key in whole.groups[0].folds]
-    assert sorted(map(len, joined)) == [1, 1, 3, 3]  # one variant has a second seed
-
-
-@pytest.mark.parametrize(("factor", "scale"), [(1, "linear"), (9, "linear"), (11, "log")])
-def test_the_axis_of_folds_is_logarithmic_where_groups_differ_by_ten_times(runs, factor, scale):
-    level = {"original": 5.0, "corrected": 5.0 * factor, "no-prebias": 6.0}
-    for file in runs.rglob("results.yaml"):
-        mae = level[file.parent.name.rpartition("-")[0]]
-        file.write_text(re.sub(r", mae: [^,]*", f", mae: {mae}", file.read_text()))
-    assert draw("folds", comparison(runs)).axes[0].get_yscale() == scale
-    assert draw("folds", comparison(runs), log=True).axes[0].get_yscale() == "log"
-    assert draw("folds", comparison(runs), log=False).axes[0].get_yscale() == "linear"
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if "log" in KINDS[kind].takes])
-def test_the_axis_of_errors_is_logarithmic_or_not_as_is_asked(whole, kind):
-    assert {draw(kind, whole, log=log).axes[0].get_yscale() for log in (True,)} == {"log"}
-    assert {draw(kind, whole, log=log).axes[0].get_yscale() for log in (False,)} == {"linear"}
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {*SWEPT, "differences"}])
-def test_a_single_fold_evaluated_once_is_drawn(runs, kind):
-    run = runs / "corrected-0"
-    results = (run / "results.yaml").read_text()
-    (run / "results.yaml").write_text("".join(line for line in results.splitlines(True) if "- {fold: 1," not in line))
-    history = run / "fold-0/history.csv"
-    lines = history.read_text().splitlines(keepends=True)
-    history.write_text(lines[0] + lines[-1])
-    figure = drawn(draw(kind, comparison(run)))
-    assert not figure.legends
-    assert not any(axes.get_title() for axes in figure.axes)
-
-
-def test_without_a_complete_fold_there_is_nothing_to_draw(runs):
-    run = runs / "corrected-0"
-    (run / "results.yaml").write_text((run / "results.yaml").read_text().replace("complete", "partial"))
-    for kind in KINDS:
-        with pytest.raises(QM7Error, match=r"^there is nothing to draw: no fold is complete$"):
-            draw(kind, comparison(run))
-    figure = draw("folds", comparison(runs))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["original", "no-prebias"]
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SWEPT])
-def test_names_are_drawn_as_they_are(trained, kind, tmp_path):
-    whole = comparison(trained)
-    groups = [whole.groups[0]._replace(name="data=$\\no$ <b>\udcff"), whole.groups[1]._replace(name="分子 --> &")]
-    save(draw(kind, whole._replace(groups=groups)), tmp_path / "odd.svg")
-    ET.parse(tmp_path / "odd.svg")  # noqa: S314 - our own
-    told = "\n".join(
-        text.get_text() for text in texts(draw(kind, whole._replace(groups=[groups[0], groups[0]._replace()])))
-    )
-    assert "data=$\\no$ <b>\\udcff" in told
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "content"),
-    [
-        ("curves", "history.csv", None),
-        ("curves", "history.csv", ""),
-        ("curves", "history.csv", "iteration,test_mae\n1,x\n"),
-        ("curves", "history.csv", "iteration\n1\n"),
-        ("curves", "history.csv", "iteration,test_mae\n1\n"),
-        ("differences", "history.csv", None),
-        ("differences", "history.csv", "iteration\n1\n"),
-        ("parity", "predictions.csv", None),
-        ("parity", "predictions.csv", "molecule,target,prediction\n1,2\n"),
-        ("errors", "predictions.csv", None),
-    ],
-)
-def test_a_missing_or_damaged_file_is_named(runs, kind, name, content):
-    path = runs / "corrected-0/fold-1" / name
-    whole = comparison(runs)
-    path.unlink()
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(QM7Error, match=re.escape(str(path))):
-        draw(kind, whole)
+    titles = [figure.get_suptitle(), *(legend.get_title().get_text() for legend in figure.legends)]
+    assert "A $title$" in titles
+    figure.draw_without_rendering()
+    assert figure.get_figwidth() * 25.4 == pytest.approx(120)
+    assert {text.get_fontsize() for text in figure.findobj(Text) if text.get_text().strip()} <= {7, 8}
+    assert note(figure)
+    assert not note(draw(kind, of_kind.get(kind, runs), caption=False))
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_runs_give_the_same_bytes(whole, kind, format_, tmp_path, monkeypatch):
-    save(draw(kind, whole), tmp_path / f"one.{format_}")
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
-    save(draw(kind, whole), tmp_path / f"two.{format_.upper()}")
+def test_the_same_runs_give_the_same_bytes(of_kind, runs, kind, format_, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        save(draw(kind, of_kind.get(kind, runs)), tmp_path / f"{name}.{format_}")
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     content = (tmp_path / f"one.{format_}").read_bytes()
-    assert content == (tmp_path / f"two.{format_.upper()}").read_bytes()
+    assert content == (tmp_path / f"two.{format_}").read_bytes()
     assert content.startswith({"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[format_])
     assert b"2001-09-09" not in content
 
 
+def test_a_rule_has_one_color_and_marker_in_every_picture(runs):
+    for kind in ("curves", "folds", "differences"):
+        (axes,) = draw(kind, runs).axes
+        for name, line in lines(axes).items():
+            assert (line.get_color(), line.get_marker()) == (COLORS[METHODS.index(name)], "os^"[METHODS.index(name)])
+    control = of_variant("uncompensated", (3, 4))
+    (axes,) = draw("curves", [*runs, control]).axes
+    assert lines(axes)["uncompensated (control)"].get_linestyle() == "--"
+    (alone,) = draw("curves", [runs[1]]).axes
+    assert next(iter(lines(alone).values())).get_color() == COLORS[1]
+
+
+def test_groups_of_one_rule_are_told_apart():
+    several = looks(["original", "original", "corrected", "uncompensated", "original"])
+    assert len({(look["color"], str(look["linestyle"])) for look in several}) == 5
+    assert several[0]["color"] == COLORS[0]
+    assert len({look["color"] for look in looks(["original"] * 7)}) == 7
+
+
+def test_a_curve_is_the_mean_over_folds_and_its_band_their_standard_deviation(runs):
+    (axes,) = draw("curves", runs).axes
+    expected = {"original": (3.5, 4.5), "corrected": (3.5, 5.1), "no-prebias": (2.0, 4.5)}  # seeds are averaged first
+    assert list(lines(axes)) == list(expected)
+    for (name, maes), band in zip(expected.items(), axes.collections, strict=True):
+        assert lines(axes)[name].get_xdata().tolist() == [100, 200, 1000]
+        mean = np.array([3, 2, 1]) * np.mean(maes)
+        np.testing.assert_allclose(lines(axes)[name].get_ydata(), mean)
+        half = np.array([3, 2, 1]) * np.std(maes)
+        np.testing.assert_allclose(edges(band), [[100, 200, 1000], mean - half, mean + half])
+
+
+def test_only_iterations_at_which_all_folds_were_evaluated_are_drawn(runs):
+    runs[1] = evaluated(runs[1], {100: 5, 1000: 3}, {50: 9, 100: 6, 200: 5, 1000: 4})
+    assert lines(draw("curves", runs).axes[0])["corrected"].get_xdata().tolist() == [100, 1000]
+    runs[1] = evaluated(runs[1], {100: 5}, {50: 9})
+    with pytest.raises(QM7Error, match=r"^the folds of corrected were evaluated at no iteration in common$"):
+        draw("curves", runs)
+
+
+def test_a_baseline_is_a_level_line_and_a_group_that_diverged_ends_in_a_cross(runs):
+    baseline = make_run("krr", ["baseline.model=krr"], [2.5, 3.5], iterations=0)
+    gone = of_variant("uncompensated", (None, None))
+    figure = draw("curves", [*runs, baseline, gone], by=["variant", "baseline.model"])
+    (axes,) = figure.axes
+    assert set(lines(axes)["krr"].get_ydata()) == {3.0}
+    (cross,) = [line for line in axes.lines if line.get_marker() == "x"]
+    assert cross.get_xydata().tolist() == [[12503, 20]]
+    assert note(figure).endswith("diverged in 2 of 2 folds, at iterations 12503 to 12504 (rate 0.01)")
+    with pytest.raises(QM7Error, match=r"^there is no curve to draw: baselines are fitted at once$"):
+        draw("curves", [baseline])
+
+
+@pytest.mark.parametrize(("dataset", "maes", "drawn"), [("small", (3, 4), 0), ("qm7", (3, 4), 1), ("qm7", (9, 10), 0)])
+def test_the_papers_error_is_drawn_for_qm7_alone_and_named_where_it_is_out_of_range(dataset, maes, drawn):
+    figure = draw("curves", [of_variant("original", maes, dataset=dataset)])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["3.51"] * drawn
+    assert ("3.51 is the paper's after 1,000,000" in note(figure)) == (dataset == "qm7")
+
+
+def test_many_lines_are_spread_over_panels_in_the_order_of_the_setting():
+    variants = ("original", "corrected", "no-prebias")
+    runs = [run for variant in variants for run in offsets(0, 2, 10, variant=variant)]
+    for kind, titles in (("curves", ["offset=0.0", "offset=2.0", "offset=10.0"]), ("differences", None)):
+        figure = draw(kind, runs, width=180)
+        own = [axes.get_title() for axes in figure.axes]
+        assert own == (titles or own)
+        assert {tuple(lines(axes)) for axes in figure.axes} >= {variants}
+        assert len({axes.get_ylim() for axes in figure.axes}) == 1
+        assert len(figure.legends[0].get_texts()) == 3
+    assert len(draw("curves", runs[:4]).axes) == 1
+    assert len(draw("curves", offsets(0, 1, 2, 3, 4, 5)).axes) == 1  # of one rule
+
+
+def test_a_difference_is_the_mean_of_pairs_with_the_interval_of_compare(runs):
+    figure = draw("differences", runs, reference="corrected")
+    (axes,) = figure.axes
+    told = {group.name: group.difference for group in compare_groups(runs, reference="corrected").groups}
+    assert list(lines(axes)) == ["original", "no-prebias"]
+    assert note(figure).startswith("Zero: corrected;")
+    for name, band in zip(lines(axes), axes.collections, strict=True):
+        own = np.array([3, 2, 1]) * np.mean(np.subtract(MAES[name], MAES["corrected"]))
+        np.testing.assert_allclose(lines(axes)[name].get_ydata(), own)
+        assert own[-1] == pytest.approx(told[name].mean)
+        _, low, high = edges(band)
+        assert (low[-1], high[-1]) == pytest.approx(told[name].t_test.interval)
+
+
+def test_where_a_difference_comes_into_the_frame_is_marked(runs):
+    far = evaluated(runs[1], {90: 500, 100: 4, 1000: 3.6}, {90: 600, 100: 6, 1000: 5.0})
+    base = evaluated(runs[0], {90: 5, 100: 4, 1000: 3}, {90: 6, 100: 6, 1000: 5})
+    (axes,) = draw("differences", [base, far]).axes
+    (mark,) = [line for line in axes.lines if line.get_marker() == "^" and len(line.get_xdata()) == 1]
+    assert mark.get_xydata().tolist() == [[90, axes.get_ylim()[1]]]
+
+
+def test_what_has_no_counterpart_is_named_below_the_differences_or_refused(runs):
+    other = of_variant("no-prebias", sha256="1")
+    assert note(draw("differences", [*runs[:2], other])).endswith("not comparable: no-prebias")
+    with pytest.raises(QM7Error, match=r"^no-prebias cannot be compared with original: fold 0 of "):
+        draw("differences", [runs[0], other])
+    with pytest.raises(QM7Error, match=r"^there is no difference to draw: all runs is the only group with a complete "):
+        draw("differences", runs[:1])
+    (axes,) = draw("differences", [of_variant("original", (3,)), of_variant("corrected", (4,))]).axes
+    assert not axes.collections  # one test set allows no test
+
+
+def test_folds_stand_side_by_side_with_their_mean_and_a_line_joins_what_is_paired(runs):
+    (axes,) = draw("folds", runs).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "mean"]
+    for group in compare_groups(runs).groups:
+        dots = lines(axes)[group.name].get_xydata()
+        assert [(round(x), y) for x, y in dots] == [(key[0], fold.mae) for key, fold in group.folds.items()]
+    means = [container[0].get_xydata()[0] for container in axes.containers]
+    assert [(round(x), y) for x, y in means] == [(2, 4.0), (2, 4.3), (2, 3.25)]
+    joined = [line.get_xdata() for line in axes.lines if line.get_color() == "0.7"]
+    assert sorted(map(len, joined)) == [1, 1, 3, 3]  # one variant has a second seed
+
+
+@pytest.mark.parametrize(("factor", "scale"), [(1, "linear"), (9, "linear"), (11, "log")])
+def test_the_axis_of_errors_is_logarithmic_where_they_differ_by_ten_times(factor, scale):
+    runs = [of_variant("original", (5, 5), ["network.offset=0"], "a"), *offsets(2, maes=(5 * factor, 5 * factor))]
+    for kind in ("folds", "setting"):
+        assert draw(kind, runs).axes[0].get_yscale() == scale
+        assert draw(kind, runs, log=True).axes[0].get_yscale() == "log"
+        assert draw(kind, runs, log=False).axes[0].get_yscale() == "linear"
+
+
+def test_parity_has_all_predictions_of_each_group_and_their_errors_below(three_variants):
+    runs = find_runs([three_variants])
+    figure = draw("parity", runs)
+    grid = dict(enumerate(figure.axes))
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["original", "corrected", "no-prebias"]
+    by_name = {run.settings["variant"]: run for run in runs}
+    for name, above, below in zip(titles, (grid[0], grid[1], grid[4]), (grid[2], grid[3], grid[5]), strict=True):
+        folds = [RunFold(by_name[name], result) for result in by_name[name].results.folds]
+        columns = [read_predictions(fold.run.path, fold.result.fold) for fold in folds]
+        truth, predicted = (
+            np.hstack(each) for each in zip(*((own.targets, own.predictions) for own in columns), strict=True)
+        )
+        np.testing.assert_allclose(above.lines[1].get_data(), [truth, predicted])
+        np.testing.assert_allclose(below.lines[0].get_data(), [truth, predicted - truth])
+        assert above.texts[0].get_text() == f"MAE {abs(predicted - truth).mean():.2f}"
+        bounds = sorted(line.get_ydata()[0] for line in below.lines[1:])
+        assert bounds == pytest.approx(sorted([0, *np.percentile(predicted - truth, [5, 95])]))
+    assert as_svg(figure, "p").count("<image ") == 6
+    groups = compare_groups(runs).groups
+    with pytest.raises(QM7Error, match=r"^there are 6 groups, more than this picture can hold \(4\); "):
+        KINDS["parity"].draw(compare_groups(runs)._replace(groups=2 * groups), Options())
+
+
+def test_a_line_along_a_setting_is_the_mean_over_folds_with_its_deviation_to_each_side():
+    runs = [*offsets(0, maes=(3, 5)), *offsets(2, maes=(1, 2)), *offsets(0.5, maes=(4, 4))]
+    (axes,) = draw("setting", runs).axes
+    assert axes.lines[0].get_xydata().tolist() == [[0, 4], [0.5, 4], [2, 1.5]]
+    (bars,) = axes.collections
+    ends = [[tuple(end) for end in bar] for bar in bars.get_segments()]
+    assert ends == [[(0, 3), (0, 5)], [(0.5, 4), (0.5, 4)], [(2, 1), (2, 2)]]
+    assert axes.get_xlabel() == "Constant added to each hidden unit"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "0.5", "2"]
+    low, high = axes.get_ylim()
+    assert low < 1
+    assert high > 5
+
+
+def test_a_schedule_counts_by_its_last_rate_on_a_logarithmic_axis():
+    schedules = ["[[1, 0.5], [10, 0.001]]", "[[1, 0.02]]", "[[1, 0.001], [5, 0.1]]"]
+    runs = [make_run(schedule, [f"training.schedule={schedule}"], [3, 4]) for schedule in schedules]
+    (axes,) = draw("setting", runs).axes
+    assert axes.lines[0].get_xdata().tolist() == [0.001, 0.02, 0.1]
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "Last learning rate")
+
+
+def test_diverged_folds_are_crosses_above_the_frame_a_row_a_group():
+    runs = [
+        *offsets(0, maes=(3, 4)),
+        *offsets(1, maes=(3, None)),
+        *offsets(2, maes=(None, None)),
+        *offsets(0, 1, variant="corrected", maes=(3, 4)),
+        *offsets(2, variant="corrected", maes=(None, 9)),
+    ]
+    figure = draw("setting", runs)
+    (axes,) = figure.axes
+    crosses = [line for line in axes.lines if line.get_marker() == "x"]
+    assert sorted(sorted(line.get_xdata()) for line in crosses) == [[1, 2], [2]]
+    figure.draw_without_rendering()
+    heights = {line.get_transform().transform(line.get_xydata())[0][1] for line in crosses}
+    assert min(heights) > axes.get_window_extent().y1
+    assert len(heights) == 2
+    assert lines(axes)["original"].get_xydata().tolist() == [[0, 3.5], [1, 3]]
+    hollow = [line.get_xydata().tolist() for line in axes.lines if line.get_markerfacecolor() == "white"]
+    assert [own for own in hollow if own] == [[[1, 3]], [[2, 9]]]
+    assert note(figure).endswith("crosses: folds diverged; hollow: the mean of those that did not")
+    assert "crosses" not in note(draw("setting", offsets(0, 1)))
+
+
+def test_rules_are_lines_and_other_settings_panels():
+    runs = [
+        run
+        for variant, noise in product(("original", "corrected", "no-prebias"), (0, 2))
+        for run in offsets(0, 1, variant=variant, maes=(3 + noise, 5), settings=[f"encoding.noise={noise}"])
+    ]
+    left, right = draw("setting", runs, setting="network.offset", width=180).axes
+    assert [axes.get_title() for axes in (left, right)] == ["noise=0.0", "noise=2.0"]
+    assert list(lines(left)) == list(lines(right)) == ["original", "corrected", "no-prebias"]
+    assert lines(right)["original"].get_ydata().tolist() == [5, 5]
+    with pytest.raises(QM7Error, match=r"choose the one to draw along, as qm7 plot --kind setting --x encoding.noise$"):
+        draw("setting", runs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "reason"),
+    [
+        ([["seed=0"], ["seed=1"]], {}, "there is no axis to draw along: the runs differ in no numeric setting"),
+        ([["network.hidden=[3]"], ["network.hidden=[4]"]], {}, "there is no axis to draw along"),
+        (
+            [["network.hidden=[3]"]],
+            {"setting": "network.hidden"},
+            r"network.hidden of 0 is \[3\], not a number",
+        ),
+        ([["seed=1"]], {"setting": "encoding.center"}, "encoding.center of 0 is true, not a number to draw along"),
+        (
+            [["seed=1"]],
+            {"setting": "network.ofset"},
+            "there is no setting network.ofset; did you mean",
+        ),
+        (
+            [["training.schedule=[[1, 0.1]]"], ["training.schedule=[[1, 0.2], [9, 0.1]]"]],
+            {},
+            "0 and 1 have the same place along training.schedule: choose one of them",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_along_is_refused(settings, options, reason):
+    runs = [make_run(f"{k}", own, [3, 4]) for k, own in enumerate(settings)]
+    with pytest.raises(QM7Error, match=f"^{reason}"):
+        draw("setting", runs, **options)
+
+
+def test_a_learning_curve_has_its_slope_in_the_legend_and_all_molecules_at_their_number():
+    runs = [
+        make_run(f"{given}-{size}", [given, f"split.train_size={size}"], [0.9 * mae, 1.1 * mae], train_molecules=number)
+        for given, power in (("variant=corrected", -0.5), ("baseline.model=krr", -0.25))
+        for size, number in ((100, 100), ("null", 1600), (400, 400))
+        for mae in [30 * (number / 100) ** power]
+    ]
+    (axes,) = draw("setting", runs).axes
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "Training molecules")
+    assert list(lines(axes)) == ["network, slope -0.50", "krr, slope -0.25"]
+    np.testing.assert_allclose(lines(axes)["network, slope -0.50"].get_xydata(), [(100, 30), (400, 15), (1600, 7.5)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folds_that_diverged_are_told_below_and_without_a_complete_one_there_is_nothing_to_draw(of_kind, runs, kind):
+    own = of_kind.get(kind, runs)
+    last = change(
+        own[-1], 1, status="diverged", mae=None, iterations=6, reason="fold 1 diverged at iteration 7 (rate 1)"
+    )
+    told = note(draw(kind, [*own[:-1], last]))
+    said = "crosses: folds diverged" if kind == "setting" else "diverged in 1 of "
+    assert said in told
+    gone = [change(change(run, 0, status="partial"), 1, status="partial") for run in own]
+    with pytest.raises(QM7Error, match=r"^there is nothing to draw: no fold is complete$"):
+        draw(kind, gone)
+
+
+@pytest.mark.parametrize(("low", "high"), [(3.1, 16), (3.41, 3.59), (0.5, 4e7)])
+def test_ticks_are_plain_numbers(low, high):
+    run = evaluated(make_run("a", [], [low]), {1: high, 1_000_000: low})
+    figure = draw("curves", [run])
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    for axis, ends in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        shown = [float(label.get_text().replace(",", "")) for label in axis.get_ticklabels() if label.get_text()]
+        assert 2 <= len([tick for tick in shown if ends[0] <= tick <= ends[1]]) <= 9
+
+
+def test_names_are_drawn_as_they_are_and_no_sign_is_replaced(runs, tmp_path):
+    whole = compare_groups(runs, paired=False)
+    names = ("data=$\\no$ <b>\udcff", "offset=-0.5")
+    groups = [group._replace(name=name) for group, name in zip(whole.groups, names, strict=False)]
+    for kind in ("curves", "folds"):
+        save(KINDS[kind].draw(whole._replace(groups=groups), Options()), tmp_path / "odd.svg")
+        text = "".join(ET.parse(tmp_path / "odd.svg").getroot().itertext())  # noqa: S314 - our own
+        assert "data=$\\no$ <b>\\udcff" in text
+        assert "offset=-0.5" in text
+
+
 @pytest.mark.parametrize("name", ["x.jpg", "x", "x.png.txt", ".svg"])
-def test_another_ending_is_refused_and_nothing_written(trained, tmp_path, name):
-    figure = draw("folds", comparison(trained))
+def test_another_ending_is_refused_and_nothing_written(runs, tmp_path, name):
     with pytest.raises(QM7Error, match=r"is not the name of a picture: it should end in \.png, \.svg or \.pdf$"):
-        save(figure, tmp_path / name)
+        save(draw("folds", runs), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_was_there_stays_when_drawing_fails(trained, tmp_path, monkeypatch):
-    figure = draw("folds", comparison(trained))
-    path = tmp_path / "x.pdf"
-    save(figure, path)
-    before = path.read_bytes()
-    monkeypatch.setattr(figure, "savefig", lambda file, **_: file.write(b"half") and 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        save(figure, path)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_pictures_in_one_page_have_ids_of_their_own_and_all_that_they_refer_to(trained, swept):
+def test_pictures_in_one_page_have_ids_of_their_own_and_all_that_they_refer_to(of_kind, runs):
     found = []
     for kind in KINDS:
-        svg = as_svg(draw(kind, comparison(swept if kind in SWEPT else trained)), kind)
-        assert svg.startswith("<svg ")
-        assert "<text" in svg
+        svg = as_svg(draw(kind, of_kind.get(kind, runs)), kind)
         ET.fromstring(svg)  # noqa: S314 - our own
         ids = re.findall(r'\bid="([^"]*)"', svg)
-        assert len(ids) == len(set(ids))
-        referred = {*re.findall(r'href="#([^"]*)"', svg), *re.findall(r"url\(#([^)]*)\)", svg)}
-        assert referred
-        assert referred <= set(ids)
+        assert {*re.findall(r'href="#([^"]*)"', svg), *re.findall(r"url\(#([^)]*)\)", svg)} <= set(ids)
         found += ids
     assert len(found) == len(set(found))
 
 
-def test_the_users_own_settings_of_matplotlib_change_nothing(trained):
+def test_the_users_own_settings_of_matplotlib_change_nothing(runs):
     import matplotlib as mpl  # noqa: PLC0415
 
-    usual = as_svg(draw("curves", comparison(trained)), "x")
-    with mpl.rc_context({"font.size": 20, "xtick.direction": "in", "svg.fonttype": "none"}):
-        before = dict(mpl.rcParams)
-        assert as_svg(draw("curves", comparison(trained)), "x") == usual
-        assert dict(mpl.rcParams) == before
+    usual = as_svg(draw("curves", runs), "x")
+    with mpl.rc_context({"font.size": 20, "xtick.direction": "in", "svg.fonttype": "path"}):
+        assert as_svg(draw("curves", runs), "x") == usual
+        assert mpl.rcParams["font.size"] == 20
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_without_matplotlib_one_sentence_names_the_extra(whole, kind, monkeypatch):
+def test_without_matplotlib_one_sentence_names_the_extra(runs, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(QM7Error, match=r"^pictures .* pip install 'qm7cli\[plots\]'$"):
-        draw(kind, whole)
+        draw("folds", runs)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "rates"])  # which has crosses
-@pytest.mark.parametrize("ended", [0, 1])
-def test_folds_that_diverged_are_told_below(whole, kind, ended):
-    *others, last = whole.groups
-    folds = dict(last.folds)
-    complete = dict(list(folds.items())[:ended])
-    diverged = {
-        key: fold._replace(
-            result=fold.result.model_copy(update={"reason": f"fold {key[0]} diverged at iteration 7 (rate 0.5)"})
-        )
-        for key, fold in folds.items()
-        if key not in complete
-    }
-    groups = [*others, last._replace(folds=complete, diverged=diverged)]
-    note = draw(kind, whole._replace(groups=groups)).get_supxlabel().replace("\n", " ")
-    said = f"{last.name} diverged in {2 - ended} of 2 folds, at iteration 7 (rate 0.5)"
-    said += ", and is drawn without these" * ended
-    assert note.lower().endswith(said)
-    assert "diverged" not in draw(kind, whole).get_supxlabel()
+def test_the_history_of_a_run_on_disk_is_drawn(three_variants):
+    (axes,) = draw("curves", find_runs([three_variants])).axes
+    assert lines(axes)["original"].get_xdata().tolist() == [100, 200, 300]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qm7cli.core.escaping import printable, spreadsheet_cell
+from qm7cli.core.escaping import printable
 
 
 @pytest.mark.parametrize(
@@ -29,15 +29,3 @@ def test_no_text_keeps_a_control_a_format_or_a_line_separator(text):
     assert kinds.isdisjoint({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
     lines = text.split("\n")
     assert printable(text, keep="\n").split("\n") == [printable(line) for line in lines]
-
-
-@given(st.text() | st.sampled_from(["=1", "'=1", "''", "-1"]))
-def test_taking_an_apostrophe_away_gives_every_text_back(text):
-    cell = spreadsheet_cell(text)
-    assert cell.removeprefix("'") == text
-    assert not cell.startswith(tuple("=+-@\t\r"))
-
-
-@given(st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none())
-def test_what_is_not_a_text_stays(value):
-    assert spreadsheet_cell(value) is value

@@ -51,14 +51,14 @@ def test_the_features_of_the_fit_have_mean_0_and_one_standard_deviation(small):
     assert features.std() == pytest.approx(1, rel=1e-5)
 
 
-def test_features_that_are_not_centred_differ_by_their_mean_alone(small):
-    centred, raw = (
-        Encoder.fit(small, TRAIN, 1.0, 1.0, np.random.default_rng(3), centre=centre) for centre in (True, False)
+def test_features_that_are_not_centered_differ_by_their_mean_alone(small):
+    centered, raw = (
+        Encoder.fit(small, TRAIN, 1.0, 1.0, np.random.default_rng(3), center=center) for center in (True, False)
     )
-    assert centred.scale == raw.scale
+    assert centered.scale == raw.scale
     assert not raw.mean.any()
-    ours, theirs = (each.draw(small, TRAIN, np.random.default_rng(4)) for each in (centred, raw))
-    np.testing.assert_allclose(ours + centred.mean / np.float32(raw.scale), theirs, atol=1e-5)
+    ours, theirs = (each.draw(small, TRAIN, np.random.default_rng(4)) for each in (centered, raw))
+    np.testing.assert_allclose(ours + centered.mean / np.float32(raw.scale), theirs, atol=1e-5)
 
 
 def test_an_entry_that_is_always_0_has_one_threshold(small):

@@ -61,7 +61,7 @@ def test_what_original_leaves_over_when_w_moves_too_is_minus_eta_squared_da_dw(l
     np.testing.assert_allclose(whole - plain, np.tile(-(eta**2) * dA @ dW, (len(X), 1)))
 
 
-def test_original_is_a_step_with_centred_inputs_in_the_parameters_of_an_ordinary_layer(layer):
+def test_original_is_a_step_with_centered_inputs_in_the_parameters_of_an_ordinary_layer(layer):
     """With c = B - A W, of Z = X W + c, as docs/gradients.md has it."""
     X, A, W, B, dZ = layer
     eta, dW = 0.1, (X - A).T @ dZ

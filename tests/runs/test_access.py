@@ -115,8 +115,8 @@ def test_the_default_name_tells_the_settings_that_differ():
     experiment = resolve(None, ["encoding.noise=0.5", "network.hidden=[20, 10]"], {"seed": 3, "variant": "corrected"})
     assert default_name(experiment, "qm7") == "qm7-corrected-seed3-encoding.noise=0.5-network.hidden=20,10"
     assert default_name(Experiment(), "qm7") == "qm7-original-seed0"
-    settings = ["encoding.centre=no", "network.offset=1", "network.bias=[2, 0.5]"]
-    expected = "qm7-uncompensated-seed0-encoding.centre=false-network.offset=1.0-network.bias=2.0,0.5"
+    settings = ["encoding.center=no", "network.offset=1", "network.bias=[2, 0.5]"]
+    expected = "qm7-uncompensated-seed0-encoding.center=false-network.offset=1.0-network.bias=2.0,0.5"
     assert default_name(resolve(None, settings, {"variant": "uncompensated"}), "qm7") == expected
 
 

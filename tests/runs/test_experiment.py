@@ -18,7 +18,7 @@ def test_the_defaults_are_the_constants_of_the_reference():
         data: null
         split: {scheme: published, sha256: null, folds: null, count: 5, seed: 0, train_size: null}
         target: {subtract: mean}
-        encoding: {noise: 1.0, step: 1.0, centre: true}
+        encoding: {noise: 1.0, step: 1.0, center: true}
         network: {hidden: [400, 100], activation: tanh, offset: 0.0, bias: 0.0}
         training:
           iterations: 1000000
@@ -160,7 +160,7 @@ def test_a_mistake_in_an_assignment_names_the_assignment():
     ("network.bias=-1", "network.bias is -1, but should be greater than or equal to 0"),
     ("network.bias=yes", "network.bias is true, but a number is needed here"),
     ("network.offset=.inf", "network.offset is Infinity, but should be a finite number"),
-    ("encoding.centre=maybe", 'encoding.centre is "maybe", but should be a valid boolean'),
+    ("encoding.center=maybe", 'encoding.center is "maybe", but should be a valid boolean'),
 ])  # fmt: skip
 def test_what_a_network_does_not_take_is_refused(assignment, message):
     with pytest.raises(QM7Error, match=re.escape(message)):

@@ -34,7 +34,7 @@ def reference_steps(fold_training, dtype, steps):
 
     fit = draws(Purpose.ENCODER, np.tile(fold.train, FIT_DRAWS + 1)).reshape(FIT_DRAWS + 1, len(fold.train), -1)
     largest = reference.largest_entries(fit[:-1])
-    normalise = reference.Normalisation(reference.expand(fit[-1], largest, 1.0), experiment.encoding.centre)
+    normalise = reference.Normalisation(reference.expand(fit[-1], largest, 1.0), experiment.encoding.center)
     energies = dataset.T[fold.train].astype(float)
     left = energies - energies.mean()
     if experiment.target.subtract == "composition":
@@ -94,7 +94,7 @@ def test_the_engine_follows_the_reference_for_200_steps(small, quick, variant, d
 
 
 COMBINATIONS = (
-    *([f"encoding.centre={c}", f"network.offset={offset}", f"network.bias={bias}"]
+    *([f"encoding.center={c}", f"network.offset={offset}", f"network.bias={bias}"]
       for c, offset, bias in [*itertools.product([True, False], [0, 1.5], [0, [2, 0.5]])][1:]),
     *([f"target.subtract={subtract}", f"network.activation={activation}"]
       for subtract, activation in [*itertools.product(["mean", "composition"], ACTIVATIONS)][1:]),

@@ -48,7 +48,7 @@ def without_seconds(run):
     "settings",
     [
         [],
-        ["encoding.centre=false", "network.offset=1.5", "network.bias=[2,1]"],
+        ["encoding.center=false", "network.offset=1.5", "network.bias=[2,1]"],
         ["target.subtract=composition", "network.activation=relu"],
     ],
 )

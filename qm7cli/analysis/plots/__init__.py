@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.plots.against_setting import learning, rates
 from qm7cli.analysis.plots.common import Options
+from qm7cli.analysis.plots.curves import curves
+from qm7cli.analysis.plots.differences import differences
 from qm7cli.analysis.plots.folds import folds
-from qm7cli.analysis.plots.predictions import errors, parity
-from qm7cli.analysis.plots.training import curves, differences
+from qm7cli.analysis.plots.parity import parity
+from qm7cli.analysis.plots.setting import setting
 
 __all__ = ["KINDS", "Kind", "Options"]
 
@@ -29,13 +30,13 @@ KINDS: Final[dict[str, Kind]] = {
     "curves": Kind(
         curves,
         "Test MAE against training iterations",
-        "Look for a line that ends lower than the others by more than the thin lines are apart.",
+        "Look for a line that ends below the others, outside of their bands.",
         frozenset({"log"}),
     ),
     "differences": Kind(
         differences,
-        "Test MAE less the reference's against training iterations",
-        "Look for a group whose two thin lines end on one side of the level: that is more than chance alone.",
+        "Test MAE minus the reference's against training iterations",
+        "Look for a band that ends above or below zero: that is more than chance alone.",
         frozenset({"reference"}),
     ),
     "folds": Kind(
@@ -44,23 +45,11 @@ KINDS: Final[dict[str, Kind]] = {
         "Look whether the thin lines go the same way in every fold: the folds themselves differ more.",
         frozenset({"log"}),
     ),
-    "learning": Kind(
-        learning,
-        "Test MAE against the number of training molecules",
-        "Look at the slopes: the steeper line gains more from more molecules.",
-        frozenset({"log"}),
-    ),
-    "rates": Kind(
-        rates,
-        "Test MAE against the setting that was swept",
-        "Look for the lowest point of each line, and for the crosses, where training diverged.",
+    "setting": Kind(
+        setting,
+        "Test MAE against a setting",
+        "Look for the lowest point of each line, and for crosses, where training diverged.",
         frozenset({"log", "setting"}),
-    ),
-    "errors": Kind(
-        errors,
-        "How many test molecules err by how much",
-        "Look at the ends: a few molecules with large errors raise the RMSE more than the MAE.",
-        frozenset({"log"}),
     ),
     "parity": Kind(
         parity,

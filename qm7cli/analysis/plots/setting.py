@@ -1,0 +1,197 @@
+"""A picture of errors at the end against a setting: an offset, a learning rate, the number of training molecules."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from qm7cli.analysis.compare import Comparison
+from qm7cli.analysis.figure_style import add_legend, drawing, plain_ticks
+from qm7cli.analysis.groups import Key, group_name
+from qm7cli.analysis.plots import common
+from qm7cli.analysis.plots.common import RATIO, USUAL, Line, Options, Place
+from qm7cli.core.errors import QM7Error
+from qm7cli.core.validation import suggestion
+from qm7cli.model.metrics import METRICS
+from qm7cli.runs.collect import Run, RunFold, differing_settings
+from qm7cli.runs.experiment import RESUMABLE_SETTINGS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEDULE: Final = "training.schedule"
+TRAIN_SIZE: Final = "split.train_size"
+LABELS: Final = {  # of axes, for people
+    SCHEDULE: "Last learning rate",
+    TRAIN_SIZE: "Training molecules",
+    "encoding.noise": "Noise on the row norms (hartree)",
+    "encoding.step": "Distance of the thresholds (hartree)",
+    "network.bias": "Standard deviation of the initial biases",
+    "network.offset": "Constant added to each hidden unit",
+    "training.batch_size": "Molecules per minibatch",
+    "training.iterations": "Training iterations",
+}
+NO_MEASURE: Final = RESUMABLE_SETTINGS | {"seed", "split.seed"}  # along which errors are looked at only on demand
+CROSS: Final = 5  # points, the height of a row of crosses
+
+
+class NotSweptError(QM7Error):
+    """The runs were not made for this picture: they do not differ in what would be its axis."""
+
+
+class Swept(NamedTuple):
+    """Folds that agree in all settings but one, by the value of that one."""
+
+    settings: dict[str, Any]
+    complete: dict[float, dict[Key, RunFold]]
+    diverged: dict[float, dict[Key, RunFold]]
+
+
+def setting(comparison: Comparison, options: Options = USUAL) -> "Figure":
+    """Draw the test MAE against a numeric setting, a line per group: mean and standard deviation over folds.
+
+    A schedule counts by its last rate, and a training on all molecules by their number. More than four lines are spread
+    over panels, where each has a rule or baseline. A cross above the frame is where folds diverged; the point of the
+    folds that did not is hollow. A line along training molecules has its slope, both axes logarithmic, in the legend.
+    Raises NotSweptError if there is no setting to draw against, and QM7Error if there are several and none is chosen.
+    """
+    common.drawable(comparison)
+    key = _find_setting(comparison, options.setting)
+    swept = _sweep(comparison, key)
+    means = [_mean(folds)[0] for own in swept for folds in own.complete.values()]
+    values = {value for own in swept for value in (*own.complete, *own.diverged)}
+    wide = key == TRAIN_SIZE or max(values) >= RATIO * min(values) > 0
+    scale = "log" if key == TRAIN_SIZE and options.log is None else options.scale(means)
+    with drawing(2.2, **options.frame) as figure:
+        places = common.lay_out(figure, _lines(swept), LABELS.get(key, key), METRICS["mae"].axis_label)
+        places[0].axes.set(xscale="log" if wide else "linear", yscale=scale)
+        names = list(dict.fromkeys(place.name for place in places))
+        crossed = [
+            name for name in names if any(o.diverged for o, p in zip(swept, places, strict=True) if p.name == name)
+        ]
+        for own, place in zip(swept, places, strict=True):
+            slope = _slope(own, place.name) if key == TRAIN_SIZE else ""
+            _draw_line(figure, place, own, place.name + slope, names.index(place.name) - (len(names) - 1) / 2)
+            if own.diverged:
+                _draw_crosses(figure, place, list(own.diverged), crossed.index(place.name))
+        for axes in {place.axes for place in places}:
+            axes.set_title(axes.get_title(), pad=6 + CROSS * len(crossed))
+        if wide:
+            plain_ticks(places[0].axes.xaxis)
+        elif len(values) <= 6:
+            places[0].axes.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
+        plain_ticks(places[0].axes.yaxis)
+        add_legend(figure)
+        hollow = any(own.complete.keys() & own.diverged.keys() for own in swept)
+        crosses = f"crosses: folds diverged{'; hollow: the mean of those that did not' if hollow else ''}"
+        notes = common.deviation_note(comparison, "bar"), crosses if crossed else ""
+        common.explain(figure, comparison, options, *notes, diverged=False)
+    return figure
+
+
+def _find_setting(comparison: Comparison, wanted: str | None) -> str:
+    """Return the setting that is wanted, or the one numeric setting in which the runs differ."""
+    runs = list({fold.run.path: fold.run for group in comparison.groups for fold in group.ended.values()}.values())
+    known = {key for run in runs for key in run.settings}
+    if wanted in known:
+        return wanted
+    if wanted is not None:
+        raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
+    candidates = [
+        key
+        for key in differing_settings(runs)
+        if key not in NO_MEASURE and all(_is_number(run.settings.get(key), key) for run in runs)
+    ]
+    if not candidates:
+        raise NotSweptError("there is no axis to draw along: the runs differ in no numeric setting")
+    first, *others = candidates
+    if others:
+        advice = f"choose the one to draw along, as qm7 plot --kind setting --x {first}"
+        raise QM7Error(f"the runs differ in {' and '.join(candidates)}: {advice}")
+    return first
+
+
+def _is_number(value: Any, key: str) -> bool:
+    if isinstance(value, list) or value is None:
+        return key == (TRAIN_SIZE if value is None else SCHEDULE)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _sweep(comparison: Comparison, key: str) -> list[Swept]:
+    """Merge the groups that agree in all settings but one, and sort their folds by that one.
+
+    Raises QM7Error if two folds that nothing else tells apart are at one place.
+    """
+    swept: dict[str, Swept] = {}
+    folds = [(number, fold) for group in comparison.groups for number, fold in group.ended.items()]
+    most = max(fold.result.train_molecules or 0 for _, fold in folds)
+    for number, fold in folds:
+        settings = {own: fold.run.settings[own] for own in comparison.groups[0].settings if own in fold.run.settings}
+        settings.pop(key, None)
+        own = swept.setdefault(json.dumps(settings), Swept(settings, {}, {}))
+        by_value = own.diverged if fold.result.status == "diverged" else own.complete
+        at = by_value.setdefault(_value(fold.run, key, most), {})
+        if number in at:
+            both = f"{at[number].run.path} and {fold.run.path}"
+            raise QM7Error(f"{both} have the same place along {key}: choose one of them")
+        at[number] = fold
+    return list(swept.values())
+
+
+def _lines(swept: Sequence[Swept]) -> list[Line]:
+    """Return lines, with short names where these tell them apart, and none for a single one."""
+    short = [group_name(own.settings, [*own.settings], short=True) for own in swept]
+    names = short if len(set(short)) == len(swept) else [group_name(own.settings, [*own.settings]) for own in swept]
+    folds = [[*(own.complete | own.diverged).values()] for own in swept]
+    return [
+        Line(name if own.settings else "", own.settings, [fold for each in of_value for fold in each.values()])
+        for name, own, of_value in zip(names, swept, folds, strict=True)
+    ]
+
+
+def _value(run: Run, key: str, most: int) -> float:
+    """Return a setting as a number, `most` for all training molecules; raises QM7Error if it is not one."""
+    value: Any = run.settings.get(key)
+    if not _is_number(value, key):
+        raise QM7Error(f"{key} of {run.path} is {json.dumps(value)}, not a number to draw along")
+    return float(most if value is None else value[-1][1] if isinstance(value, list) else value)
+
+
+def _mean(folds: Mapping[Key, RunFold]) -> tuple[float, float]:
+    """Return the mean and the population standard deviation over folds of the test MAE, kcal/mol."""
+    mean, deviation = common.mean_over_folds({key: fold.mae for key, fold in folds.items()})
+    return float(mean), float(deviation)
+
+
+def _slope(own: Swept, name: str) -> str:
+    """Say by which power of the molecules the mean error goes, by least squares of the logarithms."""
+    means = [_mean(folds)[0] for folds in own.complete.values()]
+    return (
+        f"{', ' * bool(name)}slope {np.polyfit(np.log([*own.complete]), np.log(means), 1)[0]:.2f}" if means[1:] else ""
+    )
+
+
+def _draw_line(figure: "Figure", place: Place, own: Swept, name: str, aside: float) -> None:
+    """Draw the mean errors of a line and their bars, so many points aside; hollow where other folds diverged."""
+    from matplotlib.transforms import offset_copy  # noqa: PLC0415 - an extra
+
+    axes, look, values = place.axes, place.look, sorted(own.complete)
+    means, deviations = np.array([_mean(own.complete[value]) for value in values]).reshape(-1, 2).T
+    low, high = means - deviations, means + deviations
+    shifted = {"transform": offset_copy(axes.transData, figure, aside, units="points"), "color": look["color"]}
+    axes.plot(values, means, label=name, **look | shifted)
+    axes.vlines(values, low, high, linewidth=0.6, **shifted)
+    axes.update_datalim(np.array([[*values, *values], [*low, *high]]).T)  # what is shifted does not count
+    axes.autoscale_view()
+    hollow = [(value, mean) for value, mean in zip(values, means, strict=True) if value in own.diverged]
+    axes.plot(*np.array(hollow).reshape(-1, 2).T, look["marker"], markerfacecolor="white", zorder=3, **shifted)
+
+
+def _draw_crosses(figure: "Figure", place: Place, values: Sequence[float], row: int) -> None:
+    """Draw a row of crosses above the frame."""
+    from matplotlib.transforms import offset_copy  # noqa: PLC0415 - an extra
+
+    above = offset_copy(place.axes.get_xaxis_transform(), figure, 0, 4 + CROSS * row, units="points")
+    cross = {"linestyle": "", "marker": "x", "color": place.look["color"], "transform": above, "clip_on": False}
+    place.axes.plot(values, [1] * len(values), **cross)

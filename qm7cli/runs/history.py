@@ -1,5 +1,0 @@
-"""MERGE-COMPAT: removed when the analysis has moved."""
-
-
-def read_history(run, result):
-    return result.history
