@@ -1,4 +1,4 @@
-"""`qm7 split`: deal the molecules to folds."""
+"""`qm7 split`: split the molecules into folds."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def split(
         str,
         typer.Option(
             metavar="published|stratified|random|FILE.yaml",
-            help="How molecules are dealt to folds.",
+            help="How molecules are split into folds.",
         ),
     ] = "published",
     count: Annotated[
@@ -26,18 +26,18 @@ def split(
     ] = None,
     within: Annotated[
         int | None,
-        typer.Option(metavar="K", min=0, help="Deal the training molecules of fold K alone, stratified by energy."),
+        typer.Option(metavar="K", min=0, help="Split only the training molecules of fold K, stratified by energy."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
     ] = None,
     data: Data = None,
 ) -> None:
-    """Deal the molecules to folds and show size, mean and standard deviation of their energies.
+    """Split the molecules into folds and show size, mean and standard deviation of their energies.
 
-    published: the folds that the data set carries; stratified: sorted by energy, neighbours go to different folds;
-    random: shuffled and cut. --within K splits the training molecules of fold K of the scheme alone, so that what is
-    chosen on these folds is chosen without the test molecules of K.
+    published: the folds that the data set carries; stratified: sorted by energy, neighbors go to different folds;
+    random: shuffled and cut. --within K splits only the training molecules of fold K of the scheme. So what is chosen
+    on these folds does not use the test molecules of K.
 
     Example: qm7 split --within 0 --output within-0.yaml
     """
