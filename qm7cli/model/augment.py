@@ -6,7 +6,7 @@ An ``.npz`` file, uncompressed, that ``numpy.load`` reads:
     permutation  (draws, molecules, n) uint8            row k of the matrix is the file's atom permutation[k]
     T            (molecules,) float32                   atomization energies, kcal/mol
     molecule     (molecules,) int64                     rows of the data set
-    features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centred and scaled
+    features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centered and scaled
 
 A molecule's noise does not depend on which others are in the file, and the first draws of a longer file are those of a
 shorter one.
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import is_special_file, remove_stale, write_output
+from qm7cli.core.files import is_special_file, write_output
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import draw_permutations, permuted_triangles
 from qm7cli.data.dataset import Dataset
@@ -88,9 +88,7 @@ class AugmentedSet:
         if is_special_file(path):
             raise QM7Error(f"cannot write {path}: it is not a file")
         try:
-            directory = path.resolve().parent
-            remove_stale(directory)  # files that killed augmentations have left may fill the disk
-            free = shutil.disk_usage(directory).free
+            free = shutil.disk_usage(path.resolve().parent).free
         except (OSError, RuntimeError) as error:
             raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         if self.size() > free:

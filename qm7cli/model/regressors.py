@@ -6,7 +6,7 @@
     krr       kernel ridge regression: a = (K + ridge I)^-1 y, by Cholesky, with the kernel
               exp(-|x - x'|_2^2 / (2 scale^2)), gaussian, or exp(-|x - x'|_1 / scale), laplacian
 
-All is in float64; energies y (and X in `linear`) are less their training means. Distances are computed by several
+All is in float64; training means are subtracted from energies y (and from X in `linear`). Distances are computed by several
 threads, which gives the same digits; the rest by one, since more BLAS threads would give others.
 """
 
@@ -69,7 +69,7 @@ class Regressor:
     hyperparameters : dict
         Those that it takes.
     mean : float
-        That of the training energies, less what `linear` gives for the mean of X, kcal/mol.
+        That of the training energies, minus what `linear` gives for the mean of X, kcal/mol.
     weights : (m,) float64
         Of `knn` the training energies; of `krr` the coefficients; of `linear` those of the d numbers.
     """
@@ -101,9 +101,9 @@ def fit_model(method: Method, given: Hyperparameters, rows: Array, y: Array) -> 
         case "knn":
             weights = y
         case "linear":
-            centre = rows.mean(axis=0)
-            weights = solve_ridge((rows - centre).T @ (rows - centre), given["ridge"], (rows - centre).T @ (y - mean))
-            mean -= float(centre @ weights)
+            center = rows.mean(axis=0)
+            weights = solve_ridge((rows - center).T @ (rows - center), given["ridge"], (rows - center).T @ (y - mean))
+            mean -= float(center @ weights)
         case "krr":
             weights = solve_ridge(kernel(method, given["scale"], rows), given["ridge"], y - mean)
         case "mean":
