@@ -6,8 +6,8 @@
     krr       kernel ridge regression: a = (K + ridge I)^-1 y, by Cholesky, with the kernel
               exp(-|x - x'|_2^2 / (2 scale^2)), gaussian, or exp(-|x - x'|_1 / scale), laplacian
 
-All is in float64; training means are subtracted from energies y (and from X in `linear`). Distances are computed by several
-threads, which gives the same digits; the rest by one, since more BLAS threads would give others.
+All is in float64; training means are subtracted from energies y (and from X in `linear`). Distances are computed by
+several threads, which gives the same digits; the rest by one, since more BLAS threads would give others.
 """
 
 from concurrent.futures import ThreadPoolExecutor
