@@ -49,17 +49,3 @@ def test_a_sentence_that_the_program_does_not_say_is_noticed():
     assert is_said("fold … diverged at …")
     assert not is_said("fold … exploded at …")
     assert not is_said("goes on from here … stopped by …")
-
-
-def test_a_sentence_of_the_page_comes_as_it_is_quoted(command):
-    """One of each exit status, provoked."""
-    for arguments, status in (
-        (("train", "--data", "none.mat"), 1),
-        (("train", "--set", "training"), 2),
-        (("compare", "nowhere"), 1),
-        (("train", "--fold", "99"), 1),
-    ):
-        printed = command(*arguments, status=status).stderr
-        quoted = [entry[0] for entry in ENTRY.findall(PAGE) if len(re.findall(r"\w+", entry[0])) > 3]
-        patterns = [".*?".join(map(re.escape, sentence.split("…"))) for sentence in quoted]
-        assert any(re.search(pattern, printed) for pattern in patterns), printed

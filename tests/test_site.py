@@ -59,21 +59,3 @@ def test_every_page_is_in_the_navigation_and_begins_with_whom_it_is_for(site):
         first = " ".join(beginning.partition("\n## ")[0].split())
         if page.name != "gradients.md":
             assert re.search(r"(?:This|These) pages? (?:is|are) for ", first), page.name
-
-
-def test_a_link_to_a_file_of_the_repository_leads_to_a_page_that_shows_it(site):
-    page = (site / "sweeps.html").read_text()
-    (link,) = set(re.findall(r'href="?(files/experiments/noise[^" >]*)', page))
-    assert "encoding.noise" in (site / link).read_text()
-    assert (site / "files/experiments/results/offset/offset.png").exists()
-
-
-def test_a_link_to_nothing_fails(tmp_path):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/index.md").write_text("[a](../experiments/nothing.yaml)\n")
-    config = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[0]
-    config = config.replace("[tools/docs_hooks", f"[{ROOT}/tools/docs_hooks")
-    (tmp_path / "mkdocs.yml").write_text(config)
-    done = build(tmp_path / "site", tmp_path / "mkdocs.yml")
-    assert done.returncode == 1
-    assert "nothing.yaml" in done.stderr

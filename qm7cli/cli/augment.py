@@ -12,7 +12,7 @@ from qm7cli.cli.tables import Table
 
 def augment(
     output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
-    draws: Annotated[int, typer.Option(metavar="N", min=1, max=10**9, help="Times that each molecule is drawn.")] = 10,
+    draws: Annotated[int, typer.Option(metavar="N", min=1, max=10**9, help="Draws per molecule.")] = 10,
     noise: Annotated[
         float, typer.Option(metavar="X", min=0, max=1e6, help="Standard deviation of the noise on the row norms.")
     ] = 1.0,

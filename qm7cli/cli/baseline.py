@@ -1,4 +1,4 @@
-"""`qm7 baseline`: simpler models in the network's place."""
+"""`qm7 baseline`: simpler models in place of the network."""
 
 from typing import Annotated
 
@@ -13,19 +13,19 @@ from qm7cli.model.baseline_names import Kind, RepresentationName
 
 Model = Annotated[
     Kind,
-    typer.Option(help="Mean energy, nearest neighbours, ridge regression or kernel ridge regression."),
+    typer.Option(help="Mean energy, nearest neighbors, ridge regression or kernel ridge regression."),
 ]
 Representation = Annotated[
     RepresentationName | None,
     typer.Option(
-        help="Of the Coulomb matrix: eigenspectrum, sorted, random, or its entries by elements, bag-of-bonds; "
-        "composition: numbers of each element. The mean takes none. Default: sorted."
+        help="What the model sees of a molecule: the Coulomb matrix as eigenspectrum, sorted, random (randomly sorted) "
+        "or bag-of-bonds (its entries by elements); or its composition. The mean takes none. Default: sorted."
     ),
 ]
 Kernel = Annotated[
     KernelName | None,
     typer.Option(
-        help="Of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
+        help="Kernel of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, "
         "or laplacian, exp(-|d|_1 / sigma). Default: gaussian."
     ),
 ]
@@ -36,15 +36,13 @@ def baseline(
     representation: Representation = None,
     kernel: Kernel = None,
     exponent: Annotated[
-        float | None, typer.Option(metavar="X", help="Of bag-of-bonds: pairs are Z Z / r^X. Default: 1.")
+        float | None, typer.Option(metavar="X", help="Exponent of bag-of-bonds: pairs are Z Z / r^X. Default: 1.")
     ] = None,
     subtract: Annotated[
         SubtractName | None,
-        typer.Option(
-            help="Of the energies, first: their mean, or a fit to the numbers of each element. Default: mean."
-        ),
+        typer.Option(help="Subtract the mean of the energies, or a fit to the numbers of each element. Default: mean."),
     ] = None,
-    neighbours: Annotated[int | None, typer.Option(metavar="N", help="How many, for knn. Default: found.")] = None,
+    neighbours: Annotated[int | None, typer.Option(metavar="N", help="Neighbors of knn. Default: found.")] = None,
     scale: Annotated[
         float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Default: found.")
     ] = None,
@@ -52,9 +50,11 @@ def baseline(
         float | None, typer.Option(metavar="X", help="Ridge of krr or linear; of linear in hartree^2. Default: found.")
     ] = None,
     draws: Annotated[
-        int | None, typer.Option(metavar="N", help="Of each training molecule, for random. Default: 4.")
+        int | None, typer.Option(metavar="N", help="Draws of each training molecule, for random. Default: 4.")
     ] = None,
-    memory: Annotated[float | None, typer.Option(metavar="GB", help="Most that a fold may take. Default: 8.")] = None,
+    memory: Annotated[
+        float | None, typer.Option(metavar="GB", help="Memory that a fold may take at most. Default: 8.")
+    ] = None,
     fold: Folds = None,
     seed: Seed = None,
     split: Split = None,
@@ -67,10 +67,10 @@ def baseline(
     """Fit a simpler model to the same folds and report its test errors.
 
     The run directory is like that of qm7 train; all commands but centering take it. Hyperparameters that are not given
-    (neighbours, scale, ridge) are found by cross-validation of each fold's training molecules and recorded. With
-    several draws of each molecule, knn and krr search on at most 8000 matrices, or as many as there are training
-    molecules if that is more: on fewer molecules, spread evenly over the energies. A fold whose test molecules have
-    more than the representation holds is refused.
+    (neighbours, scale, ridge) are found by cross-validation within each fold's training molecules, and recorded. With
+    several draws per molecule, knn and krr search on at most 8000 matrices, or one per training molecule if that is
+    more: then they use fewer molecules, spread evenly over the energies. A fold is refused if a test molecule has more
+    atoms than the representation holds.
 
     Example: qm7 baseline --kernel laplacian --representation bag-of-bonds --exponent 4 --subtract composition
     """

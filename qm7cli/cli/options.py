@@ -56,7 +56,7 @@ Split = Annotated[
     str | None,
     typer.Option(
         metavar="published|stratified|random|FILE.yaml",
-        help="How molecules are dealt to folds.",
+        help="How molecules are split into folds.",
     ),
 ]
 Folds = Annotated[
@@ -70,12 +70,10 @@ Settings = Annotated[
         "--set",
         metavar="KEY=VALUE",
         autocompletion=completion.keys,
-        help="Any setting, as training.batch_size=50; may be repeated.",
+        help="Set any setting, as training.batch_size=50; may be repeated.",
     ),
 ]
-Jobs = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Default: one for each core.")
-]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Default: one per core.")]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Run directory. Default: runs/NAME, made from the settings."),
@@ -120,7 +118,7 @@ Margin = Annotated[
     typer.Option(
         parser=margin_of_equivalence,
         metavar="M",
-        help="Say which groups are equivalent to the reference within M kcal/mol. Default: none is said to be.",
+        help="Say which groups are equivalent to the reference within M kcal/mol. Default: do not say.",
     ),
 ]
 MOLECULE_FORMATS: Final = (

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, Final
 
 from qm7cli.cli.output import note
 from qm7cli.core.errors import BusyError
@@ -27,7 +27,6 @@ NARROW: Final = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most
 BYTES_EVERY: Final = 5.0  # the same, about a file
 COUNT_EVERY: Final = 10.0  # the same, about molecules
-P = ParamSpec("P")
 
 
 class Display:
@@ -200,42 +199,39 @@ def show_evaluation(*, quiet: bool) -> "Iterator[Callable[[Path, int], None]]":
 @contextmanager
 def show_count(name: str, size: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Give a function of how many of so many things are done: a bar on a terminal, in a log a line now and then."""
-    if quiet:
-        yield lambda _done: None
-    elif terminal := _terminal():
-        with _bars(terminal) as bars:
-            task = bars.add_task(name, total=size, state="")
-            yield lambda done: bars.update(task, completed=done, state=f"{done}/{size}")
-    else:
-        yield _now_and_then(COUNT_EVERY, lambda done: note(f"{name}: {done} of {size}"))
-
-
-def _now_and_then(every: float, say: Callable[P, None]) -> Callable[P, None]:
-    """Return a function that calls `say` if that has not been called for so many seconds."""
-    last = time.monotonic()
-
-    def report(*args: P.args, **kwargs: P.kwargs) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= every:
-            last = now
-            say(*args, **kwargs)
-
-    return report
+    with _show_amount(name, COUNT_EVERY, lambda done, size: f"{done} of {size}", quiet=quiet) as report:
+        yield lambda done: report(done, size)
 
 
 @contextmanager
 def show_bytes(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Give a function of the bytes of a file that are done and their number, or 0; it shows them."""
+
+    def describe(done: int, size: int) -> str:
+        return f"{done / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB"
+
+    with _show_amount(name, BYTES_EVERY, describe, quiet=quiet, of_bytes=True) as report:
+        yield report
+
+
+@contextmanager
+def _show_amount(
+    name: str, every: float, describe: Callable[[int, int], str], *, quiet: bool, of_bytes: bool = False
+) -> Iterator[Callable[[int, int], None]]:
     if quiet:
         yield lambda _done, _size: None
-    elif terminal := _terminal():
-        with _bars(terminal, of_bytes=True) as bars:
-            task = bars.add_task(printable(name), total=None)
-            yield lambda done, size: bars.update(task, completed=done, total=size or None)
-    else:
+        return
+    if terminal := _terminal():
+        with _bars(terminal, of_bytes=of_bytes) as bars:
+            task = bars.add_task(printable(name), total=None, state="")
+            yield lambda done, size: bars.update(task, completed=done, total=size or None, state=f"{done}/{size}")
+        return
+    last = time.monotonic()
 
-        def say_bytes(done: int, size: int) -> None:
-            note(f"{name}: {done / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB")
+    def say(done: int, size: int) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= every:
+            last = now
+            note(f"{name}: {describe(done, size)}")
 
-        yield _now_and_then(BYTES_EVERY, say_bytes)
+    yield say

@@ -1,4 +1,4 @@
-"""`qm7 split`: deal the molecules to folds."""
+"""`qm7 split`: split the molecules into folds."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def split(
         str,
         typer.Option(
             metavar="published|stratified|random|FILE.yaml",
-            help="How molecules are dealt to folds.",
+            help="How molecules are split into folds.",
         ),
     ] = "published",
     count: Annotated[
@@ -26,18 +26,18 @@ def split(
     ] = None,
     within: Annotated[
         int | None,
-        typer.Option(metavar="K", min=0, help="Deal the training molecules of fold K alone, stratified by energy."),
+        typer.Option(metavar="K", min=0, help="Split only the training molecules of fold K, stratified by energy."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
     ] = None,
     data: Data = None,
 ) -> None:
-    """Deal the molecules to folds and show size, mean and standard deviation of their energies.
+    """Split the molecules into folds and show size, mean and standard deviation of their energies.
 
-    published: the folds that the data set carries; stratified: sorted by energy, neighbours go to different folds;
-    random: shuffled and cut. --within K splits the training molecules of fold K of the scheme alone, so that what is
-    chosen on these folds is chosen without the test molecules of K.
+    published: the folds that the data set carries; stratified: sorted by energy, neighbors go to different folds;
+    random: shuffled and cut. --within K splits only the training molecules of fold K of the scheme. So what is chosen
+    on these folds does not use the test molecules of K.
 
     Example: qm7 split --within 0 --output within-0.yaml
     """
@@ -46,28 +46,26 @@ def split(
     from qm7cli.data import splits
     from qm7cli.runs.experiment import resolve
 
-    given = [name for name, value in (("--count", count), ("--seed", seed)) if value is not None]
-    drawn = {"split.count": count, "split.seed": seed} if within is None and scheme in splits.DRAWN else {}
-    settings = resolve(None, [], {"split.scheme": scheme, **drawn}).split
-    inner = (
-        None
-        if within is None
-        else resolve(None, [], {"split.scheme": "stratified", "split.count": count, "split.seed": seed}).split
-    )
-    if given and not drawn and not inner:
-        raise UsageError(f"{given[0]} is for {' and '.join(splits.DRAWN)}: the folds of {scheme} are fixed")
+    drawn = within is not None or scheme in splits.DRAWN
+    for option, value in (("--count", count), ("--seed", seed)):
+        if value is not None and not drawn:
+            raise UsageError(f"{option} is for {' and '.join(splits.DRAWN)}: the folds of {scheme} are fixed")
     if output and not output.name.endswith(splits.SPLIT_FILE):
         raise UsageError(f"--output {output}: the name of a split file must end in .yaml")
+    made_by = scheme if within is None else "stratified"
+    own, outer = (
+        resolve(None, [], {"split.scheme": name, **more}).split
+        for name, more in ((made_by, {"split.count": count, "split.seed": seed}), (scheme, {}))
+    )
     dataset = load_dataset(data)
     refuse_output(output, [dataset.path, Path(scheme)])
-    if within is None or inner is None:
-        folds, made = splits.make_folds(dataset, settings), settings.scheme
+    if within is None:
+        folds, made = splits.make_folds(dataset, own), own.scheme
     else:
-        folds = splits.folds_within(dataset, settings, within, inner.count, inner.seed)
-        made = f"stratified, of the training molecules of fold {within} of {settings.scheme}"
+        folds = splits.folds_within(dataset, outer, within, own.count, own.seed)
+        made = f"stratified, of the training molecules of fold {within} of {scheme}"
     if output:
-        seeded = inner or (settings if drawn else None)
-        splits.write_split(output, dataset, made, seeded.seed if seeded else None, folds)
+        splits.write_split(output, dataset, made, own.seed if drawn else None, folds)
     sizes, means, deviations = zip(*splits.describe_folds(dataset, folds), strict=True)
     columns = {
         "fold": list(map(str, range(len(folds)))),

@@ -1,4 +1,4 @@
-"""`qm7 sweep`: every fold of every point of a sweep file."""
+"""`qm7 sweep`: every fold of every configuration of a sweep file."""
 
 from contextlib import closing, suppress
 from pathlib import Path
@@ -54,9 +54,9 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs and do nothing else.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train every fold of every point of a sweep file, and compare the points.
+    """Train every fold of every configuration of a sweep file, and compare the configurations.
 
-    If you run it again, it skips complete jobs and goes on with the others. A job that fails does not stop the others;
+    The same command again skips complete jobs and resumes the others. A job that fails does not stop the others;
     its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again
     at the end; if it is still busy, and no job failed, the exit status is 75.
 

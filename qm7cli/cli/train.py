@@ -49,7 +49,7 @@ def train(
         typer.Option(
             metavar="original|corrected|no-prebias|uncompensated",
             autocompletion=completion.variants,
-            help="Update rule of A and B. uncompensated is a control: A as in original, B without the part for A.",
+            help="Update rule of A and B. uncompensated is a control: A as in original, B does not compensate for it.",
         ),
     ] = None,
     fold: Folds = None,
@@ -71,8 +71,8 @@ def train(
     """Train the folds of an experiment and report their test errors.
 
     An option overrides --set, --set overrides the file, and the file overrides the defaults, which are those of the
-    paper. If you run it again on the same directory, it keeps complete folds and goes on with the others. With more
-    iterations, it goes on from the last state.
+    paper. The same command again keeps complete folds and resumes the others; with more iterations, it trains on from
+    the last state. Ctrl-C, SIGTERM, SIGUSR1, SIGUSR2 and SIGXCPU write a checkpoint and stop.
 
     Example: qm7 train --variant corrected --fold 0 --iterations 20000
     """

@@ -146,11 +146,8 @@ def suggestion(word: str, choices: Iterable[str], better: Iterable[str] = ()) ->
 
 
 def option_suggestion(option: str, options: Sequence[str], model: type[BaseModel]) -> str:
-    """Ask whether the user meant the option that is closest to an unknown one or, beside --set, a setting of `model`.
-
-    Dashes do not count, or else --lr would be close to --fold.
-    """
-    word, *names = (each.lstrip("-").replace("-", "_") for each in (option, *options))
+    """Ask whether the user meant the option closest to an unknown one or, beside --set, a setting of `model`."""
+    word, *names = (each.lstrip("-").replace("-", "_") for each in (option, *options))  # --lr is not close to --fold
     meant = dict(zip(names, options, strict=True))
     if "set" in meant:
         word = OTHER_NAMES.get(word, word)
@@ -197,9 +194,7 @@ def unflatten(settings: Mapping[str, Any]) -> dict[str, Any]:
         *sections, name = key.split(".")
         node = tree
         for section in sections:
-            if not isinstance(node.get(section), dict):
-                node[section] = {}
-            node = node[section]
+            node[section] = node = node[section] if isinstance(node.get(section), dict) else {}
         if value != {} or not isinstance(node.get(name), dict):
             node[name] = {} if value == {} else value
     return tree

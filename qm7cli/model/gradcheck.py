@@ -126,9 +126,10 @@ def _motion(case: Case, variant: Variant) -> Motion:
     return Motion(variant, _angle(-dA, case.to_mean()), ratio, *changes, _exponent(case, variant))
 
 
-def _exponent(case: Case, variant: Variant) -> float:
+def _exponent(case: Case, variant: Variant) -> float | None:
     pairs = [[case.outputs(case.stepped(name, rate)) for name in (variant, PLAIN)] for rate in RATES]
-    return float(np.polyfit(np.log(RATES), [math.log(np.linalg.norm(y - plain)) for y, plain in pairs], 1)[0])
+    changes = [float(np.linalg.norm(outputs - plain)) for outputs, plain in pairs]
+    return float(np.polyfit(np.log(RATES), np.log(changes), 1)[0]) if all(changes) else None
 
 
 def _wrong_directions(directions: Sequence[Direction]) -> Iterator[str]:

@@ -6,8 +6,8 @@
     krr       kernel ridge regression: a = (K + ridge I)^-1 y, by Cholesky, with the kernel
               exp(-|x - x'|_2^2 / (2 scale^2)), gaussian, or exp(-|x - x'|_1 / scale), laplacian
 
-All is in float64; energies y (and X in `linear`) are less their training means. Distances are computed by several
-threads, which gives the same digits; the rest by one, since more BLAS threads would give others.
+All is in float64; training means are subtracted from energies y (and from X in `linear`). Distances are computed by
+several threads, which gives the same digits; the rest by one, since more BLAS threads would give others.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +69,7 @@ class Regressor:
     hyperparameters : dict
         Those that it takes.
     mean : float
-        That of the training energies, less what `linear` gives for the mean of X, kcal/mol.
+        That of the training energies, minus what `linear` gives for the mean of X, kcal/mol.
     weights : (m,) float64
         Of `knn` the training energies; of `krr` the coefficients; of `linear` those of the d numbers.
     """

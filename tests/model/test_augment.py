@@ -118,12 +118,3 @@ def test_a_disk_without_room_is_one_sentence_and_nothing_is_written(small, tmp_p
     with pytest.raises(QM7Error, match=r"x.npz would take 7860 bytes, but only 1000 are free there"):
         augmented.write(tmp_path / "x.npz")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_killed_augmentations_have_left_is_no_room_that_is_taken(small, tmp_path, monkeypatch):
-    left = tmp_path / ".qm7-0123456789abcdef.tmp"
-    left.write_bytes(bytes(10_000))
-    usage = namedtuple("Usage", "free")  # noqa: PYI024 - as shutil has it
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0 if left.exists() else 10_000))
-    augmented_set(small, Split(), "train", 1, 1.0, 0).write(tmp_path / "x.npz")
-    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
