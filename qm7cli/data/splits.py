@@ -117,8 +117,8 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     """Deal the molecules to folds.
 
     ``published`` takes the folds that the data set carries; ``random`` shuffles and cuts; ``stratified`` sorts by
-    energy and deals every `split.count` neighbours to different folds, as the published split was made; a split file
-    says itself.
+    energy and deals every `split.count` neighbors to different folds, as the published split was made; both keep
+    copies of a molecule in one fold. A split file says itself.
 
     Returns
     -------
@@ -133,13 +133,14 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
         return _folds_of_file(split.file, dataset, split.sha256)
     if split.scheme == "published":
         return list(dataset.P)
-    molecules, count = len(dataset), split.count
-    if molecules < count:
-        raise QM7Error(f"split.count is {count}, but there are only {molecules} molecules")
+    rows, count = np.unique(dataset.first_copies), split.count
+    if len(rows) < count:
+        raise QM7Error(f"split.count is {count}, but there are only {len(rows)} molecules")
     rng = np.random.default_rng(split.seed)
     if split.scheme == "random":
-        return [np.sort(fold) for fold in np.array_split(rng.permutation(molecules), count)]
-    return stratified(dataset.T, count, rng)
+        folds = [rows[fold] for fold in np.array_split(rng.permutation(len(rows)), count)]
+        return [np.flatnonzero(np.isin(dataset.first_copies, fold)) for fold in folds]
+    return stratified(dataset.T, count, rng, dataset.first_copies)
 
 
 def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: int) -> list[Molecules]:
@@ -149,16 +150,25 @@ def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: in
     there are fewer molecules than folds.
     """
     train = select_folds(dataset, split.model_copy(update={"folds": [fold]}))[0].train
-    if len(train) < count:
-        raise QM7Error(f"the count is {count}, but fold {fold} has only {len(train)} training molecules")
-    return [np.sort(train[inner]) for inner in stratified(dataset.T[train], count, np.random.default_rng(seed))]
+    firsts = dataset.first_copies[train]
+    if (different := len(np.unique(firsts))) < count:
+        raise QM7Error(f"the count is {count}, but fold {fold} has only {different} training molecules")
+    folds = stratified(dataset.T[train], count, np.random.default_rng(seed), firsts)
+    return [np.sort(train[inner]) for inner in folds]
 
 
-def stratified(T: NDArray[np.floating], count: int, rng: np.random.Generator) -> list[Molecules]:
-    """Sort molecules by their energies `T` and deal every `count` neighbours to different folds."""
-    places = np.concatenate([rng.permutation(count) for _ in range(-(-len(T) // count))])[: len(T)]
-    by_energy = np.argsort(T, kind="stable")
-    return [np.sort(by_energy[places == fold]) for fold in range(count)]
+def stratified(
+    T: NDArray[np.floating], count: int, rng: np.random.Generator, firsts: Molecules | None = None
+) -> list[Molecules]:
+    """Sort molecules by their energies `T` and deal every `count` neighbors to different folds.
+
+    `firsts` (molecules,) are equal for copies of a molecule, which come into one fold.
+    """
+    groups = np.arange(len(T)) if firsts is None else firsts
+    rows = np.sort(np.unique(groups, return_index=True)[1])  # the first of each group
+    places = np.concatenate([rng.permutation(count) for _ in range(-(-len(rows) // count))])[: len(rows)]
+    by_energy = rows[np.argsort(T[rows], kind="stable")]
+    return [np.flatnonzero(np.isin(groups, groups[by_energy[places == fold]])) for fold in range(count)]
 
 
 def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
@@ -209,7 +219,7 @@ def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: 
 def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
     """Order molecules, given by energy, so that every beginning of the order is spread evenly over the energies.
 
-    Of each two neighbours one goes to the first half and one to the second, and so on in each half.
+    Of each two neighbors one goes to the first half and one to the second, and so on in each half.
     """
     if len(by_energy) < 2:
         return by_energy

@@ -140,7 +140,7 @@ def _read_baseline(path: Path, about: BaselineAbout, arrays: Arrays) -> Baseline
     """Return the baseline that a file's values and arrays make; raises QM7Error if they are damaged."""
     bags = _read_bags(path, arrays) if about.representation in {"bag-of-bonds", "composition"} else None
     representation = Representation(about.representation, about.noise, bags, about.exponent)
-    d, fold = representation.entries(about.atoms), read_fold_arrays(path, about, arrays, about.atoms)
+    d, fold = representation.entries(about.atoms), read_fold_arrays(path, about, arrays)
     distances = about.model in DISTANCE_MODELS
     points = checked_array(path, arrays, "points", np.float32, None if distances else 1, d)
     m = len(points) if distances else d

@@ -16,7 +16,7 @@ from qm7cli.core.errors import StoppedError
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST, Count
 from qm7cli.data.dataset import SYMBOLS, Dataset
-from qm7cli.data.given import Given, as_molecules
+from qm7cli.data.from_arrays import Given, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
@@ -92,7 +92,7 @@ class FoldModel(ABC):
     target : Target
         What is subtracted from the energies that the model learns; default nothing.
     domain : Domain or None
-        What the training molecules cover; None while a network is in training, and in files of older versions.
+        What the training molecules cover; None while a network is in training.
     interval : Interval or None
         What the held-out molecules teach of its errors; None as for `domain`, and if they are too few.
     """
@@ -129,7 +129,7 @@ class FoldModel(ABC):
         Parameters
         ----------
         molecules, R
-            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.given.as_molecules`).
+            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.from_arrays.as_molecules`).
         draws : int, optional
             Draws that are averaged; default: as many as in the run's evaluation.
 
@@ -250,13 +250,12 @@ def fold_arrays(model: FoldModel) -> Arrays:
     if model.interval:
         arrays["interval"] = np.array(model.interval)
     if model.domain:
-        kept = {name: value for name, value in vars(model.domain).items() if value is not None}
-        arrays |= {f"domain.{name}": np.atleast_1d(value) for name, value in kept.items()}
+        arrays |= {f"domain.{name}": array for name, array in model.domain.arrays().items()}
     return arrays
 
 
-def read_fold_arrays(path: Path, about: FoldAbout, arrays: Arrays, n: int, *, molecules: bool = True) -> dict[str, Any]:
-    """Return what `fold_arrays` made of a model for up to n atoms, by attribute; raises QM7Error if it is damaged.
+def read_fold_arrays(path: Path, about: FoldAbout, arrays: Arrays, *, molecules: bool = True) -> dict[str, Any]:
+    """Return what `fold_arrays` made of a model, by attribute; raises QM7Error if it is damaged.
 
     `molecules` says whether it keeps those of its data set, as all do but the bundled one.
     """
@@ -265,8 +264,8 @@ def read_fold_arrays(path: Path, about: FoldAbout, arrays: Arrays, n: int, *, mo
         train, test = (checked_array(path, arrays, part, np.intp) for part in ("train", "test"))
         both = np.concatenate([train, test])
         require(path, "train or test", sound=both.min() >= 0 and len(np.unique(both)) == len(both))
-    entries = n * (n + 1) // 2 if molecules else None
-    domain = _domain(path, arrays, entries) if "domain.charges" in arrays else None
+    kept = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith("domain.")}
+    domain = Domain(**kept) if "environments" in kept else None
     target = _target(path, about, arrays)
     return {"train": train, "test": test, "target": target, "domain": domain, "interval": _interval(path, arrays)}
 
@@ -286,24 +285,3 @@ def _interval(path: Path, arrays: Arrays) -> Interval | None:
     numbers = checked_array(path, arrays, "interval", np.float64, 2)
     require(path, "interval", sound=numbers.min() >= 0)
     return Interval(*map(float, numbers))
-
-
-def _domain(path: Path, arrays: Arrays, entries: int | None) -> Domain:
-    """Return the domain with its matrices of so many entries, or without any."""
-    charges = checked_array(path, arrays, "domain.charges", np.intp)
-    elements = len(charges)
-    domain = Domain(
-        charges=charges,
-        atoms=checked_array(path, arrays, "domain.atoms", np.intp, 2),
-        counts=checked_array(path, arrays, "domain.counts", np.intp, 2, elements),
-        distances=checked_array(path, arrays, "domain.distances", np.float32, 2, elements, elements),
-        energies=checked_array(path, arrays, "domain.energies", np.float64, 2),
-        matrices=checked_array(path, arrays, "domain.matrices", np.float16, None, entries) if entries else None,
-        reach=float(checked_array(path, arrays, "domain.reach", np.float64, 1)[0]) if entries else None,
-    )
-    require(path, "domain.charges", sound=(np.diff(charges, prepend=0, append=len(SYMBOLS)) > 0).all())
-    for name in ("atoms", "counts", "distances", "energies"):
-        lower, upper = getattr(domain, name)
-        require(path, f"domain.{name}", sound=(lower <= upper).all() and (name == "energies" or lower.min() >= 0))
-    require(path, "domain.reach", sound=domain.reach is None or domain.reach >= 0)
-    return domain

@@ -148,6 +148,6 @@ def read_model(path: Path, about: ModelAbout, arrays: Arrays, *, molecules: bool
         encoder=encoder,
         layers=layers,
         units=Units(about.activation, about.offset),
-        **read_fold_arrays(path, about, arrays, atoms, molecules=molecules),
+        **read_fold_arrays(path, about, arrays, molecules=molecules),
         **about.model_dump(include={*MODEL_VALUES}),
     )
