@@ -25,6 +25,7 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
     """
     library = module.partition(".")[0]
     try:
+        import_module(library)  # which names itself where it is missing
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name == library:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 ENTRY: Final = 1e-3  # hartree, by which the matrices of copies differ at most, if their energies agree
 ENERGY: Final = 0.1  # kcal/mol, by which these may differ
-ROUNDING: Final = 1e-5  # hartree, relative to 1: matrices that differ by less are the same, whatever the energies
+ROUNDING: Final = 1e-6  # of the largest entry: matrices that differ by less are the same, whatever the energies
 
 
 def first_copies(X: NDArray[np.float32], T: NDArray[np.float32]) -> NDArray[np.intp]:

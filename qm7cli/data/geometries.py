@@ -130,10 +130,10 @@ def _read_record(chem: Any, place: str, record: str) -> Molecule:
     if not graph.GetConformer().Is3D() and graph.GetProp("_MolFileInfo")[20:22] == "2D":
         raise QM7Error(f"{place} is a 2D drawing, not a geometry")
     if graph.GetNumBonds() or len(molecule.Z) == 1:  # else it says nothing of bonds
-        if missing := sum(atom.GetTotalNumHs() for atom in graph.GetAtoms()):
-            raise QM7Error(f"{place}: hydrogens are missing, {missing} by its bonds")
         if (pieces := len(chem.GetMolFrags(graph))) > 1:
             raise QM7Error(f"{place} has {pieces} fragments, where one molecule is needed")
+        if missing := sum(atom.GetTotalNumHs() for atom in graph.GetAtoms()):
+            raise QM7Error(f"{place}: hydrogens are missing, {missing} by its bonds")
     return molecule
 
 

@@ -89,7 +89,7 @@ def _read_file(path: Path, kind: Format | None, column: str | None) -> Iterator[
     text = content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig", errors="replace")
     text = text.replace("\r\n", "\n")
     kind = kind or _by_ending(path) or _by_content(content, text) or ("smi" if path == STANDARD_INPUT else None)
-    place, any_read = str(path), False
+    place, any_read = "standard input" if path == STANDARD_INPUT else str(path), False
     match kind:
         case "xyz" | "sdf" | "pdb":
             found = {"xyz": read_xyz, "sdf": read_sdf, "pdb": read_pdb}[kind](text, place)

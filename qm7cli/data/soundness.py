@@ -18,6 +18,7 @@ UNITS: Final = {"kcal/mol": 1.0, "kJ/mol": 1 / 4.184, "eV": 23.060547830619026, 
 BINDING: Final = (-250.0, -10.0)  # kcal/mol per atom, of any molecule; the strongest bound metal, tungsten, has -205
 WEAKEST: Final = -40.0  # kcal/mol per atom, of the molecules of a set on average; chlorine has -29, water -73
 TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
+STRONGEST: Final = -120.0  # likewise; benzene has -114
 VALENCE: Final = -600.0  # kcal/mol per heavy atom, at most, of total energies without core electrons; H2 has -620
 
 
@@ -29,7 +30,13 @@ def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Literal["at
     if not not_atomization(T, Z):
         return "atomization"
     heavy = np.maximum(np.count_nonzero(Z > 1, axis=1), 1)  # (molecules,)
-    return "total" if (T / heavy < VALENCE).all() else None
+    if (T / heavy >= VALENCE).any():
+        return None
+    for factor in {one / other for one in UNITS.values() for other in UNITS.values()}:
+        total = _are_total(T * (factor / UNITS["hartree"]), Z)
+        if total or (not not_atomization(T * factor, Z) and (T * factor).sum() / np.count_nonzero(Z) > STRONGEST):
+            return None  # it is another unit
+    return "total"
 
 
 def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:

@@ -93,7 +93,7 @@ def predict_molecules(
 
 
 def average_conformers(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the prediction of a molecule from those of its conformers, with all that is said of some of them."""
+    """Return the prediction of a molecule from those of its conformers, and what is said of the one with most to be said."""
     if any(each.energy is None for each in predictions):
         return predictions[0]
     energies = [each.energy for each in predictions if each.energy is not None]
@@ -104,7 +104,7 @@ def average_conformers(predictions: Sequence[Prediction]) -> Prediction:
         fold_spread=_mean([each.fold_spread for each in predictions]),
         interval=_mean([each.interval for each in predictions]),
         conformer_spread=float(np.std(energies, ddof=1)) if len(energies) > 1 else None,
-        warnings=list(dict.fromkeys(reason for each in predictions for reason in each.warnings)),
+        warnings=max((each.warnings for each in predictions), key=len),
     )
 
 
