@@ -15,7 +15,7 @@ BOHR: Final = 0.529177210903  # angstrom; CODATA 2018
 PLACEHOLDER: Final = 1.01  # angstrom; a cell that is no longer stands for no cell, as CRYST1 of 1 or a lattice of zeros
 CHARGES: Final = frozenset({"charge", "total_charge", "net_charge", "formal_charge", "q"})  # keys, in small letters
 SPINS: Final = frozenset({"multiplicity", "spin_multiplicity", "mult", "total_spin", "spin"})
-NAMES: Final = ("name", "title", "label", "id")
+NAMES: Final = ("name", "title", "id")
 
 
 @dataclass(frozen=True)
