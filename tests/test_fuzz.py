@@ -26,8 +26,8 @@ from qm7cli.cli import main
 from qm7cli.core.arrays import parse_arrays, write_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_record, format_yaml
-from qm7cli.data import dataset, download, inspection
-from qm7cli.data.smiles import read_smiles
+from qm7cli.data import dataset, download, soundness
+from qm7cli.data.smiles import read_smi
 from qm7cli.data.splits import Split, make_folds, select_folds, write_split
 from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.bundled import load_bundled, save_bundled
@@ -124,10 +124,10 @@ def readers(place, small):
     def trained(path):
         """Use a data set as a training does."""
         data = dataset.load(path)
-        inspection.describe(data)
+        soundness.describe(data)
         with np.errstate(all="ignore"):
             (fold,) = select_folds(data, experiment.split)
-            assert np.isfinite(Domain.of(data, fold.train).distance(data.X[0]))
+            assert Domain.of(data, fold.train, fold.test).threshold >= 0
             FoldTraining(experiment, data, fold).iterate()
 
     def resumed(path):
@@ -157,7 +157,7 @@ def readers(place, small):
         "plain.npz": trained,
         "run/fold-0/model.npz": predicted,
         "network.npz": load_bundled,
-        "few.smi": read_smiles,
+        "few.smi": lambda path: read_smi(path.read_text(errors="replace"), str(path)),
         "bags/fold-0/model.npz": predicted,
         "neighbours/fold-0/model.npz": predicted,
         "run/fold-0/checkpoint.npz": checkpoint,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +17,6 @@ from qm7cli.data.soundness import UNITS, describe_mistake, energy_kind
 from qm7cli.data.splits import stratified
 
 
-class Converted(NamedTuple):
-    """The data set that was written, and why molecules were left out of it."""
-
-    dataset: Dataset
-    left_out: list[QM7Error]
-
-
 def convert_molecules(
     files: Sequence[Path],
     key: str,
@@ -34,32 +26,25 @@ def convert_molecules(
     *,
     kind: Format | None = None,
     force: bool = False,
-) -> Converted:
-    """Write the molecules of files and their energies as a data set.
+) -> tuple[Dataset, list[QM7Error]]:
+    """Write the molecules of files and their energies as a data set; return it, and why molecules are left out.
 
     Parameters
     ----------
-    files : sequence of Path
-        Files of molecules (`qm7cli.data.molecule_files`).
-    key : str
-        Name of the energy in the files, atomization or total.
-    units : {"kcal/mol", "kJ/mol", "eV", "hartree"}
-        Unit of these energies.
+    files, kind
+        Files of molecules, and what they are (`qm7cli.data.molecule_files`).
+    key, units : str
+        Name of the energy in the files, atomization or total, and its unit, one of `UNITS`.
     count : int
         How many folds to make, stratified by energy; copies of a molecule are in one.
     output : Path
-        The data set file to write.
-    kind : str, optional
-        What the files are; default: what their endings or their contents say.
-    force : bool
-        Replace a file that is there.
+        The data set file to write; with `force`, one that is there is replaced.
 
     Raises
     ------
     QM7Error
-        If `output` exists, is one of the files or lies in a run, a file cannot be read, an energy is missing or is not
-        a number, the energies are neither atomization nor total energies, there are fewer molecules than folds, or the
-        file cannot be written.
+        If `output` may not be written, a file cannot be read, an energy is missing or is not a number, the energies are
+        neither atomization nor total energies, or there are fewer molecules than folds.
     """
     if output.is_file() and not force:
         raise QM7Error(f"{output} is there already; --force replaces it")
@@ -81,7 +66,7 @@ def convert_molecules(
     folds = stratified(written, count, np.random.default_rng(0), firsts)
     more = {"energies": np.array(energies)} if energies == "total" else {}
     save(output, [(molecule.Z, molecule.R) for molecule in molecules], written, folds, **more)
-    return Converted(load(output), left_out)
+    return load(output), left_out
 
 
 def _energy(molecule: Molecule, key: str, unit: float) -> float:

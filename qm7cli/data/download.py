@@ -29,19 +29,10 @@ CHUNK: Final = 65_536
 
 
 def find_dataset(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
-    """Look at what is at `dest` before anything is downloaded.
+    """Return the data set at `dest`; None if there is nothing, or, with `force`, what may be replaced.
 
-    `sha256` is the fingerprint it should have, ``any`` for any sound data set; with `force`, any file may be replaced.
-
-    Returns
-    -------
-    Dataset or None
-        The data set, if the right one is there; None if there is nothing, or what is there may be replaced.
-
-    Raises
-    ------
-    QM7Error
-        If another file is there, or the place cannot be written.
+    `sha256` is the fingerprint it should have, ``any`` for any sound data set. Raises QM7Error if another file is
+    there, or the place cannot be written.
     """
     if dest.exists() and not dest.is_file():
         raise QM7Error(f"{dest} is not a file; write --dest FILE")
@@ -69,25 +60,12 @@ def download_dataset(
 ) -> Dataset:
     """Download the data set from the first of `urls` that gives the right file, and replace `dest` by it.
 
-    Parameters
-    ----------
-    dest : Path
-        Where the file is to be; its directory is made if absent.
-    urls : sequence of str
-        Places, in the order in which they are tried.
-    sha256 : str
-        The fingerprint it must have, hexadecimal; ``any`` for any sound data set.
-    report : callable
-        Called with the bytes received so far and their number in all, 0 if the server does not tell it.
-    notice : callable
-        Called with a sentence when a place has failed and the next is tried.
-    timeout : float
-        Seconds to wait for a server that sends nothing.
+    `sha256` is as for `find_dataset`. `report` is called with the bytes received so far and their number in all, 0 if
+    the server does not tell it; `notice` with a sentence when a place has failed and the next is tried. `timeout` is
+    how many seconds a server may send nothing.
 
-    Raises
-    ------
-    QM7Error
-        If no place gives the right file, `dest` lies in a run or cannot be written; what was there is then untouched.
+    Raises QM7Error if no place gives the right file, `dest` lies in a run or cannot be written; what was there is then
+    untouched.
     """
     import pooch  # noqa: PLC0415 - slow to import
 
@@ -115,13 +93,7 @@ def download_dataset(
 
 
 def check(path: Path, sha256: str) -> Dataset:
-    """Read a file, if it is the right one.
-
-    Raises
-    ------
-    QM7Error
-        If it is too large, has another SHA-256 than asked for or, with ``any``, is not a sound data set.
-    """
+    """Read a file; raises QM7Error if it is too large, has another SHA-256 or, with ``any``, is not sound."""
     import pooch  # noqa: PLC0415 - slow to import
 
     size = path.stat().st_size

@@ -17,8 +17,8 @@ from qm7cli.data.smiles import Smiles, embed, read_csv, read_smi
 
 Format = Literal["xyz", "sdf", "pdb", "traj", "smi", "csv"]
 ENDINGS: Final[dict[str, Format]] = {
-    ".xyz": "xyz", ".extxyz": "xyz", ".sdf": "sdf", ".mol": "sdf", ".pdb": "pdb", ".traj": "traj",
-    ".smi": "smi", ".smiles": "smi", ".csv": "csv",
+    ".xyz": "xyz", ".extxyz": "xyz", ".sdf": "sdf", ".mol": "sdf", ".pdb": "pdb", ".traj": "traj", ".smi": "smi",
+    ".smiles": "smi", ".csv": "csv",
 }  # fmt: skip
 UNPACK: Final[dict[str, Callable[..., Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 LARGEST_FILE: Final = 500_000_000  # bytes, unpacked
@@ -38,21 +38,9 @@ def read_groups(
 ) -> Iterator[Group | QM7Error]:
     """Yield all molecules of files, and of SMILES; in place of one that is left out, the error that says why.
 
-    Parameters
-    ----------
-    paths : iterable of Path
-        Files; ``-`` is standard input.
-    kind : str, optional
-        What the files are; default: what their endings or their contents say.
-    column : str, optional
-        The column of SMILES in tables.
-    smiles : sequence of str
-        SMILES beside the files.
-
-    Raises
-    ------
-    QM7Error
-        If a library is missing, or a file cannot be read or has no molecule.
+    ``-`` is standard input. `kind` says what the files are, and without it their endings or contents; `column` is that
+    of SMILES in tables, `smiles` are SMILES beside the files. Raises QM7Error if a library is missing, or a file cannot
+    be read or has no molecule.
     """
     for path in paths:
         yield from _read_file(path, kind, column)

@@ -103,14 +103,11 @@ def _are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
 
 
 def refuse_unsound(dataset: Dataset, subtract: Literal["mean", "composition"] = "composition") -> None:
-    """Refuse units and conventions of X, R and T that a file from an unknown source may have.
+    """Raise QM7Error if a data set is not sound.
 
-    Raises
-    ------
-    QM7Error
-        If X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, if the energies are neither
-        atomization energies nor total energies in kcal/mol, or if they are total and `subtract`, the setting
-        ``target.subtract``, is not ``composition``.
+    That is, if X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, if the energies are neither
+    atomization nor total energies in kcal/mol, or if they are total and `subtract`, the setting ``target.subtract``, is
+    not ``composition``.
     """
     differences = _coulomb_differences(dataset)
     worst = int(differences.argmax())
@@ -158,13 +155,7 @@ def describe_leaks(dataset: Dataset, folds: Sequence[NDArray[np.intp]]) -> str |
 
 
 def describe(dataset: Dataset) -> dict[str, str]:
-    """Return what `qm7 info` shows: properties of the data set by name, in words.
-
-    Raises
-    ------
-    QM7Error
-        If two atoms of a molecule are in the same place.
-    """
+    """Return what `qm7 info` shows, properties by name; raises QM7Error if two atoms are in the same place."""
     atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
     T = dataset.T.astype(np.float64)
     sizes = sorted(map(len, dataset.P))

@@ -102,7 +102,6 @@ class SplitFile(BaseModel):
     """The content of a split file; molecules that are in no fold are left out."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
     format: Literal[1] = 1
     scheme: str
     seed: int | None
@@ -146,8 +145,7 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
 def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: int) -> list[Molecules]:
     """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none of them.
 
-    What is chosen on these folds knows nothing of the molecules held out. Raises QM7Error like `select_folds`, or if
-    there are fewer molecules than folds.
+    Raises QM7Error like `select_folds`, or if there are fewer molecules than folds.
     """
     train = select_folds(dataset, split.model_copy(update={"folds": [fold]}))[0].train
     firsts = dataset.first_copies[train]
@@ -177,10 +175,7 @@ def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
     Each trains on the molecules of the others, or `split.train_size` of them: a larger choice contains a smaller one,
     and each is spread evenly over the energies.
 
-    Raises
-    ------
-    QM7Error
-        If there is no such fold, or there are too few molecules.
+    Raises QM7Error if there is no such fold, or there are too few molecules.
     """
     folds, known = _dealt(dataset, split.model_copy(update={"folds": None}))
     numbers = range(len(folds)) if split.folds is None else sorted(split.folds)
@@ -232,10 +227,7 @@ def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
 def with_checksum(split: Split) -> Split:
     """Return the split with the SHA-256 of its file, if it has one, so that a run keeps to the file's content.
 
-    Raises
-    ------
-    QM7Error
-        If the file cannot be read, or it is another one than `split.sha256` says.
+    Raises QM7Error if the file cannot be read, or it is another one than `split.sha256` says.
     """
     sha256 = _read(split.file, split.sha256)[1] if split.file else None
     return split if sha256 == split.sha256 else split.model_copy(update={"sha256": sha256})
@@ -244,10 +236,7 @@ def with_checksum(split: Split) -> Split:
 def write_split(path: Path, dataset: Dataset, scheme: str, seed: int | None, folds: Sequence[Molecules]) -> None:
     """Write folds to a file that `split.scheme` may name, and how they were made, in words and with the seed.
 
-    Raises
-    ------
-    QM7Error
-        If the file cannot be written.
+    Raises QM7Error if the file cannot be written.
     """
     file = SplitFile(
         scheme=scheme,

@@ -93,7 +93,7 @@ def predict_molecules(
 
 
 def average_conformers(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the prediction of a molecule from those of its conformers, and what is said of the one with most to be said."""
+    """Return the prediction of a molecule from those of its conformers; it says what the one outside most says."""
     if any(each.energy is None for each in predictions):
         return predictions[0]
     energies = [each.energy for each in predictions if each.energy is not None]

@@ -137,12 +137,16 @@ def test_a_baseline_is_evaluated_and_predicts_like_a_network(command, quick_flag
     (tmp_path / "two.xyz").write_text("".join(frames))
     (tmp_path / "odd.xyz").write_text("2\n\nSi 0 0 0\nH 1.5 0 0\n")
     rows = list(
-        csv.DictReader(io.StringIO(command("predict", "runs/krr", "two.xyz", "--fold", "0", "--format", "csv").stdout))
+        csv.DictReader(
+            io.StringIO(command("predict", "--run", "runs/krr", "two.xyz", "--fold", "0", "--format", "csv").stdout)
+        )
     )
     expected = list(csv.DictReader((tmp_path / "runs/krr/fold-0/predictions.csv").read_text().splitlines()))
     known = {int(row["molecule"]): float(row["prediction"]) for row in expected}
-    assert [float(row["energy"]) for row in rows] == pytest.approx([known[k] for k in small.P[0][:2]], abs=0.05)
-    done = command("predict", "runs/krr", "odd.xyz", status=1)
+    assert [float(row["energy_kcal_mol"]) for row in rows] == pytest.approx(
+        [known[k] for k in small.P[0][:2]], abs=0.05
+    )
+    done = command("predict", "--run", "runs/krr", "odd.xyz", status=1)
     assert done.stderr == "odd.xyz:0: Si, an element that the model does not take\n"
     done = command("centering", "runs/krr", status=1)
     assert done.stderr == "qm7: runs/krr is a run of the baseline krr, which has no layers\n"

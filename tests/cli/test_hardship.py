@@ -78,7 +78,16 @@ def arguments(server, quick_flags, three_variants, tmp_path):
             "gradcheck": ["gradcheck", "--format", "yaml", "--output", f"{place}/gradients.yaml"],
             "centering": ["centering", f"{place}/trained", "--format", "csv", "--output", f"{place}/centering.csv"],
             "eval": ["eval", f"{place}/trained", "--format", "csv", "--output", f"{place}/errors.csv"],
-            "predict": ["predict", f"{place}/trained", water, "--format", "csv", "--output", f"{place}/energies.csv"],
+            "predict": [
+                "predict",
+                "--run",
+                f"{place}/trained",
+                water,
+                "--format",
+                "csv",
+                "--output",
+                f"{place}/energies.csv",
+            ],
             "convert": ["convert", water, "--energy-key", "energy", "--count", "2", "--output", f"{place}/mine.npz"],
         }[name]
 

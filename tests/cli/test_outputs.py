@@ -11,7 +11,7 @@ from qm7cli.core.errors import QM7Error
 WATER = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n" * 2
 COMMANDS = {  # but for the output
     "eval": "eval run --output",
-    "predict": "predict run water.xyz --output",
+    "predict": "predict --run run water.xyz --output",
     "split": "split --scheme random --output",
     "gradcheck": "gradcheck --output",
     "augment": "augment --output",
