@@ -496,7 +496,6 @@ def test_any_command_line_ends_with_a_status_and_one_sentence_if_it_is_wrong(sou
     monkeypatch.chdir(place)
     monkeypatch.setenv("QM7_DATA", "small.mat")
     monkeypatch.setattr(download, "MIRRORS", ("http://127.0.0.1:9/",))
-    monkeypatch.setattr(download, "PAUSES", (0,))
     output, errors = io.StringIO(), io.StringIO()
     with within(60), redirect_stdout(output), redirect_stderr(errors):
         status = main.run(line)

@@ -95,7 +95,7 @@ def make_molecule(
 def _numbers(place: str, values: Mapping[str, Any], keys: frozenset[str]) -> Iterator[tuple[str, float]]:
     """Yield what values of some keys, whatever their case, are; a word of a comment is no value."""
     for key, value in values.items():
-        if key.lower() in keys and not isinstance(value, bool):
+        if str(key).lower() in keys and not isinstance(value, bool):
             try:
                 number = float(value)
                 round(number)  # which nan and infinity have not
@@ -108,7 +108,7 @@ def from_ase(place: str, atoms: Any) -> Molecule:
     """Make a molecule of ASE atoms, coordinates in angstrom; raises QM7Error as `make_molecule`, and if periodic."""
     if (atoms.pbc & (atoms.cell.lengths() > PLACEHOLDER)).any():
         raise QM7Error(f"{place} is periodic; molecules here are not")
-    values = {**(atoms.calc.results if atoms.calc else {}), **atoms.info}
+    values = {**getattr(atoms.calc, "results", {}), **atoms.info}
     charge, moment = atoms.get_initial_charges().sum(), atoms.get_initial_magnetic_moments().sum()
     return make_molecule(
         place, atoms.numbers, atoms.positions / BOHR, values, charge=charge, unpaired=round(abs(float(moment)))

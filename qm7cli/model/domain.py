@@ -65,10 +65,9 @@ class Domain:
         environments = np.concatenate([_environments(*molecule) for molecule in own])  # (atoms, 1 + NEIGHBORS)
         environments[:, 1:] = np.minimum(np.round(environments[:, 1:] / STEP), np.iinfo(np.uint16).max)
         T = dataset.T[train].astype(np.float64) / ENERGY_STEP
-        sizes = [len(Z) for Z, _ in own]
         domain = cls(
             elements=np.unique(environments[:, 0]).astype(np.intp),
-            atoms=np.array([min(sizes), max(sizes)], dtype=np.intp),
+            atoms=np.array([func(len(Z) for Z, _ in own) for func in (min, max)], dtype=np.intp),
             parities=np.unique(dataset.Z[train].sum(axis=1) % 2).astype(np.intp),
             energies=np.array([np.floor(T.min()), np.ceil(T.max())]) * ENERGY_STEP,
             link=np.array(max(_link(R) for _, R in own)),
@@ -91,8 +90,7 @@ class Domain:
         if not least <= len(Z) <= most:
             limit, than = (most, "more") if len(Z) > most else (least, "fewer")
             reasons["atoms"] = f"{len(Z)} atom{'s'[: len(Z) - 1]}, {than} than any molecule trained on ({limit})"
-        electrons = int(Z.sum())
-        if electrons % 2 not in self.parities:
+        if (electrons := int(Z.sum())) % 2 not in self.parities:
             reasons["electrons"] = f"{electrons} electrons, {'an odd' if electrons % 2 else 'an even'} number"
         if (link := _link(R)) > self.link + SLACK:
             reasons["pieces"] = f"it falls into pieces {link:.2f} angstrom apart"
