@@ -5,7 +5,7 @@ A reader yields each molecule of a file or, in its place, the error that says wh
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +22,7 @@ COLON: Final = re.compile(r"\b(\w+):\s+(?=[-+.\d])")  # Charge: 1, which ASE doe
 RECORD_END: Final = re.compile(r"^\$\$\$\$.*\n?", re.MULTILINE)
 MODEL_END: Final = re.compile(r"^END.*\n?", re.MULTILINE)
 PDB_ATOM: Final = re.compile(r"^(ATOM  |HETATM)", re.MULTILINE)
-PDB_CELL: Final = re.compile(r"^CRYST1(.{9})(.{9})(.{9})", re.MULTILINE)
+PDB_CELL: Final = re.compile(r"^CRYST1([ .\d]{9})([ .\d]{9})([ .\d]{9})", re.MULTILINE)
 
 
 def read_xyz(text: str, path: str) -> Iterator[Read]:
@@ -99,30 +99,37 @@ def read_trajectory(content: bytes, path: str) -> Iterator[Read]:
     number = 0
     try:
         for number, atoms in enumerate(frames):
-            try:
-                yield from_ase(f"{path}:{number}", atoms)
-            except QM7Error as error:
-                yield error
+            yield _read_or_error(from_ase, f"{path}:{number}", atoms)
     except Exception as error:  # noqa: BLE001 - ASE raises many kinds
         yield QM7Error(f"{path} cannot be read behind molecule {number}: {brief(error) or type(error).__name__}")
 
 
 def read_sdf(text: str, path: str) -> Iterator[Read]:
     """Read records of an SDF or MOL file, V2000 or V3000."""
-    chem, rdbase = _rdkit("SDF and MOL files need")
-    for number, record in enumerate(RECORD_END.split(text)):
-        if record.strip():
-            try:
-                with rdbase.BlockLogs():
-                    yield _read_record(chem, f"{path}:{number}", record)
-            except QM7Error as error:
-                yield error
+    records = enumerate(RECORD_END.split(text))
+    return (_read_or_error(_read_record, f"{path}:{number}", record) for number, record in records if record.strip())
 
 
-def _read_record(chem: Any, place: str, record: str) -> Molecule:
-    supplier = chem.SDMolSupplier()
-    supplier.SetData(record, sanitize=False, removeHs=False)
-    graph = supplier[0] if len(supplier) else None
+def read_pdb(text: str, path: str) -> Iterator[Read]:
+    """Read the models of a PDB file."""
+    cell = PDB_CELL.search(text)
+    models = enumerate(model for model in MODEL_END.split(text) if PDB_ATOM.search(model))
+    return (_read_or_error(_read_model, f"{path}:{number}", model, cell) for number, model in models)
+
+
+def _read_or_error(read: Callable[..., Molecule], *of: Any) -> Read:
+    try:
+        return read(*of)
+    except QM7Error as error:
+        return error
+
+
+def _read_record(place: str, record: str) -> Molecule:
+    chem, silent = _rdkit("SDF and MOL files need")
+    with silent():
+        supplier = chem.SDMolSupplier()
+        supplier.SetData(record, sanitize=False, removeHs=False)
+        graph = supplier[0] if len(supplier) else None
     if graph is None:
         raise QM7Error(f"{place} is not a record of an SDF or MOL file that RDKit reads")
     values = {name: graph.GetProp(name) for name in graph.GetPropNames()}
@@ -137,23 +144,15 @@ def _read_record(chem: Any, place: str, record: str) -> Molecule:
     return molecule
 
 
-def read_pdb(text: str, path: str) -> Iterator[Read]:
-    """Read the models of a PDB file."""
-    chem, rdbase = _rdkit("PDB files need")
-    cell = PDB_CELL.search(text)
-    models = [model for model in MODEL_END.split(text) if PDB_ATOM.search(model)]
-    for number, model in enumerate(models):
-        place = f"{path}:{number}"
-        try:
-            if cell and max(float(length) for length in cell.groups()) > PLACEHOLDER:
-                raise QM7Error(f"{place} is periodic; molecules here are not")  # noqa: TRY301
-            with rdbase.BlockLogs():
-                graph = chem.MolFromPDBBlock(model, sanitize=False, removeHs=False, proximityBonding=False)
-            if graph is None:
-                raise QM7Error(f"{place} is not a model of a PDB file that RDKit reads")  # noqa: TRY301
-            yield _of_graph(chem, place, graph, {})
-        except (QM7Error, ValueError) as error:  # ValueError: a length of the cell
-            yield error if isinstance(error, QM7Error) else QM7Error(f"{place}: {error}")
+def _read_model(place: str, model: str, cell: re.Match[str] | None) -> Molecule:
+    chem, silent = _rdkit("PDB files need")
+    if cell and any(length.strip() and float(length) > PLACEHOLDER for length in cell.groups()):
+        raise QM7Error(f"{place} is periodic; molecules here are not")
+    with silent():
+        graph = chem.MolFromPDBBlock(model, sanitize=False, removeHs=False, proximityBonding=False)
+    if graph is None:
+        raise QM7Error(f"{place} is not a model of a PDB file that RDKit reads")
+    return _of_graph(chem, place, graph, {})
 
 
 def _of_graph(chem: Any, place: str, graph: Any, values: dict[str, str], name: str = "") -> Molecule:
@@ -173,4 +172,5 @@ def _of_graph(chem: Any, place: str, graph: Any, values: dict[str, str], name: s
 
 
 def _rdkit(purpose: str) -> tuple[Any, Any]:
-    return import_extra("rdkit.Chem", "chem", purpose), import_extra("rdkit.rdBase", "chem", purpose)
+    """Return RDKit's module of molecules, and what keeps it from writing to standard error."""
+    return import_extra("rdkit.Chem", "chem", purpose), import_extra("rdkit.rdBase", "chem", purpose).BlockLogs
