@@ -18,11 +18,11 @@ from conftest import QUICK, within
 from qm7cli.cli import main
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_yaml
-from qm7cli.data import dataset, download, inspection
+from qm7cli.data import dataset, download, soundness
 from qm7cli.data.molecules import read_molecules
 from qm7cli.data.smiles import read_smiles
 from qm7cli.data.splits import Split, make_folds, select_folds, write_split
-from qm7cli.runs.config import resolve
+from qm7cli.runs.experiment import resolve
 from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.sweep import read_sweep
 from qm7cli.training.train_run import train_run
@@ -75,7 +75,7 @@ def readers(small):
     def trained(path):
         """Use a data set as a training does."""
         data, experiment = dataset.load(path), resolve(None, QUICK, {})
-        inspection.describe(data)
+        soundness.describe(data)
         with np.errstate(all="ignore"):
             FoldTraining(experiment, data, select_folds(data, experiment.split)[0]).iterate()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from qm7cli.cli.options import Data, Quiet, Split, SubtractName, load_dataset
-from qm7cli.cli.output import note, say, write_output
+from qm7cli.cli.output import note, refuse_inputs, say, write_output
 from qm7cli.cli.tables import Table
 
 
@@ -49,7 +49,6 @@ def augment(
     """
     from qm7cli.cli.progress import show_bytes
     from qm7cli.core.errors import UsageError
-    from qm7cli.core.files import refuse_output
     from qm7cli.data.dataset import locate
     from qm7cli.model.augment import augmented_set
     from qm7cli.model.encoder import STEP
@@ -59,7 +58,7 @@ def augment(
         raise UsageError(f"{'--part' if part else '--split'} needs --fold")
     if step is not None and not encode:
         raise UsageError("--step needs --encode")
-    refuse_output(output, [locate(data), Path(split) if split else None])
+    refuse_inputs(output, [locate(data), Path(split) if split else None])
     folds = None if fold is None else [fold]
     settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split
     distance = (STEP if step is None else step) if encode else None

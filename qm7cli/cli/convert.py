@@ -5,44 +5,57 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.options import MoleculeFiles, Quiet
-from qm7cli.cli.output import note, say
+from qm7cli.cli.options import InputFormat, MoleculeFiles, Quiet
+from qm7cli.cli.output import note, refuse_inputs, say
 
 
 def convert(
     files: MoleculeFiles,
-    energy_key: Annotated[str, typer.Option(metavar="KEY", help="Name of the atomization energy in the files.")],
+    energy_key: Annotated[
+        str, typer.Option(metavar="KEY", help="Name of the energy in the files; in QM9's, the number of its column.")
+    ],
     output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
     units: Annotated[
         Literal["kcal/mol", "kJ/mol", "eV", "hartree"], typer.Option(help="Of the energies.")
     ] = "kcal/mol",
     count: Annotated[int, typer.Option(metavar="N", min=2, help="Folds to make, stratified by energy.")] = 5,
-    any_energies: Annotated[
-        bool, typer.Option("--any-energies", help="Take energies that cannot be atomization energies.")
-    ] = False,
+    input_format: InputFormat = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a data set of molecules with known atomization energies, which all other commands take.
+    """Make a data set of molecules with known energies, which all other commands take.
 
-    Charged and periodic systems are left out and counted. Energies that a molecule cannot have are
-    refused: atomization energies are negative, from -250 to -10 kcal/mol an atom. Total energies are not, nor are
-    energies in another unit than --units says.
-    Needs ASE: pip install ase
+    Energies are atomization energies, -250 to -10 kcal/mol per atom, or total energies, which train and baseline take
+    with target.subtract=composition. Energies that are neither are refused. What is charged, periodic or cannot be read
+    is left out and named; the exit status is then 1. Copies of a molecule are counted, and put into one fold.
+    Needs ASE and RDKit: pip install 'qm7cli[chem]'
 
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
     """
+    import numpy as np
+
     from qm7cli.core.errors import UsageError
     from qm7cli.data.convert import convert_molecules
-    from qm7cli.data.molecules import describe_left_out
+    from qm7cli.data.molecule_files import describe_left_out
+    from qm7cli.data.soundness import count_elements, describe_copies
 
+    files, output = [path.expanduser() for path in files], output.expanduser()
     if output.suffix != ".npz":
         raise UsageError(f"--output {output}: the name of a data set file must end in .npz")
-    made = convert_molecules(files, energy_key, units, count, output, any_energies=any_energies, force=force)
-    if made.left_out and not quiet:
-        note(describe_left_out(made.left_out))
-    say(f"{output}: {made.molecules} molecules of up to {made.atoms} atoms, {count} folds")
-    say(f"atoms: {made.elements}")
-    say(
-        "energies, kcal/mol: {:.2f} to {:.2f}; an atom: {:.2f} to {:.2f}".format(*made.energies, *made.energies_an_atom)
-    )
+    refuse_inputs(output, files)
+    dataset, left_out = convert_molecules(files, energy_key, units, count, output, kind=input_format, force=force)
+    if not quiet:
+        for line in describe_left_out(left_out):
+            note(line)
+    T, per_atom = dataset.T, dataset.T / np.count_nonzero(dataset.Z, axis=1)
+    say(f"{output}: {len(dataset)} molecules of up to {dataset.Z.shape[1]} atoms, {count} folds")
+    say(f"atoms: {count_elements(dataset.Z)}")
+    say(f"energies, kcal/mol: {T.min():.2f} to {T.max():.2f}; per atom: {per_atom.min():.2f} to {per_atom.max():.2f}")
+    if dataset.energies == "total":
+        say("they seem to be total energies: train and baseline need --set target.subtract=composition")
+    else:
+        say("they seem to be atomization energies")
+    if copies := describe_copies(dataset):
+        say(copies)
+    if left_out:
+        raise typer.Exit(1)

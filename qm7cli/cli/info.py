@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.options import Data, load_dataset
-from qm7cli.cli.output import write_output
+from qm7cli.cli.output import note, write_output
 from qm7cli.cli.tables import Table
 
 
@@ -18,9 +18,12 @@ def info(
 ) -> None:
     """Show what is in the data set, and whether it is the published one.
 
+    The exit status is 1 if it is not sound: if X is not the Coulomb matrix of Z and R in bohr, or T holds neither
+    atomization energies nor total energies in kcal/mol.
+
     Example: qm7 info --data data/qm7.mat
     """
-    from qm7cli.data.inspection import describe
+    from qm7cli.data.soundness import describe, describe_leaks, refuse_unsound
     from qm7cli.model.target import Target
 
     dataset = load_dataset(data)
@@ -28,3 +31,6 @@ def info(
     if not quiet:
         columns = {"property": list(description), "value": list(description.values())}
         write_output(Table(columns, set(columns)))
+        if leaks := describe_leaks(dataset, dataset.P):
+            note(leaks)
+    refuse_unsound(dataset)

@@ -122,8 +122,12 @@ Margin = Annotated[
     ),
 ]
 MOLECULE_FORMATS: Final = (
-    "Molecules: XYZ, extended XYZ, SDF, MOL (V2000), PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
+    "Molecules: XYZ, extended XYZ, SDF, MOL, PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
 )
+InputFormat = Annotated[
+    Literal["xyz", "sdf", "pdb", "traj", "smi", "csv"] | None,
+    typer.Option("--input-format", help="What the files are. Default: what their endings or contents say."),
+]
 MoleculeFiles = Annotated[list[Path], typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}.")]
 OutputFormat = Annotated[
     Format | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.options import Data, load_dataset, whole_number
-from qm7cli.cli.output import say, write_output
+from qm7cli.cli.output import refuse_inputs, say, write_output
 from qm7cli.cli.tables import Table, show_number
 
 
@@ -42,7 +42,6 @@ def split(
     Example: qm7 split --within 0 --output within-0.yaml
     """
     from qm7cli.core.errors import UsageError
-    from qm7cli.core.files import refuse_output
     from qm7cli.data import splits
     from qm7cli.runs.experiment import resolve
 
@@ -58,7 +57,7 @@ def split(
         for name, more in ((made_by, {"split.count": count, "split.seed": seed}), (scheme, {}))
     )
     dataset = load_dataset(data)
-    refuse_output(output, [dataset.path, Path(scheme)])
+    refuse_inputs(output, [dataset.path, Path(scheme)])
     if within is None:
         folds, made = splits.make_folds(dataset, own), own.scheme
     else:

@@ -106,16 +106,3 @@ def make_directory(path: Path) -> None:
         raise QM7Error(f"{path} is a file, not a directory") from error
     except OSError as error:
         raise QM7Error(f"cannot make the directory {path}: {error.strerror or error}") from error
-
-
-# MERGE-COMPAT: removed when all floors have moved
-write_output, write_output_text = write_file, write_text
-
-
-def refuse_output(*_: Any) -> None:
-    """Do nothing."""
-
-
-def path_suggestion(*_: Any) -> str:
-    """Return nothing."""
-    return ""

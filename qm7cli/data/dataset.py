@@ -7,7 +7,8 @@ of folds is read, and of atoms up to `MOST_ATOMS`, as far as `MEMORY` goes.
 Our own format is an ``.npz`` file, without X, which is computed::
 
     Z (molecules, n) uint8, R (molecules, n, 3) float32 bohr, T (molecules,) float32 kcal/mol,
-    P (folds, molecules of the largest fold) int32, where smaller folds end in -1; smiles, if there are any
+    P (folds, molecules of the largest fold) int32, where smaller folds end in -1; smiles, if there are any;
+    energies, "total", if T holds total energies
 """
 
 import hashlib
@@ -17,17 +18,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.arrays import parse_arrays
 from qm7cli.core.errors import DamagedError, QM7Error
-from qm7cli.core.files import path_suggestion, read_bytes, write_output
-from qm7cli.core.notices import notice
+from qm7cli.core.files import read_bytes, write_file
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
+from qm7cli.data.duplicates import first_copies
 from qm7cli.data.matlab import read_mat
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
@@ -43,6 +44,7 @@ Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu 
 Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
 """
 SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
+Energies = Literal["atomization", "total"]
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 
 
@@ -61,7 +63,7 @@ class Dataset:
     X : (molecules, n, n) float32
         Coulomb matrices, hartree.
     T : (molecules,) float32
-        Atomization energies, kcal/mol.
+        Energies, kcal/mol.
     Z : (molecules, n) float32
         Nuclear charges, 0 for padding.
     R : (molecules, n, 3) float32
@@ -72,6 +74,8 @@ class Dataset:
         Places that the atoms have in the file.
     path : Path or None
         The file it was read from.
+    energies : {"atomization", "total"}
+        What the file says that T is.
     """
 
     name: str
@@ -83,21 +87,32 @@ class Dataset:
     P: Sequence[NDArray[np.intp]]
     order: NDArray[np.intp]
     path: Path | None = None
+    energies: Energies = "atomization"
 
     def __len__(self) -> int:
         return len(self.T)
 
     def formula(self, row: int) -> str:
-        """Return a molecule's sum formula: carbon, hydrogen, then the others by name (Hill 1900)."""
-        counts = Counter(SYMBOLS[int(charge)] for charge in self.Z[row] if charge)
-        first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
-        order = [*first, *sorted(counts.keys() - {*first})]
-        return "".join(f"{symbol}{counts[symbol] if counts[symbol] > 1 else ''}" for symbol in order)
+        """Return a molecule's sum formula."""
+        return formula(self.Z[row])
 
     @cached_property
     def norms(self) -> NDArray[np.float32]:
         """Row norms of X, (molecules, n) float32."""
         return row_norms(self.X)
+
+    @cached_property
+    def first_copies(self) -> NDArray[np.intp]:
+        """The row of each molecule's first copy, (molecules,), as `qm7cli.data.duplicates.first_copies` finds it."""
+        return first_copies(self.X, self.T)
+
+
+def formula(Z: NDArray[np.floating]) -> str:
+    """Return the sum formula of charges Z (atoms,), 0 for padding: carbon, hydrogen, others by name (Hill 1900)."""
+    counts = Counter(SYMBOLS[int(charge)] for charge in Z if charge)
+    first = [symbol for symbol in ("C", "H") if "C" in counts and symbol in counts]
+    order = [*first, *sorted(counts.keys() - {*first})]
+    return "".join(f"{symbol}{counts[symbol] if counts[symbol] > 1 else ''}" for symbol in order)
 
 
 def locate(data: str | None) -> Path:
@@ -116,30 +131,22 @@ def locate(data: str | None) -> Path:
     if not path.is_file():
         why = "is not a file" if path.exists() else "does not exist"
         fetched = f"qm7 download --dest {path} fetches QM7, or " if path.suffix == ".mat" and not path.exists() else ""
-        close = path_suggestion(path, BUNDLED) if named and not path.exists() else ""
-        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}{close or f'; {fetched}try --data gfn7'}")
+        raise QM7Error(f"no data set: looked at {asked}{path}, which {why}; {fetched}try --data gfn7")
     return path
 
 
 def load(path: Path) -> Dataset:
-    """Read and check a data set; a notice warns of a file that seems to be the published one, damaged.
+    """Read and check a data set.
 
     Raises
     ------
     QM7Error
         If the file cannot be read, is neither a MATLAB nor an .npz file, is not a data set, or takes too much memory.
     """
-    content = read_bytes(path)
     try:
-        dataset = replace(parse(path.stem, content), path=path)
+        return replace(parse(path.stem, read_bytes(path)), path=path)
     except QM7Error as error:
-        raise QM7Error(f"{path}: {error}") from error
-    if len(content) == PUBLISHED_SIZE and dataset.sha256 != PUBLISHED_SHA256:
-        notice(
-            f"{path} has the published file's size but not its SHA-256 ({dataset.sha256[:12]}..., not "
-            f"{PUBLISHED_SHA256[:12]}...), so it may be damaged: qm7 download --force fetches it again"
-        )
-    return dataset
+        raise QM7Error(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
 def parse(name: str, content: bytes) -> Dataset:
@@ -150,18 +157,18 @@ def parse(name: str, content: bytes) -> Dataset:
 
 def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
     try:
-        variables = parse_arrays(content, ("T", "Z", "R", "P"), UNPACKED)
+        variables = parse_arrays(content, ("T", "Z", "R", "P", "energies"), UNPACKED)
     except DamagedError as error:
         raise DamagedError(f"the file is damaged or cut off ({error})") from error
     Z, R = _charges(variables), _real(variables, "R", 3)
     if R.shape != (*Z.shape, 3):
         raise QM7Error(f"R has the shape {R.shape}; with Z as it is, it should be {(*Z.shape, 3)}")
     molecules, n = Z.shape
-    _check_size(molecules, n)
+    check_size(molecules, n)
     return {**variables, "X": coulomb_matrices(Z, R), "T": np.atleast_2d(_real(variables, "T", 1))}
 
 
-def _check_size(molecules: int, n: int) -> None:
+def check_size(molecules: int, n: int) -> None:
     """Raise QM7Error if molecules of up to n atoms are too large, or take more than `MEMORY`."""
     if n > MOST_ATOMS:
         raise QM7Error(f"molecules of up to {n} atoms are larger than any that are read here ({MOST_ATOMS})")
@@ -177,7 +184,7 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     molecules, n = X.shape[:2]
     if not molecules or not n or X.shape[2] != n:
         raise QM7Error(f"X has the shape {X.shape}; it should be (molecules, n, n)")
-    _check_size(molecules, n)
+    check_size(molecules, n)
     T = _real(variables, "T", 2)
     T = T[0] if len(T) == 1 else T[:, 0] if T.shape[1] == 1 else T
     Z, R = _charges(variables), _real(variables, "R", 3)
@@ -205,6 +212,7 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
         R=np.take_along_axis(R, order[:, :, None], axis=1),
         P=[fold.astype(np.intp) for fold in P],
         order=order,
+        energies="total" if str(variables.get("energies")) == "total" else "atomization",
     )
 
 
@@ -263,14 +271,14 @@ def save(
     QM7Error
         If the molecules are too many or too large to be read again, or the file cannot be written.
     """
-    _check_size(len(molecules), max(len(charges) for charges, _ in molecules))
+    check_size(len(molecules), max(len(charges) for charges, _ in molecules))
     Z = pad([charges for charges, _ in molecules]).astype(np.uint8)
     R = pad([coordinates for _, coordinates in molecules])
     P = np.full((len(folds), max(map(len, folds))), -1, dtype=np.int32)
     for fold, members in enumerate(folds):
         P[fold, : len(members)] = members
     arrays: dict[str, NDArray[Any]] = {"Z": Z, "R": R, "T": T, "P": P, **more}
-    write_output(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
+    write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
 
 
 def pad(atoms: Sequence[NDArray[Any]]) -> NDArray[np.float32]:

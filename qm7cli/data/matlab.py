@@ -1,8 +1,7 @@
 """The variables of a MATLAB file, version 5, which may be compressed."""
 
 import io
-import struct
-import zlib
+import math
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -10,21 +9,12 @@ from numpy.typing import NDArray
 from qm7cli.core.errors import DamagedError, QM7Error, brief
 
 MATLAB: Final = b"MATLAB 5.0 MAT-file"  # how such a file begins
-MATLAB_NUMBERS: Final = frozenset(
-    {"double", "single", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))}
-)
-MATLAB_MATRIX, MATLAB_COMPRESSED = 14, 15  # types of a variable in the file
+NUMBERS: Final = frozenset({"double", "single", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64))})
+WIDEST: Final = 8  # bytes of a number
 
 
 def read_mat(content: bytes, largest: int) -> dict[str, NDArray[Any]]:
-    """Return the variables of a data set that a MATLAB file has.
-
-    Parameters
-    ----------
-    content : bytes
-        The file's.
-    largest : int
-        Bytes that the file may have without compression.
+    """Return the variables of a data set, at most `largest` bytes, that a MATLAB file's content has.
 
     Raises
     ------
@@ -41,38 +31,15 @@ def read_mat(content: bytes, largest: int) -> dict[str, NDArray[Any]]:
         raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier")
     wanted = ["X", "T", "Z", "R", "P"]
     try:
-        plain = io.BytesIO(_decompress(content, largest))
-        there = [(name, kind) for name, _, kind in whosmat(plain) if name in wanted]
-        strange = [each for each in there if each[1] not in MATLAB_NUMBERS]  # a cell may hold cells without end
-        if not strange and len(dict(there)) == len(there):
-            return dict(loadmat(plain, variable_names=wanted))
+        there = [each for each in whosmat(io.BytesIO(content)) if each[0] in wanted]
+        size = sum(WIDEST * math.prod(shape) for _, shape, _ in there)
+        strange = [(name, kind) for name, _, kind in there if kind not in NUMBERS]  # a cell may hold cells without end
+        if not strange and size <= largest and len({name for name, *_ in there}) == len(there):
+            return dict(loadmat(io.BytesIO(content), variable_names=wanted))
     except Exception as error:  # scipy, zlib and struct each have their own for a damaged file
         if content.startswith(MATLAB):
             raise DamagedError(f"the file is damaged or cut off ({brief(error)})") from error
         raise QM7Error("this is neither a MATLAB nor an .npz file") from error
-    raise QM7Error("{} holds {}, not real numbers".format(*strange[0]) if strange else "a variable is there twice")
-
-
-def _decompress(content: bytes, largest: int) -> bytes:
-    """Return a MATLAB file with its compressed variables as they are without compression.
-
-    After 128 bytes, whose last two give the order of bytes, come the variables: type, number of bytes, content. All
-    together unpack to `largest` bytes at most, whatever they say of their size.
-    """
-    order = ">" if content[126:128] == b"MI" else "<"
-    parts, place, left = [content[:128]], 128, largest
-    while place < len(content):
-        kind, size = struct.unpack_from(f"{order}II", content, place)
-        end = place + 8 + size
-        if kind == MATLAB_COMPRESSED:
-            unpacker = zlib.decompressobj()
-            parts.append(unpacker.decompress(content[place + 8 : end], max(left, 1)))  # 0 is no limit
-            if not unpacker.eof:
-                raise ValueError(f"a variable is cut off, or there are more than {largest} bytes")
-        elif kind == MATLAB_MATRIX:
-            parts.append(content[place:end])
-        else:
-            raise ValueError(f"there is something that is not a variable at byte {place}")
-        left -= len(parts[-1])
-        place = end
-    return b"".join(parts)
+    if strange:
+        raise QM7Error("{} holds {}, not real numbers".format(*strange[0]))
+    raise QM7Error("a variable is there twice" if size <= largest else f"its variables have more than {largest} bytes")

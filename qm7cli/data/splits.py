@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import InitErrorDetails
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import is_special_file, read_text, write_output_text
+from qm7cli.core.files import is_special_file, read_text, write_text
 from qm7cli.core.validation import COPIED, Section, Whole, refusal, suggestion
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
@@ -102,7 +102,6 @@ class SplitFile(BaseModel):
     """The content of a split file; molecules that are in no fold are left out."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
     format: Literal[1] = 1
     scheme: str
     seed: int | None
@@ -117,8 +116,8 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     """Deal the molecules to folds.
 
     ``published`` takes the folds that the data set carries; ``random`` shuffles and cuts; ``stratified`` sorts by
-    energy and deals every `split.count` neighbours to different folds, as the published split was made; a split file
-    says itself.
+    energy and deals every `split.count` neighbors to different folds, as the published split was made; both keep
+    copies of a molecule in one fold. A split file says itself.
 
     Returns
     -------
@@ -133,32 +132,41 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
         return _folds_of_file(split.file, dataset, split.sha256)
     if split.scheme == "published":
         return list(dataset.P)
-    molecules, count = len(dataset), split.count
-    if molecules < count:
-        raise QM7Error(f"split.count is {count}, but there are only {molecules} molecules")
+    rows, count = np.unique(dataset.first_copies), split.count
+    if len(rows) < count:
+        raise QM7Error(f"split.count is {count}, but there are only {len(rows)} molecules")
     rng = np.random.default_rng(split.seed)
     if split.scheme == "random":
-        return [np.sort(fold) for fold in np.array_split(rng.permutation(molecules), count)]
-    return stratified(dataset.T, count, rng)
+        folds = [rows[fold] for fold in np.array_split(rng.permutation(len(rows)), count)]
+        return [np.flatnonzero(np.isin(dataset.first_copies, fold)) for fold in folds]
+    return stratified(dataset.T, count, rng, dataset.first_copies)
 
 
 def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: int) -> list[Molecules]:
     """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none of them.
 
-    What is chosen on these folds knows nothing of the molecules held out. Raises QM7Error like `select_folds`, or if
-    there are fewer molecules than folds.
+    Raises QM7Error like `select_folds`, or if there are fewer molecules than folds.
     """
     train = select_folds(dataset, split.model_copy(update={"folds": [fold]}))[0].train
-    if len(train) < count:
-        raise QM7Error(f"the count is {count}, but fold {fold} has only {len(train)} training molecules")
-    return [np.sort(train[inner]) for inner in stratified(dataset.T[train], count, np.random.default_rng(seed))]
+    firsts = dataset.first_copies[train]
+    if (different := len(np.unique(firsts))) < count:
+        raise QM7Error(f"the count is {count}, but fold {fold} has only {different} training molecules")
+    folds = stratified(dataset.T[train], count, np.random.default_rng(seed), firsts)
+    return [np.sort(train[inner]) for inner in folds]
 
 
-def stratified(T: NDArray[np.floating], count: int, rng: np.random.Generator) -> list[Molecules]:
-    """Sort molecules by their energies `T` and deal every `count` neighbours to different folds."""
-    places = np.concatenate([rng.permutation(count) for _ in range(-(-len(T) // count))])[: len(T)]
-    by_energy = np.argsort(T, kind="stable")
-    return [np.sort(by_energy[places == fold]) for fold in range(count)]
+def stratified(
+    T: NDArray[np.floating], count: int, rng: np.random.Generator, firsts: Molecules | None = None
+) -> list[Molecules]:
+    """Sort molecules by their energies `T` and deal every `count` neighbors to different folds.
+
+    `firsts` (molecules,) are equal for copies of a molecule, which come into one fold.
+    """
+    groups = np.arange(len(T)) if firsts is None else firsts
+    rows = np.sort(np.unique(groups, return_index=True)[1])  # the first of each group
+    places = np.concatenate([rng.permutation(count) for _ in range(-(-len(rows) // count))])[: len(rows)]
+    by_energy = rows[np.argsort(T[rows], kind="stable")]
+    return [np.flatnonzero(np.isin(groups, groups[by_energy[places == fold]])) for fold in range(count)]
 
 
 def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
@@ -167,10 +175,7 @@ def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
     Each trains on the molecules of the others, or `split.train_size` of them: a larger choice contains a smaller one,
     and each is spread evenly over the energies.
 
-    Raises
-    ------
-    QM7Error
-        If there is no such fold, or there are too few molecules.
+    Raises QM7Error if there is no such fold, or there are too few molecules.
     """
     folds, known = _dealt(dataset, split.model_copy(update={"folds": None}))
     numbers = range(len(folds)) if split.folds is None else sorted(split.folds)
@@ -209,7 +214,7 @@ def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: 
 def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
     """Order molecules, given by energy, so that every beginning of the order is spread evenly over the energies.
 
-    Of each two neighbours one goes to the first half and one to the second, and so on in each half.
+    Of each two neighbors one goes to the first half and one to the second, and so on in each half.
     """
     if len(by_energy) < 2:
         return by_energy
@@ -222,10 +227,7 @@ def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
 def with_checksum(split: Split) -> Split:
     """Return the split with the SHA-256 of its file, if it has one, so that a run keeps to the file's content.
 
-    Raises
-    ------
-    QM7Error
-        If the file cannot be read, or it is another one than `split.sha256` says.
+    Raises QM7Error if the file cannot be read, or it is another one than `split.sha256` says.
     """
     sha256 = _read(split.file, split.sha256)[1] if split.file else None
     return split if sha256 == split.sha256 else split.model_copy(update={"sha256": sha256})
@@ -234,10 +236,7 @@ def with_checksum(split: Split) -> Split:
 def write_split(path: Path, dataset: Dataset, scheme: str, seed: int | None, folds: Sequence[Molecules]) -> None:
     """Write folds to a file that `split.scheme` may name, and how they were made, in words and with the seed.
 
-    Raises
-    ------
-    QM7Error
-        If the file cannot be written.
+    Raises QM7Error if the file cannot be written.
     """
     file = SplitFile(
         scheme=scheme,
@@ -245,7 +244,7 @@ def write_split(path: Path, dataset: Dataset, scheme: str, seed: int | None, fol
         dataset_sha256=dataset.sha256,
         folds=[fold.tolist() for fold in folds],
     )
-    write_output_text(path, format_yaml(file.model_dump()))
+    write_text(path, format_yaml(file.model_dump()))
 
 
 def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[int, float, float]]:

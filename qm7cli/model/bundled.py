@@ -1,7 +1,7 @@
 """The model that comes with the program: a network of one fold, without the molecules that it was trained on.
 
 `tools/make_bundled_model.py` makes it of a run, and beside it a file that says what it is and how it was made. Its
-parameters are those of the run to the last bit; of the molecules it keeps means, scales and rounded limits.
+parameters are those of the run to the last bit; of the molecules it keeps means, scales and a domain.
 """
 
 from dataclasses import replace
@@ -13,6 +13,7 @@ import numpy as np
 from qm7cli.core.arrays import load_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import write_file
+from qm7cli.data.dataset import SYMBOLS
 from qm7cli.model.model import Model, ModelAbout, model_arrays, model_values, read_model
 
 PATH: Final = Path(__file__).parents[1] / "data/bundled/network.npz"
@@ -44,7 +45,7 @@ def save_bundled(path: Path, model: Model, run: str, dataset: str, mae: float, r
     Raises QM7Error if the file cannot be written.
     """
     none = np.empty(0, dtype=np.intp)
-    bare = replace(model, train=none, test=none, domain=model.domain and model.domain.rounded())
+    bare = replace(model, train=none, test=none)
     about = BundledAbout(**model_values(bare), run=run, dataset=dataset, mae=mae, rmse=rmse)
     arrays = {"about": np.array(about.model_dump_json()), **model_arrays(bare)}
     write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
@@ -57,9 +58,12 @@ def load_bundled(path: Path | None = None) -> BundledModel:
         raise QM7Error(f"the model that comes with the program is missing ({path}); --run names a run instead")
     about, arrays = load_arrays(path, BundledAbout)
     model = read_model(about, arrays)
+    covered = ""
+    if model.domain:
+        elements = ", ".join(SYMBOLS[charge] for charge in model.domain.elements)
+        covered = f"; it covers neutral closed-shell molecules of {elements} with up to {model.domain.atoms[1]} atoms"
     description = (
         f"bundled model: fold {model.fold} of {about.run}, variant {model.variant}, {model.iterations:,} iterations on "
-        f"{about.dataset}, held-out MAE {about.mae:.2f} kcal/mol; it keeps no molecules, so that distances from the "
-        "nearest one are unknown"
+        f"{about.dataset}, held-out MAE {about.mae:.2f} kcal/mol{covered}"
     )
     return BundledModel(model, description)

@@ -1,11 +1,11 @@
-"""Intervals that hold the true energy of 90 % of molecules: split conformal prediction, scaled by the spread.
+"""Intervals that hold the true energy of 90% of molecules: split conformal prediction, scaled by the spread.
 
 What a model has not been trained on tells how wrong it is. With the errors e_i and the spreads s_i over draws of its n
 held-out molecules, the score of each is ``|e_i| / (s_i + s0)``, and a new molecule has the interval
 
     energy +- q (s + s0),        q = the ceil(0.9 (n + 1))-th smallest score,
 
-which holds its true energy with a probability of 90 % or more if it comes from where the held-out molecules come from
+which holds its true energy with a probability of 90% or more if it comes from where the held-out molecules come from
 (exchangeability), whatever the network and the errors are. It promises nothing for a molecule outside of the domain.
 
 The constant s0 is `BASE` times the median of the s_i. Spreads alone (s0 = 0) say little about errors: a molecule whose
@@ -47,7 +47,7 @@ class Interval(NamedTuple):
         Parameters
         ----------
         errors : (molecules,)
-            Predicted less true energies, kcal/mol.
+            Predicted minus true energies, kcal/mol.
         spreads : (molecules,) or None
             Sample standard deviations over draws, kcal/mol; None for a single draw.
 

@@ -13,7 +13,7 @@ from qm7cli.core.arrays import About, Arrays
 from qm7cli.core.errors import StoppedError
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
-from qm7cli.data.given import Given, as_molecules
+from qm7cli.data.from_arrays import Given, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
@@ -126,7 +126,7 @@ class FoldModel(ABC):
         Parameters
         ----------
         molecules, R
-            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.given.as_molecules`).
+            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.from_arrays.as_molecules`).
         draws : int, optional
             Draws that are averaged; default: as many as in the run's evaluation.
 
@@ -243,7 +243,7 @@ def fold_arrays(model: FoldModel) -> Arrays:
     if model.interval:
         arrays["interval"] = np.array(model.interval)
     if model.domain:
-        arrays |= {f"domain.{name}": np.asarray(value) for name, value in vars(model.domain).items()}
+        arrays |= {f"domain.{name}": array for name, array in model.domain.arrays().items()}
     return arrays
 
 
@@ -255,6 +255,6 @@ def read_fold(about: FoldAbout, arrays: Arrays) -> dict[str, Any]:
         "train": arrays["train"],
         "test": arrays["test"],
         "target": Target(about.energy_mean, about.energy_std, arrays["target.elements"], arrays["target.coefficients"]),
-        "domain": Domain(**domain) if domain else None,  # type: ignore[arg-type] # each by its name
+        "domain": Domain(**domain) if domain else None,
         "interval": Interval(*arrays["interval"].tolist()) if "interval" in arrays else None,
     }

@@ -19,7 +19,6 @@ from qm7cli.data.coulomb import canonical_order, random_sorted, reorder_atoms, r
 from qm7cli.data.molecules import Molecule
 from qm7cli.model.encoder import CHUNK
 from qm7cli.model.fold_model import FoldModel
-from qm7cli.model.model import Model
 
 SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
 NO_SPREAD: Final = "all draws are the same, so their spread says nothing"
@@ -45,14 +44,11 @@ class Prediction:
     fold_spread : float
         Sample standard deviation over models, kcal/mol; None for a single model.
     interval : float
-        Half the width of the interval that holds the true energy of 90 % of molecules like those held out, kcal/mol:
+        Half the width of the interval that holds the true energy of 90% of molecules like those held out, kcal/mol:
         the mean of the models' (`qm7cli.model.conformal`), as the mean's error is at most the mean of the errors. None
         if a model keeps none, or draws fewer matrices than its interval was made from.
     conformer_spread : float
         Sample standard deviation over conformers, kcal/mol; None for a geometry that was given.
-    distance : float
-        From the nearest molecule that a model was trained on, hartree, of sorted Coulomb matrices (Euclidean); the
-        largest over models.
     warnings : list of str
         How the molecule differs from all that some model was trained on.
     """
@@ -63,16 +59,14 @@ class Prediction:
     fold_spread: float | None = None
     interval: float | None = None
     conformer_spread: float | None = None
-    distance: float | None = None
     warnings: list[str] = field(default_factory=list)
 
 
 class _Draws(NamedTuple):
-    """A model's energies of a molecule's draws, and the range of the matrices drawn."""
+    """A model's energies of a molecule's draws, (draws,) kcal/mol, and whether the matrices drawn are all the same."""
 
-    energies: NDArray[np.float64]  # (draws,), kcal/mol
-    smallest: NDArray[np.float32]  # of each entry over the draws, (n(n+1)/2,), hartree
-    largest: NDArray[np.float32]
+    energies: NDArray[np.float64]
+    are_same: bool
 
 
 def predict_molecules(
@@ -99,7 +93,7 @@ def predict_molecules(
 
 
 def average_conformers(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the prediction of a molecule from those of its conformers, with all that is said of some of them."""
+    """Return the prediction of a molecule from those of its conformers; it says what the one outside most says."""
     if any(each.energy is None for each in predictions):
         return predictions[0]
     energies = [each.energy for each in predictions if each.energy is not None]
@@ -110,8 +104,7 @@ def average_conformers(predictions: Sequence[Prediction]) -> Prediction:
         fold_spread=_mean([each.fold_spread for each in predictions]),
         interval=_mean([each.interval for each in predictions]),
         conformer_spread=float(np.std(energies, ddof=1)) if len(energies) > 1 else None,
-        distance=max((each.distance for each in predictions if each.distance is not None), default=None),
-        warnings=list(dict.fromkeys(reason for each in predictions for reason in each.warnings)),
+        warnings=max((each.warnings for each in predictions), key=len),
     )
 
 
@@ -150,7 +143,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
     X = molecule.coulomb_matrix(smallest.size)[None]
     order = canonical_order(X)
     X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, smallest.size - len(molecule.Z)))[order]
-    means, spreads, widths, distances = [], [], [], []
+    means, spreads, widths = [], [], []
     reasons: dict[str, str] = {}
     for model in models:
         drawn = _draw(model, X, Z, model.draws_of(draws))
@@ -158,47 +151,39 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
         spread = float(drawn.energies.std(ddof=1)) if len(drawn.energies) > 1 else None
         spreads.append(spread)
         widths.append(model.half_width(spread, len(drawn.energies)))
-        distances.append(model.domain.distance(X[0]) if model.domain else None)
-        reasons = _warnings(model, molecule, X[0], drawn) | reasons
+        reasons = _warnings(model, molecule, drawn) | reasons
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
         spread=float(np.mean(known)) if (known := [spread for spread in spreads if spread is not None]) else None,
         fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         interval=_mean(widths),
-        distance=max((distance for distance in distances if distance is not None), default=None),
         warnings=list(reasons.values()),
     )
 
 
-def _warnings(model: FoldModel, molecule: Molecule, X: NDArray[np.float32], drawn: _Draws) -> dict[str, str]:
+def _warnings(model: FoldModel, molecule: Molecule, drawn: _Draws) -> dict[str, str]:
     """Return how a molecule differs from those trained on, as `qm7cli.model.domain.Domain.warnings` does."""
-    reasons = {}
-    if isinstance(model, Model):
-        excess = float((drawn.largest - (model.encoder.counts - 1) * model.encoder.step).max())
-        if excess > 0:
-            reasons["entries"] = f"entries up to {excess:.2g} hartree beyond the encoder's thresholds"
-    if model.noise and len(drawn.energies) > 1 and (drawn.largest - drawn.smallest).max() < SAME:
+    reasons = {"open shell": molecule.open_shell} if molecule.open_shell else {}
+    if model.noise and len(drawn.energies) > 1 and drawn.are_same:
         reasons["draws"] = NO_SPREAD
     if model.domain is None:
-        return reasons | {"unknown": "the model is of an older version, which did not keep what it was trained on"}
+        return reasons | {"unknown": "the model does not keep what it was trained on"}
     least, most = model.domain.energies
     if not least <= drawn.energies.mean() <= most:
-        reasons["energy"] = f"its energy is beyond those trained on, {least:.1f} to {most:.1f} kcal/mol"
-    return model.domain.warnings(molecule.Z, molecule.R, X) | reasons
+        reasons["energy"] = f"its energy is beyond those trained on, {least:.0f} to {most:.0f} kcal/mol"
+    return model.domain.warnings(molecule.Z, molecule.R) | reasons
 
 
 def _draw(model: FoldModel, X: NDArray[np.float32], Z: NDArray[np.floating], draws: int) -> _Draws:
     """Draw one sorted matrix (1, n, n) `draws` times, always with the same noise, a chunk at a time; Z (1, n)."""
     rng = stream(model.seed, model.fold, Purpose.PREDICTION)
     norms = row_norms(X)  # (1, n)
-    energies = np.empty(draws)
-    smallest = np.full(X.shape[1] * (X.shape[1] + 1) // 2, np.inf, dtype=np.float32)
-    largest = -smallest
+    energies, firsts, spread = np.empty(draws), [], 0.0
     for start in range(0, draws, CHUNK):
         itself = np.zeros(min(CHUNK, draws - start), dtype=np.intp)
         triangles = random_sorted(X, norms, itself, model.noise, rng)  # (count, n(n+1)/2)
         energies[start : start + CHUNK] = model.drawn_energies(X, Z, triangles)
-        np.minimum(smallest, triangles.min(axis=0), out=smallest)
-        np.maximum(largest, triangles.max(axis=0), out=largest)
-    return _Draws(energies, smallest, largest)
+        firsts.append(triangles[0])
+        spread = max(spread, float(np.abs(triangles - firsts[0]).max()))
+    return _Draws(energies, are_same=spread < SAME)

@@ -69,7 +69,7 @@ def fit_fold(
             evaluation = model.evaluate(dataset, "test", model.draws_of(None), stopped)
         except StoppedError:
             return result
-        domain = Domain.of(dataset, fold.train)
+        domain = Domain.of(dataset, fold.train, fold.test)
         save_baseline(work.directory / "model.npz", replace(model, domain=domain, interval=evaluation.interval))
         write_predictions(run, fold.number, evaluation, dataset)
         values = {**evaluation.errors("test"), "hyperparameters": model.regressor.hyperparameters or None}

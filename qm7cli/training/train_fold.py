@@ -151,7 +151,7 @@ def _finish(work: FoldWork, training: FoldTraining) -> FoldResult:
     due = evaluation_due(training.iteration, training.experiment.evaluation.every)
     training.history = [*earlier, row] if due else earlier
     training.save(work.directory / "checkpoint.npz")
-    domain = Domain.of(training.dataset, training.fold.train)
+    domain = Domain.of(training.dataset, training.fold.train, training.fold.test)
     save_model(work.directory / "model.npz", replace(training.model(), domain=domain, interval=test.interval))
     write_predictions(work.run, work.fold.number, test, training.dataset)
     errors = test.errors("test") | train.errors("train")

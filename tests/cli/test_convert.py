@@ -1,12 +1,15 @@
+import re
+
 import numpy as np
 import pytest
 import yaml
 
-from qm7cli.data import dataset, inspection
+from qm7cli.data import dataset, soundness
 
 pytest.importorskip("ase", reason="ASE is not installed")
 
 SYMBOLS = ("H", "C", "N", "O")
+TETRAHEDRON = ((0.6, 0.6, 0.6), (0.6, -0.6, -0.6), (-0.6, 0.6, -0.6), (-0.6, -0.6, 0.6))
 
 
 def frames(count, atoms, comment="energy={energy}"):
@@ -40,31 +43,67 @@ def test_other_sizes_work_through_the_whole_program(command, quick_flags, tmp_pa
     assert results["dataset"]["name"] == "mine"
     assert f"{results['folds'][0]['mae']:.2f}" in command("eval", "run", *data).stdout
     command("augment", *data, "--encode", "--output", "set.npz")
-    assert len(command("predict", "run", "mine.xyz", "--quiet").stdout.splitlines()) == 44
+    assert len(command("predict", "--run", "run", "mine.xyz", "--quiet").stdout.splitlines()) == 43
 
 
 def test_energies_are_turned_into_kcal_mol_and_coordinates_into_bohr(command, tmp_path):
-    (tmp_path / "mine.xyz").write_text(frames(10, 9))
     sets = []
-    for units in ("kcal/mol", "kJ/mol", "eV", "hartree"):
-        flags = ("--units", units, "--any-energies", "--output", f"{units[:2]}.npz")
-        command("convert", "mine.xyz", "--energy-key", "energy", *flags)
+    for units, factor in (("kcal/mol", 1), ("kJ/mol", 4.184), ("eV", 0.0433641), ("hartree", 0.00159360)):
+        text = re.sub(r"energy=(\S+)", lambda found, by=factor: f"energy={float(found[1]) * by:.8f}", frames(10, 9))
+        (tmp_path / "mine.xyz").write_text(text)
+        command("convert", "mine.xyz", "--energy-key", "energy", "--units", units, "--output", f"{units[:2]}.npz")
         sets.append(dataset.load(tmp_path / f"{units[:2]}.npz"))
-    in_kcal, in_kj, in_ev, in_hartree = (made.T for made in sets)
-    np.testing.assert_allclose(in_kcal / in_kj, 4.184, rtol=1e-6)
-    np.testing.assert_allclose(in_ev / in_kcal, 23.0605, rtol=1e-5)
-    np.testing.assert_allclose(in_hartree / in_kcal, 627.5095, rtol=1e-5)
-    first = [float(x) for x in (tmp_path / "mine.xyz").read_text().splitlines()[2].split()[1:]]
+    for other in sets[1:]:
+        np.testing.assert_allclose(other.T, sets[0].T, rtol=1e-5)
+    first = [float(x) for x in text.splitlines()[2].split()[1:]]
     atom = sets[0].order[0].tolist().index(0)
     np.testing.assert_allclose(sets[0].R[0, atom], np.array(first) / 0.529177210903, rtol=1e-6)
-    inspection.check_units(sets[0])
+    soundness.refuse_unsound(sets[0], "mean")
 
 
-def test_charged_and_periodic_systems_are_left_out_and_counted(command, tmp_path):
+def test_what_is_left_out_is_named_and_the_exit_status_says_so(command, tmp_path):
     (tmp_path / "mine.xyz").write_text(frames(10, 9) + frames(2, 9, "energy=-1 charge=1"))
-    done = command("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz")
-    assert done.stderr == "2 charged left out\n"
+    done = command("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz", status=1)
+    assert done.stderr.splitlines() == [
+        "left out: mine.xyz:10 is charged (+1); molecules here are neutral",
+        "left out: mine.xyz:11 is charged (+1); molecules here are neutral",
+        "2 molecules left out",
+    ]
     assert done.stdout.startswith("mine.npz: 10 molecules")
+
+
+def test_total_energies_are_taken_and_the_data_set_says_so(command, tmp_path):
+    totals = {"H": -0.5, "C": -37.8, "N": -54.6, "O": -75.1}  # hartree
+    text = frames(10, 9)
+    for block in re.findall(r"energy=.*?\n(?=\d+\n|\Z)", text, re.DOTALL):
+        energy = sum(totals[line.split()[0]] for line in block.splitlines()[1:]) - 1
+        text = text.replace(block, f"energy={energy}\n" + block.partition("\n")[2])
+    (tmp_path / "mine.xyz").write_text(text)
+    flags = ("--energy-key", "energy", "--units", "hartree", "--output", "mine.npz")
+    done = command("convert", "mine.xyz", *flags)
+    said = "they seem to be total energies: train and baseline need --set target.subtract=composition"
+    assert said in done.stdout.splitlines()
+    assert dataset.load(tmp_path / "mine.npz").energies == "total"
+    assert "total" in command("info", "--data", "mine.npz").stdout
+
+
+def test_copies_are_counted_and_are_in_one_fold(command, tmp_path):
+    (tmp_path / "mine.xyz").write_text(frames(10, 9) * 2)
+    done = command("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz")
+    assert "10 molecules are copies of others, as molecule 10 of 0" in done.stdout.splitlines()
+    folds = dataset.load(tmp_path / "mine.npz").P
+    assert all({row % 10 for row in fold} == {row for row in fold if row < 10} for fold in folds)
+    assert command("info", "--data", "mine.npz").stderr == ""
+
+
+def test_the_energies_of_qm9_s_raw_files_are_those_of_a_column(command, tmp_path):
+    columns = "\t".join(["gdb 1", *map(str, range(3, 13)), "-40.47893", "-40.476"])
+    methane = "C 0 0 0 -0.5\n" + "".join(f"H {x} {y} {z} 1.*^-1\n" for x, y, z in TETRAHEDRON)
+    (tmp_path / "gdb.xyz").write_text(f"5\n{columns}\n{methane}1341.307\t1341.3284\nC\tC\nInChI=1S/CH4\n")
+    (tmp_path / "other.xyz").write_text("2\ngdb 2\t" + "0\t" * 10 + "-1.17\nH 0 0 0 0\nH 0 0 0.74 0\n1\nH\nInChI\n")
+    flags = ("--energy-key", "13", "--units", "hartree", "--count", "2", "--output", "mine.npz")
+    command("convert", "gdb.xyz", "other.xyz", *flags)
+    np.testing.assert_allclose(dataset.load(tmp_path / "mine.npz").T, [-25400.9, -734.2], rtol=1e-4)
 
 
 def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
@@ -94,14 +133,9 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npz", "mine.xyz"]
 
 
-def test_what_was_read_is_printed_elements_energies_and_energies_an_atom(command, tmp_path):
-    water, methane = (
-        "O 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n",
-        "C 0 0 0\n"
-        + "".join(
-            f"H {x} {y} {z}\n" for x, y, z in ((0.6, 0.6, 0.6), (0.6, -0.6, -0.6), (-0.6, 0.6, -0.6), (-0.6, -0.6, 0.6))
-        ),
-    )
+def test_what_was_read_is_printed_elements_energies_and_energies_per_atom(command, tmp_path):
+    water = "O 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n"
+    methane = "C 0 0 0\n" + "".join(f"H {x} {y} {z}\n" for x, y, z in TETRAHEDRON)
     (tmp_path / "mine.xyz").write_text(
         f"3\nenergy=-219.5\n{water}5\nenergy=-397.5\n{methane}2\nenergy=-36\nF 0 0 0\nF 0 0 1.4\n"
     )
@@ -109,7 +143,8 @@ def test_what_was_read_is_printed_elements_energies_and_energies_an_atom(command
     assert done.stdout.splitlines() == [
         "mine.npz: 3 molecules of up to 5 atoms, 2 folds",
         "atoms: H 6, C 1, O 1, F 2",
-        "energies, kcal/mol: -397.50 to -36.00; an atom: -79.50 to -18.00",
+        "energies, kcal/mol: -397.50 to -36.00; per atom: -79.50 to -18.00",
+        "they seem to be atomization energies",
     ]
     assert "H 6, C 1, O 1, F 2" in command("info", "--data", "mine.npz").stdout
 
@@ -125,15 +160,12 @@ def test_a_file_that_is_there_is_replaced_only_if_forced(command, tmp_path):
     assert len(dataset.load(tmp_path / "mine.npz")) == 10
 
 
-def test_energies_that_no_molecule_can_have_are_refused_unless_insisted_on(command, tmp_path):
+def test_energies_that_no_molecule_can_have_are_refused(command, tmp_path):
     (tmp_path / "mine.xyz").write_text(frames(10, 9) + "2\nenergy=3.5\nH 0 0 0\nH 0 0 0.74\n")
-    arguments = ("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz")
-    done = command(*arguments, status=1)
+    done = command("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz", status=1)
     assert done.stdout == ""
     assert done.stderr == (
-        "qm7: mine.xyz:10 has 3.5 kcal/mol, 1.8 an atom, where a molecule has -250 to -10 an atom and a lone atom 0: "
-        "is it another unit (--units), another sign, a total energy?; --any-energies takes them as they are\n"
+        "qm7: mine.xyz:10 has 3.5 kcal/mol, 1.8 per atom, where a molecule has -250 to -10 per atom and a lone atom 0: "
+        "is it another unit, or another sign?\n"
     )
     assert not (tmp_path / "mine.npz").exists()
-    command(*arguments, "--any-energies")
-    assert dataset.load(tmp_path / "mine.npz").T.max() == 3.5

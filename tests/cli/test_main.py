@@ -72,6 +72,6 @@ def test_a_bug_is_not_taken_for_a_shortage_and_told_in_a_sentence(monkeypatch):
     def fail(*_):
         raise RuntimeError("list changed during iteration")
 
-    monkeypatch.setattr("qm7cli.data.inspection.describe", fail)
+    monkeypatch.setattr("qm7cli.data.soundness.describe", fail)
     with pytest.raises(RuntimeError, match="list changed"):
         main.run(["info", "--data", "gfn7"])

@@ -10,9 +10,8 @@ import yaml
 
 from conftest import Terminal
 from qm7cli.cli import progress
-from qm7cli.core.arrays import read_arrays, write_arrays
 from qm7cli.data.molecules import BOHR
-from qm7cli.data.smiles import Smiles, embed_all
+from qm7cli.data.smiles import Smiles, embed
 from qm7cli.model.conformal import Interval
 from qm7cli.model.predict import predict_molecules
 from qm7cli.runs.models import load_models
@@ -24,15 +23,9 @@ import make_bundled_model
 pytest.importorskip("ase", reason="ASE is not installed")
 
 FIELDS = [
-    "molecule",
-    "energy",
-    "spread",
-    "fold_spread",
-    "interval",
-    "conformer_spread",
-    "distance",
-    "warnings",
-]
+    "name", "formula", "energy_kcal_mol", "interval_kcal_mol", "spread_kcal_mol", "fold_spread_kcal_mol",
+    "conformer_spread_kcal_mol", "outside", "reasons",
+]  # fmt: skip
 
 
 def xyz(Z, R, comment=""):
@@ -52,72 +45,74 @@ def trained(three_variants, small, tmp_path):
 
 
 def test_predictions_are_those_of_the_evaluation_but_for_the_noise(command, trained, tmp_path):
-    done = command("predict", "run", "two.xyz", "--fold", "0", "--draws", "100", "--format", "csv")
+    done = command("predict", "--run", "run", "two.xyz", "--fold", "0", "--draws", "100", "--format", "csv")
     rows = list(csv.DictReader(done.stdout.splitlines()))
-    assert [row["molecule"] for row in rows] == ["two.xyz:0", "two.xyz:1"]
+    assert list(rows[0]) == FIELDS
+    assert [row["name"] for row in rows] == ["two.xyz:0", "two.xyz:1"]
+    assert {row["outside"] for row in rows} <= {"true", "false"}
     with (tmp_path / "run/fold-0/predictions.csv").open() as file:
         evaluated = {int(row["molecule"]): row for row in csv.DictReader(file)}
     for molecule, row in zip(trained, rows, strict=True):
         expected = evaluated[int(molecule)]
-        noise = max(float(expected["spread"]), float(row["spread"]))  # of three draws in the evaluation
-        assert float(row["energy"]) == pytest.approx(float(expected["prediction"]), abs=3 * noise + 0.1)
-        assert row["fold_spread"] == ""
+        noise = max(float(expected["spread"]), float(row["spread_kcal_mol"]))  # of three draws in the evaluation
+        assert float(row["energy_kcal_mol"]) == pytest.approx(float(expected["prediction"]), abs=3 * noise + 0.1)
+        assert row["fold_spread_kcal_mol"] == ""
 
 
-def test_every_format_has_the_same_numbers(command, trained, tmp_path):
+def test_every_format_has_the_same_numbers(command, trained):
     assert len(trained) == 2
-    as_json = [
-        json.loads(line) for line in command("predict", "run", "two.xyz", "--format", "json").stdout.splitlines()
-    ]
-    as_yaml = yaml.safe_load(command("predict", "run", "two.xyz", "--format", "yaml").stdout)
-    assert as_json == as_yaml
+    as_json = predicted(command, "--run", "run", "two.xyz")
+    assert as_json == yaml.safe_load(command("predict", "--run", "run", "two.xyz", "--format", "yaml").stdout)
     assert list(as_json[0]) == FIELDS
-    table = command("predict", "run", "two.xyz").stdout
-    titles = ["molecule", "energy", "interval", "spread", "fold", "spread", "distance", "outside"]
+    table = command("predict", "--run", "run", "two.xyz").stdout
+    titles = ["molecule", "formula", "energy", "interval", "spread", "fold", "spread", "outside"]
     assert table.splitlines()[0].split() == titles
-    assert f"{as_json[0]['energy']:.2f}  " in table
-    command("predict", "run", "two.xyz", "--output", "table.txt")
-    assert (tmp_path / "table.txt").read_text() == table
+    assert f"{as_json[0]['energy_kcal_mol']:.2f}  " in table
 
 
-def test_what_is_outside_is_one_line_a_molecule_and_one_that_is_too_large_exit_1(command, trained, small, tmp_path):
+def test_what_is_outside_or_left_out_is_one_line_each_and_the_exit_status_says_so(command, trained, small, tmp_path):
     k = trained[0]
+    own = xyz(small.Z[k], small.R[k])
     (tmp_path / "odd.xyz").write_text(
-        xyz([14, 1], np.array([[0, 0, 0], [0, 0, 2.8]]))
+        xyz([14, 1], np.array([[0, 0, 0], [0, 0, 2.8]]), "name=odd")
         + xyz(small.Z[k], small.R[k], "charge=1")
+        + own.replace("\n", "\nXx 0 0 0\n", 2).replace("Xx 0 0 0", "", 1)
         + xyz(np.ones(8), np.arange(24).reshape(8, 3))
+        + own
     )
-    done = command("predict", "run", "odd.xyz", status=1)
+    done = command("predict", "--run", "run", "odd.xyz", status=1)
     lines = done.stderr.splitlines()
-    assert lines[0].startswith(
-        "odd.xyz:0: 2 atoms, fewer than any molecule trained on (3); 1 Si, an element not trained"
-    )
-    assert lines[1] == "odd.xyz:2: 8 atoms, more than the 7 that the model takes"
-    assert lines[2] == "1 charged left out"
-    assert done.stdout.splitlines()[2].split() == ["odd.xyz:2", "-", "-", "-", "-", "-", "yes"]
-    assert " ".join(done.stdout.splitlines()[-2:]) == (
-        "energy, interval and spreads in kcal/mol, distance in hartree; an interval promises nothing outside"
-    )
-    assert command("predict", "run", "odd.xyz", "--quiet", status=1).stderr == ""
-    (tmp_path / "large.xyz").write_text(xyz(np.ones(8), np.arange(24).reshape(8, 3)))
-    assert "more than the 7" in command("predict", "run", "large.xyz", status=1).stderr
+    assert lines[0].startswith("odd: 1 Si, an element not trained on; 2 atoms, fewer than any molecule trained on (3)")
+    assert "odd.xyz:3: 8 atoms, more than the 7 that the model takes" in lines
+    assert "left out: odd.xyz:1 is charged (+1); molecules here are neutral" in lines
+    assert lines[-1] == "2 molecules left out"
+    assert done.stdout.splitlines()[2].split() == ["odd.xyz:3", "H8", "-", "-", "-", "-", "yes"]
+    notes = "energy, interval and spreads in kcal/mol; an interval promises nothing outside"
+    assert " ".join(done.stdout.splitlines()[-1:]) == notes
+    assert command("predict", "--run", "run", "odd.xyz", "--quiet", status=1).stderr == ""
+    (tmp_path / "mixed.xyz").write_text(own + xyz(small.Z[k], small.R[k], "charge=1"))
+    assert len(predicted(command, "--run", "run", "mixed.xyz", status=1)) == 1
     (tmp_path / "charged.xyz").write_text(xyz(small.Z[k], small.R[k], "charge=1"))
-    done = command("predict", "run", "charged.xyz", status=1)
-    assert done.stderr == "qm7: no molecule is left: 1 charged left out\n"
+    done = command("predict", "--run", "run", "charged.xyz", status=1)
+    assert done.stderr == ("qm7: no molecule is left: charged.xyz:0 is charged (+1); molecules here are neutral\n")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "none.xyz"], "cannot read none.xyz: it is not a file"),
-        (["run", "empty.xyz"], "empty.xyz "),
-        (["run", "run/config.yaml"], "run/config.yaml cannot be read as a file of molecules"),
-        (["other", "two.xyz"], "other is not a run with a complete fold"),
-        (["--run", "run", "none.xyz"], "cannot read none.xyz: it is not a file"),
-        (["run", "wrong", "two.xyz"], "wrong is not a run with a complete fold"),
-        (["run", "none.smi"], "cannot read none.smi: "),
-        (["run", "two.xyz", "--fold", "3"], "run has no complete fold 3; it has 0, 1"),
-        (["run", "two.xyz", "--quiet", "--output", "none/x"], "cannot write none/x: No such file or directory"),
+        (["--run", "run", "none.xyz"], "none.xyz does not exist"),
+        (["--run", "run", "empty.xyz"], "empty.xyz has no molecule"),
+        (["--run", "run", "run/config.yaml"], "run/config.yaml cannot be read as a file of molecules"),
+        (["run", "two.xyz"], "run is a directory, not a file of molecules; if it is a run, write --run run"),
+        (["--run", "other", "two.xyz"], "the run other does not exist"),
+        (["--run", "two.xyz", "two.xyz"], "the run two.xyz is a file, not a run: molecules stand without --run"),
+        (["CC(=O)O"], "CC(=O)O is no file; if it is a SMILES, write --smiles 'CC(=O)O'"),
+        (["--run", "run", "two.xyz", "--fold", "3"], "run has no complete fold 3; it has 0, 1"),
+        (["--run", "run", "--smiles", "C("], "no molecule is left: 'C(' is not a SMILES that RDKit reads"),
+        (
+            ["--run", "run", "two.xyz", "--quiet", "--output", "none/x"],
+            "cannot write none/x: No such file or directory",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(command, trained, tmp_path, arguments, message):
@@ -131,8 +126,7 @@ def test_bad_input_is_one_sentence(command, trained, tmp_path, arguments, messag
 
 def predicted(command, *arguments, status=0):
     """Return the records that a command gives as JSON."""
-    done = command("predict", *arguments, "--format", "json", status=status)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return json.loads(command("predict", *arguments, "--format", "json", status=status).stdout)
 
 
 def taught(tmp_path, fold):
@@ -145,52 +139,38 @@ def taught(tmp_path, fold):
 
 def test_the_interval_is_what_the_held_out_molecules_teach_for_the_spread_of_this_one(command, trained, tmp_path):
     assert len(trained) == 2
-    single = [predicted(command, "run", "two.xyz", "--fold", fold) for fold in (0, 1)]
+    single = [predicted(command, "--run", "run", "two.xyz", "--fold", fold) for fold in (0, 1)]
     for fold, records in enumerate(single):
         interval = taught(tmp_path, fold)
         for record in records:
-            assert record["interval"] == pytest.approx(interval.base + interval.slope * record["spread"], rel=1e-6)
-    for both, *own in zip(predicted(command, "run", "two.xyz"), *single, strict=True):
-        assert both["interval"] == pytest.approx(np.mean([record["interval"] for record in own]))
-    assert f"+-{own[0]['interval']:.2f}" in command("predict", "run", "two.xyz", "--fold", "0").stdout
-    assert predicted(command, "run", "two.xyz", "--draws", "2")[0]["interval"] is None  # it was made from 3
-    assert predicted(command, "run", "two.xyz", "--draws", "30")[0]["interval"] > 0
+            assert record["interval_kcal_mol"] == pytest.approx(
+                interval.base + interval.slope * record["spread_kcal_mol"], rel=1e-6
+            )
+    for both, *own in zip(predicted(command, "--run", "run", "two.xyz"), *single, strict=True):
+        assert both["interval_kcal_mol"] == pytest.approx(np.mean([record["interval_kcal_mol"] for record in own]))
+    assert f"+-{own[0]['interval_kcal_mol']:.2f}" in command("predict", "--run", "run", "two.xyz", "--fold", "0").stdout
+    assert (
+        predicted(command, "--run", "run", "two.xyz", "--draws", "2")[0]["interval_kcal_mol"] is None
+    )  # it was made from 3
+    assert predicted(command, "--run", "run", "two.xyz", "--draws", "30")[0]["interval_kcal_mol"] > 0
 
 
-def test_the_interval_of_an_older_model_is_that_of_its_predictions_if_there_are_some(command, trained, tmp_path):
-    assert len(trained) == 2
-    before = predicted(command, "run", "two.xyz")
-    for path in tmp_path.glob("run/fold-*/model.npz"):
-        arrays = read_arrays(path)
-        del arrays["interval"]
-        write_arrays(path, arrays)
-    after = predicted(command, "run", "two.xyz")
-    for one, other in zip(before, after, strict=True):
-        assert other == one | {"interval": pytest.approx(one["interval"], rel=1e-6)}
-    for path in tmp_path.glob("run/fold-*/predictions.csv"):
-        path.unlink()
-    assert predicted(command, "run", "two.xyz")[0]["interval"] is None
-    assert command("predict", "run", "two.xyz").stdout.splitlines()[1].split()[2] == "-"
-
-
-def test_several_runs_are_an_ensemble_wherever_they_stand(command, trained, three_variants, tmp_path):
+def test_several_runs_are_an_ensemble_and_each_counts_once(command, trained, three_variants, tmp_path):
     assert len(trained) == 2
     shutil.copytree(three_variants / "corrected", tmp_path / "other")
-    folds = [predicted(command, run, "two.xyz", "--fold", fold) for run in ("run", "other") for fold in (0, 1)]
-    ensemble = predicted(command, "run", "other", "two.xyz")
-    assert ensemble == predicted(command, "two.xyz", "--run", "run", "--run", "other")
-    assert ensemble == predicted(command, "--run", "run", "other", "two.xyz", "--run", "run")  # each counts once
+    folds = [predicted(command, "two.xyz", "--run", run, "--fold", k) for run in ("run", "other") for k in (0, 1)]
+    ensemble = predicted(command, "--run", "run", "--run", "other", "two.xyz", "--run", "run")
     for record, *own in zip(ensemble, *folds, strict=True):
-        energies = [each["energy"] for each in own]
-        assert record["energy"] == pytest.approx(np.mean(energies))
-        assert record["fold_spread"] == pytest.approx(np.std(energies, ddof=1))
-        assert record["interval"] == pytest.approx(np.mean([each["interval"] for each in own]))
+        energies = [each["energy_kcal_mol"] for each in own]
+        assert record["energy_kcal_mol"] == pytest.approx(np.mean(energies))
+        assert record["fold_spread_kcal_mol"] == pytest.approx(np.std(energies, ddof=1))
+        assert record["interval_kcal_mol"] == pytest.approx(np.mean([each["interval_kcal_mol"] for each in own]))
 
 
 def test_runs_on_different_data_sets_are_not_averaged(command, trained, quick_flags):
     assert len(trained) == 2
     command("train", "--data", "gfn7", "--fold", "0", *quick_flags, "--iterations", "5", "--out", "gfn7")
-    done = command("predict", "run", "gfn7", "two.xyz", status=1)
+    done = command("predict", "--run", "run", "--run", "gfn7", "two.xyz", status=1)
     assert done.stderr == ("qm7: the runs were trained on different data sets, whose energies are not to be averaged\n")
 
 
@@ -204,15 +184,9 @@ def bundled(three_variants, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("bundled")
 def test_without_a_run_the_bundled_model_predicts_to_the_last_bit_as_its_run(command, trained, tmp_path):
     assert len(trained) == 2
-    for own, run in zip(
-        predicted(command, "two.xyz"), predicted(command, "run", "two.xyz", "--fold", "1"), strict=True
-    ):
-        assert own | {"distance": None, "warnings": []} == run | {"distance": None, "warnings": []}
-        assert own["distance"] is None
-        assert run["distance"] is not None
+    assert predicted(command, "two.xyz") == predicted(command, "--run", "run", "two.xyz", "--fold", "1")
     done = command("predict", "two.xyz")
     assert done.stderr.startswith("bundled model: fold 1 of original, variant original, 300 iterations on small, held-")
-    assert "distance" not in done.stdout
     assert command("predict", "two.xyz", "--quiet").stderr == ""
     assert "--fold chooses among the folds of a run" in command("predict", "two.xyz", "--fold", "1", status=2).stderr
     (tmp_path / "network.npz").unlink()
@@ -222,7 +196,7 @@ def test_without_a_run_the_bundled_model_predicts_to_the_last_bit_as_its_run(com
 
 def test_without_molecules_a_sentence_says_so(command, trained):
     assert len(trained) == 2
-    for arguments in ((), ("run",), ("--run", "run")):
+    for arguments in ((), ("--run", "run")):
         done = command("predict", *arguments, status=2)
         assert done.stderr.startswith("qm7: no molecules: name a FILE of molecules, or give --smiles")
 
@@ -231,45 +205,49 @@ def test_the_geometries_of_smiles_are_guesses_with_their_own_spread(command, tra
     pytest.importorskip("rdkit", reason="RDKit is not installed")
     assert len(trained) == 2
     (tmp_path / "x.smi").write_text("NN\nO water\n")
-    records = predicted(command, "run", "two.xyz", "x.smi", "--smiles", "OO", "--smiles", "CCCCO", status=1)
-    names = ["two.xyz:0", "two.xyz:1", "NN", "water", "OO", "CCCCO"]
-    assert [record["molecule"] for record in records] == names
-    assert [record["conformer_spread"] is None for record in records] == [True, True, False, False, False, True]
-    (conformers,) = embed_all([Smiles("NN", "NN")])
-    own = predict_molecules(load_models(tmp_path / "run"), conformers)
+    arguments = ("--run", "run", "two.xyz", "x.smi", "--smiles", "OO", "--smiles", "CCCCO")
+    records = predicted(command, *arguments, status=1)
+    assert [record["name"] for record in records] == ["two.xyz:0", "two.xyz:1", "NN", "water", "OO", "CCCCO"]
+    assert [record["conformer_spread_kcal_mol"] is None for record in records] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
+    own = predict_molecules(load_models(tmp_path / "run"), embed(Smiles("NN", "NN")))
     energies = [each.energy for each in own]
-    assert records[2]["energy"] == pytest.approx(np.mean(energies))
-    assert records[2]["conformer_spread"] == pytest.approx(np.std(energies, ddof=1))
-    assert records[2]["interval"] == pytest.approx(np.mean([each.interval for each in own]))
-    assert records[5]["energy"] is None  # 15 atoms, where the models take 7
-    done = command("predict", "run", "--smiles", "O")
+    assert records[2]["energy_kcal_mol"] == pytest.approx(np.mean(energies))
+    assert records[2]["conformer_spread_kcal_mol"] == pytest.approx(np.std(energies, ddof=1))
+    assert records[5]["energy_kcal_mol"] is None  # 15 atoms, where the models take 7
+    done = command("predict", "--run", "run", "--smiles", "O")
     assert "geometries of SMILES are guesses (ETKDG, MMFF94), whose errors are in no interval" in done.stderr
     assert "conformers" in done.stdout.splitlines()[0]
-    assert command("predict", "run", "--smiles", "C(", status=1).stderr == (
-        "qm7: 'C(' is not a SMILES that RDKit reads\n"
-    )
+
+
+def test_a_table_comes_back_with_energies_beside_its_own_columns(command, trained, tmp_path):
+    pytest.importorskip("rdkit", reason="RDKit is not installed")
+    assert len(trained) == 2
+    (tmp_path / "x.csv").write_text("formula,structure,dose\nours,NN,1\nyours,[NH4+],2\ntheirs,OO,3\n")
+    flags = ("--run", "run", "x.csv", "--smiles-column", "structure")
+    rows = list(csv.DictReader(command("predict", *flags, "--format", "csv", status=1).stdout.splitlines()))
+    assert list(rows[0]) == ["input_formula", "structure", "dose", *FIELDS]
+    assert [(row["input_formula"], row["dose"], row["formula"]) for row in rows] == [
+        ("ours", "1", "H4N2"),
+        ("theirs", "3", "H2O2"),
+    ]
+    assert [record["dose"] for record in predicted(command, *flags, status=1)] == ["1", "3"]
 
 
 def test_progress_is_shown_in_a_log_and_on_a_terminal(command, trained, monkeypatch, capsys):
     assert len(trained) == 2
     monkeypatch.setattr(progress, "COUNT_EVERY", 0)
-    assert command("predict", "run", "two.xyz").stderr.startswith("molecules: 1 of 2\nmolecules: 2 of 2\n")
-    assert "molecules:" not in command("predict", "run", "two.xyz", "--quiet").stderr
+    assert command("predict", "--run", "run", "two.xyz").stderr.startswith("molecules: 1 of 2\nmolecules: 2 of 2\n")
+    assert "molecules:" not in command("predict", "--run", "run", "two.xyz", "--quiet").stderr
     monkeypatch.setattr("sys.stderr", Terminal())
     with progress.show_count("molecules", 2, quiet=False) as report:
         report(1)
         report(2)
     assert "2/2" in sys.stderr.getvalue()
     assert capsys.readouterr().out == ""
-
-
-def test_a_model_of_a_newer_format_is_one_sentence(command, trained, tmp_path):
-    assert len(trained) == 2
-    path = tmp_path / "run/fold-0/model.npz"
-    with np.load(path) as archive:
-        arrays = dict(archive)
-    arrays["about"] = np.array(str(arrays["about"]).replace('"format":1', '"format":2'))
-    np.savez(path, **arrays)
-    done = command("predict", "run", "two.xyz", status=1)
-    assert done.stderr.startswith("qm7: run/fold-0/model.npz is not a model that this version of qm7 reads: format: ")
-    assert done.stderr.count("\n") == 1

@@ -1,24 +1,19 @@
-import sys
-
 import numpy as np
 import pytest
 
 from qm7cli.core.errors import QM7Error
+from qm7cli.core.notices import notices_to
+from qm7cli.data.molecule_files import read_groups
 from qm7cli.data.molecules import BOHR
-from qm7cli.data.smiles import CONFORMERS, Smiles, embed_all, read_smiles
+from qm7cli.data.smiles import CONFORMERS, Smiles, embed
 
-
-def embed(text):
-    """Return the conformers of one SMILES."""
-    (conformers,) = embed_all([Smiles(text, "a name")])
-    return conformers
+pytest.importorskip("rdkit", reason="RDKit is not installed")
 
 
 def test_conformers_have_the_hydrogens_and_lengths_of_bonds_in_bohr_and_are_the_same_each_time():
-    pytest.importorskip("rdkit", reason="RDKit is not installed")
-    conformers = embed("CCO")
+    conformers = embed(Smiles("CCO", "a name"))
     assert len(conformers) == CONFORMERS
-    for each, again in zip(conformers, embed("CCO"), strict=True):
+    for each, again in zip(conformers, embed(Smiles("CCO", "a name")), strict=True):
         assert each.name == "a name"
         assert sorted(each.Z) == [1] * 6 + [6, 6, 8]
         assert each.R.dtype == np.float32
@@ -26,6 +21,7 @@ def test_conformers_have_the_hydrogens_and_lengths_of_bonds_in_bohr_and_are_the_
         assert np.array_equal(each.R, again.R)
     lengths = [np.linalg.norm(each.R[:, None] - each.R, axis=-1) for each in conformers]
     assert max(np.abs(length - lengths[0]).max() for length in lengths) > 0.5  # gauche and anti
+    assert {each.open_shell for each in embed(Smiles("[CH2]", "carbene"))} == {"2 unpaired electrons"}
 
 
 @pytest.mark.parametrize(
@@ -33,33 +29,53 @@ def test_conformers_have_the_hydrogens_and_lengths_of_bonds_in_bohr_and_are_the_
     [
         ("CC(", "'CC(' is not a SMILES that RDKit reads"),
         ("c1ccc1c", "'c1ccc1c' is not a SMILES that RDKit reads"),
-        ("[NH4+]", "[NH4+] is charged; the models know neutral molecules alone"),
+        ("", "'' is not a SMILES that RDKit reads"),
+        ("[NH4+]", "[NH4+] is charged (+1); molecules here are neutral"),
+        ("C.C", "C.C has 2 fragments, where one molecule is needed"),
         ("C*", "C* has an atom of no element"),
         ("C" * 40, f"{'C' * 40} has 122 atoms with its hydrogens, where at most 100 are embedded"),
         ("C1#CC1", "RDKit finds no geometry for C1#CC1: give a file with its coordinates"),
     ],
 )
-def test_what_is_no_molecule_is_one_sentence(text, sentence, capfd):
-    pytest.importorskip("rdkit", reason="RDKit is not installed")
+def test_what_is_no_molecule_is_one_sentence_that_names_its_place(text, sentence, capfd):
     with pytest.raises(QM7Error) as error:
-        embed(text)
-    assert str(error.value) == sentence
+        embed(Smiles(text, "", "x.smi, line 3: "))
+    assert str(error.value) == f"x.smi, line 3: {sentence}"
     assert capfd.readouterr().err == ""  # RDKit is silent
 
 
-def test_without_rdkit_a_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "rdkit", None)
-    with pytest.raises(QM7Error, match="SMILES are read by RDKit, which is not installed: pip install rdkit"):
-        embed("C")
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    """Reads a file: names and rows of its molecules, why others are left out, and what is noticed."""
+    monkeypatch.chdir(tmp_path)
+
+    def read(name, text, column=None):
+        path = tmp_path / name
+        path.write_text(text)
+        noticed = []
+        with notices_to(noticed.append):
+            groups = list(read_groups([path.relative_to(tmp_path)], None, column))
+        return [str(each) if isinstance(each, QM7Error) else (each.conformers[0].name, each.row) for each in groups], (
+            noticed
+        )
+
+    return read
 
 
-def test_a_file_has_a_smiles_and_a_name_a_line(tmp_path):
-    path = tmp_path / "x.smi"
-    path.write_text("CCO\n\nc1ccccc1  benzene, a ring \n C#N\tHCN\n")
-    assert read_smiles(path) == [("CCO", "CCO"), ("c1ccccc1", "benzene, a ring"), ("C#N", "HCN")]
-    path.write_text(" \n")
-    with pytest.raises(QM7Error, match=r"x\.smi has no SMILES"):
-        read_smiles(path)
-    path.write_bytes(b"\xff\xfe")
-    with pytest.raises(QM7Error, match="it is not text"):
-        read_smiles(path)
+def test_a_file_has_one_smiles_per_line_and_its_name_and_may_have_a_header(found):
+    assert found("x.smi", "C\n\nCC  ethane, a gas \nC#N\tHCN\n")[0] == [("C", {}), ("ethane, a gas", {}), ("HCN", {})]
+    groups, noticed = found("x.smi", "SMILES Name\nC methane\nfoo bar\n")
+    assert groups == [("methane", {}), "x.smi, line 3: 'foo' is not a SMILES that RDKit reads"]
+    assert noticed == ["x.smi, line 1: 'SMILES Name' is no SMILES and is taken for a header"]
+    with pytest.raises(QM7Error, match=r"x\.smi has no molecule"):
+        found("x.smi", " \n")
+
+
+def test_a_table_has_a_column_of_smiles_and_keeps_the_others(found):
+    groups, _ = found("x.csv", "id,SMILES,dose\na,C,1\nb,[NH4+],2\nc,CC,3\n")
+    assert groups[0] == ("a", {"id": "a", "SMILES": "C", "dose": "1"})
+    assert groups[1] == "x.csv, line 3: [NH4+] is charged (+1); molecules here are neutral"
+    assert groups[2] == ("c", {"id": "c", "SMILES": "CC", "dose": "3"})
+    assert found("x.csv", "structure;dose\nC;1\n", "structure")[0] == [("C", {"structure": "C", "dose": "1"})]
+    with pytest.raises(QM7Error, match=r"x\.csv has no column smiles; --smiles-column names one of structure, dose"):
+        found("x.csv", "structure;dose\nC;1\n")

@@ -1,15 +1,17 @@
 import hashlib
 import os
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 import yaml
 
+import molecules
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data import splits
-from qm7cli.data.splits import Split, describe_folds, make_folds, select_folds, with_checksum, write_split
+from qm7cli.data.dataset import load
+from qm7cli.data.splits import Split, describe_folds, folds_within, make_folds, select_folds, with_checksum, write_split
 
 
 @pytest.mark.parametrize("scheme", ["published", "stratified", "random"])
@@ -24,7 +26,7 @@ def test_the_published_folds_are_those_of_the_file(small):
 
 
 @pytest.mark.parametrize("count", [5, 7])
-def test_a_stratified_split_deals_neighbours_in_energy_to_different_folds(small, count):
+def test_a_stratified_split_deals_neighbors_in_energy_to_different_folds(small, count):
     folds = make_folds(small, Split(scheme="stratified", count=count))
     fold_of = np.empty(60, dtype=int)
     for number, fold in enumerate(folds):
@@ -185,3 +187,17 @@ def test_a_training_subset_has_the_split_s_seed(small):
     assert set(one) != set(other)
     with pytest.raises(QM7Error, match=r"split.train_size is 49, but fold 0 leaves 48 to train on"):
         select_folds(small, Split(folds=[0], train_size=49))
+
+
+def test_copies_of_a_molecule_are_in_one_fold(tmp_path):
+    own = molecules.variables(molecules=30)
+    twice = {name: np.concatenate([own[name]] * 2, axis=int(name == "T")) for name in ("X", "T", "Z", "R")}
+    dataset = load(molecules.write(tmp_path / "x.mat", {**twice, "P": np.arange(60).reshape(5, 12)}))
+    for scheme in ("stratified", "random"):
+        folds = make_folds(dataset, Split(scheme=scheme))
+        assert np.array_equal(np.sort(np.concatenate(folds)), np.arange(60))
+        assert all(np.array_equal(fold[: len(fold) // 2] + 30, fold[len(fold) // 2 :]) for fold in folds)
+        inner = folds_within(dataset, Split(scheme=scheme), fold=0, count=3, seed=0)
+        assert not any(np.isin(one % 30, other % 30).any() for one, other in combinations(inner, 2))
+    with pytest.raises(QM7Error, match=r"split.count is 31, but there are only 30 molecules"):
+        make_folds(dataset, Split(scheme="random", count=31))

@@ -32,16 +32,17 @@ def test_it_is_small_and_says_what_it_is():
         assert record[key] == about[key]
     assert record["held_out"]["mae"] == about["mae"]
     assert f"held-out MAE {about['mae']:.2f} kcal/mol" in load_bundled().description
-    assert not {"train", "test", "domain.matrices"} & parse_arrays(PATH.read_bytes(), largest=UNPACKED).keys()
+    assert "covers neutral closed-shell molecules of H, C, N, O, S with up to 23 atoms" in load_bundled().description
+    assert not {"train", "test"} & parse_arrays(PATH.read_bytes(), largest=UNPACKED).keys()
 
 
 def test_ethanol_is_near_its_atomization_energy_and_inside(command, tmp_path):
     pytest.importorskip("ase", reason="ASE is not installed")
     (tmp_path / "ethanol.xyz").write_text(ETHANOL)
-    (record,) = map(json.loads, command("predict", "ethanol.xyz", "--format", "json").stdout.splitlines())
-    assert record["warnings"] == []
-    assert record["energy"] == pytest.approx(-807, abs=15)  # PBE0, as far as models of QM7 know
-    assert 0 < record["interval"] < 30
+    (record,) = json.loads(command("predict", "ethanol.xyz", "--format", "json").stdout)
+    assert (record["outside"], record["reasons"]) == (False, [])
+    assert record["energy_kcal_mol"] == pytest.approx(-807, abs=15)  # PBE0, as far as models of QM7 know
+    assert 0 < record["interval_kcal_mol"] < 30
 
 
 @pytest.mark.realdata
@@ -53,3 +54,7 @@ def test_on_qm7_it_has_the_error_that_it_says_and_its_interval_holds_as_many_of_
     assert evaluation.mae == pytest.approx(record["held_out"]["mae"], rel=1e-4)
     inside = np.abs(evaluation.residuals) <= model.interval.half_widths(evaluation.spreads)
     assert inside.mean() == pytest.approx(0.9, abs=0.005)
+    domain = model.domain
+    known = [not domain.warnings(Z[Z > 0], R[Z > 0]) for Z, R in zip(qm7.Z[test], qm7.R[test], strict=True)]
+    assert np.mean(known) > 0.993
+    assert inside[known].mean() >= 0.9

@@ -1,108 +1,131 @@
 import numpy as np
 import pytest
-from scipy.spatial.distance import cdist
+from ase import Atoms
+from ase.build import molecule
 
+from qm7cli.data.dataset import load, locate
 from qm7cli.data.molecules import BOHR
 from qm7cli.data.splits import Split, select_folds
-from qm7cli.model.domain import STEPS, Domain
+from qm7cli.model.bundled import load_bundled
+from qm7cli.model.domain import QUANTILE, STEP, Domain
 
-ALL = np.arange(60)
+TRAIN, HELD_OUT = np.arange(45), np.arange(45, 60)
 
 
 @pytest.fixture
 def domain(small):
-    """What all 60 small molecules cover."""
-    return Domain.of(small, ALL)
+    """What 45 small molecules cover."""
+    return Domain.of(small, TRAIN, HELD_OUT)
 
 
-def molecule(dataset, k):
-    """Return Z, R and X of a molecule of a data set."""
+def of_dataset(dataset, k):
+    """Return Z and R of a molecule of a data set."""
     real = dataset.Z[k] > 0
-    return dataset.Z[k][real], dataset.R[k][real], dataset.X[k]
+    return dataset.Z[k][real], dataset.R[k][real]
 
 
-def test_molecules_trained_on_are_inside_but_for_the_few_beyond_the_reach(domain, small):
-    outside = [domain.warnings(*molecule(small, k)) for k in ALL]
-    assert not any(outside)
-    assert max(domain.distance(small.X[k]) for k in ALL) < 0.1  # the matrices are kept in half precision
+def of_ase(atoms, scale=1.0):
+    """Return Z and R (bohr) of ASE atoms."""
+    return atoms.numbers.astype(np.float32), atoms.positions * (scale / BOHR)
 
 
-def test_the_reach_holds_for_99_percent_of_the_molecules(domain, small):
-    triangles = small.X[:, *np.triu_indices(7)]
-    distances = cdist(triangles, triangles)
-    np.fill_diagonal(distances, np.inf)
-    assert domain.reach == pytest.approx(np.quantile(distances.min(axis=1), 0.99), abs=0.1)
+def environments(Z, R):
+    """Return the environment of each atom, one after the other, as the definition says."""
+    found = []
+    for k in range(len(Z)):
+        distances = sorted(np.linalg.norm(R[k] - R[j]) * BOHR for j in range(len(Z)) if j != k)
+        found.append(([1 / distance for distance in distances] + [0] * 4)[:4])
+    return np.array(found)
 
 
-def test_limits_are_those_of_a_loop_over_molecules_and_pairs(domain, small):
-    lengths, counts = {}, []
-    for k in ALL:
-        Z, R, _ = molecule(small, k)
-        counts.append([int((charge == Z).sum()) for charge in (1, 6, 7, 8)])
-        for i in range(len(Z)):
-            for j in range(i):
-                pair = tuple(sorted((int(Z[i]), int(Z[j]))))
-                lengths.setdefault(pair, []).append(float(np.linalg.norm(R[i] - R[j])))
-    assert domain.charges.tolist() == [1, 6, 7, 8]
-    assert domain.counts.tolist() == [np.min(counts, axis=0).tolist(), np.max(counts, axis=0).tolist()]
-    assert domain.atoms.tolist() == [min(map(sum, counts)), max(map(sum, counts))]
-    assert domain.energies.tolist() == [small.T.min(), small.T.max()]
-    for (a, b), found in lengths.items():
-        limits = domain.distances[:, np.searchsorted(domain.charges, a), np.searchsorted(domain.charges, b)]
-        np.testing.assert_allclose(limits, [min(found), max(found)], rtol=1e-5)
+def test_a_score_is_the_largest_distance_to_the_nearest_environment_of_the_same_element(domain, small):
+    known = {charge: [] for charge in (1, 6, 7, 8)}
+    for row in TRAIN:
+        for charge, own in zip(*(f(*of_dataset(small, row)) for f in (lambda Z, _: Z, environments)), strict=True):
+            known[int(charge)].append(own)
+    scores = []
+    for row in HELD_OUT:
+        Z, R = of_dataset(small, row)
+        nearest = [
+            np.linalg.norm(np.array(known[int(charge)]) - own, axis=1).min()
+            for charge, own in zip(Z, environments(Z, R), strict=True)
+        ]
+        np.testing.assert_allclose(domain.scores(Z, R), nearest, atol=STEP)
+        scores.append(max(nearest))
+    assert domain.threshold == pytest.approx(np.quantile(scores, QUANTILE), abs=STEP)
 
 
-def test_each_way_of_being_outside_is_said_with_both_numbers(domain, small):
-    k = int(np.flatnonzero((small.Z == 6).any(axis=1) & (small.Z == 8).any(axis=1))[0])
-    Z, R, X = molecule(small, k)
-    said = domain.warnings(Z[:1], R[:1], X)
-    assert said["atom"] == f"1 atom, fewer than any molecule trained on ({domain.atoms[0]})"
-    said = domain.warnings(np.full(9, 6.0), np.arange(27.0).reshape(9, 3), X)
+def test_what_was_trained_on_is_inside_and_its_limits_are_kept(domain, small):
+    assert not any(domain.warnings(*of_dataset(small, row)) for row in TRAIN)
+    T, sizes = small.T[TRAIN], (small.Z[TRAIN] > 0).sum(axis=1)
+    assert domain.atoms.tolist() == [sizes.min(), sizes.max()]
+    assert domain.energies[0] <= T.min() < domain.energies[0] + 10
+    assert domain.energies[1] - 10 < T.max() <= domain.energies[1]
+    assert domain.elements.tolist() == [1, 6, 7, 8]
+
+
+def test_each_way_of_being_outside_is_said(domain, small):
+    Z, R = of_dataset(small, 0)
+    assert domain.warnings(Z[:1], R[:1])["atoms"] == f"1 atom, fewer than any molecule trained on ({domain.atoms[0]})"
+    said = domain.warnings(np.full(9, 6.0), np.arange(27.0).reshape(9, 3))
     assert said["atoms"] == f"9 atoms, more than any molecule trained on ({domain.atoms[1]})"
-    assert said["C"] == f"9 C, more than any molecule trained on ({domain.counts[1, 1]})"
-    assert domain.warnings(np.append(Z[:-1], 16.0), R, X)["S"] == "1 S, an element not trained on"
-    shortest, longest = domain.distances[:, 1, 3] * BOHR
-    near = domain.warnings(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 0.5]]), X)["C-O"]
-    assert near == f"C-O distance {0.5 * BOHR:.2f} angstrom, shorter than any trained on ({shortest:.2f})"
-    far = domain.warnings(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 50]]), X)["C-O"]
-    assert far == f"C-O distance {50 * BOHR:.2f} angstrom, longer than any trained on ({longest:.2f})"
-    assert domain.warnings(Z, R, X + 50)["nearest"].startswith("the nearest molecule trained on is ")
+    assert domain.warnings(np.append(Z[:-1], 16.0), R)["S"] == "1 S, an element not trained on"
+    even = Domain.of(small, TRAIN[small.Z[TRAIN].sum(axis=1) % 2 == 0], HELD_OUT)
+    odd = next(row for row in range(60) if small.Z[row].sum() % 2)
+    assert even.warnings(*of_dataset(small, odd))["electrons"].endswith("electrons, an odd number")
+    assert "electrons" not in domain.warnings(*of_dataset(small, odd))  # it was trained on some
+    apart = np.concatenate([R[:2], R[2:] + 40])
+    assert domain.warnings(Z, apart)["pieces"].startswith("it falls into pieces ")
 
 
-def test_a_pair_of_elements_that_no_molecule_had_is_outside(small):
-    one = int(np.flatnonzero((small.Z == 6).any(axis=1) & ~(small.Z == 8).any(axis=1))[0])
-    other = int(np.flatnonzero((small.Z == 8).any(axis=1) & ~(small.Z == 6).any(axis=1))[0])
-    domain = Domain.of(small, np.array([one, other]))
-    said = domain.warnings(np.array([6.0, 8.0]), np.array([[0, 0, 0], [0, 0, 2.2]]), small.X[one])
-    assert said["C-O"] == "C-O distance 1.16 angstrom, a pair not trained on"
+@pytest.mark.parametrize("name", ["C6H6", "C5H5N", "C4H4O", "C4H4S", "C2H6", "C3H8", "CH3CH2OH", "CH3CONH2"])
+def test_ordinary_molecules_are_inside_the_bundled_model_s_domain(name):
+    assert load_bundled().model.domain.warnings(*of_ase(molecule(name))) == {}
+
+
+ETHANE, ETHANOL, BENZENE = molecule("C2H6"), molecule("CH3CH2OH"), molecule("C6H6")
+FAR = ETHANE.copy()
+FAR.positions[-1] += [0, 0, 6]
+NOISY = BENZENE.copy()
+NOISY.positions += np.random.default_rng(0).normal(0, 0.08, (12, 3))
+OUTSIDE = {
+    "benzene without its hydrogens": of_ase(BENZENE[:6]),
+    "the ethyl radical": of_ase(ETHANE[:7]),
+    "ethane without two hydrogens": of_ase(ETHANE[:6]),
+    "ethane with an atom far away": of_ase(FAR),
+    "two ethanes": of_ase(ETHANE + Atoms(ETHANE.numbers, ETHANE.positions + np.array([0, 0, 8]))),
+    "ethanol stretched": of_ase(ETHANOL, 1.05),
+    "ethanol squeezed": of_ase(ETHANOL, 0.95),
+    "ethanol in bohr": of_ase(ETHANOL, 1 / BOHR),
+    "benzene out of shape": of_ase(NOISY),
+    "benzene drawn flat with bonds of 1.5": of_ase(BENZENE, 1.5 / 1.39),
+    "methane": of_ase(molecule("CH4")),
+    "water": of_ase(molecule("H2O")),
+    "oxygen": of_ase(molecule("O2")),
+    "methyl": of_ase(molecule("CH3")),
+    "nitrogen dioxide": of_ase(molecule("NO2")),
+    "chloromethane": of_ase(molecule("CH3Cl")),
+    "silane": of_ase(molecule("SiH4")),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_whatever_is_not_like_qm7_is_outside_the_bundled_model_s_domain(name):
+    assert load_bundled().model.domain.warnings(*OUTSIDE[name])
+
+
+def test_the_sentence_names_the_atom():
+    said = load_bundled().model.domain.warnings(*OUTSIDE["benzene without its hydrogens"])
+    assert said["environment"].endswith(": nearest atoms at 1.40, 1.40, 2.42, 2.42 angstrom, unlike any trained on")
+    assert said["environment"][:2] == "C "
 
 
 @pytest.mark.realdata
-def test_bohr_taken_for_angstrom_is_outside_in_every_molecule_and_few_that_were_held_out_are(qm7):
-    fold = select_folds(qm7, Split())[0]
-    domain = Domain.of(qm7, fold.train)
-    held_out = [molecule(qm7, k) for k in fold.test[:300]]
-    assert sum(bool(domain.warnings(*each)) for each in held_out) <= 6
-    for Z, R, X in held_out:
-        scaled = (X * BOHR).astype(np.float32)  # C_ij goes as 1/r
-        np.fill_diagonal(scaled, X.diagonal())
-        assert domain.warnings(Z, R / BOHR, scaled)
-
-
-def test_a_rounded_domain_knows_no_molecule_but_warns_of_what_exceeds_its_limits(small):
-    exact = Domain.of(small, small.P[0])
-    rounded = exact.rounded()
-    assert (rounded.matrices, rounded.reach, rounded.distance(small.X[0])) == (None, None, None)
-    for own, limits, step in (
-        (exact.distances, rounded.distances, STEPS["distances"]),
-        (exact.energies, rounded.energies, STEPS["energies"]),
-    ):
-        assert (limits[0] <= own[0] + 1e-5).all()
-        assert (own[1] <= limits[1] + 1e-5).all()
-        assert np.abs(limits - own).max() <= step + 1e-5
-        assert limits.dtype == own.dtype
-    assert not np.array_equal(rounded.energies, exact.energies)
-    for k in small.P[0]:
-        real = small.Z[k] > 0
-        assert rounded.warnings(small.Z[k][real], small.R[k][real], small.X[k]) == {}
-    assert "Si" in rounded.warnings(np.array([14.0]), np.zeros((1, 3)), small.X[0])
+def test_of_held_out_molecules_one_in_two_hundred_is_outside_and_all_in_bohr_are(qm7):
+    for dataset in (qm7, load(locate("gfn7"))):
+        fold = select_folds(dataset, Split(folds=[1]))[0]
+        domain = Domain.of(dataset, fold.train, fold.test)
+        held_out = [of_dataset(dataset, row) for row in fold.test]
+        assert np.mean([bool(domain.warnings(*each)) for each in held_out]) < 0.009
+        assert all(domain.warnings(Z, R / BOHR) for Z, R in held_out)
+    assert domain.environments.nbytes < 400_000

@@ -15,7 +15,7 @@ from qm7cli.data.splits import select_folds
 from qm7cli.model.domain import Domain
 from qm7cli.model.model import Model
 from qm7cli.model.network import feed_forward
-from qm7cli.model.predict import predict_molecules
+from qm7cli.model.predict import average_conformers, predict_molecules
 from qm7cli.training.fold_training import FoldTraining
 
 
@@ -30,7 +30,7 @@ def models(small):
         training = FoldTraining(experiment, small, fold)
         for _ in range(200):
             training.iterate()
-        made.append(replace(training.model(), domain=Domain.of(small, fold.train)))
+        made.append(replace(training.model(), domain=Domain.of(small, fold.train, fold.test)))
     return made
 
 
@@ -50,7 +50,6 @@ def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
     assert one.spread == pytest.approx(energies.std(ddof=1), rel=0.2)
     assert one.fold_spread is None
     assert one.warnings == []
-    assert one.distance < 0.1
     assert predict_molecules([model], [molecule(small, k)], draws=1)[0].spread is None
 
 
@@ -143,14 +142,14 @@ def test_what_the_models_have_not_seen_is_said(models):
     large = Molecule("l", np.ones(8), np.arange(24).reshape(8, 3))
     said = [prediction.warnings for prediction in predict_molecules(models, [silicon, close, large])]
     assert "1 Si, an element not trained on" in said[0]
-    assert any(reason.endswith("hartree beyond the encoder's thresholds") for reason in said[1])
+    assert any(reason.endswith("angstrom, unlike any trained on") for reason in said[1])
     assert said[2] == ["8 atoms, more than the 7 that the model takes"]
     assert predict_molecules(models, [large])[0].energy is None
 
 
 def test_what_one_of_several_models_has_not_seen_is_said(models, small):
     k = int(models[0].test[0])
-    narrow = Domain.of(small, np.setdiff1d(models[1].train, [k])[:2])
+    narrow = Domain.of(small, np.setdiff1d(models[1].train, [k])[:2], models[1].train[2:4])
     first, second = models[0], replace(models[1], domain=narrow)
     assert len(predict_molecules([first, second], [molecule(small, k)])[0].warnings) > len(
         predict_molecules([first], [molecule(small, k)])[0].warnings
@@ -161,7 +160,7 @@ def test_an_energy_beyond_those_trained_on_is_said(models, small):
     energies = np.array([-1.0, 0.0])
     model = replace(models[0], domain=replace(models[0].domain, energies=energies))
     said = predict_molecules([model], [molecule(small, int(model.train[0]))])[0].warnings
-    assert said == ["its energy is beyond those trained on, -1.0 to 0.0 kcal/mol"]
+    assert said == ["its energy is beyond those trained on, -1 to 0 kcal/mol"]
 
 
 def test_draws_that_are_all_the_same_are_said_where_there_is_noise(models):
@@ -173,10 +172,21 @@ def test_draws_that_are_all_the_same_are_said_where_there_is_noise(models):
     assert same not in predict_molecules([without], [far])[0].warnings
 
 
-def test_a_model_that_did_not_keep_what_it_was_trained_on_says_so(models, small):
-    prediction = predict_molecules([replace(models[0], domain=None)], [molecule(small, int(models[0].train[0]))])[0]
-    assert prediction.warnings == ["the model is of an older version, which did not keep what it was trained on"]
-    assert prediction.distance is None
+def test_an_open_shell_and_a_model_without_a_domain_are_said(models, small):
+    triplet = replace(molecule(small, int(models[0].train[0])), open_shell="multiplicity 3, not a singlet")
+    assert predict_molecules(models, [triplet])[0].warnings == ["multiplicity 3, not a singlet"]
+    (said,) = predict_molecules([replace(models[0], domain=None)], [replace(triplet, open_shell="")])
+    assert said.warnings == ["the model does not keep what it was trained on"]
+
+
+def test_a_molecule_s_conformers_are_averaged_and_say_what_the_worst_of_them_says(models, small):
+    own = molecule(small, int(models[0].train[0]))
+    apart = replace(own, R=own.R * np.float32(20))
+    one, other = predict_molecules(models, [own, apart])
+    both = average_conformers([one, other])
+    assert both.energy == pytest.approx((one.energy + other.energy) / 2)
+    assert both.conformer_spread == pytest.approx(abs(one.energy - other.energy) / 2**0.5)
+    assert both.warnings == other.warnings != []
 
 
 def test_the_size_of_a_model_is_that_of_its_molecules(models):

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import SYMBOLS
-from qm7cli.data.molecules import Molecule, checked, from_ase, unfit
+from qm7cli.data.molecules import Molecule, from_ase, make_molecule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def as_molecules(given: Given, R: ArrayLike | None = None) -> list[Molecule]:
     Raises
     ------
     QM7Error
-        If something else is given, a molecule is periodic or charged, or is as `qm7cli.data.molecules.checked` refuses.
+        If something else is given, or what `qm7cli.data.molecules` refuses: periodic, charged and others.
     """
     try:
         charges: list[Any] = [given] if _is_ase(given) else list(given)  # type: ignore[arg-type] # or it is refused
@@ -56,8 +56,6 @@ def _as_molecule(name: str, given: Any) -> Molecule:
     if isinstance(given, Molecule):
         return given
     if _is_ase(given):
-        if reason := unfit(name, given):
-            raise QM7Error(f"{name} is {reason}; molecules here are neutral and not periodic")
         return from_ase(name, given)
     try:
         charges, places = given
@@ -68,4 +66,4 @@ def _as_molecule(name: str, given: Any) -> Molecule:
         raise QM7Error(f"{name}: charges {Z.shape} and coordinates {R.shape} should be (atoms,) and (atoms, 3)")
     if not np.isin(Z, np.arange(len(SYMBOLS))).all():
         raise QM7Error(f"{name}: some charges are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
-    return checked(Molecule(name, Z[Z > 0], R[Z > 0]))
+    return make_molecule(name, Z[Z > 0], R[Z > 0])

@@ -5,7 +5,7 @@ from ase.build import molecule
 from ase.units import Bohr
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.data.given import as_molecules
+from qm7cli.data.from_arrays import as_molecules
 from qm7cli.data.molecules import Molecule
 
 WATER = molecule("H2O")
@@ -62,10 +62,15 @@ def test_molecules_of_different_sizes_come_padded_or_as_lists():
         ((Z * 0, R), "molecule 0: it has no atoms, or some of no element"),
         ((Z, R * np.nan), "molecule 0: some coordinates are not numbers"),
         ((Z, R * 0), "molecule 0: atoms 0 and 1 are in the same place"),
-        (([METHANE, Atoms("He", pbc=True)],), "molecule 1 is periodic; molecules here are neutral and not periodic"),
-        ((Atoms("Li", charges=[1]),), "molecule 0 is charged; molecules here are neutral and not periodic"),
+        (([METHANE, Atoms("He", pbc=True, cell=[9, 9, 9])],), "molecule 1 is periodic; molecules here are not"),
+        ((Atoms("Li", charges=[1]),), r"molecule 0 is charged \(\+1\); molecules here are neutral"),
     ],
 )
 def test_what_is_not_a_molecule_is_one_sentence(given, sentence):
     with pytest.raises(QM7Error, match=f"^{sentence}$"):
         as_molecules(*given)
+
+
+def test_moments_of_ase_atoms_make_an_open_shell():
+    oxygen, carbene, water = as_molecules([molecule("O2"), molecule("CH2_s3B1d"), WATER])
+    assert (oxygen.open_shell, carbene.open_shell, water.open_shell) == ("2 unpaired electrons",) * 2 + ("",)

@@ -1,0 +1,190 @@
+"""Whether a data set is sound: its units, the kind of its energies, molecules that are there twice; and what it holds.
+
+``qm7 info`` and ``qm7 download`` refuse what `refuse_unsound` refuses, and so should all that trains.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.coulomb import coulomb_matrices
+from qm7cli.data.dataset import BUNDLED, PUBLISHED_SHA256, SYMBOLS, Dataset
+
+UNITS: Final = {"kcal/mol": 1.0, "kJ/mol": 1 / 4.184, "eV": 23.060547830619026, "hartree": 627.5094740630558}  # CODATA
+BINDING: Final = (-250.0, -10.0)  # kcal/mol per atom, of any molecule; the strongest bound metal, tungsten, has -205
+WEAKEST: Final = -40.0  # kcal/mol per atom, of the molecules of a set on average; chlorine has -29, water -73
+TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
+STRONGEST: Final = -120.0  # likewise; benzene has -114
+VALENCE: Final = -600.0  # kcal/mol per heavy atom, at most, of total energies without core electrons; H2 has -620
+
+
+def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Literal["atomization", "total"] | None:
+    """Say what energies T (molecules,), kcal/mol, of molecules of charges Z (molecules, n) can be; None if neither."""
+    seeming = {unit for unit, size in UNITS.items() if _are_total(T * (size / UNITS["hartree"]), Z)}
+    if seeming:  # total energies with all electrons, in that unit
+        return "total" if "kcal/mol" in seeming else None
+    if not not_atomization(T, Z):
+        return "atomization"
+    heavy = np.maximum(np.count_nonzero(Z > 1, axis=1), 1)  # (molecules,)
+    if (T / heavy >= VALENCE).any():
+        return None
+    for factor in {one / other for one in UNITS.values() for other in UNITS.values()}:
+        total = _are_total(T * (factor / UNITS["hartree"]), Z)
+        if total or (not not_atomization(T * factor, Z) and (T * factor).sum() / np.count_nonzero(Z) > STRONGEST):
+            return None  # it is another unit
+    return "total"
+
+
+def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
+    """Say why energies cannot be atomization energies of molecules; None if they can.
+
+    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none.
+
+    Parameters
+    ----------
+    T : (molecules,)
+        Energies, kcal/mol.
+    Z : (molecules, n)
+        Nuclear charges, 0 for padding; each molecule has an atom.
+    names : sequence of str, optional
+        What each molecule is called; without it, by its row.
+    """
+    atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
+    per_atom = T / atoms  # (molecules,)
+    lowest, highest = BINDING
+    possible = np.where(atoms == 1, np.abs(T) < 0.01, (lowest < per_atom) & (per_atom < highest))
+    if not possible.all():
+        k, others = int(possible.argmin()), int((~possible).sum()) - 1
+        name = names[k] if names else f"molecule {k}"
+        more = f" (and {others} more {'are' if others > 1 else 'is'} out of range)" if others else ""
+        return (
+            f"{name} has {T[k]:.1f} kcal/mol, {per_atom[k]:.1f} per atom, where a molecule has {lowest:g} to "
+            f"{highest:g} per atom and a lone atom 0{more}"
+        )
+    mean = float(T.sum(dtype=np.float64) / atoms.sum())
+    if mean > WEAKEST:
+        return f"the energies are {mean:.4g} kcal/mol per atom on average, where molecules have {WEAKEST:g} or less"
+    return None
+
+
+def describe_mistake(
+    T: NDArray[np.floating],
+    Z: NDArray[np.floating],
+    names: Sequence[str] | None = None,
+    units: str = "kcal/mol",
+) -> str:
+    """Say what is wrong with energies T (molecules,), kcal/mol, of no kind, and what they seem to be.
+
+    `Z` and `names` are as for `not_atomization`; `units` are those that the energies were taken for.
+    """
+    reason = not_atomization(T, Z, names) or "no molecule has such energies"
+    written = T / UNITS[units]
+    for unit, size in UNITS.items():
+        if _are_total(written * (size / UNITS["hartree"]), Z):
+            return f"{reason}: they seem to be total energies in {unit}"
+    for sign, name in ((1, "they seem to be"), (-1, "they seem to have the other sign and to be")):
+        for unit, size in UNITS.items():
+            if not not_atomization(sign * written * size, Z):
+                return f"{reason}: {name} in {unit}"
+    return f"{reason}: is it another unit, or another sign?"
+
+
+def _are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
+    """Say whether all energies T (molecules,), hartree, are total energies of molecules of charges Z (molecules, n).
+
+    The diagonal of a Coulomb matrix, 0.5 Z^2.4, is a fit to the total energies of free atoms (Rupp et al.).
+    """
+    ratios = -T / (0.5 * Z.astype(np.float64) ** 2.4).sum(axis=1)  # (molecules,)
+    return bool(((TOTAL[0] < ratios) & (ratios < TOTAL[1])).all())
+
+
+def refuse_unsound(dataset: Dataset, subtract: Literal["mean", "composition"] = "composition") -> None:
+    """Raise QM7Error if a data set is not sound.
+
+    That is, if X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, if the energies are neither
+    atomization nor total energies in kcal/mol, or if they are total and `subtract`, the setting ``target.subtract``, is
+    not ``composition``.
+    """
+    differences = _coulomb_differences(dataset)
+    worst = int(differences.argmax())
+    if differences[worst] > 1e-2:
+        raise QM7Error(
+            f"X is not the Coulomb matrix of Z and R in bohr: "
+            f"molecule {worst} is off by {differences[worst]:.3g} hartree"
+        )
+    kind = "total" if dataset.energies == "total" else energy_kind(dataset.T, dataset.Z)
+    if kind is None:
+        reason = describe_mistake(dataset.T, dataset.Z)
+        raise QM7Error(f"T holds neither atomization energies nor total energies in kcal/mol: {reason}")
+    if kind == "total" and subtract != "composition":
+        raise QM7Error(f"{dataset.name} has total energies: --set target.subtract=composition learns what is left")
+
+
+def _coulomb_differences(dataset: Dataset) -> NDArray[np.float64]:
+    """Return how far X is from the Coulomb matrix of Z and R in each molecule, (molecules,), hartree."""
+    differences: NDArray[np.float64] = np.abs(dataset.X - coulomb_matrices(dataset.Z, dataset.R)).max(axis=(1, 2))
+    return differences
+
+
+def describe_copies(dataset: Dataset) -> str | None:
+    """Say how many molecules of a data set are there more than once; None if none is."""
+    copies = np.flatnonzero(dataset.first_copies != np.arange(len(dataset)))
+    if not len(copies):
+        return None
+    k = int(copies[0])
+    verb = "molecule is a copy" if len(copies) == 1 else "molecules are copies"
+    return f"{len(copies)} {verb} of others, as molecule {k} of {dataset.first_copies[k]}"
+
+
+def describe_leaks(dataset: Dataset, folds: Sequence[NDArray[np.intp]]) -> str | None:
+    """Say how many molecules are in one fold and, as copies, in another, so that test errors are too small."""
+    firsts = [np.unique(dataset.first_copies[fold]) for fold in folds]
+    seen, counts = np.unique(np.concatenate(firsts), return_counts=True)
+    shared = seen[counts > 1]
+    if not len(shared):
+        return None
+    rows = sum(int(np.isin(dataset.first_copies[fold], shared).sum()) for fold in folds)
+    return (
+        f"{rows} test molecules are also trained on, as copies in other folds: errors look smaller than they are; "
+        "--split stratified keeps copies together"
+    )
+
+
+def describe(dataset: Dataset) -> dict[str, str]:
+    """Return what `qm7 info` shows, properties by name; raises QM7Error if two atoms are in the same place."""
+    atoms = np.count_nonzero(dataset.Z, axis=1)  # (molecules,)
+    T = dataset.T.astype(np.float64)
+    sizes = sorted(map(len, dataset.P))
+    means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
+    worst = _coulomb_differences(dataset)
+    kind = "total" if dataset.energies == "total" else energy_kind(dataset.T, dataset.Z) or "of no known kind"
+    return {
+        "molecules": str(len(dataset)),
+        "atoms": f"{atoms.min()} to {atoms.max()} per molecule, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
+        "elements": count_elements(dataset.Z),
+        "energies": kind,
+        "energy": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f} kcal/mol",
+        "folds": f"{len(dataset.P)} of {sizes[0]}{f' to {sizes[-1]}' if sizes[-1] > sizes[0] else ''} molecules",
+        "mean per fold": f"{means} kcal/mol",
+        "duplicates": describe_copies(dataset) or "none",
+        "X of Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
+        "SHA-256": dataset.sha256,
+        "which is": _owner(dataset.sha256),
+    }
+
+
+def _owner(sha256: str) -> str:
+    for name, path in BUNDLED.items():
+        if sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
+            return f"that of {name}, which comes with qm7"
+    return f"{'' if sha256 == PUBLISHED_SHA256 else 'not '}the published file's"
+
+
+def count_elements(Z: NDArray[np.floating]) -> str:
+    """Return how many atoms of each element there are among nuclear charges, in words; 0 is padding."""
+    charges, counts = np.unique(Z[Z > 0].astype(int), return_counts=True)
+    return ", ".join(f"{SYMBOLS[charge]} {count}" for charge, count in zip(charges, counts, strict=True))
