@@ -25,7 +25,7 @@ from qm7cli.model.predict import Prediction, predict_molecules
 from qm7cli.runs import models as run_models
 from qm7cli.runs.access import default_directory
 from qm7cli.runs.collect import Run, find_runs
-from qm7cli.runs.directory import trained_folds
+from qm7cli.runs.config import trained_folds
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults
 from qm7cli.training.claim_fold import Progress

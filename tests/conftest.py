@@ -23,10 +23,10 @@ from qm7cli.cli import main
 from qm7cli.core.locks import lock
 from qm7cli.data import dataset
 from qm7cli.runs.access import default_name, prepare_run, register_fold
-from qm7cli.runs.directory import fold_directory
+from qm7cli.runs.config import fold_directory
 from qm7cli.runs.experiment import resolve
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.checkpoint import read_about
+from qm7cli.training.fold_training import read_about
 from qm7cli.training.train_run import train_run
 from server import serve
 

@@ -25,7 +25,7 @@ def variants() -> list[str]:
 
 def every_experiment() -> list[str]:
     """Return the experiments and sweeps that come with the program."""
-    from qm7cli.runs.experiment_files import experiment_files
+    from qm7cli.runs.experiment import experiment_files
 
     return list(experiment_files())
 
@@ -37,7 +37,7 @@ def experiments() -> list[str]:
 
 def sweeps() -> list[str]:
     """Return the sweeps that come with the program."""
-    from qm7cli.runs.experiment_files import experiment_files, is_sweep
+    from qm7cli.runs.experiment import experiment_files, is_sweep
 
     return [name for name, path in experiment_files().items() if is_sweep(path)]
 

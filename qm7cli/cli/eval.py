@@ -13,7 +13,7 @@ from qm7cli.cli.tables import Column, make_table, metric_columns, show_mean, sho
 
 if TYPE_CHECKING:
     from qm7cli.data.splits import Part
-    from qm7cli.runs.evaluation import FoldEvaluation
+    from qm7cli.runs.models import FoldEvaluation
 
     Evaluated = tuple[str, str | None, list[FoldEvaluation]]  # of a run: its name, its variant and its folds
 
@@ -21,7 +21,7 @@ COLUMNS: Final = (
     *(Column(key, key, left=True) for key in ("run", "fold")),
     *(Column(key, key) for key in ("iterations", "draws")),
 )
-TRUST_COLUMNS: Final = (  # of what `qm7cli.runs.evaluation.trust` says
+TRUST_COLUMNS: Final = (  # of what `qm7cli.runs.models.trust` says
     Column("interval", "interval", lambda width: "-" if width is None else f"+-{width:.2f}", unit="kcal/mol"),
     Column("coverage", "coverage", lambda fraction: "-" if fraction is None else f"{fraction:.1%}"),
     Column("rank_correlation", "rank corr.", show_number),
@@ -57,8 +57,7 @@ def evaluate(
     from qm7cli.model.metrics import METRICS, describe_units
     from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
-    from qm7cli.runs.evaluation import describe_evaluation, evaluate_folds
-    from qm7cli.runs.models import load_models
+    from qm7cli.runs.models import describe_evaluation, evaluate_folds, load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
     directories = options.find_run_directories(runs, output)
@@ -89,7 +88,7 @@ def evaluate(
 
 def _average(evaluations: "list[Evaluated]") -> "Evaluated":
     """Return the ensemble of some runs, as if it were one of them."""
-    from qm7cli.runs.evaluation import average_runs
+    from qm7cli.runs.models import average_runs
 
     variants = {variant for _, variant, _ in evaluations}
     averaged = average_runs({name: evaluated for name, _, evaluated in evaluations})

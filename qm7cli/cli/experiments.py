@@ -30,7 +30,7 @@ def experiments(
     from qm7cli.core.errors import UsageError
     from qm7cli.core.files import read_text
     from qm7cli.core.validation import suggestion
-    from qm7cli.runs.experiment_files import ENDING, experiment_files
+    from qm7cli.runs.experiment import ENDING, experiment_files
 
     files = experiment_files()
     if name is None:
@@ -45,8 +45,7 @@ def experiments(
 
 def _listing(files: dict[str, Path]) -> "Iterator[str]":
     """Give the lines of the list: name, jobs and what the file says of itself."""
-    from qm7cli.runs.experiment import resolve
-    from qm7cli.runs.experiment_files import is_sweep, purpose
+    from qm7cli.runs.experiment import is_sweep, purpose, resolve
     from qm7cli.training.sweep import read_sweep
 
     width = max(map(len, files))

@@ -17,8 +17,7 @@ from qm7cli.core.files import make_directory, remove_file
 from qm7cli.core.locks import lock
 from qm7cli.core.validation import flatten
 from qm7cli.data.dataset import Dataset
-from qm7cli.runs.config import DatasetRecord, RunConfig, read_config, write_config
-from qm7cli.runs.directory import fold_directory, fold_numbers
+from qm7cli.runs.config import DatasetRecord, RunConfig, fold_directory, fold_numbers, read_config, write_config
 from qm7cli.runs.experiment import RECORDED_SETTINGS, Experiment, differing_keys, identity
 from qm7cli.runs.results import make_results
 from qm7cli.runs.settings import Baseline

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import flatten
 from qm7cli.model.metrics import METRICS
-from qm7cli.runs.directory import trained_folds
+from qm7cli.runs.config import trained_folds
 from qm7cli.runs.experiment import Experiment, unused_keys
 from qm7cli.runs.results import FoldResult, RunResults, read_results
 

@@ -1,4 +1,4 @@
-"""``config.yaml`` of a run: its settings, and which data set they are for; written when a fold is begun."""
+"""What lies where in a run, and its ``config.yaml``: the settings and the data set, written when a fold is begun."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,22 @@ from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import RECORDED
 from qm7cli.runs.experiment import Experiment
+
+
+def fold_directory(run: Path, fold: int) -> Path:
+    """Return the directory of a fold."""
+    return run / f"fold-{fold}"
+
+
+def fold_numbers(run: Path) -> list[int]:
+    """Return the numbers of the folds that a run directory has, in order."""
+    numbers = (path.name.removeprefix("fold-") for path in run.glob("fold-*") if path.is_dir())
+    return sorted(int(number) for number in numbers if number.isdecimal() and number == str(int(number)))
+
+
+def trained_folds(run: Path) -> list[int]:
+    """Return the numbers of the folds whose model a run directory has, in order."""
+    return [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
 
 
 class DatasetRecord(BaseModel):

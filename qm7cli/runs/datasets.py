@@ -89,7 +89,7 @@ class RunDatasets:
 def _places(run: Path) -> list[Path]:
     """Return where the data set of a run may be, the likeliest first, each once."""
     names = [_record(run)[0], os.environ.get("QM7_DATA"), str(DEFAULT_PATH), *BUNDLED]
-    return list(dict.fromkeys(BUNDLED.get(name, Path(name)) for name in names if name))
+    return list(dict.fromkeys(BUNDLED.get(name, Path(name).expanduser()) for name in names if name))
 
 
 def _record(run: Path) -> tuple[str | None, str | None]:

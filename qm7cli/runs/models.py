@@ -1,17 +1,165 @@
-"""The models of a run: reading them, and evaluating them again (see `qm7cli.runs.evaluation` too)."""
+"""The models of a run: reading them, and evaluating them again, fold by fold or averaged over runs that share folds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Part
 from qm7cli.model.baseline_model import load_fold_model
-from qm7cli.model.fold_model import FoldModel
+from qm7cli.model.conformal import rank_correlation
+from qm7cli.model.fold_model import Evaluation, FoldModel, compare_energies
+from qm7cli.model.metrics import METRICS
 from qm7cli.model.model import Model
-from qm7cli.runs.directory import fold_directory, trained_folds
-from qm7cli.runs.evaluation import describe_evaluation, evaluate_folds
+from qm7cli.runs.config import fold_directory, trained_folds
+from qm7cli.runs.results import summary
+
+TRUST: Final = ("interval", "coverage", "rank_correlation", "run_rank_correlation")  # of `trust`
+
+
+class FoldEvaluation(NamedTuple):
+    """What the models of one fold, of one run or of several, predict of its molecules.
+
+    `members` has the evaluations of each run; `iterations` and `draws` are None where the runs' differ.
+    """
+
+    fold: int
+    iterations: int | None
+    draws: int | None
+    members: list[dict[Part, Evaluation]]
+
+    def mean(self, part: Part) -> Evaluation:
+        """Return the evaluation of the predictions averaged over the runs, that of a single run as it is."""
+        own = [member[part] for member in self.members]
+        if len(own) == 1:
+            return own[0]
+        averaged = np.mean([each.predictions.mean(axis=0) for each in own], axis=0)
+        return compare_energies(own[0].molecules, averaged[None], own[0].targets)
+
+    def spreads(self) -> NDArray[np.float64] | None:
+        """Return the spreads of the test molecules over draws, averaged over the runs that have some."""
+        known = [member["test"].spreads for member in self.members if member["test"].spreads is not None]
+        return np.asarray(np.mean(known, axis=0)) if known else None
+
+    def half_widths(self, others: "FoldEvaluation") -> NDArray[np.float64] | None:
+        """Return half widths of other test molecules' intervals as this fold's teach them, averaged over the runs."""
+        widths = []
+        for own, other in zip(self.members, others.members, strict=True):
+            interval = own["test"].interval
+            if interval is None:
+                return None
+            widths.append(interval.half_widths(other["test"].spreads) * np.ones(len(other["test"].molecules)))
+        return np.asarray(np.mean(widths, axis=0))
+
+
+def evaluate_folds(
+    run: Path,
+    models: Sequence[FoldModel],
+    dataset: Dataset,
+    *,
+    draws: int | None = None,
+    parts: Sequence[Part] = ("test",),
+    report: Callable[[Path, int], None] = lambda _run, _fold: None,
+) -> list[FoldEvaluation]:
+    """Evaluate models of a run on the data set that they were trained on.
+
+    Predictions are averaged over `draws`; default: the run's own number, which gives the digits of its results again.
+    `report` is called with the run and the number of each fold, when it is done.
+    """
+    evaluated = []
+    for model in models:
+        count = model.draws_of(draws)
+        members = [{part: model.evaluate(dataset, part, count) for part in parts}]
+        evaluated.append(FoldEvaluation(model.fold, model.iterations, count, members))
+        report(run, model.fold)
+    return evaluated
+
+
+def average_runs(runs: Mapping[str, Sequence[FoldEvaluation]]) -> list[FoldEvaluation]:
+    """Return the folds of an ensemble of runs, by their names.
+
+    Raises QM7Error if there is only one, or they do not share their folds and the molecules in them.
+    """
+    (first, own), *others = runs.items()
+    if not others:
+        raise QM7Error(f"an ensemble takes two runs or more, and there is {first} alone")
+    folds = [each.fold for each in own]
+    for name, evaluated in others:
+        theirs = [each.fold for each in evaluated]
+        if theirs != folds:
+            raise QM7Error(f"{first} has the folds {_list(folds)}, {name} {_list(theirs)}; --fold chooses shared ones")
+        for one, other in zip(own, evaluated, strict=True):
+            for part, evaluation in one.members[0].items():
+                same = other.members[0][part]
+                if not (
+                    np.array_equal(evaluation.molecules, same.molecules)
+                    and np.array_equal(evaluation.targets, same.targets)
+                ):
+                    raise QM7Error(f"fold {one.fold} of {first} and of {name} have different molecules")
+    return [_average(same) for same in zip(*runs.values(), strict=True)]
+
+
+def _list(folds: Sequence[int]) -> str:
+    return ", ".join(map(str, folds))
+
+
+def _average(folds: Sequence[FoldEvaluation]) -> FoldEvaluation:
+    iterations, draws = ({getattr(fold, name) for fold in folds} for name in ("iterations", "draws"))
+    return FoldEvaluation(
+        folds[0].fold,
+        iterations.pop() if len(iterations) == 1 else None,
+        draws.pop() if len(draws) == 1 else None,
+        [member for fold in folds for member in fold.members],
+    )
+
+
+def trust(evaluated: Sequence[FoldEvaluation], fold: FoldEvaluation) -> dict[str, float | None]:
+    """Say what spreads and intervals tell of the errors of a fold's test molecules.
+
+    ``interval`` is the mean half width of their intervals, kcal/mol; ``coverage`` the fraction of them whose true
+    energy is in the interval that another fold's molecules teach, averaged over the other folds of `evaluated`;
+    ``rank_correlation`` Spearman's, of the magnitude of the error and the spread over draws; ``run_rank_correlation``
+    that with the spread over runs. What cannot be said is None.
+    """
+    errors = fold.mean("test").residuals
+    own = fold.half_widths(fold)
+    others = [other.half_widths(fold) for other in evaluated if other is not fold]
+    inside = [float((np.abs(errors) <= widths).mean()) for widths in others if widths is not None]
+    over_runs = [member["test"].predictions.mean(axis=0) for member in fold.members]
+    return {
+        "interval": None if own is None else float(own.mean()),
+        "coverage": float(np.mean(inside)) if inside else None,
+        "rank_correlation": rank_correlation(errors, fold.spreads()),
+        "run_rank_correlation": rank_correlation(errors, np.std(over_runs, axis=0, ddof=1) if over_runs[1:] else None),
+    }
+
+
+def describe_evaluation(
+    name: str, variant: str | None, evaluated: Sequence[FoldEvaluation], parts: Sequence[Part] = ("test",)
+) -> dict[str, Any]:
+    """Return what was evaluated of a run.
+
+    It has ``run``, ``variant``, ``units`` (kcal/mol), ``folds`` and the summary of each metric, as ``results.yaml``,
+    and of what `trust` says if the test molecules are among the `parts`.
+    """
+    keys = [key for key, metric in METRICS.items() if metric.part in parts]
+    records = []
+    for fold in evaluated:
+        record: dict[str, Any] = {"fold": fold.fold, "iterations": fold.iterations, "draws": fold.draws}
+        for part in parts:
+            record |= fold.mean(part).errors(part)
+        records.append(record | (trust(evaluated, fold) if "test" in parts else {}))
+    return {
+        "run": name,
+        "variant": variant,
+        "units": "kcal/mol",
+        "folds": records,
+        **{key: summary(record[key] for record in records) for key in [*keys, *(TRUST if "test" in parts else ())]},
+    }
 
 
 def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset | None = None) -> list[FoldModel]:

@@ -10,7 +10,7 @@ from qm7cli.core.errors import QM7Error, damaged
 from qm7cli.core.files import LARGEST_FILE, format_csv, read_text, write_text
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.fold_model import Evaluation
-from qm7cli.runs.directory import fold_directory
+from qm7cli.runs.config import fold_directory
 
 
 class Predictions(NamedTuple):

@@ -5,23 +5,89 @@ of the run: the errors first, then the settings and environments, and the histor
 folds of one run at once, so it is changed under the run's lock; it can be made anew from the folds' files.
 """
 
+import functools
+import platform
 import statistics
+import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
+import numpy as np
+import scipy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
+from threadpoolctl import threadpool_info
 
+import qm7cli
 from qm7cli.core.errors import QM7Error, damaged
 from qm7cli.core.files import read_text, write_text
 from qm7cli.core.locks import lock
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.model.metrics import TEST_METRICS
-from qm7cli.runs.config import DatasetRecord, read_config, recorded_experiment
-from qm7cli.runs.directory import fold_directory, fold_numbers
-from qm7cli.runs.environment import Environment
+from qm7cli.runs.config import DatasetRecord, fold_directory, fold_numbers, read_config, recorded_experiment
 from qm7cli.runs.experiment import Experiment
+
+
+class Environment(BaseModel):
+    """Where and when a fold was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC.
+
+    A fold is `finished` when it is complete or has diverged.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    qm7cli: str
+    git: str | None = None
+    python: str
+    numpy: str
+    scipy: str
+    blas: str
+    cpu: str
+    threads: int = 1
+    started: str | None = None
+    finished: str | None = None
+
+
+@functools.cache
+def current_environment() -> Environment:
+    """Return the environment of this process, without times."""
+    blas = {
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
+    return Environment(
+        qm7cli=qm7cli.__version__,
+        git=_git_commit(),
+        python=platform.python_version(),
+        numpy=np.__version__,
+        scipy=scipy.__version__,
+        blas=", ".join(sorted(blas)),
+        cpu=_cpu(),
+    )
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the checkout that the package runs from, if it is one."""
+    root = Path(qm7cli.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
 
 Status = Literal["complete", "partial", "diverged"]
 APART: Final = ("environment", "history")  # of a fold, which `results.yaml` has behind all that is read first

@@ -14,10 +14,9 @@ from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
 from qm7cli.model.target import Target
 from qm7cli.runs.access import lock_fold, register_fold
-from qm7cli.runs.directory import fold_directory
-from qm7cli.runs.environment import current_environment
+from qm7cli.runs.config import fold_directory
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.results import FoldResult, Status, enter_fold, read_fold, write_fold
+from qm7cli.runs.results import FoldResult, Status, current_environment, enter_fold, read_fold, write_fold
 
 
 class Progress(NamedTuple):

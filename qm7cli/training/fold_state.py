@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from qm7cli.core.locks import is_held
-from qm7cli.runs.directory import fold_directory, fold_numbers
+from qm7cli.runs.config import fold_directory, fold_numbers
 from qm7cli.runs.results import FoldResult, read_fold, read_results
-from qm7cli.training.checkpoint import read_about
+from qm7cli.training.fold_training import read_about
 
 
 class FoldState(NamedTuple):

@@ -30,16 +30,16 @@ from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.dataset import Dataset, load, locate
 from qm7cli.data.splits import select_folds, with_checksum
 from qm7cli.runs.access import default_directory, prepare_run
-from qm7cli.runs.directory import fold_directory
+from qm7cli.runs.config import fold_directory
 from qm7cli.runs.experiment import (
     NOT_IDENTITY,
     Experiment,
     Source,
+    find_experiment,
     merge,
     parse_assignment,
     read_source,
 )
-from qm7cli.runs.experiment_files import find_experiment
 from qm7cli.runs.results import make_results, read_fold
 from qm7cli.training.claim_fold import Progress, fold_status, too_long
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs

@@ -18,7 +18,7 @@ from qm7cli.runs.access import prepare_run
 from qm7cli.runs.config import read_config
 from qm7cli.runs.experiment import resolve
 from qm7cli.runs.results import read_results
-from qm7cli.training.checkpoint import CheckpointAbout
+from qm7cli.training.fold_training import CheckpointAbout
 from qm7cli.training.train_run import train_run
 
 KILLS = 6

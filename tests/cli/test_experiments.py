@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from qm7cli.runs.experiment_files import experiment_files, is_sweep
+from qm7cli.runs.experiment import experiment_files, is_sweep
 from qm7cli.training.sweep import read_sweep
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import qm7_path, wait_for
-from qm7cli.training.checkpoint import read_about
+from qm7cli.training.fold_training import read_about
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import Layer, as_layers, as_vector
 from qm7cli.model.reduced import ReducedFeatures, moves_unused
 from qm7cli.model.variants import RULES
-from qm7cli.training.checkpoint import CheckpointAbout, save_checkpoint
-from qm7cli.training.fold_training import FoldTraining
+from qm7cli.training.fold_training import CheckpointAbout, FoldTraining, save_checkpoint
 
 ALL = np.arange(60)
 

@@ -2,7 +2,7 @@ import subprocess
 from pathlib import Path
 
 import qm7cli
-from qm7cli.runs.environment import current_environment
+from qm7cli.runs.results import current_environment
 
 
 def test_the_environment_is_plain_and_names_what_gives_the_digits():

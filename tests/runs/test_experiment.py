@@ -72,7 +72,7 @@ def test_a_number_is_the_same_in_a_file_an_assignment_and_a_flag(tmp_path):
             (None, [f"seed={text}"], {}),
             (None, [], {"seed": text}),
         ):
-            with pytest.raises(QM7Error, match=f'seed is "{text}", but should be a valid integer'):
+            with pytest.raises(QM7Error, match=f'seed is "{text}": write a whole number'):
                 resolve(origin, assignments, flags)
 
 
@@ -101,9 +101,9 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
         ),
         ("seed: -1", "seed is -1, but should be greater than or equal to 0"),
         ("seed: yes", "seed is true, but a number is needed here"),
-        ("training: {iterations: many}", 'training.iterations is "many", but should be a valid integer'),
-        ("training: {iterations: 1.5}", "training.iterations is 1.5, but should be a valid integer"),
-        ("training: 5", "training is 5, but should be a valid dictionary"),
+        ("training: {iterations: many}", 'training.iterations is "many": write a whole number'),
+        ("training: {iterations: 1.5}", "training.iterations is 1.5: write a whole number"),
+        ("training: 5", "training is 5: write keys and values"),
         ("encoding: {noise: .nan}", "encoding.noise is NaN, but should be a finite number"),
         ("encoding: {step: 0}", "encoding.step is 0, but should be greater than or equal to 0.001"),
         ("network: {hidden: [10, 0]}", "network.hidden.1 is 0, but should be greater than or equal to 1"),
@@ -156,11 +156,11 @@ def test_a_mistake_in_an_assignment_names_the_assignment():
 @pytest.mark.parametrize(("assignment", "message"), [
     ("network.bias=[1]", "network.bias is [1.0], but 2 hidden layers take one number, or 2 of them"),
     ("network.bias=[1, -1]", "network.bias.1 is -1, but should be greater than or equal to 0"),
-    ("network.bias=[1, x]", 'network.bias.1 is "x", but should be a valid number'),
+    ("network.bias=[1, x]", 'network.bias.1 is "x": write a number'),
     ("network.bias=-1", "network.bias is -1, but should be greater than or equal to 0"),
     ("network.bias=yes", "network.bias is true, but a number is needed here"),
     ("network.offset=.inf", "network.offset is Infinity, but should be a finite number"),
-    ("encoding.center=maybe", 'encoding.center is "maybe", but should be a valid boolean'),
+    ("encoding.center=maybe", 'encoding.center is "maybe": write true or false'),
 ])  # fmt: skip
 def test_what_a_network_does_not_take_is_refused(assignment, message):
     with pytest.raises(QM7Error, match=re.escape(message)):
@@ -197,7 +197,7 @@ def test_what_is_overridden_is_whatever_it_was_before(tmp_path):
     file = tmp_path / "x.yaml"
     file.write_text("training: 5\nseed: -1\nencoding: {}")
     assert resolve(file, ["training.iterations=7", "encoding={}"], {"seed": 3}).training.iterations == 7
-    with pytest.raises(UsageError, match="--set training: training is 5, but should be a valid dictionary"):
+    with pytest.raises(UsageError, match="--set training: training is 5: write keys and values"):
         resolve(None, ["training.iterations=7", "training=5"], {})
     with pytest.raises(UsageError, match=r"--set variant.x: variant is \{'x': 0\}, not one of"):
         resolve(None, ["variant=original", "variant.x=0"], {})
@@ -280,8 +280,6 @@ def test_every_way_to_a_baseline_gives_the_same_settings(tmp_path):
 def test_what_a_baseline_does_not_take_is_refused_in_python_too():
     with pytest.raises(SettingsError, match="mean takes none"):
         Baseline(model="mean", kernel="gaussian")
-    with pytest.raises(SettingsError, match="mean takes none"):
-        Baseline(model="krr").model_copy(update={"model": "mean"})
     with pytest.raises(SettingsError, match="greater than 0"):
         Experiment().training.model_copy(update={"schedule": [(1, -1.0)]})
 

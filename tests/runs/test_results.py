@@ -6,11 +6,19 @@ import yaml
 
 from conftest import COMPLETE
 from qm7cli.core.errors import QM7Error
-from qm7cli.runs.directory import fold_directory, fold_numbers
-from qm7cli.runs.environment import current_environment
+from qm7cli.runs.config import fold_directory, fold_numbers
 from qm7cli.runs.models import evaluate_run, load_models
 from qm7cli.runs.predictions import read_predictions
-from qm7cli.runs.results import FoldResult, HistoryRow, read_fold, read_results, summary, write_fold, write_fold_alone
+from qm7cli.runs.results import (
+    FoldResult,
+    HistoryRow,
+    current_environment,
+    read_fold,
+    read_results,
+    summary,
+    write_fold,
+    write_fold_alone,
+)
 from qm7cli.training.train_run import train_run
 
 PARTIAL = FoldResult(fold=2, status="partial", iterations=4, seconds=0.5, train_molecules=48, test_molecules=12)

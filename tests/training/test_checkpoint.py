@@ -8,9 +8,8 @@ from qm7cli.data.splits import select_folds
 from qm7cli.model.model import load_model, save_model
 from qm7cli.model.network import Units
 from qm7cli.runs.results import HistoryRow
-from qm7cli.training.checkpoint import CheckpointAbout, load_checkpoint, save_checkpoint
 from qm7cli.training.descent import DivergenceError
-from qm7cli.training.fold_training import FoldTraining
+from qm7cli.training.fold_training import CheckpointAbout, FoldTraining, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
