@@ -21,6 +21,12 @@ def test_quick_yaml_differs_in_the_iterations_alone():
     assert quick.model_copy(update={"training": Experiment().training}) == Experiment()
 
 
+def test_fast_yaml_is_the_recipe_of_a_few_iterations():
+    fast = resolve(EXPERIMENTS / "fast.yaml", [], {})
+    assert (fast.target.subtract, fast.network.activation, fast.encoding.step) == ("composition", "relu", 0.5)
+    assert fast.training.iterations <= 20_000
+
+
 SWEEPS = {  # and their jobs
     "variants.yaml": 45,
     "noise.yaml": 25,
