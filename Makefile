@@ -4,11 +4,10 @@ PIP ?= .venv/bin/python -m pip
 QM7 := .venv/bin/qm7
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-TIMES ?= 120
 # Tests wait for processes a good deal.
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
 
-.PHONY: run test fuzz lint bench docs reference clean
+.PHONY: run test lint bench docs reference clean
 
 run: .venv/installed  ## the main job, short: every fold of the bundled molecules, the true gradient, 5,000 iterations
 	@echo "Training on five folds of the bundled molecules: half a minute on two cores."
@@ -19,10 +18,6 @@ run: .venv/installed  ## the main job, short: every fold of the bundled molecule
 
 test: .venv/ready
 	.venv/bin/pytest -n $(WORKERS)
-
-fuzz: .venv/ready
-	@echo "Trying $(TIMES) times as many damaged files and odd command lines as the tests do, and others: ten minutes for 120 on two cores."
-	QM7_FUZZ=$(TIMES) .venv/bin/pytest -n auto tests/test_fuzz.py
 
 lint: .venv/ready
 	.venv/bin/ruff check .
