@@ -53,7 +53,8 @@ def find_experiment(file: Path) -> Path:
 
 def is_sweep(file: Path) -> bool:
     """Say whether an experiment file has the keys of a sweep; raises QM7Error if it cannot be read."""
-    return re.search(r"^(grid|points):", read_text(file), re.MULTILINE) is not None
+    tree = parse_yaml(read_text(file), file)
+    return isinstance(tree, dict) and bool(tree.keys() & SWEEP_KEYS)
 
 
 def purpose(file: Path) -> str:
