@@ -1,11 +1,11 @@
-"""docs/errors.md quotes the sentences of the program, each with its cause and its cure."""
+"""docs/troubleshooting.md quotes the sentences of the program, each with its cause and its cure."""
 
 import ast
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/errors.md").read_text()
+PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 ENTRY = re.compile(r"^```text\n(.*?)\n```\n\n- Cause: (.+)\n- Cure: (.+)$", re.MULTILINE)
 
 
@@ -40,7 +40,7 @@ def is_said(quoted):
 
 def test_every_quoted_sentence_is_one_of_the_program():
     quoted = [entry[0] for entry in ENTRY.findall(PAGE)]
-    assert len(quoted) > 50
+    assert len(quoted) >= 15
     assert len(set(quoted)) == len(quoted) == PAGE.count("```text") == PAGE.count("- Cause: ") == PAGE.count("- Cure: ")
     assert [sentence for sentence in quoted if not is_said(sentence)] == []
 
