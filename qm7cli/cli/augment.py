@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from qm7cli.cli.options import Data, Quiet, Split, SubtractName, load_dataset
-from qm7cli.cli.output import note, refuse_inputs, say, write_output
-from qm7cli.cli.tables import Table
+from qm7cli.cli.output import Table, note, refuse_inputs, say, write_output
 
 
 def augment(

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, find_run_directories, usable_runs
-from qm7cli.cli.output import refuse_inputs, write_output
-from qm7cli.cli.tables import Column, make_table
+from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, each_run
+from qm7cli.cli.output import Column, make_table, refuse_inputs, write_output
 
 
 def _show_three_digits(value: float | None) -> str:
@@ -68,20 +67,18 @@ def centering(
     from qm7cli.analysis.centering import draw_centering, measure_centering, refuse_to_mix
     from qm7cli.analysis.figure_style import image_format, save
     from qm7cli.model.variants import CONTROLS
-    from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
     from qm7cli.runs.models import load_networks
 
     if plot is not None:
         image_format(plot)
-    directories = find_run_directories(runs, output, plot)
     datasets = RunDatasets(data)
 
     def measure(run: Path) -> list[dict[str, Any]]:
         models = load_networks(run, fold)
         return measure_centering(run, models, datasets.of(run, models))
 
-    by_run, status = usable_runs(*read_runs(directories, measure))
+    by_run, status = each_run(runs, measure, output, plot)
     records = [record for records_of_run in by_run for record in records_of_run]
     for file in (output, plot):
         refuse_inputs(file, datasets.paths)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from qm7cli.cli.options import By, Reference, Runs, read_usable_runs
+from qm7cli.cli.options import By, Reference, Runs, read_each_run
 from qm7cli.cli.output import say
 
 KindName = Literal["curves", "differences", "folds", "setting", "parity"]
@@ -28,7 +28,6 @@ def plot(
         typer.Option("--log/--no-log", help="Logarithmic axis of errors, or not. Default: as suits the picture."),
     ] = None,
     width: Annotated[float, typer.Option(metavar="MM", min=40, max=400, help="Width in mm.")] = 85,
-    title: Annotated[str, typer.Option(metavar="TEXT", help="Title above the picture. Default: none.")] = "",
     caption: Annotated[
         bool, typer.Option("--caption/--no-caption", help="Say below the picture what it shows and what diverged.")
     ] = True,
@@ -61,9 +60,9 @@ def plot(
             takers = [other for other, each in KINDS.items() if name in each.takes]
             raise UsageError(f"{option} is for --kind {' or '.join(takers)}, not for {kind}")
     image_format(output)
-    usable, status = read_usable_runs(runs, output)
+    usable, status = read_each_run(runs, output)
     comparison = compare_groups(usable, by or (), paired=False)
-    options = Options(width=width, title=title, caption=caption, **dict(given.values()))
+    options = Options(width=width, caption=caption, **dict(given.values()))
     save(KINDS[kind].draw(comparison, options), output)
     say(str(output))
     raise typer.Exit(status)

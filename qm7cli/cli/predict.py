@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli import completion
-from qm7cli.cli.options import MOLECULE_FORMATS, Draws, InputFormat, Output, OutputFormat, Quiet, TrainedFolds
-from qm7cli.cli.output import note, refuse_inputs, write_output
-from qm7cli.cli.tables import Column, Table, make_table, show_number
+from qm7cli.cli.options import (
+    MOLECULE_FORMATS,
+    Draws,
+    InputFormat,
+    Output,
+    OutputFormat,
+    Quiet,
+    TrainedFolds,
+    complete_runs,
+)
+from qm7cli.cli.output import Column, make_table, note, refuse_inputs, show_number, write_output
 from qm7cli.core.errors import QM7Error, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +37,7 @@ COLUMNS: Final = (
     Column("conformer_spread_kcal_mol", "conformers", show_number, unit=ENERGY),
     Column("outside", "outside", lambda outside: "yes" if outside else "no"),
 )
-OPTIONAL: Final = {"fold_spread_kcal_mol", "conformer_spread_kcal_mol"}  # left out where all are unknown
+OPTIONAL: Final = ("conformers", "fold spread")  # columns that are left out where all are unknown
 
 Paths = Annotated[
     list[Path] | None,
@@ -41,7 +48,7 @@ PredictingRuns = Annotated[
     typer.Option(
         "--run",
         metavar="RUN",
-        autocompletion=completion.runs,
+        autocompletion=complete_runs,
         help="Run to predict with; may be repeated. Default: the bundled model.",
     ),
 ]
@@ -73,7 +80,7 @@ def predict(
     its energies are PBE0's. energy is the mean over draws and models, in kcal/mol. interval is the half-width of the
     90% prediction interval, calibrated on held-out molecules of the data set. It promises nothing outside the
     applicability domain, which is what was trained on: a line on standard error says why a molecule is outside, as do
-    reasons in csv, json and yaml. spread is the standard deviation over draws, fold spread that over models; neither is
+    reasons in csv and json. spread is the standard deviation over draws, fold spread that over models; neither is
     an error bar. The geometry of a SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the
     energy is averaged, and whose scatter is conformers; the interval ignores how wrong they are. What is charged,
     periodic or cannot be read is left out and named. The exit status is 1 if a molecule is left out, or has more atoms
@@ -87,9 +94,7 @@ def predict(
     from qm7cli.data.molecule_files import Group, read_groups
     from qm7cli.model.predict import average_conformers, predict_molecules
 
-    files = [path.expanduser() for path in paths or []]
-    runs = [path.expanduser() for path in run or []]
-    output = output and output.expanduser()
+    files, runs = paths or [], run or []
     if not files and not smiles:
         raise UsageError("no molecules: name a FILE of molecules, or give --smiles")
     _refuse_confused(files, runs)
@@ -101,24 +106,25 @@ def predict(
     if not groups:
         raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
     molecules = [molecule for group in groups for molecule in group.conformers]
-    with show_count("molecules", len(molecules), quiet=quiet) as report:
-        flat = iter(predict_molecules(models, molecules, draws, report))
+    with show_count("molecules", quiet=quiet) as report:
+        flat = iter(predict_molecules(models, molecules, draws, lambda done: report(done, len(molecules))))
     predictions = [average_conformers(list(islice(flat, len(group.conformers)))) for group in groups]
     if not quiet:
         _say_notes(description, groups, predictions, left_out)
     records = [_record(group, prediction) for group, prediction in zip(groups, predictions, strict=True)]
-    table = _make_table(records)
+    table = make_table(records, COLUMNS, "energy, interval and spreads in kcal/mol", optional=OPTIONAL)
+    if any(record["outside"] for record in records):
+        table.notes.append("an interval promises nothing outside")
     write_output(table, records, format_, output)
     if left_out or any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
 
 
 def _refuse_confused(files: Sequence[Path], runs: Sequence[Path]) -> None:
-    """Raise QM7Error for files that are SMILES or runs, and runs that are none."""
+    """Raise QM7Error for files that are SMILES or directories, and runs that are none."""
     for path in runs:
         if not path.is_dir():
-            why = "is a file, not a run: molecules stand without --run" if path.exists() else "does not exist"
-            raise QM7Error(f"the run {path} {why}")
+            raise QM7Error(f"there is no run {path}")
     for path in files:
         if path.is_dir():
             raise QM7Error(f"{path} is a directory, not a file of molecules; if it is a run, write --run {path}")
@@ -173,11 +179,3 @@ def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:
         "reasons": prediction.warnings,
     }
     return {(f"input_{key}" if key in made else key): value for key, value in group.row.items()} | made
-
-
-def _make_table(records: list[dict[str, Any]]) -> Table:
-    known = {key for record in records for key, value in record.items() if value is not None}
-    columns = [column for column in COLUMNS if column.key in known or column.key not in OPTIONAL]
-    outside = any(record["outside"] for record in records)
-    notes = ["energy, interval and spreads in kcal/mol", *(["an interval promises nothing outside"] if outside else [])]
-    return make_table(records, columns, *notes)

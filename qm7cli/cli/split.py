@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.options import Data, load_dataset, whole_number
-from qm7cli.cli.output import refuse_inputs, say, write_output
-from qm7cli.cli.tables import Table, show_number
+from qm7cli.cli.output import Table, refuse_inputs, say, show_number, write_output
 
 
 def split(

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from qm7cli.cli import completion
 from qm7cli.cli.compare import comparison_table
-from qm7cli.cli.options import RUNS, Data, Folds, Jobs, Quiet, Settings, Split
-from qm7cli.cli.output import note, print_error, write_output
-from qm7cli.cli.tables import Table
+from qm7cli.cli.options import RUNS, Data, Folds, Jobs, Quiet, Settings, Split, complete_experiments
+from qm7cli.cli.output import Table, note, print_error, write_output
 from qm7cli.cli.train import exit_if_failed, exit_if_stopped
 from qm7cli.core.errors import StoppedError
 from qm7cli.core.signals import StopRequest, stop_on_signals
@@ -32,7 +30,7 @@ def sweep(
         Path,
         typer.Argument(
             metavar="FILE.yaml|NAME",
-            autocompletion=completion.sweeps,
+            autocompletion=complete_experiments,
             help="Sweep file, with base and grid or points, or one of qm7 experiments.",
         ),
     ],

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from qm7cli.cli.output import note, print_error, print_traceback, refuse_inputs, say, write_output
-from qm7cli.cli.tables import Table
+from qm7cli.cli.output import Table
 from qm7cli.core.errors import QM7Error
 
 ODD = "=a\x1b[31m\r\u202e[bold]\nb\u2028"

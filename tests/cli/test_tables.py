@@ -1,6 +1,6 @@
 """Tables that fit 80 columns, as far as that is possible."""
 
-from qm7cli.cli.tables import Column, Table, make_table, show_number
+from qm7cli.cli.output import Column, Table, make_table, show_number
 
 ERRORS = "56.99 +- 3.75"
 

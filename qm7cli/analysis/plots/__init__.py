@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.plots.common import Options
+from qm7cli.analysis.figure_style import Options
 from qm7cli.analysis.plots.curves import curves
 from qm7cli.analysis.plots.differences import differences
 from qm7cli.analysis.plots.folds import folds
