@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -28,6 +27,7 @@ from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.groups import Group, Key
 from qm7cli.core.errors import QM7Error, UsageError
 from qm7cli.core.escaping import printable
+from qm7cli.core.extras import import_extra
 from qm7cli.core.files import write_file
 from qm7cli.model.baseline_names import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, RULES
@@ -116,15 +116,6 @@ def looks_of(groups: Iterable[Iterable[RunFold]]) -> list[Look]:
     return looks(methods)
 
 
-def load_matplotlib() -> ModuleType:
-    """Return matplotlib; raises QM7Error if it is not installed."""
-    try:
-        import matplotlib.figure  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise QM7Error("pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'") from error
-    return matplotlib
-
-
 def image_format(path: Path) -> str:
     """Return the format that a file's name asks for; raises UsageError if it is none of `FORMATS`."""
     name = path.suffix.removeprefix(".").lower()
@@ -154,19 +145,20 @@ def _rendered(figure: "Figure", format_: str) -> bytes:
 
 
 @contextmanager
-def _style() -> Iterator[ModuleType]:
-    matplotlib = load_matplotlib()
+def _style() -> Iterator[None]:
+    matplotlib = import_extra("matplotlib", "plots", "pictures need")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        yield matplotlib
+        yield
 
 
 @contextmanager
 def drawing(height: float, width: float = WIDTH) -> Iterator["Figure"]:
     """Give an empty figure, `height` in inches and `width` in mm, in this style; legend and note add to its height."""
-    with _style() as matplotlib:
-        yield matplotlib.figure.Figure(figsize=(width / INCH, height), layout="constrained")
+    with _style():
+        figure = import_extra("matplotlib.figure", "plots", "pictures need").Figure
+        yield figure(figsize=(width / INCH, height), layout="constrained")
 
 
 def _heighten(figure: "Figure", rows: int) -> None:

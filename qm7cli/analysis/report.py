@@ -8,10 +8,11 @@ from string import Template
 from typing import Any, Final
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import as_svg, load_matplotlib
+from qm7cli.analysis.figure_style import as_svg
 from qm7cli.analysis.plots import KINDS, Options
 from qm7cli.analysis.plots.setting import NotSweptError
 from qm7cli.core.errors import QM7Error
+from qm7cli.core.extras import import_extra
 from qm7cli.runs.collect import Run
 
 NOTE: Final = (
@@ -90,7 +91,7 @@ def render_report(
     `reference` is that of the comparison. Raises QM7Error if matplotlib is not installed. A picture that cannot be
     drawn is left out, and the page says why.
     """
-    load_matplotlib()
+    import_extra("matplotlib", "plots", "pictures need")
     settings = [run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs]
     values = {key: [own.get(key) for own in settings] for key in dict.fromkeys(key for own in settings for key in own)}
     differing = {key: own for key, own in values.items() if any(value != own[0] for value in own)}
@@ -154,29 +155,18 @@ def _runs(runs: Sequence[Run], differing: dict[str, list[Any]]) -> str:
 
 
 def _hyperparameters(run: Run) -> str:
-    """Return the hyperparameters that were found, each with the folds where they were."""
-    folds: dict[str, list[str]] = {}
-    for result in run.results.folds:
-        found = ", ".join(f"{key} {value:g}" for key, value in (result.hyperparameters or {}).items())
-        folds.setdefault(found, []).append(str(result.fold))
-    return "; ".join(
-        f"{found} (fold {', '.join(own)})" if folds.keys() > {found} else found for found, own in folds.items()
-    )
+    """Return the hyperparameters that were found in each fold."""
+    found = ((fold.fold, fold.hyperparameters) for fold in run.results.folds if fold.hyperparameters)
+    return "; ".join(f"fold {k}: {', '.join(f'{key} {value:g}' for key, value in own.items())}" for k, own in found)
 
 
 def _environment(runs: Sequence[Run]) -> str:
-    """Return a table of the environments: what differs stands with the runs that have it; their times are elsewhere."""
-    values: dict[str, dict[str, dict[str, None]]] = {}  # the runs that have a value, by that, by key
-    for run in runs:
-        for environment in run.results.environments:
-            for key, value in environment.model_dump(exclude={"started", "finished"}).items():
-                values.setdefault(key, {}).setdefault(_text(value), {})[str(run.path)] = None
-    rows = [
-        (key, f"{value} ({', '.join(having)})" if len(own) > 1 else value)
-        for key, own in values.items()
-        for value, having in own.items()
-    ]
-    return _table(("environment", "value"), rows)
+    """Return a table of the environments, with all values that a part of them has had; their times are elsewhere."""
+    values: dict[str, dict[str, None]] = {}
+    for environment in (each for run in runs for each in run.results.environments):
+        for key, value in environment.model_dump(exclude={"started", "finished"}).items():
+            values.setdefault(key, {})[_text(value)] = None
+    return _table(("environment", "value"), [(key, "; ".join(own)) for key, own in values.items()])
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:

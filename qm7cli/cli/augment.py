@@ -70,10 +70,7 @@ def augment(
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
-    columns = {
-        "array": list(arrays),
-        "shape": [" x ".join(map(str, shape)) for shape, _ in arrays.values()],
-        "dtype": [str(dtype) for _, dtype in arrays.values()],
-    }
+    shapes = [" x ".join(map(str, shape)) for shape, _ in arrays.values()]
+    columns = {"array": list(arrays), "shape": shapes, "dtype": [str(dtype) for _, dtype in arrays.values()]}
     write_output(Table(columns, set(columns)))
     say(str(output))

@@ -11,10 +11,6 @@ from qm7cli.core.signals import stop_on_signals
 from qm7cli.model.baseline_names import Kernel as KernelName
 from qm7cli.model.baseline_names import Kind, RepresentationName
 
-Model = Annotated[
-    Kind,
-    typer.Option(help="Mean energy, nearest neighbors, ridge regression or kernel ridge regression."),
-]
 Representation = Annotated[
     RepresentationName | None,
     typer.Option(
@@ -32,7 +28,9 @@ Kernel = Annotated[
 
 
 def baseline(
-    model: Model = "krr",
+    model: Annotated[
+        Kind, typer.Option(help="Mean energy, nearest neighbors, ridge regression or kernel ridge regression.")
+    ] = "krr",
     representation: Representation = None,
     kernel: Kernel = None,
     exponent: Annotated[

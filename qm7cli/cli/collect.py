@@ -37,6 +37,7 @@ def collect(
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
+    from qm7cli.analysis.groups import short_keys
     from qm7cli.model.metrics import describe_units
     from qm7cli.runs.collect import collect_folds, differing_settings
     from qm7cli.runs.experiment import NOT_IDENTITY
@@ -49,7 +50,7 @@ def collect(
         raise typer.Exit(status)
     records = collect_folds(usable)
     keys = [key for key in differing_settings(usable) if key in records[0] and key not in NOT_IDENTITY]
-    titles = _short_titles(keys)
+    titles = short_keys(keys)
     settings = [Column(key, title, left=True) for key, title in titles.items()]
     table = make_table(
         [_shown(record) for record in records],
@@ -91,10 +92,3 @@ def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:
     if not records:
         raise QM7Error("there is no error to name: no fold is complete")
     return records
-
-
-def _short_titles(keys: Sequence[str]) -> dict[str, str]:
-    """Return the last part of each dotted key, or the whole where that is the title of another column."""
-    last = [key.rpartition(".")[2] for key in keys]
-    taken = [*last, "run", *(column.title for column in result_columns())]
-    return {key: own if taken.count(own) == 1 else key for key, own in zip(keys, last, strict=True)}

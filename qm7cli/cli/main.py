@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import signal
 import sys
 import traceback
@@ -130,8 +129,8 @@ def _set_up() -> None:
 
 def _expand_home(argument: str) -> str:
     """Expand a ``~`` at the beginning of a path; no shell does so in ``--out=~/runs/a``."""
-    option, value = re.fullmatch(r"(--[\w-]+=)?(.*)", argument, re.DOTALL).groups("")  # type: ignore[union-attr] # any
-    return option + os.path.expanduser(value)  # noqa: PTH111 - which may be no path
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return option + equals + os.path.expanduser(value)  # noqa: PTH111 - which may be no path
 
 
 def run(argv: Sequence[str]) -> int:

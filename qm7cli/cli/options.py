@@ -1,7 +1,7 @@
 """The options and arguments that commands share, and what reads them."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
@@ -59,19 +59,11 @@ def complete_keys() -> list[str]:
 
 
 def complete_runs() -> list[str]:
-    """Return the runs under runs/, linked ones too, and the directories between."""
-    return list(_runs_below(RUNS))
+    """Return the runs under runs/ and the directories between."""
+    from qm7cli.runs.collect import find_directories
 
-
-def _runs_below(directory: Path) -> Iterator[str]:
-    found: list[Path] = []
-    with suppress(OSError):
-        found = sorted(path for path in directory.iterdir() if path.is_dir())
-    for path in found:
-        if any((path / name).exists() for name in ("config.yaml", "results.yaml")):
-            yield str(path)
-        elif not path.is_symlink() and (below := list(_runs_below(path))):  # a link may lead back to where it is
-            yield from (str(path), *below)
+    runs = find_directories([RUNS]).runs
+    return sorted({str(path) for run in runs for path in (run, *run.parents) if RUNS in path.parents})
 
 
 Data = Annotated[

@@ -39,34 +39,27 @@ COLUMNS: Final = (
 )
 OPTIONAL: Final = ("conformers", "fold spread")  # columns that are left out where all are unknown
 
-Paths = Annotated[
-    list[Path] | None,
-    typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}; SMILES: .smi, and .csv with a column of them."),
-]
-PredictingRuns = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--run",
-        metavar="RUN",
-        autocompletion=complete_runs,
-        help="Run to predict with; may be repeated. Default: the bundled model.",
-    ),
-]
-SmilesTexts = Annotated[
-    list[str] | None,
-    typer.Option("--smiles", metavar="SMILES", help="Molecule, as CCO; may be repeated."),
-]
-SmilesColumn = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Column of SMILES in a .csv. Default: smiles, in whatever letters."),
-]
-
 
 def predict(
-    paths: Paths = None,
-    run: PredictingRuns = None,
-    smiles: SmilesTexts = None,
-    smiles_column: SmilesColumn = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}; SMILES: .smi, and .csv with a column of them."),
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            autocompletion=complete_runs,
+            help="Run to predict with; may be repeated. Default: the bundled model.",
+        ),
+    ] = None,
+    smiles: Annotated[
+        list[str] | None, typer.Option(metavar="SMILES", help="Molecule, as CCO; may be repeated.")
+    ] = None,
+    smiles_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of SMILES in a .csv. Default: smiles, in whatever letters."),
+    ] = None,
     input_format: InputFormat = None,
     fold: TrainedFolds = None,
     draws: Draws = None,
@@ -97,7 +90,7 @@ def predict(
     files, runs = paths or [], run or []
     if not files and not smiles:
         raise UsageError("no molecules: name a FILE of molecules, or give --smiles")
-    _refuse_confused(files, runs)
+    _refuse_confused(files)
     refuse_inputs(output, [*runs, *files])
     models, description = _load_models(runs, fold)
     read = list(read_groups(files, input_format, smiles_column, smiles or []))
@@ -120,11 +113,8 @@ def predict(
         raise typer.Exit(1)
 
 
-def _refuse_confused(files: Sequence[Path], runs: Sequence[Path]) -> None:
-    """Raise QM7Error for files that are SMILES or directories, and runs that are none."""
-    for path in runs:
-        if not path.is_dir():
-            raise QM7Error(f"there is no run {path}")
+def _refuse_confused(files: Sequence[Path]) -> None:
+    """Raise QM7Error for files that are SMILES or directories."""
     for path in files:
         if path.is_dir():
             raise QM7Error(f"{path} is a directory, not a file of molecules; if it is a run, write --run {path}")
