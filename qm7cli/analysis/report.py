@@ -144,8 +144,8 @@ def _runs(runs: Sequence[Run], differing: dict[str, list[Any]]) -> str:
     """Return a table of the runs: their settings, folds, training sizes, found hyperparameters and times."""
     rows = []
     for k, run in enumerate(runs):
-        sizes = sorted({result.train_molecules for result in run.results.folds if result.train_molecules})
-        shown = " to ".join(f"{size:,}" for size in sorted({*sizes[:1], *sizes[-1:]})) or "-"
+        sizes = sorted({result.train_molecules for result in run.results.folds})
+        shown = " to ".join(f"{size:,}" for size in sorted({*sizes[:1], *sizes[-1:]}))
         folds = ", ".join(str(result.fold) for result in run.results.folds)
         times = [(time or "-")[:19].replace("T", " ") for time in run.results.times.values()]
         own = (values[k] for values in differing.values())

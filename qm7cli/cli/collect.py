@@ -69,7 +69,8 @@ def _shown(record: dict[str, Any]) -> dict[str, Any]:
     from qm7cli.model.variants import display_name
 
     variant = {"variant": display_name(record["variant"])} if record.get("variant") else {}
-    return record | variant | {"status": record["reason"] or record["status"]}
+    reason = (record["reason"] or "").removeprefix(f"fold {record['fold']} ")
+    return record | variant | {"status": reason or record["status"]}
 
 
 def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def _sweep(comparison: Comparison, key: str) -> list[Swept]:
     """
     swept: dict[str, Swept] = {}
     folds = [(number, fold) for group in comparison.groups for number, fold in group.ended.items()]
-    most = max(fold.result.train_molecules or 0 for _, fold in folds)
+    most = max(fold.result.train_molecules for _, fold in folds)
     for number, fold in folds:
         settings = {own: fold.run.settings[own] for own in comparison.groups[0].settings if own in fold.run.settings}
         settings.pop(key, None)
