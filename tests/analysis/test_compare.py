@@ -9,7 +9,7 @@ import scipy.stats
 
 from qm7cli.analysis.compare import compare_groups
 from qm7cli.analysis.paired_difference import Difference, TTest
-from qm7cli.analysis.verdict import _decimals, difference_text
+from qm7cli.analysis.verdict import _decimals
 from qm7cli.core.errors import QM7Error
 from records import change, make_run
 
@@ -158,11 +158,6 @@ def test_what_is_not_decided_is_never_said_to_be_absent(maes, said):
 @pytest.mark.parametrize(("margin", "decimals"), [(12.0, 2), (0.4, 2), (0.04, 3), (0.0123, 3), (1e-9, 6), (0.0, 6)])
 def test_as_many_decimals_are_shown_as_the_interval_gives_sense(margin, decimals):
     assert _decimals(Difference(0.0, 0.0, 2, 2, TTest((-margin, margin), 1.0, 1.0, 1.0))) == decimals
-
-
-def test_a_small_number_is_never_shown_as_minus_zero():
-    difference = Difference(-1e-9, 0.0, 2, 2, TTest((-0.04, -1e-9), 1.0, 1.0, 1.0))
-    assert difference_text(difference) == "0.000 (-0.040 to 0.000)"
 
 
 def test_the_reference_is_chosen_by_value_by_run_or_by_name(runs):

@@ -59,6 +59,7 @@ def test_the_help_imports_nothing_heavy_and_answers_in_a_third_of_a_second_of_wo
         ("train --set seed=many", 'seed is "many": write a whole number, as 20'),
         ("train --set encoding=5", "encoding is 5: write keys and values, as {key: value}"),
         ("sweep", "FILE"),
+        ("predict --run run", "no molecules: name a FILE of molecules, or give --smiles"),
         ("sweep x.yaml --executor dask", "--executor dask and --scheduler ADDRESS go together"),
         ("sweep x.yaml --executor dask --scheduler tcp://h:1 --jobs 2", "--jobs is for processes"),
         ("gradcheck --variant x", "--variant is x, not one of original, "),
