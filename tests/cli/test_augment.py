@@ -49,10 +49,3 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "x.npz").read_text() == "before"
     assert len(list(tmp_path.iterdir())) == 1
-
-
-@pytest.mark.parametrize("arguments", [["--split", "random"], ["--part", "test"]])
-def test_options_of_a_fold_without_one_are_wrong_usage(command, tmp_path, arguments):
-    done = command("augment", "--output", "x.npz", *arguments, status=2)
-    assert done.stderr == f"qm7: {arguments[0]} needs --fold (see qm7 augment --help)\n"
-    assert not list(tmp_path.iterdir())

@@ -47,25 +47,6 @@ def test_wrong_settings_are_one_sentence_and_nothing_is_written(command, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--model", "mean", "--ridge", "1"], "baseline.ridge is 1.0, but mean takes none"),
-        (
-            ["--neighbours", "3"],
-            "baseline.neighbours is 3, but krr takes none, only scale, ridge, representation, kernel",
-        ),
-        (["--scale", "-1"], "baseline.scale is -1"),
-        (["--scale", "1e-300"], "baseline.scale is 1e-300"),
-    ],
-)
-def test_options_that_cannot_be_are_wrong_usage(command, tmp_path, arguments, message):
-    done = command("baseline", *arguments, status=2)
-    assert message in done.stderr
-    assert done.stderr.endswith(" (see qm7 baseline --help)\n")
-    assert not (tmp_path / "runs").exists()
-
-
 def test_baselines_and_networks_are_collected_compared_and_drawn_together(command, quick_flags, tmp_path):
     command("train", "--fold", "0", "--fold", "1", *quick_flags, "--out", "runs/network")
     command(*LAPLACIAN, "--fold", "0", "--fold", "1", "--out", "runs/krr")

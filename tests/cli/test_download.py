@@ -91,12 +91,6 @@ def test_another_data_set_is_not_replaced_unless_forced(command, server, small, 
     assert (tmp_path / "qm7.mat").read_bytes() == server.content
 
 
-def test_a_fingerprint_that_is_none_is_wrong_usage(command):
-    for wrong in ("none", "abc123", "g" * 64):
-        done = command("download", "--sha256", wrong, status=2)
-        assert f"{wrong} is neither any nor 64 hexadecimal digits" in done.stderr
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_download_leaves_nothing(start, server, tmp_path, number):
     process = start("--url", server.url("stalling"))

@@ -58,6 +58,31 @@ def test_the_help_imports_nothing_heavy_and_answers_in_a_third_of_a_second_of_wo
         ("train --set network.hidden=800,200", 'network.hidden is "800,200": write [800,200]'),
         ("train --set seed=many", 'seed is "many": write a whole number, as 20'),
         ("train --set encoding=5", "encoding is 5: write keys and values, as {key: value}"),
+        (
+            "train --variant corect",
+            'variant is "corect", not one of original, corrected, no-prebias, uncompensated',
+        ),
+        ("train --split randon", 'split.scheme is "randon"'),
+        ("train --iterations 0", "training.iterations is 0, but should be greater than or equal to 1"),
+        ("train --set seed", '--set "seed": write KEY=VALUE'),
+        ("train --set sead=1", '--set sead: unknown key sead; did you mean "seed"?'),
+        ("train --set seed=[", "--set seed, line "),
+        ("train --set baseline.kernel=gaussian", "--set baseline.kernel: baseline.kernel is "),
+        ("train --seed 1:30", "Invalid value for '--seed': 1:30 is not a whole number"),
+        ("split --scheme stratifed", 'split.scheme is "stratifed", but it should be published, '),
+        ("split --count 3", "split.count is 3, but it is for stratified and random"),
+        ("split --scheme random --count 1", "split.count is 1, but should be greater than or equal to 2"),
+        ("split --output folds.npz", "--output folds.npz: the name of a split file must end in .yaml"),
+        ("split --count 0x10", "Invalid value for '--count': 0x10 is not a whole number"),
+        ("baseline --model mean --ridge 1", "baseline.ridge is 1.0, but mean takes none"),
+        ("baseline --neighbours 3", "baseline.neighbours is 3, but krr takes none, only scale, ridge, representation"),
+        ("baseline --scale 1e-300", "baseline.scale is 1e-300"),
+        ("download --sha256 abc123", "abc123 is neither any nor 64 hexadecimal digits"),
+        ("compare run --margin 0", "Invalid value for '--margin': 0 is not a number of kcal/mol above 0"),
+        ("compare run --margin nan", "nan is not a number of kcal/mol above 0"),
+        ("augment --output x.npz --split random", "--split needs --fold"),
+        ("augment --output x.npz --part test", "--part needs --fold"),
+        ("convert x.xyz --energy-key e --output x.xyz", "the name of a data set file must end in .npz"),
         ("sweep", "FILE"),
         ("predict --run run", "no molecules: name a FILE of molecules, or give --smiles"),
         ("sweep x.yaml --executor dask", "--executor dask and --scheduler ADDRESS go together"),
@@ -73,12 +98,14 @@ def test_the_help_imports_nothing_heavy_and_answers_in_a_third_of_a_second_of_wo
         ("compare run --baseline x", "No such option: --baseline"),
     ],
 )
-def test_wrong_usage_is_one_line_that_asks_what_was_meant_and_status_2(command, line, message):
+def test_wrong_usage_is_one_line_that_asks_what_was_meant_and_status_2(command, tmp_path, line, message):
     done = command(*line.split(), status=2)
     assert done.stdout == ""
     assert done.stderr.startswith("qm7: ")
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
+    assert re.search(r" \(see qm7( \w+)? --help\)\n$", done.stderr)
+    assert not list(tmp_path.iterdir())
     name = line.split()[0]
     assert done.stderr.endswith(f" (see qm7 {f'{name} ' if name in COMMANDS else ''}--help)\n")
 

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from conftest import COMPLETE as DONE
 from conftest import Terminal
 from qm7cli.cli.progress import show_progress
 from qm7cli.core.errors import BusyError, QM7Error
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.results import FoldResult
 from qm7cli.training.claim_fold import Progress
 from qm7cli.training.executor import Job
 
-COMPLETE = FoldResult(
-    fold=0, status="complete", mae=3.14, rmse=5.0, iterations=9, seconds=2.0, train_molecules=48, test_molecules=12
-)
+COMPLETE = DONE.model_copy(update={"mae": 3.14, "seconds": 2.0})
 OUTCOMES = [  # and the lines that they give, one of two jobs being complete already
     (COMPLETE, "2 of 2: run fold 0: test MAE 3.14 kcal/mol, 9 iterations in 2 s"),
     (QM7Error("of a reason"), "2 of 2: run fold 0: failed: of a reason"),

@@ -94,29 +94,3 @@ def test_bad_input_is_one_sentence_and_leaves_everything_as_it_was(command, tmp_
     assert done.stderr.startswith(f"qm7: {message}")
     assert done.stderr.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["--variant", "corect"],
-            'variant is "corect", not one of original, corrected, no-prebias, uncompensated; did you',
-        ),
-        (["--split", "randon"], 'split.scheme is "randon"'),
-        (["--set", 'split.scheme="a\\0.yaml"'], "--set split.scheme: split.scheme is "),
-        (["--iterations", "0"], "training.iterations is 0, but should be greater than or equal to 1"),
-        (["--set", "seed"], '--set "seed": write KEY=VALUE'),
-        (["--set", "sead=1"], '--set sead: unknown key sead; did you mean "seed"?'),
-        (["--set", "seed=["], "--set seed, line 1: this is not YAML"),
-        (["--set", "baseline.kernel=gaussian"], "--set baseline.kernel: baseline.kernel is "),
-        (["--seed", "1:30"], "Invalid value for '--seed': 1:30 is not a whole number"),
-    ],
-)
-def test_options_that_cannot_be_are_wrong_usage(command, tmp_path, arguments, message):
-    done = command("train", *arguments, status=2)
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"qm7: {message}")
-    assert done.stderr.endswith(" (see qm7 train --help)\n")
-    assert done.stderr.count("\n") == 1
-    assert not list(tmp_path.iterdir())

@@ -10,12 +10,9 @@ from conftest import qm7_path
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-@pytest.mark.parametrize("line", ["train --fold 0 --iterations 20 --quiet", "sweep sweep.yaml --dry-run", "collect"])
+@pytest.mark.parametrize("line", ["train --fold 0 --iterations 20 --quiet", "collect"])
 def test_the_table_fits_80_columns_and_units_are_not_over_names(three_variants, mat, tmp_path, line, terminal):
     shutil.copytree(three_variants, tmp_path / "runs")
-    (tmp_path / "sweep.yaml").write_text(
-        "grid: {variant: [original, no-prebias], network.hidden: [[20, 10], [400, 100, 30]]}"
-    )
     words = f"stty cols 80 2> /dev/null; exec {qm7_path()} {line} 2> /dev/null"
     done = subprocess.run(
         ["script", "-qec", words, "/dev/null"] if terminal else ["bash", "-c", words],
