@@ -283,7 +283,7 @@ def test_diverged_folds_are_crosses_above_the_frame_a_row_a_group():
         (
             [["training.schedule=[[1, 0.1]]"], ["training.schedule=[[1, 0.2], [9, 0.1]]"]],
             {},
-            "0 and 1 have the same place along training.schedule: choose one of them",
+            "0 and 1 have the same place along training.schedule: choose one",
         ),
     ],
 )

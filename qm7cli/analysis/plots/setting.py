@@ -94,23 +94,19 @@ def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Fi
 def _find_setting(comparison: Comparison, wanted: str | None) -> str:
     """Return the setting that is wanted, or the one numeric setting in which the runs differ."""
     runs = list({fold.run.path: fold.run for group in comparison.groups for fold in group.ended.values()}.values())
-    known = {key for run in runs for key in run.settings}
-    if wanted in known:
-        return wanted
     if wanted is not None:
-        raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
-    candidates = [
-        key
-        for key in differing_settings(runs)
-        if key not in NO_MEASURE and all(_is_number(run.settings.get(key), key) for run in runs)
-    ]
-    if not candidates:
+        known = {key for run in runs for key in run.settings}
+        if wanted not in known:
+            raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
+        return wanted
+    found = [key for key in differing_settings(runs) if key not in NO_MEASURE]
+    found = [key for key in found if all(_is_number(run.settings.get(key), key) for run in runs)]
+    if not found:
         raise NotSweptError("there is no axis to draw along: the runs differ in no numeric setting")
-    first, *others = candidates
-    if others:
-        advice = f"choose the one to draw along, as qm7 plot --kind setting --x {first}"
-        raise QM7Error(f"the runs differ in {' and '.join(candidates)}: {advice}")
-    return first
+    if len(found) > 1:
+        advice = f"choose the one to draw along, as qm7 plot --kind setting --x {found[0]}"
+        raise QM7Error(f"the runs differ in {' and '.join(found)}: {advice}")
+    return found[0]
 
 
 def _is_number(value: Any, key: str) -> bool:
@@ -134,8 +130,7 @@ def _sweep(comparison: Comparison, key: str) -> list[Swept]:
         by_value = own.diverged if fold.result.status == "diverged" else own.complete
         at = by_value.setdefault(_value(fold.run, key, most), {})
         if number in at:
-            both = f"{at[number].run.path} and {fold.run.path}"
-            raise QM7Error(f"{both} have the same place along {key}: choose one of them")
+            raise QM7Error(f"{at[number].run.path} and {fold.run.path} have the same place along {key}: choose one")
         at[number] = fold
     return list(swept.values())
 
