@@ -117,8 +117,6 @@ def _origin(runs: Sequence[Run], command: str) -> str:
     """Say what the data set is, when the runs were made, and what makes the page."""
     recorded = (run.results.dataset for run in runs)
     datasets = {each.sha256: f"{each.name}, SHA-256 {each.sha256[:12]}..." for each in recorded}
-        own.sha256: f"{own.name}, SHA-256 {own.sha256[:12]}..." for own in (run.results.dataset for run in runs)
-    }
     times = sorted(time[:10] for run in runs for time in run.results.times.values() if time)
     made = f" Made {' to '.join(dict.fromkeys([times[0], times[-1]]))}." if times else ""
     told = escape(f"Data: {'; '.join(datasets.values())}.{made}")

@@ -16,7 +16,7 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert [line.split()[:2] for line in lines[1:3]] == [["1", "complete"], ["3", "complete"]]
     assert lines[-1] == "runs/small-knn-seed0/results.yaml"
     results = yaml.safe_load((tmp_path / "runs/small-knn-seed0/results.yaml").read_text())
-    assert (results["variant"], results["baseline"], results["status"]) == (None, "knn", "complete")
+    assert (results["config"]["baseline"]["model"], results["status"]) == ("knn", "complete")
     assert [fold["train_molecules"] for fold in results["folds"]] == [48, 48]
     assert set(results["folds"][0]["hyperparameters"]) == {"neighbours"}
     names = sorted(path.name for path in (tmp_path / "runs/small-knn-seed0/fold-1").iterdir())

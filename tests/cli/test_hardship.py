@@ -119,15 +119,6 @@ def test_a_read_only_place_is_one_sentence(command, arguments, tmp_path, name):
     assert {path.name for path in place.iterdir()} <= {"trained"}
 
 
-def test_a_directory_that_cannot_be_read_is_left_out(command, arguments, tmp_path):
-    arguments("collect")
-    (tmp_path / "secret").mkdir(mode=0)
-    with permissions_count():
-        done = command("collect", ".", "--format", "json")
-    assert done.stderr == "qm7: left out: cannot read secret: Permission denied\n"
-    assert done.stdout == command("collect", "trained", "--format", "json").stdout
-
-
 @pytest.mark.parametrize("name", ["collect", "train"])
 def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command, arguments, tmp_path, mat, name):
     place = f"ein Lauf ü{ODD}"
