@@ -1,7 +1,7 @@
 """`qm7 predict`: energies of the user's own molecules."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -71,20 +71,18 @@ def predict(
 
     The bundled model covers neutral closed-shell molecules of H, C, N, O and S with up to 7 heavy atoms and 23 in all;
     its energies are PBE0's. energy is the mean over draws and models, in kcal/mol. interval is the half-width of the
-    90% prediction interval, calibrated on held-out molecules of the data set. It promises nothing outside the
-    applicability domain, which is what was trained on: a line on standard error says why a molecule is outside, as do
-    reasons in csv and json. spread is the standard deviation over draws, fold spread that over models; neither is
-    an error bar. The geometry of a SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the
-    energy is averaged, and whose scatter is conformers; the interval ignores how wrong they are. What is charged,
-    periodic or cannot be read is left out and named. The exit status is 1 if a molecule is left out, or has more atoms
-    than a model has room for. - is standard input. Needs ASE and RDKit: pip install 'qm7cli[chem]'
-
-    Example: qm7 predict ethanol.xyz
+    90% prediction interval, calibrated on held-out molecules. It promises nothing outside the applicability domain,
+    which is what was trained on: standard error says why a molecule is outside, as do reasons in csv and json. spread
+    is the standard deviation over draws, fold spread that over models; neither is an error bar. The geometry of a
+    SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the energy is averaged, and whose
+    scatter is conformers; the interval ignores how wrong they are. What is charged, periodic or cannot be read is left
+    out and named. The exit status is 1 if a molecule is left out, or has more atoms than a model has room for. - is
+    standard input. Needs ASE and RDKit: pip install 'qm7cli[chem]'
 
     Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
     """
     from qm7cli.cli.progress import show_count
-    from qm7cli.data.molecule_files import Group, read_groups
+    from qm7cli.data.molecule_files import read_groups
     from qm7cli.model.predict import average_conformers, predict_molecules
 
     files, runs = paths or [], run or []
@@ -93,11 +91,7 @@ def predict(
     _refuse_confused(files)
     refuse_inputs(output, [*runs, *files])
     models, description = _load_models(runs, fold)
-    read = list(read_groups(files, input_format, smiles_column, smiles or []))
-    groups = [each for each in read if isinstance(each, Group)]
-    left_out = [each for each in read if isinstance(each, QM7Error)]
-    if not groups:
-        raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
+    groups, left_out = _sort(read_groups(files, input_format, smiles_column, smiles or []))
     molecules = [molecule for group in groups for molecule in group.conformers]
     with show_count("molecules", quiet=quiet) as report:
         flat = iter(predict_molecules(models, molecules, draws, lambda done: report(done, len(molecules))))
@@ -111,6 +105,19 @@ def predict(
     write_output(table, records, format_, output)
     if left_out or any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _sort(read: "Iterable[Group | QM7Error]") -> "tuple[list[Group], list[QM7Error]]":
+    """Part what was read from what is left out; raises QM7Error if nothing was read."""
+    groups, left_out = [], []
+    for each in read:
+        if isinstance(each, QM7Error):
+            left_out.append(each)
+        else:
+            groups.append(each)
+    if not groups:
+        raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
+    return groups, left_out
 
 
 def _refuse_confused(files: Sequence[Path]) -> None:

@@ -54,18 +54,16 @@ def sweep(
 ) -> None:
     """Train every fold of every configuration of a sweep file, and compare the configurations.
 
-    The same command again skips complete jobs and resumes the others. A job that fails does not stop the others;
-    its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again
-    at the end; if it is still busy, and no job failed, the exit status is 75.
+    The same command again skips complete jobs and resumes the others. A job that fails does not stop the others; its
+    fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again at
+    the end; if it is still busy, and no job failed, the exit status is 75.
 
     Example: qm7 sweep variants --set training.iterations=20000
     """
     if (executor == "dask") != (scheduler is not None):
         raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")
     if jobs is not None and executor == "dask":
-        raise typer.BadParameter(
-            "--jobs is for processes; a Dask cluster does as many jobs at a time as it has threads"
-        )
+        raise typer.BadParameter("--jobs is for processes; a Dask cluster does as many at a time as it has threads")
     with stop_on_signals(note) as stop:
         from qm7cli.cli.progress import show_progress
         from qm7cli.training.sweep import open_runs, plan, read_sweep

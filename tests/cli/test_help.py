@@ -75,7 +75,10 @@ def test_the_help_imports_nothing_heavy_and_answers_in_a_third_of_a_second_of_wo
         ("split --output folds.npz", "--output folds.npz: the name of a split file must end in .yaml"),
         ("split --count 0x10", "Invalid value for '--count': 0x10 is not a whole number"),
         ("baseline --model mean --ridge 1", "baseline.ridge is 1.0, but mean takes none"),
-        ("baseline --neighbours 3", "baseline.neighbours is 3, but krr takes none, only scale, ridge, representation"),
+        (
+            "baseline --set baseline.neighbours=3",
+            "baseline.neighbours is 3, but krr takes none, only scale, ridge, representation",
+        ),
         ("baseline --scale 1e-300", "baseline.scale is 1e-300"),
         ("download --sha256 abc123", "abc123 is neither any nor 64 hexadecimal digits"),
         ("compare run --margin 0", "Invalid value for '--margin': 0 is not a number of kcal/mol above 0"),
