@@ -1,7 +1,6 @@
 """Pictures: each is drawn, and shows the numbers of the runs."""
 
 import re
-import sys
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -364,18 +363,3 @@ def test_pictures_in_one_page_have_ids_of_their_own_and_all_that_they_refer_to(o
         assert {*re.findall(r'href="#([^"]*)"', svg), *re.findall(r"url\(#([^)]*)\)", svg)} <= set(ids)
         found += ids
     assert len(found) == len(set(found))
-
-
-def test_the_users_own_settings_of_matplotlib_change_nothing(runs):
-    import matplotlib as mpl  # noqa: PLC0415
-
-    usual = as_svg(draw("curves", runs), "x")
-    with mpl.rc_context({"font.size": 20, "xtick.direction": "in", "svg.fonttype": "path"}):
-        assert as_svg(draw("curves", runs), "x") == usual
-        assert mpl.rcParams["font.size"] == 20
-
-
-def test_without_matplotlib_one_sentence_names_the_extra(runs, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(QM7Error, match=r"^pictures need matplotlib"):
-        draw("folds", runs)

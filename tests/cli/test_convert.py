@@ -31,7 +31,11 @@ def frames(count, atoms, comment="energy={energy}"):
 def test_other_sizes_work_through_the_whole_program(command, quick_flags, tmp_path, atoms):
     (tmp_path / "mine.xyz").write_text(frames(41, atoms))
     done = command("convert", "mine.xyz", "--energy-key", "energy", "--count", "4", "--output", "mine.npz")
-    assert done.stdout.startswith(f"mine.npz: 41 molecules of up to {atoms} atoms, 4 folds\n")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"mine.npz: 41 molecules of up to {atoms} atoms, 4 folds"
+    assert re.fullmatch(r"atoms: H \d+, C \d+, N \d+, O \d+", lines[1])
+    assert re.fullmatch(r"energies, kcal/mol: \S+ to \S+; per atom: \S+ to \S+", lines[2])
+    assert lines[3] == "they seem to be atomization energies"
     data = ["--data", "mine.npz"]
     shown = command("info", *data).stdout
     assert f"room for {atoms}" in shown
@@ -109,22 +113,6 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "mine.npz").read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npz", "mine.xyz"]
-
-
-def test_what_was_read_is_printed_elements_energies_and_energies_per_atom(command, tmp_path):
-    water = "O 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n"
-    methane = "C 0 0 0\n" + "".join(f"H {x} {y} {z}\n" for x, y, z in TETRAHEDRON)
-    (tmp_path / "mine.xyz").write_text(
-        f"3\nenergy=-219.5\n{water}5\nenergy=-397.5\n{methane}2\nenergy=-36\nF 0 0 0\nF 0 0 1.4\n"
-    )
-    done = command("convert", "mine.xyz", "--energy-key", "energy", "--count", "2", "--output", "mine.npz")
-    assert done.stdout.splitlines() == [
-        "mine.npz: 3 molecules of up to 5 atoms, 2 folds",
-        "atoms: H 6, C 1, O 1, F 2",
-        "energies, kcal/mol: -397.50 to -36.00; per atom: -79.50 to -18.00",
-        "they seem to be atomization energies",
-    ]
-    assert "H 6, C 1, O 1, F 2" in command("info", "--data", "mine.npz").stdout
 
 
 def test_a_file_that_is_there_is_replaced_only_if_forced(command, tmp_path):
