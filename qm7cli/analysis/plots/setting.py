@@ -32,7 +32,7 @@ LABELS: Final = {  # of axes, for people
     "training.iterations": "Training iterations",
 }
 NO_MEASURE: Final = RESUMABLE_SETTINGS | {"seed", "split.seed"}  # along which errors are looked at only on demand
-CROSS: Final = 0.03  # the height of a row of crosses as a part of the frame's
+CROSS: Final = 0.05  # the height of a row of crosses as a part of the frame's
 
 
 class NotSweptError(QM7Error):
@@ -67,7 +67,8 @@ def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Fi
     values = {value for own in swept for value in (*own.complete, *own.diverged)}
     wide = key == TRAIN_SIZE or max(values) >= style.RATIO * min(values) > 0
     scale = "log" if key == TRAIN_SIZE and options.log is None else options.scale(means)
-    with style.drawing(2.2, options.width) as figure:
+    rows = sum(bool(own.diverged) for own in swept)
+    with style.drawing(2.2 + 0.07 * rows, options.width) as figure:
         axes = figure.subplots()
         axes.set(xlabel=LABELS.get(key, key), ylabel=METRICS["mae"].axis_label)
         axes.set(xscale="log" if wide else "linear", yscale=scale)
@@ -75,9 +76,10 @@ def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Fi
         for row, (own, name, look) in enumerate(zip(swept, _names(swept), looks, strict=True)):
             slope = _slope(own, name) if key == TRAIN_SIZE else ""
             _draw_line(axes, own, name + slope, look)
+            height = [1.04 + CROSS * sum(bool(each.diverged) for each in swept[:row])] * len(own.diverged)
             cross = {"linestyle": "", "marker": "x", "color": look["color"], "clip_on": False}
-            height = [1.03 + CROSS * row] * len(own.diverged)
             axes.plot([*own.diverged], height, transform=axes.get_xaxis_transform(), **cross)
+        axes.set_title(" ", fontsize=7, pad=5 * rows)  # room for the crosses
         if wide:
             style.plain_ticks(axes.xaxis)
         elif len(values) <= 6:
