@@ -52,8 +52,9 @@ def refuse_inputs(output: Path | None, inputs: Iterable[Path | None]) -> None:
     place = output and output.resolve()
     for path in inputs:
         if place is not None and path is not None and path.resolve() in {place, *place.parents}:
-            where = f"lies in the run {path}" if path.is_dir() else "is also read here"
-            raise QM7Error(f"{output} {where}; choose another output")
+            if path.is_dir():
+                raise QM7Error(f"{output} lies in the run {path}; choose another output")
+            raise QM7Error(f"{output} is also read here; choose another output")
 
 
 def show_value(value: Any) -> str:

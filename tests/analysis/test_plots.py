@@ -79,7 +79,7 @@ def test_every_axis_has_a_label_and_every_energy_its_unit(of_kind, runs, kind):
     assert not note(draw(kind, of_kind.get(kind, runs), caption=False))
 
 
-@pytest.mark.parametrize(("kind", "format_"), zip(("curves", "folds", "setting"), FORMATS, strict=True))
+@pytest.mark.parametrize(("kind", "format_"), [*zip(("curves", "folds", "setting"), FORMATS, strict=True)])
 def test_the_same_runs_give_the_same_bytes(of_kind, runs, kind, format_, tmp_path, monkeypatch):
     for name in ("one", "two"):
         save(draw(kind, of_kind.get(kind, runs)), tmp_path / f"{name}.{format_}")
