@@ -60,16 +60,13 @@ def train(
     Parameters
     ----------
     experiment : Experiment
-        The settings; `split.folds` says which folds, default all.
-    dataset : Dataset
-        Where to train; `experiment.data` is not looked at.
+        The settings; `split.folds` says which folds, default all. Its `data` is not looked at.
     out : path, optional
         The run's directory, made if absent. Default: below ``runs/``, named after the settings as ``qm7 train`` does.
     jobs : int
-        Folds trained at a time; 1, the default, trains in this process, more in processes of their own, which don't
-        import your program.
+        Folds trained at a time; 1 trains in this process, more in processes that don't import your program.
     overwrite : bool
-        Remove what the directory has of these folds first; default False.
+        Remove what the directory has of these folds first.
     report : callable
         Called with a Progress ten times a second and at every evaluation, as ``report=print``.
 
@@ -130,16 +127,9 @@ def predict(
 ) -> list[Prediction]:
     """Predict molecules as ``qm7 predict`` does: with spreads over draws and models, and how each is outside.
 
-    Parameters
-    ----------
-    models : FoldModel or sequence of FoldModel
-        Several are averaged, as those of `load_models`.
-    molecules, R
-        Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.from_arrays.as_molecules`).
-    draws : int, optional
-        Draws that each model averages over; default: as many as in its run's evaluation.
-
-    For a molecule with too many atoms the energy is None.
+    Several models, as those of `load_models`, are averaged. Molecules are nuclear charges and coordinates R in bohr, or
+    ASE atoms (`qm7cli.data.from_arrays.as_molecules`). Each model averages over so many draws, by default as many as in
+    its run's evaluation. For a molecule with too many atoms the energy is None.
     """
     models = [models] if isinstance(models, FoldModel) else list(models)
     if not models:

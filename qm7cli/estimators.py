@@ -9,7 +9,7 @@ The network, its descent and the encoder are those that ``qm7 train`` uses. Sett
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,8 +34,6 @@ except ImportError as error:
     raise ImportError(
         "PreBiasRegressor and RandomSortedCoulomb need scikit-learn 1.6 or newer: pip install 'qm7cli[sklearn]'"
     ) from error
-
-SEEDS: Final = 2**31 - 1  # how many seeds are drawn from
 
 
 class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
@@ -131,27 +129,18 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         samples: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
         # In float64, a sample's prediction does not depend on the others by more than rounding at the 16th digit.
         layers = [Layer(*(P.astype(np.float64) for P in layer)) for layer in self.layers_]
-        outputs: NDArray[np.float64] = feed_forward(layers, samples, Units(self.activation, float(self.offset))).astype(
-            np.float64
-        )
-        return outputs * self.target_std_ + self.target_mean_
+        outputs = feed_forward(layers, samples, Units(self.activation, float(self.offset)))
+        return np.asarray(outputs * self.target_std_ + self.target_mean_, dtype=np.float64)
 
     def _settings(self) -> Experiment:
+        given = self.get_params()
+        network, training = (
+            {key: given[key] for key in keys}
+            for keys in (Architecture.model_fields, ("iterations", "batch_size", "schedule", "averaging"))
+        )
+        seed = draw_seed(self.random_state)
         return Experiment(
-            variant=self.variant,
-            seed=draw_seed(self.random_state),
-            network=Architecture(
-                hidden=self.hidden,  # type: ignore[arg-type] # a tuple becomes a list
-                activation=self.activation,
-                offset=self.offset,
-                bias=self.bias,  # type: ignore[arg-type]
-            ),
-            training=Training(
-                iterations=self.iterations,
-                batch_size=self.batch_size,
-                schedule=self.schedule,  # type: ignore[arg-type] # tuples become lists
-                averaging=self.averaging,
-            ),
+            variant=self.variant, seed=seed, network=Architecture(**network), training=Training(**training)
         )
 
 
@@ -244,4 +233,4 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     """Return a seed, an int itself; a RandomState is advanced, and None gives another one every time."""
     if isinstance(random_state, Integral):
         return int(random_state)
-    return int(check_random_state(random_state).randint(SEEDS))
+    return int(check_random_state(random_state).randint(2**31 - 1))

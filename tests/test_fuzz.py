@@ -19,8 +19,7 @@ from qm7cli.cli import main
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data import dataset, download, soundness
-from qm7cli.data.molecules import read_molecules
-from qm7cli.data.smiles import read_smiles
+from qm7cli.data.molecule_files import read_groups, read_molecules
 from qm7cli.data.splits import Split, make_folds, select_folds, write_split
 from qm7cli.runs.experiment import resolve
 from qm7cli.training.fold_training import FoldTraining
@@ -82,7 +81,7 @@ def readers(small):
     return {
         "small.mat": trained,
         "small.npz": trained,
-        "few.smi": read_smiles,
+        "few.smi": lambda path: list(read_groups([path], None, None, [])),
         "water.xyz": lambda path: read_molecules([path]),
         "experiment.yaml": lambda path: resolve(path, [], {}),
         "split.yaml": lambda path: make_folds(small, Split(scheme=str(path))),
@@ -206,7 +205,7 @@ SETTINGS = ["seed=1", "seed=", "=", "seed", "seed=nan", "seed=[", "training.batc
 OWN = {  # what an argument or an option is given more often
     "run": ["run"], "runs": ["run"], "file": ["sweep.yaml"], "files": ["water.xyz"],
     "--data": ["small.mat", "small.npz"], "--fold": ["0"], "--seed": ["0", "1"], "--count": ["2", "3"],
-    "--draws": ["1", "2"], "--format": ["table", "csv", "json", "yaml", "markdown", "latex"],
+    "--draws": ["1", "2"], "--format": ["table", "csv", "json", "markdown", "latex"],
     "--part": ["test", "train", "both"], "--split": ["stratified", "random", "split.yaml"],
     "--scheme": ["stratified", "random"], "--kind": ["curves", "parity", "folds"],
     "--variant": ["corrected", "no-prebias"], "--model": ["mean", "knn", "linear", "krr"],
@@ -256,7 +255,6 @@ def test_any_command_line_ends_with_a_status_and_one_sentence_if_it_is_wrong(sou
     monkeypatch.chdir(place)
     monkeypatch.setenv("QM7_DATA", "small.mat")
     monkeypatch.setattr(download, "MIRRORS", ("http://127.0.0.1:9/",))
-    monkeypatch.setattr(download, "PAUSES", (0,))
     output, errors = io.StringIO(), io.StringIO()
     with within(60), redirect_stdout(output), redirect_stderr(errors):
         status = main.run(line)

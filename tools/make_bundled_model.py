@@ -17,7 +17,7 @@ from typing import Any
 
 import qm7cli
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import write_output_text
+from qm7cli.core.files import write_text
 from qm7cli.core.validation import flatten
 from qm7cli.core.yaml_text import format_yaml
 from qm7cli.model.bundled import PATH, save_bundled
@@ -71,7 +71,7 @@ def make(run: Path, fold: int, output: Path) -> dict[str, Any]:
         raise QM7Error(f"{run} has no network of fold {fold} with its results")
     record = describe(run, results, model)
     save_bundled(output, model, run.name, results.dataset.name, record["held_out"]["mae"], record["held_out"]["rmse"])
-    write_output_text(output.with_suffix(".yaml"), format_yaml(record))
+    write_text(output.with_suffix(".yaml"), format_yaml(record))
     return record
 
 

@@ -15,35 +15,24 @@ gains by d, smaller ones lose.
 
     run = Path("runs/qm7-original-seed0")
     records = measure_centering(run, load_networks(run), dataset)
-    save(draw_centering(records), Path("centering.pdf"))
 """
 
-import statistics
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from qm7cli.analysis.figure_style import add_legend, drawing, looks, plain_ticks
-from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.model import Model
 from qm7cli.model.network import layer_inputs
-from qm7cli.model.variants import RULES, Array, display_name
-from qm7cli.runs.collect import differing_settings, read_run
-from qm7cli.runs.experiment import NOT_IDENTITY
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from qm7cli.model.variants import Array
 
 POINTS: Final = ("uncentered", "prebias", "centered")  # about 0, A and the mean
 EPS: Final = float(np.finfo(np.float64).eps)
-SMALLEST: Final = 1e-8  # distance in a picture: float32's rounding of inputs of about 0.1
 
 
 def measure_centering(run: Path, models: Sequence[Model], dataset: Dataset) -> list[dict[str, Any]]:
@@ -89,54 +78,6 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
             }
             records.append(record | _second_moments(X, layer.A, mean))
     return records
-
-
-def refuse_to_mix(runs: Iterable[Path]) -> None:
-    """Raise QM7Error if runs differ in a setting that a picture of them would not show, as far as results tell."""
-    known = []
-    for run in runs:
-        with suppress(QM7Error):  # the models are enough
-            known.append(read_run(run))
-    differing = [key for key in differing_settings(known) if key not in {"variant", "seed", *NOT_IDENTITY}]
-    if differing:
-        raise QM7Error(f"the runs differ in {' and '.join(differing)}, which --plot does not show; choose those of one")
-
-
-def draw_centering(records: Sequence[dict[str, Any]]) -> "Figure":
-    """Draw the distance of A from the mean input, and the size of that mean, against the iterations, a panel a layer.
-
-    Folds and runs that agree in variant, layer and iterations are drawn as their mean. The axes are logarithmic;
-    a value below `SMALLEST` is drawn there.
-    """
-    layers = sorted({record["layer"] for record in records})
-    variants = [variant for variant in RULES if any(record["variant"] == variant for record in records)]
-    several = len({record["iterations"] for record in records}) > 1  # else there are points and no lines
-    mean_look: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9} if several else {"linestyle": "", "marker": "_"}
-    with drawing(1.25 * len(layers) + 0.3) as figure:
-        panels = figure.subplots(len(layers), sharex=True, sharey=True, squeeze=False)[:, 0]
-        for layer, panel in zip(layers, panels, strict=True):
-            for variant, look in [(variant, looks([variant])[0]) for variant in variants]:
-                drawn = [record for record in records if (record["layer"], record["variant"]) == (layer, variant)]
-                if drawn:
-                    line = {"label": display_name(variant), "linestyle": "-" if several else ""}
-                    panel.plot(*_means(drawn, "distance"), **look | line)
-                    panel.plot(*_means(drawn, "mean"), color=look["color"], **mean_look)
-            panel.plot([], [], color="0.4", label="size of the mean input", **mean_look)
-            panel.set(xscale="log", yscale="log", title=f"Layer {layer}")
-        plain_ticks(panels[-1].xaxis)
-        plain_ticks(panels[-1].yaxis)
-        panels[-1].set_xlabel("Training iterations")
-        figure.supylabel("Distance of A from the mean input", fontsize=8)
-        add_legend(figure)
-    return figure
-
-
-def _means(records: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
-    """Return the iterations, in order, and the mean of a value over the records of each."""
-    values: dict[int, list[float]] = {}
-    for record in sorted(records, key=lambda record: record["iterations"]):
-        values.setdefault(record["iterations"], []).append(record[name])
-    return list(values), [max(statistics.fmean(each), SMALLEST) for each in values.values()]
 
 
 def _second_moments(X: Array, A: Array, mean: NDArray[np.float64]) -> dict[str, float | int | None]:

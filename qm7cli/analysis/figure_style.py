@@ -1,11 +1,13 @@
-"""How all pictures look: as wide as a column of a paper (85 mm) or as is asked, with letters of 7 and 8 points.
+"""How all pictures look, and what those of a comparison share.
+
+They are as wide as a column of a paper (85 mm) or as is asked, with letters of 7 and 8 points::
 
     with drawing(2.2) as figure:
         axes = figure.subplots()
     save(figure, Path("picture.pdf"))
 
-A rule or a baseline has one color (of Okabe & Ito's, which color-blind people can tell apart), marker and line style in
-every picture; dashed gray is for controls. A user's own settings of matplotlib change nothing.
+A rule or a baseline has one color (of Okabe & Ito's, which color-blind people can tell apart) in every picture; dashed
+gray is for controls. A user's own settings of matplotlib change nothing.
 """
 
 import io
@@ -14,17 +16,22 @@ import re
 import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import numpy as np
+
+from qm7cli.analysis.compare import Comparison
+from qm7cli.analysis.groups import Group, Key
 from qm7cli.core.errors import QM7Error, UsageError
 from qm7cli.core.escaping import printable
+from qm7cli.core.extras import import_extra
 from qm7cli.core.files import write_file
 from qm7cli.model.baseline_names import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, RULES
+from qm7cli.runs.collect import RunFold
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -34,17 +41,16 @@ Look = dict[str, Any]  # color, line style and marker, as matplotlib takes them
 WIDTH: Final = 85.0  # mm
 INCH: Final = 25.4  # mm
 ROW: Final = 9.5 / 72  # inches, a line of small letters
-LETTERS: Final = 50  # small ones in a row of `WIDTH`, beside the sample in a legend
+LETTERS: Final = 62  # small ones in a row of `WIDTH`
+RATIO: Final = 10  # errors that differ by as much need a logarithmic axis
 COLORS: Final = ("#0072B2", "#D55E00", "#000000", "#CC79A7", "#009E73", "#E69F00", "#56B4E9")
 LINES: Final = ("-", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (10, 1)))
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
-PALEST: Final = 0.6  # share of white in the color of the last of several groups of one rule
 METHODS: Final = [*(rule for rule in RULES if rule not in CONTROLS), *filter(None, HYPERPARAMETERS)]
 FORMATS: Final = {"png": (), "svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate",)}  # omitted metadata
 STYLE: Final[dict[str, Any]] = {
     "font.size": 8,
     **dict.fromkeys(("axes.titlesize", "legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 7),
-    "legend.title_fontsize": 8,
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -59,41 +65,55 @@ STYLE: Final[dict[str, Any]] = {
 }
 
 
-def looks(methods: Sequence[str]) -> list[Look]:
-    """Return the look of each group by its rule or baseline, which sets the color and the marker.
+class Options(NamedTuple):
+    """What may be chosen of a picture: its width in mm, and whether it says below what it shows.
 
-    Several groups of one rule get paler and differ in line style; where all have one rule, they differ in all.
+    `log` is whether the axis of errors is logarithmic, None as suits the picture; `setting` the dotted key of that on
+    the axis, None for the one numeric setting that differs; `reference` the group from which others differ.
     """
-    if len(set(methods)) == 1 < len(methods):
-        return [_look(k) for k in range(len(methods))]
-    counts, seen, made = Counter(methods), Counter[str](), []
+
+    width: float = WIDTH
+    caption: bool = True
+    log: bool | None = None
+    setting: str | None = None
+    reference: str | None = None
+
+    def scale(self, errors: Iterable[float]) -> str:
+        """Return ``log`` or ``linear``, for an axis of such errors, kcal/mol."""
+        known = list(errors)
+        return "log" if (max(known) >= RATIO * min(known) > 0 if self.log is None else self.log) else "linear"
+
+
+USUAL: Final = Options()
+
+
+def looks(methods: Sequence[str]) -> list[Look]:
+    """Return the look of each group by its rule or baseline, which sets the color.
+
+    Several groups of one rule differ in line style and marker; where all have one rule, in color as well.
+    """
+    seen, made = Counter[str](), []
+    alone = len(set(methods)) == 1 < len(methods)
     for method in methods:
-        k, index = seen[method], METHODS.index(method) if method in METHODS else len(METHODS)
-        look = {"color": "#999999", "linestyle": "--", "marker": "d"} if method in CONTROLS else _look(index, k)
-        share = PALEST * k / max(1, counts[method] - 1)
-        made.append(look | {"color": _paler(look["color"], share)})
+        index = METHODS.index(method) if method in METHODS else len(METHODS)
+        k = seen[method] + (0 if alone else index)
+        look = {
+            "color": COLORS[(k if alone else index) % len(COLORS)],
+            "linestyle": LINES[k % len(LINES)],
+            "marker": MARKERS[k % len(MARKERS)],
+        }
+        made.append(look if alone or method not in CONTROLS else look | {"color": "#999999", "linestyle": "--"})
         seen[method] += 1
     return made
 
 
-def _look(k: int, line: int = 0) -> Look:
-    color, marker = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)]
-    return {"color": color, "linestyle": LINES[(k + line) % len(LINES)], "marker": marker}
-
-
-def _paler(color: str, share: float) -> str:
-    """Return a color, #RRGGBB, mixed with a share of white."""
-    parts = (int(color[k : k + 2], 16) for k in (1, 3, 5))
-    return "#" + "".join(f"{round(part + (255 - part) * share):02X}" for part in parts)
-
-
-def load_matplotlib() -> ModuleType:
-    """Return matplotlib; raises QM7Error if it is not installed."""
-    try:
-        import matplotlib.figure  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        raise QM7Error("pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'") from error
-    return matplotlib
+def looks_of(groups: Iterable[Iterable[RunFold]]) -> list[Look]:
+    """Return the look of each of some groups of folds, as `looks` does."""
+    methods = []
+    for folds in groups:
+        found = {fold.run.settings.get("baseline.model") or fold.run.settings["variant"] for fold in folds}
+        methods.append(found.pop() if len(found) == 1 else "")
+    return looks(methods)
 
 
 def image_format(path: Path) -> str:
@@ -125,47 +145,42 @@ def _rendered(figure: "Figure", format_: str) -> bytes:
 
 
 @contextmanager
-def _style() -> Iterator[ModuleType]:
-    matplotlib = load_matplotlib()
+def _style() -> Iterator[None]:
+    matplotlib = import_extra("matplotlib", "plots", "pictures need")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        yield matplotlib
+        yield
 
 
 @contextmanager
-def drawing(height: float, width: float = WIDTH, title: str = "") -> Iterator["Figure"]:
-    """Give an empty figure, `height` in inches and `width` in mm, in this style; legend, title and note add to it."""
-    with _style() as matplotlib:
-        figure = matplotlib.figure.Figure(figsize=(width / INCH, height), layout="constrained")
-        if title:
-            figure.suptitle(_heighten(figure, title), fontsize=8)
-        yield figure
+def drawing(height: float, width: float = WIDTH) -> Iterator["Figure"]:
+    """Give an empty figure, `height` in inches and `width` in mm, in this style; legend and note add to its height."""
+    with _style():
+        figure = import_extra("matplotlib.figure", "plots", "pictures need").Figure
+        yield figure(figsize=(width / INCH, height), layout="constrained")
 
 
-def _heighten(figure: "Figure", text: str, letters: int = LETTERS) -> str:
-    """Return a text in lines that a figure can hold, and make the figure higher by as much."""
-    wrapped = textwrap.fill(printable(text), int(letters * figure.get_figwidth() * INCH / WIDTH))
-    figure.set_figheight(figure.get_figheight() + (wrapped.count("\n") + 1) * ROW)
-    return wrapped
+def _heighten(figure: "Figure", rows: int) -> None:
+    figure.set_figheight(figure.get_figheight() + rows * ROW)
 
 
 def add_legend(figure: "Figure", least: int = 2) -> None:
-    """Put a legend of all axes above them, below the title; fewer names than `least` need none."""
+    """Put a legend of all axes above them; fewer names than `least` need none."""
     own = {name: handle for axes in figure.axes for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     names = [printable(name) for name in own]
     if len(names) >= least:
         columns = max(1, int(figure.get_figwidth() / (0.45 + 0.055 * max(map(len, names)))))
-        figure.set_figheight(figure.get_figheight() + math.ceil(len(names) / columns) * ROW)
-        frame: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "columnspacing": 1.2}
-        figure.legend(own.values(), names, title=figure.get_suptitle() or None, **frame)
-        figure.suptitle("")  # matplotlib would put both in one place
+        _heighten(figure, math.ceil(len(names) / columns))
+        figure.legend(own.values(), names, loc="outside upper center", ncols=columns, columnspacing=1.2)
 
 
 def add_note(figure: "Figure", text: str) -> None:
-    """Say something below a picture."""
+    """Say something below a picture, which becomes higher by as much."""
     if text:
-        figure.supxlabel(_heighten(figure, text[0].upper() + text[1:], 62), x=0.03, ha="left", fontsize=7)
+        wrapped = textwrap.fill(printable(text), int(LETTERS * figure.get_figwidth() * INCH / WIDTH))
+        _heighten(figure, wrapped.count("\n") + 1)
+        figure.supxlabel(wrapped[0].upper() + wrapped[1:], x=0.03, ha="left", fontsize=7)
 
 
 def plain_ticks(axis: "Axis") -> None:
@@ -179,3 +194,40 @@ def plain_ticks(axis: "Axis") -> None:
     axis.set_major_locator(LogLocator(subs=steps) if high > 2 * low else MaxNLocator(5))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
+    """Return the groups that have a complete fold; raises QM7Error if there are none, or more than a picture holds."""
+    groups = [group for group in comparison.groups if group.folds]
+    if not groups:
+        raise QM7Error("there is nothing to draw: no fold is complete")
+    if len(groups) > limit:
+        raise QM7Error(f"there are {len(groups)} groups, more than this picture can hold ({limit}); choose fewer runs")
+    return groups
+
+
+def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: str, diverged: bool = True) -> None:
+    """Say below a picture what it shows, and which folds diverged: these have no error to draw."""
+    without = ", and is drawn without these"
+    told = [
+        f"{each.name} {each.divergence}{without if each.folds else ''}" for each in comparison.groups if each.diverged
+    ]
+    add_note(figure, "; ".join(filter(None, [*notes, *(told if diverged else ())])) if options.caption else "")
+
+
+def deviation_note(comparison: Comparison, what: str) -> str:
+    """Say what shows the standard deviation over folds, if a group has several."""
+    several = any(len({key[0] for key in group.folds}) > 1 for group in comparison.groups)
+    return f"{what}: one standard deviation over folds to each side" if several else ""
+
+
+def mean_over_folds(errors: Mapping[Key, Any]) -> tuple[Any, Any]:
+    """Return the mean and the population standard deviation over folds of errors: numbers, or arrays of one shape.
+
+    A fold's error is its mean over seeds, and over whatever else differs.
+    """
+    by_fold: dict[int, list[Any]] = {}
+    for key, value in errors.items():
+        by_fold.setdefault(key[0], []).append(value)
+    means = [np.mean(values, axis=0) for values in by_fold.values()]
+    return np.mean(means, axis=0), np.std(means, axis=0)

@@ -86,27 +86,22 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     by = list(by) or [key for key in differing if key != "seed" and key not in RECORDED_SETTINGS]
     pairing_keys = [key for key in differing if key not in by]
     notes: list[str] = []
-    members: dict[str, tuple[dict[Key, RunFold], dict[Key, RunFold]]] = {}
-    values: dict[str, dict[str, Any]] = {}
-    short_names: dict[str, str] = {}
+    members: dict[str, tuple[dict[str, Any], dict[Key, RunFold], dict[Key, RunFold]]] = {}
+    short: dict[str, str] = {}
     for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in by]):
         given = {key: run.settings[key] for key in by if key in run.settings}
         name = group_name(given, by)
-        values[name] = {key: run.settings.get(key) for key in by}
-        short_names[name] = group_name(given, by, short=True)
-        _add_folds(*members.setdefault(name, ({}, {})), run, pairing_keys, notes)
-    distinct = len(set(short_names.values())) == len(short_names)
-    groups = [
-        Group(
-            short_names[name] if distinct else name,
-            values[name],
-            folds,
-            diverged,
-            mae=_statistics({key: fold.mae for key, fold in folds.items()}, pairing_keys),
-            rmse=_statistics({key: fold.rmse for key, fold in folds.items()}, pairing_keys),
+        short[name] = group_name(given, by, short=True)
+        _, complete, gone = members.setdefault(name, ({key: run.settings.get(key) for key in by}, {}, {}))
+        _add_folds(complete, gone, run, pairing_keys, notes)
+    distinct = len(set(short.values())) == len(short)
+    groups = []
+    for name, (settings, folds, diverged) in members.items():
+        mae, rmse = (
+            _statistics({key: getattr(fold, metric) for key, fold in folds.items()}, pairing_keys)
+            for metric in ("mae", "rmse")
         )
-        for name, (folds, diverged) in members.items()
-    ]
+        groups.append(Group(short[name] if distinct else name, settings, folds, diverged, mae, rmse))
     if "variant" not in by:
         controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
         notes += [f"there are runs of {variant}, which is a control" for variant in sorted(controls)]

@@ -60,21 +60,19 @@ class Pair(NamedTuple):
     """Two folds with the same test molecules.
 
     `test_set` tells these from others, `difference` is that of the MAE, `reference` the MAE of the second (kcal/mol),
-    and `ratio` n_test / n_train, None if unknown.
+    and `ratio` n_test / n_train.
     """
 
     test_set: Hashable
     difference: float
     reference: float
-    ratio: float | None
+    ratio: float
 
 
 def make_pair(fold: RunFold, base: RunFold) -> Pair:
     """Return a fold and its reference as a pair; raises QM7Error if their test molecules may differ."""
     check_test_sets(fold, base)
-    trained = [each.result.train_molecules for each in (fold, base)]
-    tested = fold.result.test_molecules or base.result.test_molecules
-    ratio = None if tested is None or None in trained else tested / min(size for size in trained if size)
+    ratio = fold.result.test_molecules / min(each.result.train_molecules for each in (fold, base))
     return Pair(_test_set(fold), fold.mae - base.mae, base.mae, ratio)
 
 
@@ -102,12 +100,9 @@ def paired_difference(pairs: Sequence[Pair]) -> Difference:
         by_test_set.setdefault(pair.test_set, []).append(pair)
     means = np.array([statistics.fmean(pair.difference for pair in same) for same in by_test_set.values()])
     reference = statistics.fmean(statistics.fmean(pair.reference for pair in same) for same in by_test_set.values())
-    ratios = [pair.ratio for pair in pairs if pair.ratio is not None]
     untested = ""
     if len(means) == 1:
         untested = "one test set allows no test"
-    elif len(ratios) < len(pairs):
-        untested = "no results.yaml tells how many molecules were trained on and tested, so there is no test"
     elif len(set(means)) == 1:
         untested = "the difference is the same on all test sets, which allows no test"
     return Difference(
@@ -115,7 +110,7 @@ def paired_difference(pairs: Sequence[Pair]) -> Difference:
         percent=100 * float(means.mean()) / reference if reference else None,
         pairs=len(pairs),
         test_sets=len(means),
-        t_test=None if untested else corrected_t(means, statistics.fmean(ratios)),
+        t_test=None if untested else corrected_t(means, statistics.fmean(pair.ratio for pair in pairs)),
         untested=untested,
     )
 

@@ -8,17 +8,43 @@ from string import Template
 from typing import Any, Final
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import as_svg, load_matplotlib
-from qm7cli.analysis.page_style import STYLE
+from qm7cli.analysis.figure_style import as_svg
 from qm7cli.analysis.plots import KINDS, Options
 from qm7cli.analysis.plots.setting import NotSweptError
 from qm7cli.core.errors import QM7Error
+from qm7cli.core.extras import import_extra
 from qm7cli.runs.collect import Run
 
 NOTE: Final = (
     "MAE and RMSE are of the test molecules: mean over folds ± population standard deviation over folds. Where there "
     "are several seeds, the standard deviation over them follows."
 )
+STYLE: Final = """
+@page { size: A4; margin: 15mm }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: auto; padding: 1rem;
+  overflow-wrap: anywhere }
+h1 { font-size: 1.6em; line-height: 1.2 }
+h2 { font-size: 1.15em; margin: 1.8em 0 .5em; break-after: avoid }
+p { margin: .5em 0 }
+table, figcaption, .note { font-size: .87em }
+figcaption, .note { color: #555 }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .25em .8em .25em 0; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd }
+tbody th { font-weight: normal }
+.number { text-align: right }
+tr, figure { break-inside: avoid }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2rem }
+figure { margin: 0; max-width: 30rem }
+figure svg { width: 100%; height: auto; display: block }
+@media screen { .wide td, .wide tbody th { white-space: nowrap } }
+@media print {
+  body { font-size: 9.5pt; padding: 0; max-width: none }
+  .figures { display: block; columns: 2; column-gap: 10mm }
+  figure { margin-bottom: 6mm }
+  .wide table { font-size: 7pt }
+}
+"""
 PAGE: Final = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -65,11 +91,11 @@ def render_report(
     `reference` is that of the comparison. Raises QM7Error if matplotlib is not installed. A picture that cannot be
     drawn is left out, and the page says why.
     """
-    load_matplotlib()
+    import_extra("matplotlib", "plots", "pictures need")
     settings = [run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs]
     values = {key: [own.get(key) for own in settings] for key in dict.fromkeys(key for own in settings for key in own)}
     differing = {key: own for key, own in values.items() if any(value != own[0] for value in own)}
-    left_out: dict[str, str] = {}  # kinds of pictures by reason
+    left_out: list[str] = []
     figures = [_figure(kind, comparison, reference, left_out) for kind in KINDS]
     names = ", ".join(sorted({run.results.dataset.name for run in runs}))
     return PAGE.substitute(
@@ -80,7 +106,7 @@ def render_report(
         comparison=_table(header, [[cell.replace("+-", "±") for cell in row] for row in rows]),
         note=escape(f"{NOTE} {comparison.explanation}"),
         figures="\n".join(filter(None, figures)),
-        left_out="\n".join(f"<p>{escape(f'{kinds} left out: {why}.')}</p>" for why, kinds in left_out.items()),
+        left_out="\n".join(f"<p>{escape(sentence)}</p>" for sentence in left_out),
         runs=_runs(runs, differing),
         settings=_table(("setting", "value"), [(key, own[0]) for key, own in values.items() if key not in differing]),
         environment=_environment(runs),
@@ -89,25 +115,22 @@ def render_report(
 
 def _origin(runs: Sequence[Run], command: str) -> str:
     """Say what the data set is, when the runs were made, and what makes the page."""
-    datasets = {}
-    for run in runs:
-        dataset = run.results.dataset
-        molecules = f"{dataset.molecules:,} molecules, " if dataset.molecules else ""
-        datasets[dataset.sha256] = f"{dataset.name}, {molecules}SHA-256 {dataset.sha256[:12]}..."
+    recorded = (run.results.dataset for run in runs)
+    datasets = {each.sha256: f"{each.name}, SHA-256 {each.sha256[:12]}..." for each in recorded}
     times = sorted(time[:10] for run in runs for time in run.results.times.values() if time)
     made = f" Made {' to '.join(dict.fromkeys([times[0], times[-1]]))}." if times else ""
     told = escape(f"Data: {'; '.join(datasets.values())}.{made}")
     return f"{told} Command: <code>{escape(command)}</code>" if command else told
 
 
-def _figure(kind: str, comparison: Comparison, reference: str | None, left_out: dict[str, str]) -> str:
-    """Return a picture with what to look for in it; what cannot be drawn is added to what is left out, by reason."""
+def _figure(kind: str, comparison: Comparison, reference: str | None, left_out: list[str]) -> str:
+    """Return a picture with what to look for in it; what cannot be drawn is added to what is left out."""
     try:
         picture = as_svg(KINDS[kind].draw(comparison, Options(reference=reference)), kind)
     except NotSweptError:
         return ""
     except QM7Error as error:
-        left_out[str(error)] = f"{left_out[str(error)]}, {kind}" if str(error) in left_out else kind
+        left_out.append(f"{kind} left out: {error}.")
         return ""
     labelled = f'<div role="img" aria-labelledby="{kind}">{picture}</div>'
     caption = f"<b>{escape(KINDS[kind].shows)}.</b> {escape(KINDS[kind].look_for)}"
@@ -116,50 +139,31 @@ def _figure(kind: str, comparison: Comparison, reference: str | None, left_out: 
 
 def _runs(runs: Sequence[Run], differing: dict[str, list[Any]]) -> str:
     """Return a table of the runs: their settings, folds, training sizes, found hyperparameters and times."""
-    records = []
+    rows = []
     for k, run in enumerate(runs):
-        sizes = sorted({result.train_molecules for result in run.results.folds if result.train_molecules})
-        records.append(
-            {
-                "run": run.path,
-                **{key: values[k] for key, values in differing.items()},
-                "folds": ", ".join(str(result.fold) for result in run.results.folds),
-                "status": run.results.status,
-                "training molecules": " to ".join(f"{size:,}" for size in sorted({*sizes[:1], *sizes[-1:]})) or "-",
-                "hyperparameters": _hyperparameters(run),
-                **{f"{name}, UTC": (time or "-")[:19].replace("T", " ") for name, time in run.results.times.items()},
-            }
-        )
-    if not any(record["hyperparameters"] for record in records):
-        for record in records:
-            del record["hyperparameters"]
-    return _table(list(records[0]), [list(record.values()) for record in records])
+        sizes = sorted({result.train_molecules for result in run.results.folds})
+        shown = " to ".join(f"{size:,}" for size in sorted({*sizes[:1], *sizes[-1:]}))
+        folds = ", ".join(str(result.fold) for result in run.results.folds)
+        times = [(time or "-")[:19].replace("T", " ") for time in run.results.times.values()]
+        own = (values[k] for values in differing.values())
+        rows.append((run.path, *own, folds, run.results.status, shown, _hyperparameters(run) or "-", *times))
+    own_titles = ("folds", "status", "training molecules", "hyperparameters")
+    return _table(("run", *differing, *own_titles, *(f"{name}, UTC" for name in runs[0].results.times)), rows)
 
 
 def _hyperparameters(run: Run) -> str:
-    """Return the hyperparameters that were found, each with the folds where they were."""
-    folds: dict[str, list[str]] = {}
-    for result in run.results.folds:
-        found = ", ".join(f"{key} {value:g}" for key, value in (result.hyperparameters or {}).items())
-        folds.setdefault(found, []).append(str(result.fold))
-    return "; ".join(
-        f"{found} (fold {', '.join(own)})" if folds.keys() > {found} else found for found, own in folds.items()
-    )
+    """Return the hyperparameters that were found in each fold."""
+    found = ((fold.fold, fold.hyperparameters) for fold in run.results.folds if fold.hyperparameters)
+    return "; ".join(f"fold {k}: {', '.join(f'{key} {value:g}' for key, value in own.items())}" for k, own in found)
 
 
 def _environment(runs: Sequence[Run]) -> str:
-    """Return a table of the environments: what differs stands with the runs that have it; their times are elsewhere."""
-    values: dict[str, dict[str, dict[str, None]]] = {}  # the runs that have a value, by that, by key
-    for run in runs:
-        for environment in run.results.environments:
-            for key, value in environment.model_dump(exclude={"started", "finished"}).items():
-                values.setdefault(key, {}).setdefault(_text(value), {})[str(run.path)] = None
-    rows = [
-        (key, f"{value} ({', '.join(having)})" if len(own) > 1 else value)
-        for key, own in values.items()
-        for value, having in own.items()
-    ]
-    return _table(("environment", "value"), rows)
+    """Return a table of the environments, with all values that a part of them has had; their times are elsewhere."""
+    values: dict[str, dict[str, None]] = {}
+    for environment in (each for run in runs for each in run.results.environments):
+        for key, value in environment.model_dump(exclude={"started", "finished"}).items():
+            values.setdefault(key, {})[_text(value)] = None
+    return _table(("environment", "value"), [(key, "; ".join(own)) for key, own in values.items()])
 
 
 def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:

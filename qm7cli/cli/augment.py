@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from qm7cli.cli.options import Data, Quiet, Split, SubtractName, load_dataset
-from qm7cli.cli.output import note, refuse_inputs, say, write_output
-from qm7cli.cli.tables import Table
+from qm7cli.cli.output import Table, note, refuse_inputs, say, write_output
 
 
 def augment(
@@ -65,16 +64,12 @@ def augment(
     augmented = augmented_set(
         load_dataset(data), settings, part or "train", draws, noise, seed, step=distance, subtract=subtract
     )
-    arrays = augmented.arrays()
     free = augmented.free_bytes(output)
     if not quiet:
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
-    columns = {
-        "array": list(arrays),
-        "shape": [" x ".join(map(str, shape)) for shape, _ in arrays.values()],
-        "dtype": [str(dtype) for _, dtype in arrays.values()],
-    }
+    arrays = [[name, " x ".join(map(str, shape)), str(dtype)] for name, (shape, dtype) in augmented.arrays().items()]
+    columns = dict(zip(("array", "shape", "dtype"), map(list, zip(*arrays, strict=True)), strict=True))
     write_output(Table(columns, set(columns)))
     say(str(output))

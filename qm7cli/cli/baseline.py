@@ -4,17 +4,25 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.options import Data, Folds, Jobs, Out, Overwrite, Quiet, Seed, Split, SubtractName, load_dataset
+from qm7cli.cli.options import (
+    Data,
+    Folds,
+    Jobs,
+    Out,
+    Overwrite,
+    Quiet,
+    Seed,
+    Settings,
+    Split,
+    SubtractName,
+    load_dataset,
+)
 from qm7cli.cli.output import note
 from qm7cli.cli.train import train_and_print
 from qm7cli.core.signals import stop_on_signals
 from qm7cli.model.baseline_names import Kernel as KernelName
 from qm7cli.model.baseline_names import Kind, RepresentationName
 
-Model = Annotated[
-    Kind,
-    typer.Option(help="Mean energy, nearest neighbors, ridge regression or kernel ridge regression."),
-]
 Representation = Annotated[
     RepresentationName | None,
     typer.Option(
@@ -32,7 +40,9 @@ Kernel = Annotated[
 
 
 def baseline(
-    model: Model = "krr",
+    model: Annotated[
+        Kind, typer.Option(help="Mean energy, nearest neighbors, ridge regression or kernel ridge regression.")
+    ] = "krr",
     representation: Representation = None,
     kernel: Kernel = None,
     exponent: Annotated[
@@ -42,19 +52,13 @@ def baseline(
         SubtractName | None,
         typer.Option(help="Subtract the mean of the energies, or a fit to the numbers of each element. Default: mean."),
     ] = None,
-    neighbours: Annotated[int | None, typer.Option(metavar="N", help="Neighbors of knn. Default: found.")] = None,
     scale: Annotated[
         float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Default: found.")
     ] = None,
     ridge: Annotated[
         float | None, typer.Option(metavar="X", help="Ridge of krr or linear; of linear in hartree^2. Default: found.")
     ] = None,
-    draws: Annotated[
-        int | None, typer.Option(metavar="N", help="Draws of each training molecule, for random. Default: 4.")
-    ] = None,
-    memory: Annotated[
-        float | None, typer.Option(metavar="GB", help="Memory that a fold may take at most. Default: 8.")
-    ] = None,
+    settings: Settings = None,
     fold: Folds = None,
     seed: Seed = None,
     split: Split = None,
@@ -67,10 +71,8 @@ def baseline(
     """Fit a simpler model to the same folds and report its test errors.
 
     The run directory is like that of qm7 train; all commands but centering take it. Hyperparameters that are not given
-    (neighbours, scale, ridge) are found by cross-validation within each fold's training molecules, and recorded. With
-    several draws per molecule, knn and krr search on at most 8000 matrices, or one per training molecule if that is
-    more: then they use fewer molecules, spread evenly over the energies. A fold is refused if a test molecule has more
-    atoms than the representation holds.
+    are found by cross-validation within each fold's training molecules, and recorded. With several draws per molecule,
+    knn and krr search on at most 8000 matrices, or one per training molecule if that is more.
 
     Example: qm7 baseline --kernel laplacian --representation bag-of-bonds --exponent 4 --subtract composition
     """
@@ -84,18 +86,15 @@ def baseline(
         "baseline.kernel": kernel,
         "baseline.exponent": exponent,
         "target.subtract": subtract,
-        "baseline.neighbours": neighbours,
         "baseline.scale": scale,
         "baseline.ridge": ridge,
-        "baseline.draws": draws,
-        "baseline.memory": memory,
     }
     with stop_on_signals(note) as stop:
         from qm7cli.data.splits import select_folds
         from qm7cli.runs.experiment import resolve
         from qm7cli.training.baselines import needed_memory
 
-        experiment = resolve(None, [], flags)
+        experiment = resolve(None, settings or [], flags)
         dataset = load_dataset(experiment.data)
         if not quiet:
             needed = max(needed_memory(experiment, dataset, each) for each in select_folds(dataset, experiment.split))

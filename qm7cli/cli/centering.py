@@ -1,13 +1,12 @@
 """`qm7 centering`: how well the pre-bias of trained layers centers their inputs."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 
-from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, find_run_directories, usable_runs
-from qm7cli.cli.output import refuse_inputs, write_output
-from qm7cli.cli.tables import Column, make_table
+from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, each_run
+from qm7cli.cli.output import Column, make_table, refuse_inputs, write_output
 
 
 def _show_three_digits(value: float | None) -> str:
@@ -43,10 +42,6 @@ def centering(
     fold: TrainedFolds = None,
     format_: OutputFormat = None,
     output: Output = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png|FILE.svg|FILE.pdf", help="Also draw the distances against the iterations."),
-    ] = None,
     data: RunData = None,
 ) -> None:
     """Print how well the pre-bias A of each layer centers its inputs, on the molecules that the model was trained on.
@@ -60,34 +55,24 @@ def centering(
     layer works with, and about the mean input. The largest eigenvalue bounds the learning rate. A dash is for a number
     that float64 does not resolve.
 
-    The table fits 80 columns; the other formats have all. A plot is for runs of several lengths that differ in nothing
-    else but variant and seed; it needs matplotlib: pip install 'qm7cli[plots]'
+    The table fits 80 columns; the other formats have all.
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
-    from qm7cli.analysis.centering import draw_centering, measure_centering, refuse_to_mix
-    from qm7cli.analysis.figure_style import image_format, save
+    from qm7cli.analysis.centering import measure_centering
     from qm7cli.model.variants import CONTROLS
-    from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
     from qm7cli.runs.models import load_networks
 
-    if plot is not None:
-        image_format(plot)
-    directories = find_run_directories(runs, output, plot)
     datasets = RunDatasets(data)
 
     def measure(run: Path) -> list[dict[str, Any]]:
         models = load_networks(run, fold)
         return measure_centering(run, models, datasets.of(run, models))
 
-    by_run, status = usable_runs(*read_runs(directories, measure))
+    by_run, status = each_run(runs, measure, output)
     records = [record for records_of_run in by_run for record in records_of_run]
-    for file in (output, plot):
-        refuse_inputs(file, datasets.paths)
-    if plot is not None:
-        refuse_to_mix({Path(record["run"]) for record in records})
-        save(draw_centering(records), plot)
+    refuse_inputs(output, datasets.paths)
     notes = [
         "share: of the inputs' second moment about 0 or A that is mean",
         "max, cond: largest eigenvalue and condition number of second moments, the bias's 1 included",

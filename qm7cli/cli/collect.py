@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli.options import Output, OutputFormat, Runs, read_usable_runs
-from qm7cli.cli.output import write_output
-from qm7cli.cli.tables import Column, make_table, result_columns, show_number
+from qm7cli.cli.options import Output, OutputFormat, Runs, read_each_run
+from qm7cli.cli.output import Column, make_table, result_columns, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.runs.collect import Run
@@ -38,11 +37,12 @@ def collect(
 
     Example: qm7 collect runs --format csv --output folds.csv
     """
+    from qm7cli.analysis.groups import short_keys
     from qm7cli.model.metrics import describe_units
     from qm7cli.runs.collect import collect_folds, differing_settings
     from qm7cli.runs.experiment import NOT_IDENTITY
 
-    usable, status = read_usable_runs(runs, output)
+    usable, status = read_each_run(runs, output)
     if worst:
         records = _worst(usable, worst)
         table = make_table(records, WORST, "energies in kcal/mol", keys=["molecule", "fold"])
@@ -50,7 +50,7 @@ def collect(
         raise typer.Exit(status)
     records = collect_folds(usable)
     keys = [key for key in differing_settings(usable) if key in records[0] and key not in NOT_IDENTITY]
-    titles = _short_titles(keys)
+    titles = short_keys(keys)
     settings = [Column(key, title, left=True) for key, title in titles.items()]
     table = make_table(
         [_shown(record) for record in records],
@@ -69,28 +69,27 @@ def _shown(record: dict[str, Any]) -> dict[str, Any]:
     from qm7cli.model.variants import display_name
 
     variant = {"variant": display_name(record["variant"])} if record.get("variant") else {}
-    return record | variant | {"status": record["reason"] or record["status"]}
+    reason = (record["reason"] or "").removeprefix(f"fold {record['fold']} ")
+    return record | variant | {"status": reason or record["status"]}
 
 
 def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:
     """Return the molecules of each run with the largest errors; raises QM7Error if no fold is complete."""
-    from qm7cli.analysis.largest_errors import largest_errors
     from qm7cli.core.errors import QM7Error
-    from qm7cli.runs.collect import RunFold
     from qm7cli.runs.datasets import RunDatasets
+    from qm7cli.runs.predictions import read_predictions
 
-    datasets = RunDatasets()
-    records = []
+    datasets, records = RunDatasets(), []
     for run in runs:
-        folds = {(each.fold,): RunFold(run, each) for each in run.results.folds if each.status == "complete"}
-        records += [{"run": str(run.path), **record} for record in largest_errors(folds, count, datasets)]
+        dataset = datasets.known(run.path, run.results.dataset.sha256)
+        found = []
+        for fold in (each.fold for each in run.results.folds if each.status == "complete"):
+            for row, energy, prediction in zip(*map(list, read_predictions(run.path, fold)), strict=True):
+                formula = dataset.formula(row) if dataset and row < len(dataset) else None
+                name = {"molecule": f"{formula} ({row})" if formula else str(row), "formula": formula, "row": int(row)}
+                errors = {"energy": float(energy), "prediction": float(prediction), "error": float(prediction - energy)}
+                found.append((abs(prediction - energy), {"run": str(run.path), **name, "fold": fold, **errors}))
+        records += [record for _, record in sorted(found, key=lambda each: -each[0])[:count]]
     if not records:
         raise QM7Error("there is no error to name: no fold is complete")
     return records
-
-
-def _short_titles(keys: Sequence[str]) -> dict[str, str]:
-    """Return the last part of each dotted key, or the whole where that is the title of another column."""
-    last = [key.rpartition(".")[2] for key in keys]
-    taken = [*last, "run", *(column.title for column in result_columns())]
-    return {key: own if taken.count(own) == 1 else key for key, own in zip(keys, last, strict=True)}

@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, read_usable_runs
-from qm7cli.cli.output import note, write_output
-from qm7cli.cli.tables import Table, show_number
+from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, read_each_run
+from qm7cli.cli.output import Table, note, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
@@ -42,7 +41,7 @@ def compare(
     """
     from qm7cli.analysis.compare import compare_groups
 
-    usable, status = read_usable_runs(runs, output)
+    usable, status = read_each_run(runs, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
     written = write_output(comparison_table(comparison), comparison.records(), format_, output)
     if written in {"csv", "json", "latex"}:

@@ -39,7 +39,6 @@ def convert(
     from qm7cli.data.molecule_files import describe_left_out
     from qm7cli.data.soundness import count_elements, describe_copies
 
-    files, output = [path.expanduser() for path in files], output.expanduser()
     if output.suffix != ".npz":
         raise UsageError(f"--output {output}: the name of a data set file must end in .npz")
     refuse_inputs(output, files)
@@ -51,10 +50,8 @@ def convert(
     say(f"{output}: {len(dataset)} molecules of up to {dataset.Z.shape[1]} atoms, {count} folds")
     say(f"atoms: {count_elements(dataset.Z)}")
     say(f"energies, kcal/mol: {T.min():.2f} to {T.max():.2f}; per atom: {per_atom.min():.2f} to {per_atom.max():.2f}")
-    if dataset.energies == "total":
-        say("they seem to be total energies: train and baseline need --set target.subtract=composition")
-    else:
-        say("they seem to be atomization energies")
+    remedy = ": train and baseline need --set target.subtract=composition" if dataset.energies == "total" else ""
+    say(f"they seem to be {dataset.energies} energies{remedy}")
     if copies := describe_copies(dataset):
         say(copies)
     if left_out:

@@ -35,7 +35,6 @@ def download(
     from qm7cli.data.dataset import PUBLISHED_SHA256
     from qm7cli.data.download import MIRRORS, download_dataset, find_dataset
 
-    dest = dest.expanduser()
     wanted = (sha256 or PUBLISHED_SHA256).lower()
     if wanted != "any" and not re.fullmatch("[0-9a-f]{64}", wanted):
         raise typer.BadParameter(f"{sha256} is neither any nor 64 hexadecimal digits", param_hint="'--sha256'")

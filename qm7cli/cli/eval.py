@@ -1,6 +1,7 @@
 """`qm7 eval`: the errors of trained runs, again or otherwise."""
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -8,8 +9,7 @@ import typer
 
 from qm7cli.cli import options
 from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, RunData, Runs, TrainedFolds
-from qm7cli.cli.output import refuse_inputs, write_output
-from qm7cli.cli.tables import Column, make_table, metric_columns, show_mean, show_number
+from qm7cli.cli.output import Column, make_table, metric_columns, refuse_inputs, show_mean, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.data.splits import Part
@@ -49,28 +49,29 @@ def evaluate(
     makes no draws but of random matrices. interval is the mean half-width of the held-out molecules' 90% prediction
     intervals in kcal/mol (see qm7 predict); coverage is how many of them have their energy in the intervals that the
     other folds' molecules give; rank corr. is Spearman's correlation of the error's magnitude and the spread over
-    draws, and in csv and json that with the spread over an ensemble's runs. The table fits 80 columns.
+    draws, and in csv and json that with the spread over an ensemble's runs.
 
     Example: qm7 eval runs/qm7-corrected-seed* --ensemble --format csv
     """
-    from qm7cli.cli.progress import show_evaluation
+    from qm7cli.cli.progress import show_count
     from qm7cli.model.metrics import METRICS, describe_units
-    from qm7cli.runs.collect import read_runs
     from qm7cli.runs.datasets import RunDatasets
     from qm7cli.runs.models import describe_evaluation, evaluate_folds, load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
-    directories = options.find_run_directories(runs, output)
     datasets = RunDatasets(data)
 
     def evaluate_run(run: Path) -> "Evaluated":
         models = load_models(run, fold)
-        evaluated = evaluate_folds(run, models, datasets.of(run, models), draws=draws, parts=parts, report=report)
+        evaluated = evaluate_folds(run, models, datasets.of(run, models), draws=draws, parts=parts, report=tick)
         return str(run), getattr(models[0], "variant", None), evaluated
 
-    with show_evaluation(quiet=quiet) as report:
-        read = read_runs(directories, evaluate_run)
-    evaluations, status = options.usable_runs(*read)
+    def tick(*_: object) -> None:
+        report(next(done), 0)
+
+    done = count(1)
+    with show_count("evaluated folds", quiet=quiet) as report:
+        evaluations, status = options.each_run(runs, evaluate_run, output)
     refuse_inputs(output, datasets.paths)
     if ensemble:
         evaluations.append(_average(evaluations))

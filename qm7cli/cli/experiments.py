@@ -1,23 +1,20 @@
 """`qm7 experiments`: the experiments that come with the program."""
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from qm7cli.cli import completion
-from qm7cli.cli.output import say
-from qm7cli.cli.tables import WIDTH
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from qm7cli.cli.options import complete_experiments
+from qm7cli.cli.output import WIDTH, say
 
 
 def experiments(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", autocompletion=completion.every_experiment, help="Print this file instead."),
+        typer.Argument(metavar="NAME", autocompletion=complete_experiments, help="Print this file instead."),
     ] = None,
 ) -> None:
     """List the experiments that come with the program, or print one.
@@ -43,21 +40,19 @@ def experiments(
         raise UsageError(f"no experiment {name} comes with the program{close}")
 
 
-def _listing(files: dict[str, Path]) -> "Iterator[str]":
+def _listing(files: dict[str, Path]) -> Iterator[str]:
     """Give the lines of the list: name, jobs and what the file says of itself."""
     from qm7cli.runs.experiment import is_sweep, purpose, resolve
     from qm7cli.training.sweep import read_sweep
 
     width = max(map(len, files))
-    kinds = {"qm7 train --config NAME": False, "qm7 sweep NAME": True}
-    for command, wanted in kinds.items():
+    for command, wanted in (("qm7 train --config NAME", False), ("qm7 sweep NAME", True)):
         yield f"{command}  (jobs; what for)"
         for name, file in files.items():
             if is_sweep(file) == wanted:
                 points = read_sweep(file) if wanted else [resolve(file, (), {})]
                 jobs = sum(len(each.split.folds or range(each.split.count)) for each in points)
                 start = f"  {name:{width}}  {jobs:2}  "
-                indent = " " * len(start)
-                yield from textwrap.wrap(
-                    purpose(file), WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False
-                )
+                lines = textwrap.wrap(purpose(file), WIDTH - len(start), break_on_hyphens=False)
+                yield start + lines[0]
+                yield from (" " * len(start) + line for line in lines[1:])

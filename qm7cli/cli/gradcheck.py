@@ -1,14 +1,21 @@
 """`qm7 gradcheck`: the gradient variants against the loss gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli import completion
-from qm7cli.cli.options import Data, Output, OutputFormat, load_dataset
-from qm7cli.cli.output import print_error, refuse_inputs, write_output
-from qm7cli.cli.tables import Column, Table, make_table, show_number, show_value
+from qm7cli.cli.options import Data, Output, OutputFormat, complete_variants, load_dataset
+from qm7cli.cli.output import (
+    Column,
+    Table,
+    make_table,
+    print_error,
+    refuse_inputs,
+    show_number,
+    show_value,
+    write_output,
+)
 
 if TYPE_CHECKING:
     from qm7cli.model.gradcheck import GradCheck
@@ -31,9 +38,7 @@ MOTIONS: Final = (
 def gradcheck(
     variant: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME", autocompletion=completion.variants, help="Rule for A and B to check. Default: all."
-        ),
+        typer.Option(metavar="NAME", autocompletion=complete_variants, help="Rule for A and B to check. Default: all."),
     ] = None,
     data: Data = None,
     format_: OutputFormat = None,
@@ -61,20 +66,17 @@ def gradcheck(
     Example: qm7 gradcheck --data gfn7 --variant original
     """
     from qm7cli.core.errors import UsageError
-    from qm7cli.core.validation import suggestion
     from qm7cli.model.gradcheck import GRADIENTS, check_gradients
     from qm7cli.model.variants import RULES
 
     variants = [name for name in RULES if variant in (None, name)]
     if not variants:
-        raise UsageError(f"--variant is {variant}, not one of {', '.join(RULES)}{suggestion(str(variant), RULES)}")
+        raise UsageError(f"--variant is {variant}, not one of {', '.join(RULES)}")
     dataset = load_dataset(data)
     refuse_inputs(output, [dataset.path])
     check = check_gradients(dataset, variants)
     table = _directions_table(check)
-    table.below = "\n" + "\n".join(
-        each.plain_text() + each.after for each in (_motions_table(check), _shifts_table(check))
-    )
+    table.below = f"\n{_motions_table(check).text()}\n{_shifts_table(check).text()}"
     if not check.failures and GRADIENTS.keys() & set(variants):
         table.below += "All of it is as expected.\n"
     write_output(table, [each._asdict() for each in check.directions], format_, output)
@@ -90,19 +92,15 @@ def _directions_table(check: "GradCheck") -> Table:
 
     rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
     for each in check.directions:
-        for rescaled in (False, True):  # side by side
-            rows.setdefault((each.variant, each.parameter, rescaled), {"parameter": each.parameter})
+        for rescaled, shown in ((False, "off"), (True, "on")):  # side by side
+            key = each.variant, each.parameter, rescaled
+            rows.setdefault(key, {"parameter": each.parameter, "rescaled": shown})
         row = rows[each.variant, each.parameter, each.rescaled]
-        row |= {"rescaled": "on" if each.rescaled else "off"}
         row[f"layer {each.layer}"] = f"{each.angle:.1f} x {each.ratio:#.4g}"
-    columns = [
-        Column("parameter", "direction", left=True),
-        Column("rescaled", "rescaling", left=True),
-        *_layer_columns(check),
-    ]
+    left = [Column("parameter", "direction", left=True), Column("rescaled", "rescaling", left=True)]
     sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
-    table = make_table(list(rows.values()), columns, note)
+    table = make_table(list(rows.values()), [*left, *_layer_columns(check)], note)
     table.headings = [display_name(variant) for variant, _, _ in rows]
     return table
 
@@ -118,25 +116,23 @@ def _shifts_table(check: "GradCheck") -> Table:
     from qm7cli.model.shiftcheck import RATE, SHIFT, STEPS
     from qm7cli.model.variants import display_name
 
-    records = [
-        each._asdict()
-        | {"name": display_name(each.variant)}
-        | {f"layer {k}": factor for k, factor in enumerate(each.factors or [None] * len(each.expected), start=1)}
-        for each in check.shifts
-    ]
+    records = []
+    for each in check.shifts:
+        factors: Sequence[float | None] = each.factors or [None] * len(each.expected)
+        layers = {f"layer {k}": factor for k, factor in enumerate(factors, start=1)}
+        records.append(each._asdict() | {"name": display_name(each.variant)} | layers)
     columns = [
         Column("name", "variant", left=True),
         Column("with_a", "A shifted", _show_change),
         Column("without_a", "B shifted", _show_change),
         *_layer_columns(check, lambda factor: show_number(factor, 5)),
     ]
-    return make_table(
-        records,
-        columns,
+    note = (
         f"Inputs shifted by {SHIFT:g}, {STEPS} iterations at the rate {RATE:g}: the largest difference of an output "
         "from training without a shift if A or B compensates for it, in kcal/mol, and what an iteration leaves of a "
-        f"shift of A: 1 - r b is {', '.join(show_number(each, 5) for each in check.shifts[0].expected)}.",
+        f"shift of A: 1 - r b is {', '.join(show_number(each, 5) for each in check.shifts[0].expected)}."
     )
+    return make_table(records, columns, note)
 
 
 def _layer_columns(check: "GradCheck", show: Callable[[Any], str] = show_value) -> list[Column]:

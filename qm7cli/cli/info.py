@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.options import Data, load_dataset
-from qm7cli.cli.output import note, write_output
-from qm7cli.cli.tables import Table
+from qm7cli.cli.output import Table, note, write_output
 
 
 def info(

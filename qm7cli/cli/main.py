@@ -2,19 +2,17 @@
 
 import io
 import os
-import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from importlib.resources import files
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 import qm7cli
-from qm7cli.cli import completion
 from qm7cli.cli.augment import augment
 from qm7cli.cli.baseline import baseline
 from qm7cli.cli.centering import centering
@@ -64,7 +62,6 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     rich_markup_mode=None,
-    suggest_commands=False,  # `_suggest` has them in the words that settings get
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, command in COMMANDS.items():
@@ -79,9 +76,7 @@ def _print_version(wanted: bool) -> None:
 
 def _print_citation(wanted: bool) -> None:
     if wanted:
-        from qm7cli.cli.citation import citation
-
-        print(citation(), end="")
+        print(files("qm7cli").joinpath("data/bundled/qm7cli.bib").read_text(encoding="utf-8"), end="")
         raise typer.Exit
 
 
@@ -104,35 +99,27 @@ def _qm7(
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, typer.TyperException):
-        suggested = _suggest(error)
-        sentence = error.message if hasattr(error, "possibilities") else error.format_message()
-        return (sentence.rstrip(".") + suggested if suggested else sentence).replace("Value error, ", "")
+        if hasattr(error, "possibilities"):  # there is no such option
+            return error.message.rstrip(".") + _suggest(error)
+        return error.format_message().replace("Value error, ", "")
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     return shortage(error) or str(error)
 
 
-def _suggest(error: typer.TyperException) -> str:
-    """Ask which command or option the user meant by one that does not exist, if any is close to it."""
-    from qm7cli.core.validation import option_suggestion, suggestion
+def _suggest(error: Any) -> str:
+    """Ask which option or setting the user meant by an option that does not exist."""
+    from qm7cli.core.validation import option_suggestion
     from qm7cli.runs.experiment import Experiment
 
-    command = getattr(getattr(error, "ctx", None), "command", None)
-    if unknown := re.fullmatch(r"No such command '(.*)'\.", error.message):
-        return suggestion(unknown[1].lower(), COMMANDS)
-    if command and hasattr(error, "possibilities"):
-        options = [option for each in command.params for option in each.opts if option.startswith("--")]
-        return option_suggestion(str(getattr(error, "option_name", "")), options, Experiment)
-    return ""
+    known = [option for each in error.ctx.command.params for option in each.opts if option.startswith("--")]
+    return option_suggestion(error.option_name, known, Experiment)
 
 
 def _set_up() -> None:
     """Make the standard streams writable, and let signals end the program so that it can tidy up."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more are not used, and cost a fifth of a second to start
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
-        stream = getattr(sys, name)
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # as for names that a terminal cannot show
     for number in SIGNALS:
@@ -142,8 +129,8 @@ def _set_up() -> None:
 
 def _expand_home(argument: str) -> str:
     """Expand a ``~`` at the beginning of a path; no shell does so in ``--out=~/runs/a``."""
-    option, value = re.fullmatch(r"(--[\w-]+=)?(.*)", argument, re.DOTALL).groups("")  # type: ignore[union-attr] # any
-    return option + os.path.expanduser(value)  # noqa: PTH111 - which may be no path
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return option + equals + os.path.expanduser(value)  # noqa: PTH111 - which may be no path
 
 
 def run(argv: Sequence[str]) -> int:
@@ -179,9 +166,8 @@ def run(argv: Sequence[str]) -> int:
 def main() -> None:
     """Run the command line in a process of its own."""
     _set_up()
-    if completion.is_asked():
-        completion.answer(lambda: app(prog_name="qm7"))
-        return
+    if "_QM7_COMPLETE" in os.environ:  # a shell asks what completes a command line, and Typer answers and exits
+        app(prog_name="qm7")
     status = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -1,23 +1,22 @@
 """The options and arguments that commands share, and what reads them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import typer
 
-from qm7cli.cli import completion
 from qm7cli.cli.output import Format, print_error, refuse_inputs
 
 if TYPE_CHECKING:
     from qm7cli.data.dataset import Dataset
-    from qm7cli.runs.collect import Directories, Run, Unusable
+    from qm7cli.runs.collect import Run
 
 Read = TypeVar("Read")
 SubtractName = Literal["mean", "composition"]  # qm7cli.model.target.Subtract, without what that imports
-RUNS: Final = completion.RUNS
+RUNS: Final = Path("runs")  # where training writes
 
 
 def whole_number(text: str) -> int:
@@ -38,26 +37,46 @@ def margin_of_equivalence(text: str) -> float:
     raise typer.BadParameter(f"{text} is not a number of kcal/mol above 0")
 
 
+def complete_variants() -> list[str]:
+    """Return the names of the variants."""
+    from qm7cli.model.variants import RULES
+
+    return list(RULES)
+
+
+def complete_experiments() -> list[str]:
+    """Return the experiments and sweeps that come with the program."""
+    from qm7cli.runs.experiment_files import experiment_files
+
+    return list(experiment_files())
+
+
+def complete_keys() -> list[str]:
+    """Return the dotted keys of the settings that a user chooses."""
+    from qm7cli.runs.experiment import DEFAULTS, RECORDED_SETTINGS
+
+    return [key for key in DEFAULTS if key not in RECORDED_SETTINGS]
+
+
+def complete_runs() -> list[str]:
+    """Return the runs under runs/ and the directories between."""
+    from qm7cli.runs.collect import find_directories
+
+    runs = find_directories([RUNS]).runs
+    return sorted({str(path) for run in runs for path in (run, *run.parents) if RUNS in path.parents})
+
+
 Data = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE|gfn7",
-        help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat.",
-    ),
+    typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat."),
 ]
 RunData = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE|gfn7",
-        help="Data set. Default: that of each run, found by its SHA-256.",
-    ),
+    typer.Option(metavar="FILE|gfn7", help="Data set. Default: that of each run, found by its SHA-256."),
 ]
 Split = Annotated[
     str | None,
-    typer.Option(
-        metavar="published|stratified|random|FILE.yaml",
-        help="How molecules are split into folds.",
-    ),
+    typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are split into folds."),
 ]
 Folds = Annotated[
     list[int] | None,
@@ -69,7 +88,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        autocompletion=completion.keys,
+        autocompletion=complete_keys,
         help="Set any setting, as training.batch_size=50; may be repeated.",
     ),
 ]
@@ -85,7 +104,7 @@ Runs = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="RUN",
-        autocompletion=completion.runs,
+        autocompletion=complete_runs,
         help="Run directories, or directories above them. Default: all under runs.",
     ),
 ]
@@ -101,7 +120,7 @@ By = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY",
-        autocompletion=completion.keys,
+        autocompletion=complete_keys,
         help="Setting that makes the groups; may be repeated. Default: all that differ.",
     ),
 ]
@@ -109,7 +128,7 @@ Reference = Annotated[
     str | None,
     typer.Option(
         metavar="RUN|KEY=VALUE|GROUP",
-        autocompletion=completion.runs,
+        autocompletion=complete_runs,
         help="Group to compare with. Default: that of the default settings, or the first.",
     ),
 ]
@@ -148,46 +167,34 @@ def load_dataset(data: str | None) -> "Dataset":
     return dataset.load(dataset.locate(data))
 
 
-def find_run_directories(paths: Sequence[Path] | None, *outputs: Path | None) -> "Directories":
-    """Return the directories of the runs at or below some paths.
+def each_run(
+    paths: Sequence[Path] | None, read: Callable[[Path], Read], *outputs: Path | None
+) -> tuple[list[Read], int]:
+    """Return what `read` makes of each run at or below some paths, and the exit status: 1 if one that was given fails.
 
-    Exits if there is none; raises QM7Error if an output would lie among the files of one.
+    Prints why each run is left out. Raises QM7Error if there is one path and no run, or if an output would lie among
+    the files of a run, and exits if no run is left.
     """
     from qm7cli.core.errors import QM7Error
-    from qm7cli.runs.collect import find_directories
+    from qm7cli.runs.collect import find_directories, read_runs
 
     if not paths and not RUNS.exists():
         raise QM7Error(f"there is no directory {RUNS} here: name a run, or go to the directory where you trained")
     directories = find_directories(paths or [RUNS])
-    if not directories.runs:
-        _exit_without_runs(directories.unusable)
     for output in outputs:
         refuse_inputs(output, directories.runs)
-    return directories
-
-
-def usable_runs(made: list[Read], unusable: "Sequence[Unusable]") -> tuple[list[Read], int]:
-    """Return what `qm7cli.runs.collect.read_runs` has made of runs, and the exit status: 1 if one that was given fails.
-
-    Prints why each run is left out. Exits if none is left.
-    """
-    if not made:
-        _exit_without_runs(unusable)
+    made, unusable = read_runs(directories, read)
+    if not made and len(unusable) == 1:
+        raise unusable[0].error
     for each in unusable:
-        print_error(f"left out: {each.error}")
+        print_error(f"left out: {each.error}" if made else str(each.error))
+    if not made:
+        raise typer.Exit(1)
     return made, int(any(each.given for each in unusable))
 
 
-def _exit_without_runs(unusable: "Sequence[Unusable]") -> None:
-    if len(unusable) == 1:
-        raise unusable[0].error
-    for each in unusable:
-        print_error(str(each.error))
-    raise typer.Exit(1)
+def read_each_run(paths: Sequence[Path] | None, *outputs: Path | None) -> "tuple[list[Run], int]":
+    """Return the runs at or below some paths, and the exit status, as `each_run`."""
+    from qm7cli.runs.collect import read_run
 
-
-def read_usable_runs(paths: Sequence[Path] | None, *outputs: Path | None) -> "tuple[list[Run], int]":
-    """Return the runs at or below some paths, and the exit status, as `usable_runs`."""
-    from qm7cli.runs.collect import read_run, read_runs
-
-    return usable_runs(*read_runs(find_run_directories(paths, *outputs), read_run))
+    return each_run(paths, read_run, *outputs)

@@ -1,11 +1,11 @@
 """`qm7 plot`: pictures of runs."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.options import By, Reference, Runs, read_usable_runs
+from qm7cli.cli.options import By, Reference, Runs, read_each_run
 from qm7cli.cli.output import say
 
 KindName = Literal["curves", "differences", "folds", "setting", "parity"]
@@ -28,7 +28,6 @@ def plot(
         typer.Option("--log/--no-log", help="Logarithmic axis of errors, or not. Default: as suits the picture."),
     ] = None,
     width: Annotated[float, typer.Option(metavar="MM", min=40, max=400, help="Width in mm.")] = 85,
-    title: Annotated[str, typer.Option(metavar="TEXT", help="Title above the picture. Default: none.")] = "",
     caption: Annotated[
         bool, typer.Option("--caption/--no-caption", help="Say below the picture what it shows and what diverged.")
     ] = True,
@@ -42,28 +41,19 @@ def plot(
     setting      test MAE against a numeric setting, and where folds diverged
     parity       predicted against true energies, and the errors
 
-    Groups of runs are made as by qm7 compare. Needs matplotlib: pip install 'qm7cli[plots]'
+    Groups of runs are made as by qm7 compare; --reference is for differences. Needs matplotlib:
+    pip install 'qm7cli[plots]'
 
     Example: qm7 plot runs/variants --kind differences --output differences.pdf
     """  # noqa: D301 - a backspace keeps the lines of the list
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.analysis.figure_style import image_format, save
     from qm7cli.analysis.plots import KINDS, Options
-    from qm7cli.core.errors import UsageError
 
-    given: dict[str, tuple[str, Any]] = {
-        "--reference": ("reference", reference),
-        "--x": ("setting", x),
-        "--log": ("log", log),
-    }
-    for option, (name, value) in given.items():
-        if value is not None and name not in KINDS[kind].takes:
-            takers = [other for other, each in KINDS.items() if name in each.takes]
-            raise UsageError(f"{option} is for --kind {' or '.join(takers)}, not for {kind}")
     image_format(output)
-    usable, status = read_usable_runs(runs, output)
+    usable, status = read_each_run(runs, output)
     comparison = compare_groups(usable, by or (), paired=False)
-    options = Options(width=width, title=title, caption=caption, **dict(given.values()))
+    options = Options(width=width, caption=caption, log=log, setting=x, reference=reference)
     save(KINDS[kind].draw(comparison, options), output)
     say(str(output))
     raise typer.Exit(status)

@@ -1,17 +1,24 @@
 """`qm7 predict`: energies of the user's own molecules."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli import completion
-from qm7cli.cli.options import MOLECULE_FORMATS, Draws, InputFormat, Output, OutputFormat, Quiet, TrainedFolds
-from qm7cli.cli.output import note, refuse_inputs, write_output
-from qm7cli.cli.tables import Column, Table, make_table, show_number
+from qm7cli.cli.options import (
+    MOLECULE_FORMATS,
+    Draws,
+    InputFormat,
+    Output,
+    OutputFormat,
+    Quiet,
+    TrainedFolds,
+    complete_runs,
+)
+from qm7cli.cli.output import Column, make_table, note, refuse_inputs, show_number, write_output
 from qm7cli.core.errors import QM7Error, UsageError
 
 if TYPE_CHECKING:
@@ -30,36 +37,29 @@ COLUMNS: Final = (
     Column("conformer_spread_kcal_mol", "conformers", show_number, unit=ENERGY),
     Column("outside", "outside", lambda outside: "yes" if outside else "no"),
 )
-OPTIONAL: Final = {"fold_spread_kcal_mol", "conformer_spread_kcal_mol"}  # left out where all are unknown
-
-Paths = Annotated[
-    list[Path] | None,
-    typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}; SMILES: .smi, and .csv with a column of them."),
-]
-PredictingRuns = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--run",
-        metavar="RUN",
-        autocompletion=completion.runs,
-        help="Run to predict with; may be repeated. Default: the bundled model.",
-    ),
-]
-SmilesTexts = Annotated[
-    list[str] | None,
-    typer.Option("--smiles", metavar="SMILES", help="Molecule, as CCO; may be repeated."),
-]
-SmilesColumn = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Column of SMILES in a .csv. Default: smiles, in whatever letters."),
-]
+OPTIONAL: Final = ("conformers", "fold spread")  # columns that are left out where all are unknown
 
 
 def predict(
-    paths: Paths = None,
-    run: PredictingRuns = None,
-    smiles: SmilesTexts = None,
-    smiles_column: SmilesColumn = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}; SMILES: .smi, and .csv with a column of them."),
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            autocompletion=complete_runs,
+            help="Run to predict with; may be repeated. Default: the bundled model.",
+        ),
+    ] = None,
+    smiles: Annotated[
+        list[str] | None, typer.Option(metavar="SMILES", help="Molecule, as CCO; may be repeated.")
+    ] = None,
+    smiles_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of SMILES in a .csv. Default: smiles, in whatever letters."),
+    ] = None,
     input_format: InputFormat = None,
     fold: TrainedFolds = None,
     draws: Draws = None,
@@ -71,54 +71,57 @@ def predict(
 
     The bundled model covers neutral closed-shell molecules of H, C, N, O and S with up to 7 heavy atoms and 23 in all;
     its energies are PBE0's. energy is the mean over draws and models, in kcal/mol. interval is the half-width of the
-    90% prediction interval, calibrated on held-out molecules of the data set. It promises nothing outside the
-    applicability domain, which is what was trained on: a line on standard error says why a molecule is outside, as do
-    reasons in csv, json and yaml. spread is the standard deviation over draws, fold spread that over models; neither is
-    an error bar. The geometry of a SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the
-    energy is averaged, and whose scatter is conformers; the interval ignores how wrong they are. What is charged,
-    periodic or cannot be read is left out and named. The exit status is 1 if a molecule is left out, or has more atoms
-    than a model has room for. - is standard input. Needs ASE and RDKit: pip install 'qm7cli[chem]'
-
-    Example: qm7 predict ethanol.xyz
+    90% prediction interval, calibrated on held-out molecules. It promises nothing outside the applicability domain,
+    which is what was trained on: standard error says why a molecule is outside, as do reasons in csv and json. spread
+    is the standard deviation over draws, fold spread that over models; neither is an error bar. The geometry of a
+    SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the energy is averaged, and whose
+    scatter is conformers; the interval ignores how wrong they are. What is charged, periodic or cannot be read is left
+    out and named. The exit status is 1 if a molecule is left out, or has more atoms than a model has room for. - is
+    standard input. Needs ASE and RDKit: pip install 'qm7cli[chem]'
 
     Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
     """
     from qm7cli.cli.progress import show_count
-    from qm7cli.data.molecule_files import Group, read_groups
+    from qm7cli.data.molecule_files import read_groups
     from qm7cli.model.predict import average_conformers, predict_molecules
 
-    files = [path.expanduser() for path in paths or []]
-    runs = [path.expanduser() for path in run or []]
-    output = output and output.expanduser()
+    files, runs = paths or [], run or []
     if not files and not smiles:
         raise UsageError("no molecules: name a FILE of molecules, or give --smiles")
-    _refuse_confused(files, runs)
+    _refuse_confused(files)
     refuse_inputs(output, [*runs, *files])
     models, description = _load_models(runs, fold)
-    read = list(read_groups(files, input_format, smiles_column, smiles or []))
-    groups = [each for each in read if isinstance(each, Group)]
-    left_out = [each for each in read if isinstance(each, QM7Error)]
-    if not groups:
-        raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
+    groups, left_out = _sort(read_groups(files, input_format, smiles_column, smiles or []))
     molecules = [molecule for group in groups for molecule in group.conformers]
-    with show_count("molecules", len(molecules), quiet=quiet) as report:
-        flat = iter(predict_molecules(models, molecules, draws, report))
+    with show_count("molecules", quiet=quiet) as report:
+        flat = iter(predict_molecules(models, molecules, draws, lambda done: report(done, len(molecules))))
     predictions = [average_conformers(list(islice(flat, len(group.conformers)))) for group in groups]
     if not quiet:
         _say_notes(description, groups, predictions, left_out)
     records = [_record(group, prediction) for group, prediction in zip(groups, predictions, strict=True)]
-    table = _make_table(records)
+    table = make_table(records, COLUMNS, "energy, interval and spreads in kcal/mol", optional=OPTIONAL)
+    if any(record["outside"] for record in records):
+        table.notes.append("an interval promises nothing outside")
     write_output(table, records, format_, output)
     if left_out or any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
 
 
-def _refuse_confused(files: Sequence[Path], runs: Sequence[Path]) -> None:
-    """Raise QM7Error for files that are SMILES or runs, and runs that are none."""
-    for path in runs:
-        if not path.is_dir():
-            why = "is a file, not a run: molecules stand without --run" if path.exists() else "does not exist"
-            raise QM7Error(f"the run {path} {why}")
+def _sort(read: "Iterable[Group | QM7Error]") -> "tuple[list[Group], list[QM7Error]]":
+    """Part what was read from what is left out; raises QM7Error if nothing was read."""
+    groups, left_out = [], []
+    for each in read:
+        if isinstance(each, QM7Error):
+            left_out.append(each)
+        else:
+            groups.append(each)
+    if not groups:
+        raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
+    return groups, left_out
+
+
+def _refuse_confused(files: Sequence[Path]) -> None:
+    """Raise QM7Error for files that are SMILES or directories."""
     for path in files:
         if path.is_dir():
             raise QM7Error(f"{path} is a directory, not a file of molecules; if it is a run, write --run {path}")
@@ -173,11 +176,3 @@ def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:
         "reasons": prediction.warnings,
     }
     return {(f"input_{key}" if key in made else key): value for key, value in group.row.items()} | made
-
-
-def _make_table(records: list[dict[str, Any]]) -> Table:
-    known = {key for record in records for key, value in record.items() if value is not None}
-    columns = [column for column in COLUMNS if column.key in known or column.key not in OPTIONAL]
-    outside = any(record["outside"] for record in records)
-    notes = ["energy, interval and spreads in kcal/mol", *(["an interval promises nothing outside"] if outside else [])]
-    return make_table(records, columns, *notes)

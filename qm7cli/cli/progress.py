@@ -14,6 +14,7 @@ from qm7cli.core.errors import BusyError
 from qm7cli.core.escaping import printable
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from rich.console import Console
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from qm7cli.training.claim_fold import Progress
     from qm7cli.training.executor import Job, Outcome
 
-NARROW: Final = 70  # columns: below, there is no room for bars and time left
 LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most
-BYTES_EVERY: Final = 5.0  # the same, about a file
-COUNT_EVERY: Final = 10.0  # the same, about molecules
+COUNT_EVERY: Final = 10.0  # the same, about molecules or a file
 
 
 class Display:
@@ -41,7 +40,7 @@ class Display:
 
 @contextmanager
 def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) -> Iterator[Display]:
-    """Give what shows the progress of trainings on standard error.
+    """Give what shows the progress of trainings on standard error; nothing if that is to be `quiet`.
 
     Parameters
     ----------
@@ -50,15 +49,12 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) ->
         line for each evaluation.
     complete : int
         How many of them are complete already.
-    quiet : bool
-        Show nothing.
     """
+    if complete and not quiet:
+        note(f"{complete} of {jobs} jobs are complete already")
     if quiet:
         yield Display()
-        return
-    if complete:
-        note(f"{complete} of {jobs} jobs are complete already")
-    if terminal := _terminal():
+    elif terminal := _terminal():
         with _bars(terminal) as bars:
             yield _Bars(bars, jobs, complete)
     else:
@@ -121,19 +117,13 @@ def _terminal() -> "Console | None":
     return console if console.is_interactive else None
 
 
-def _bars(terminal: "Console", *, of_bytes: bool = False) -> "Bars":
-    """Return bars on a terminal or, where that is narrow, numbers in their place."""
+def _bars(terminal: "Console") -> "Bars":
     from rich import progress as rich
     from rich.table import Column
 
     name = rich.TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
-    state = rich.DownloadColumn() if of_bytes else rich.TextColumn("{task.fields[state]}")
-    if terminal.width >= NARROW:
-        speed = [rich.TransferSpeedColumn()] if of_bytes else []
-        columns = [name, rich.BarColumn(), state, *speed, rich.TimeRemainingColumn()]
-    else:
-        columns = [state] if of_bytes else [name, rich.TextColumn("{task.percentage:.0f} %"), state]
-    return rich.Progress(*columns, console=terminal)
+    state = rich.TextColumn("{task.fields[state]}{task.fields[mae]}")
+    return rich.Progress(name, rich.BarColumn(), state, rich.TimeRemainingColumn(), console=terminal)
 
 
 class _Bars(_Lines):
@@ -141,97 +131,68 @@ class _Bars(_Lines):
 
     def __init__(self, bars: "Bars", jobs: int | None, complete: int) -> None:
         super().__init__(jobs, complete)
-        self.bars, self.failed = bars, 0
-        self.whole = None if jobs is None else bars.add_task("jobs", total=jobs, state="")
-        self.tasks: dict[tuple[Path, int], TaskID] = {}
-        self.maes: dict[TaskID, str] = {}
-        self.ended: set[tuple[Path, int]] = set()
+        self.bars = bars
+        self.whole = None if jobs is None else bars.add_task("jobs", total=jobs, state="", mae="")
+        self.tasks: dict[tuple[Path, int], TaskID | None] = {}  # None of a job that has ended
         self._show_whole()
 
     def report(self, progress: "Progress") -> None:
         key = progress.run, progress.fold
-        if key in self.ended:  # a cluster may report late
-            return
         if key not in self.tasks:
             name = f"fold {progress.fold}" if self.jobs is None else f"{progress.run.name} fold {progress.fold}"
-            self.tasks[key] = self.bars.add_task(
-                printable(name), total=progress.iterations, completed=progress.iteration, state=""
-            )
-        task = self.tasks[key]
+            self.tasks[key] = self.bars.add_task(printable(name), total=progress.iterations, state="", mae="")
+        if (task := self.tasks[key]) is None:  # a cluster may report late
+            return
         if progress.mae is not None:
-            self.maes[task] = f", test MAE {progress.mae:.2f}"
-        state = f"{progress.iteration}/{progress.iterations}{self.maes.get(task, '')}"
-        self.bars.update(task, completed=progress.iteration, state=state)
+            self.bars.update(task, mae=f", test MAE {progress.mae:.2f}")
+        self.bars.update(task, completed=progress.iteration, state=f"{progress.iteration}/{progress.iterations}")
         self._show_whole()
 
     def end_job(self, job: "Job", outcome: "Outcome") -> None:
         super().end_job(job, outcome)  # the bars have standard error printed above them
-        failed = not isinstance(outcome, BusyError) if isinstance(outcome, Exception) else outcome.status == "diverged"
-        self.failed += failed
-        self.ended.add((job.run, job.fold))
-        task = self.tasks.pop((job.run, job.fold), None)
+        task = self.tasks.get((job.run, job.fold))
+        self.tasks[job.run, job.fold] = None
         if task is not None:
             self.bars.remove_task(task)
         self._show_whole()
 
     def _show_whole(self) -> None:
         """Show the progress of a sweep, with the parts of running jobs."""
-        if self.whole is None:
-            return
-        parts = sum(task.percentage / 100 for task in self.bars.tasks if task.id in self.tasks.values())
-        failed = f", {self.failed} failed" if self.failed else ""
-        self.bars.update(self.whole, completed=self.done + parts, state=f"{self.done} of {self.jobs}{failed}")
+        if self.whole is not None:
+            parts = sum(task.percentage / 100 for task in self.bars.tasks if task.id != self.whole)
+            self.bars.update(self.whole, completed=self.done + parts, state=f"{self.done} of {self.jobs}")
 
 
 @contextmanager
-def show_evaluation(*, quiet: bool) -> "Iterator[Callable[[Path, int], None]]":
-    """Give a function of the run and the fold that was evaluated last; it shows them on a terminal."""
-    terminal = None if quiet else _terminal()
-    if terminal is None:
-        yield lambda _, __: None
-        return
-    from rich.text import Text
+def show_count(name: str, *, quiet: bool, unit: str = "", scale: float = 1) -> Iterator[Callable[[float, float], None]]:
+    """Give a function of how much of something is done, and of how much or 0, in a unit that is so many of these.
 
-    with terminal.status("evaluating") as status:
-        yield lambda run, fold: status.update(Text(printable(f"evaluated fold {fold} of {run}")))
+    A terminal shows a bar, a log a line now and then.
+    """
 
+    def describe(done: float, size: float) -> str:
+        digits = 1 if unit else 0
+        return f"{done / scale:.{digits}f}{f' of {size / scale:.{digits}f}' if size else ''}{unit}"
 
-@contextmanager
-def show_count(name: str, size: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function of how many of so many things are done: a bar on a terminal, in a log a line now and then."""
-    with _show_amount(name, COUNT_EVERY, lambda done, size: f"{done} of {size}", quiet=quiet) as report:
-        yield lambda done: report(done, size)
-
-
-@contextmanager
-def show_bytes(name: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Give a function of the bytes of a file that are done and their number, or 0; it shows them."""
-
-    def describe(done: int, size: int) -> str:
-        return f"{done / 1e6:.1f}{f' of {size / 1e6:.1f}' if size else ''} MB"
-
-    with _show_amount(name, BYTES_EVERY, describe, quiet=quiet, of_bytes=True) as report:
-        yield report
-
-
-@contextmanager
-def _show_amount(
-    name: str, every: float, describe: Callable[[int, int], str], *, quiet: bool, of_bytes: bool = False
-) -> Iterator[Callable[[int, int], None]]:
     if quiet:
         yield lambda _done, _size: None
         return
     if terminal := _terminal():
-        with _bars(terminal, of_bytes=of_bytes) as bars:
-            task = bars.add_task(printable(name), total=None, state="")
-            yield lambda done, size: bars.update(task, completed=done, total=size or None, state=f"{done}/{size}")
+        with _bars(terminal) as bars:
+            task = bars.add_task(printable(name), total=None, state="", mae="")
+            yield lambda done, size: bars.update(task, completed=done, total=size or None, state=describe(done, size))
         return
     last = time.monotonic()
 
-    def say(done: int, size: int) -> None:
+    def say(done: float, size: float) -> None:
         nonlocal last
-        if (now := time.monotonic()) - last >= every:
+        if (now := time.monotonic()) - last >= COUNT_EVERY:
             last = now
             note(f"{name}: {describe(done, size)}")
 
     yield say
+
+
+def show_bytes(name: str, *, quiet: bool) -> "AbstractContextManager[Callable[[float, float], None]]":
+    """Show how many megabytes of a file are done, as `show_count`."""
+    return show_count(name, quiet=quiet, unit=" MB", scale=1e6)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from qm7cli.cli.compare import comparison_table
-from qm7cli.cli.options import By, Margin, Reference, Runs, read_usable_runs
+from qm7cli.cli.options import By, Margin, Reference, Runs, read_each_run
 from qm7cli.cli.output import say
 
 
@@ -28,7 +28,7 @@ def report(
     from qm7cli.analysis.report import render_report
     from qm7cli.core.files import write_text
 
-    usable, status = read_usable_runs(runs, output)
+    usable, status = read_each_run(runs, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
     choices = [part for key in by or () for part in ("--by", key)] + (["--reference", reference] if reference else [])
     choices += ["--margin", f"{margin:g}"] if margin is not None else []

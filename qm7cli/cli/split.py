@@ -5,19 +5,12 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.options import Data, load_dataset, whole_number
-from qm7cli.cli.output import refuse_inputs, say, write_output
-from qm7cli.cli.tables import Table, show_number
+from qm7cli.cli.options import Data, Split, load_dataset, whole_number
+from qm7cli.cli.output import Table, refuse_inputs, say, show_number, write_output
 
 
 def split(
-    scheme: Annotated[
-        str,
-        typer.Option(
-            metavar="published|stratified|random|FILE.yaml",
-            help="How molecules are split into folds.",
-        ),
-    ] = "published",
+    scheme: Split = "published",
     count: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="How many folds to make. Default: 5.")
     ] = None,
@@ -45,10 +38,8 @@ def split(
     from qm7cli.data import splits
     from qm7cli.runs.experiment import resolve
 
+    scheme = scheme or "published"
     drawn = within is not None or scheme in splits.DRAWN
-    for option, value in (("--count", count), ("--seed", seed)):
-        if value is not None and not drawn:
-            raise UsageError(f"{option} is for {' and '.join(splits.DRAWN)}: the folds of {scheme} are fixed")
     if output and not output.name.endswith(splits.SPLIT_FILE):
         raise UsageError(f"--output {output}: the name of a split file must end in .yaml")
     made_by = scheme if within is None else "stratified"
@@ -66,12 +57,8 @@ def split(
     if output:
         splits.write_split(output, dataset, made, own.seed if drawn else None, folds)
     sizes, means, deviations = zip(*splits.describe_folds(dataset, folds), strict=True)
-    columns = {
-        "fold": list(map(str, range(len(folds)))),
-        "molecules": list(map(str, sizes)),
-        "mean energy": list(map(show_number, means)),
-        "std": list(map(show_number, deviations)),
-    }
+    columns = {"fold": [*map(str, range(len(folds)))], "molecules": [*map(str, sizes)]}
+    columns |= {"mean energy": [*map(show_number, means)], "std": [*map(show_number, deviations)]}
     write_output(Table(columns, {"fold"}, ["Energies in kcal/mol"]))
     if output:
         say(str(output))

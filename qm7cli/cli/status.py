@@ -1,25 +1,19 @@
 """`qm7 status`: what has become of runs."""
 
-import sys
-import time
-from contextlib import suppress
+from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from qm7cli.cli.options import OutputFormat, Runs, find_run_directories, usable_runs
-from qm7cli.cli.output import Format, write_output
-from qm7cli.cli.tables import Column, Table, make_table, show_mean, show_number
+from qm7cli.cli.options import OutputFormat, Runs, each_run
+from qm7cli.cli.output import Column, Table, make_table, show_mean, show_number, write_output
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Sequence
-    from pathlib import Path
 
     from qm7cli.training.fold_state import FoldState
 
-CLEAR: Final = "\x1b[H\x1b[2J"  # a terminal
 COLUMNS: Final = (
     Column("run", "run", left=True),
     Column("fold", "fold", left=True),
@@ -30,14 +24,7 @@ COLUMNS: Final = (
 )
 
 
-def status(
-    runs: Runs = None,
-    format_: OutputFormat = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again and again on a terminal, until Ctrl-C.")
-    ] = False,
-    every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How often, for --watch.")] = 5.0,
-) -> None:
+def status(runs: Runs = None, format_: OutputFormat = None) -> None:
     """Show what is finished, running, interrupted or diverged.
 
     A fold is running while a process holds it. For folds that have not ended, the iterations are those known to be
@@ -45,39 +32,18 @@ def status(
     that the training goes on as fast as it did. Folds of a run that ended alike share a row of the table; CSV and JSON
     have a record for each.
 
-    Example: qm7 status --watch
+    Example: qm7 status
     """
-    if not watch:
-        raise typer.Exit(_show(runs, format_))
-    if not sys.stdout.isatty():
-        from qm7cli.core.errors import UsageError
-
-        raise UsageError("--watch is for a terminal, and standard output is none; leave it out")
-    ended = 0
-    with suppress(KeyboardInterrupt):
-        while True:
-            print(CLEAR, end="")
-            ended = _show(runs, format_)
-            sys.stdout.flush()
-            time.sleep(every)
-    raise typer.Exit(ended)
-
-
-def _show(runs: "list[Path] | None", format_: Format | None) -> int:
-    """Print the states of the runs' folds once; return the exit status."""
-    from qm7cli.runs.collect import read_runs
     from qm7cli.training.fold_state import fold_states
 
-    found, ended = usable_runs(*read_runs(find_run_directories(runs), fold_states))
+    found, ended = each_run(runs, fold_states)
     states = [state for of_run in found for state in of_run]
     write_output(_table(states), [state._asdict() for state in states], format_)
-    return ended
+    raise typer.Exit(ended)
 
 
 def _table(states: "Sequence[FoldState]") -> Table:
     """Return a row for neighbouring folds of a run that have ended alike, and one for each other."""
-    from collections import Counter
-
     from qm7cli.runs.results import summary
 
     def shared(state: "FoldState") -> tuple[Any, ...]:
@@ -100,7 +66,8 @@ def _table(states: "Sequence[FoldState]") -> Table:
                 "left": _duration(first.seconds_left),
             }
         )
-    counts = _counts(Counter(state.status for state in states))
+    each = ", ".join(f"{number} {name}" for name, number in Counter(state.status for state in states).most_common())
+    counts = f"{len(states)} fold{'' if len(states) == 1 else 's'}: {each}"
     return make_table(rows, COLUMNS, counts, "test MAE in kcal/mol", optional=["left"], keys=["fold"])
 
 
@@ -108,12 +75,6 @@ def _range(numbers: "Sequence[int]") -> str:
     """Return the smallest of some numbers and the largest, if that is another."""
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low}-{high}"
-
-
-def _counts(statuses: "Counter[str]") -> str:
-    folds = statuses.total()
-    each = ", ".join(f"{number} {name}" for name, number in statuses.most_common())
-    return f"{folds} fold{'' if folds == 1 else 's'}: {each}"
 
 
 def _duration(seconds: float | None) -> str:

@@ -2,15 +2,13 @@
 
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from qm7cli.cli import completion
 from qm7cli.cli.compare import comparison_table
-from qm7cli.cli.options import RUNS, Data, Folds, Jobs, Quiet, Settings, Split
-from qm7cli.cli.output import note, print_error, write_output
-from qm7cli.cli.tables import Table
+from qm7cli.cli.options import RUNS, Data, Folds, Jobs, Quiet, Settings, Split, complete_experiments
+from qm7cli.cli.output import Column, make_table, note, print_error, write_output
 from qm7cli.cli.train import exit_if_failed, exit_if_stopped
 from qm7cli.core.errors import StoppedError
 from qm7cli.core.signals import StopRequest, stop_on_signals
@@ -20,11 +18,11 @@ if TYPE_CHECKING:
 
     from qm7cli.cli.progress import Display
     from qm7cli.data.dataset import Dataset
-    from qm7cli.training.claim_fold import Progress, Report
+    from qm7cli.training.claim_fold import Progress
     from qm7cli.training.executor import Executor, Job, Outcome
 
 
-PAIRED = 50  # runs, at most, that are compared at the end
+JOB_COLUMNS: Final = (Column("run", "run", left=True), *(Column(key, key) for key in ("fold", "status", "iterations")))
 
 
 def sweep(
@@ -32,7 +30,7 @@ def sweep(
         Path,
         typer.Argument(
             metavar="FILE.yaml|NAME",
-            autocompletion=completion.sweeps,
+            autocompletion=complete_experiments,
             help="Sweep file, with base and grid or points, or one of qm7 experiments.",
         ),
     ],
@@ -56,18 +54,16 @@ def sweep(
 ) -> None:
     """Train every fold of every configuration of a sweep file, and compare the configurations.
 
-    The same command again skips complete jobs and resumes the others. A job that fails does not stop the others;
-    its fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again
-    at the end; if it is still busy, and no job failed, the exit status is 75.
+    The same command again skips complete jobs and resumes the others. A job that fails does not stop the others; its
+    fold's directory has a log.txt. Sweeps may share a directory: a fold that another process trains is tried again at
+    the end; if it is still busy, and no job failed, the exit status is 75.
 
     Example: qm7 sweep variants --set training.iterations=20000
     """
     if (executor == "dask") != (scheduler is not None):
         raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")
     if jobs is not None and executor == "dask":
-        raise typer.BadParameter(
-            "--jobs is for processes; a Dask cluster does as many jobs at a time as it has threads"
-        )
+        raise typer.BadParameter("--jobs is for processes; a Dask cluster does as many at a time as it has threads")
     with stop_on_signals(note) as stop:
         from qm7cli.cli.progress import show_progress
         from qm7cli.training.sweep import open_runs, plan, read_sweep
@@ -101,6 +97,9 @@ def _do_jobs(
 ) -> "list[tuple[Job, Outcome]]":
     """Do jobs; return those that failed or diverged, or are busy elsewhere."""
     from qm7cli.core.errors import QM7Error
+    from qm7cli.core.processors import available_cores
+    from qm7cli.training.dask_executor import DaskExecutor
+    from qm7cli.training.process_executor import ProcessExecutor
     from qm7cli.training.sweep import do_logged, log_progress
 
     def report(progress: "Progress") -> None:
@@ -109,7 +108,12 @@ def _do_jobs(
 
     failures: list[tuple[Job, Outcome]] = []
     if work:
-        with closing(_executor(scheduler, jobs, len(work), report)) as executor:
+        executor: Executor = (
+            ProcessExecutor(min(jobs or available_cores(), len(work)), report)
+            if scheduler is None
+            else DaskExecutor(scheduler, report)
+        )
+        with closing(executor):
             for job, outcome in do_logged(work, executor, stop):
                 display.end_job(job, outcome)
                 if isinstance(outcome, QM7Error) or outcome.status == "diverged":
@@ -117,27 +121,15 @@ def _do_jobs(
     return failures
 
 
-def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Report") -> "Executor":
-    if scheduler is None:
-        from qm7cli.core.processors import available_cores
-        from qm7cli.training.process_executor import ProcessExecutor
-
-        return ProcessExecutor(min(jobs or available_cores(), left), report)
-    from qm7cli.training.dask_executor import DaskExecutor
-
-    return DaskExecutor(scheduler, report)
-
-
 def _print_jobs(jobs: "Iterable[Job]") -> None:
     from qm7cli.training.sweep import job_status
 
-    columns: dict[str, list[str]] = {"run": [], "fold": [], "status": [], "iterations": []}
+    rows = []
     for job in jobs:
         status, iterations = job_status(job)
-        cells = (str(job.run), str(job.fold), status, f"{iterations} of {job.experiment.iterations}")
-        for column, cell in zip(columns.values(), cells, strict=True):
-            column.append(cell)
-    write_output(Table(columns, {"run"}))
+        done = f"{iterations} of {job.experiment.iterations}"
+        rows.append({"run": str(job.run), "fold": str(job.fold), "status": status, "iterations": done})
+    write_output(make_table(rows, JOB_COLUMNS))
 
 
 def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
@@ -155,10 +147,10 @@ def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> Non
 
 
 def _print_results(jobs: "Iterable[Job]") -> None:
-    """Print the comparison of the runs that have a result; of many, without differences, which take a second each."""
+    """Print the comparison of the runs that have a result."""
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.runs.collect import find_runs
 
     begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
     if begun:
-        write_output(comparison_table(compare_groups(find_runs(begun), paired=len(begun) <= PAIRED)))
+        write_output(comparison_table(compare_groups(find_runs(begun))))

@@ -6,23 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qm7cli.cli import completion
-from qm7cli.cli.options import (
-    RUNS,
-    Data,
-    Folds,
-    Jobs,
-    Out,
-    Overwrite,
-    Quiet,
-    Seed,
-    Settings,
-    Split,
-    load_dataset,
-    whole_number,
-)
-from qm7cli.cli.output import note, print_error, say, write_output
-from qm7cli.cli.tables import make_table, result_columns, show_mean
+from qm7cli.cli import options
+from qm7cli.cli.output import make_table, note, print_error, result_columns, say, show_mean, write_output
 from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
@@ -31,7 +16,7 @@ if TYPE_CHECKING:
     from qm7cli.core.errors import QM7Error
     from qm7cli.data.dataset import Dataset
     from qm7cli.runs.experiment import Experiment
-    from qm7cli.runs.results import RunResults
+    from qm7cli.runs.results import FoldResult, RunResults
     from qm7cli.training.executor import Outcome
 
 
@@ -40,7 +25,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE.yaml|NAME",
-            autocompletion=completion.experiments,
+            autocompletion=options.complete_experiments,
             help="Experiment file, or one of qm7 experiments; what it leaves out has its default.",
         ),
     ] = None,
@@ -48,25 +33,25 @@ def train(
         str | None,
         typer.Option(
             metavar="original|corrected|no-prebias|uncompensated",
-            autocompletion=completion.variants,
+            autocompletion=options.complete_variants,
             help="Update rule of A and B. uncompensated is a control: A as in original, B does not compensate for it.",
         ),
     ] = None,
-    fold: Folds = None,
+    fold: options.Folds = None,
     iterations: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Iterations to train in all.")
+        int | None, typer.Option(parser=options.whole_number, metavar="N", help="Iterations to train in all.")
     ] = None,
-    seed: Seed = None,
-    split: Split = None,
-    data: Data = None,
-    settings: Settings = None,
-    jobs: Jobs = None,
-    out: Out = None,
-    overwrite: Overwrite = False,
+    seed: options.Seed = None,
+    split: options.Split = None,
+    data: options.Data = None,
+    settings: options.Settings = None,
+    jobs: options.Jobs = None,
+    out: options.Out = None,
+    overwrite: options.Overwrite = False,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the resolved experiment and do nothing else.")
     ] = False,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train the folds of an experiment and report their test errors.
 
@@ -92,7 +77,7 @@ def train(
         if print_config:
             print(format_yaml(experiment.model_dump(mode="json")), end="")
             return
-        dataset = load_dataset(experiment.data)
+        dataset = options.load_dataset(experiment.data)
         train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)
 
 
@@ -112,7 +97,7 @@ def train_and_print(
     from qm7cli.runs.access import default_directory
     from qm7cli.training.train_run import FoldsError, train_run
 
-    run = out or default_directory(RUNS, experiment, dataset.name)
+    run = out or default_directory(options.RUNS, experiment, dataset.name)
     errors: dict[int, QM7Error] = {}
     results: RunResults | None = None
     with show_progress(quiet=quiet) as display:
@@ -128,11 +113,11 @@ def train_and_print(
             )
         except FoldsError as failure:
             results, errors = failure.results, failure.errors
+    asked = experiment.split.folds
+    diverged: list[FoldResult] = []
     if results is not None:
         _print_results(run, results)
-    asked = experiment.split.folds
-    results_asked = [each for each in (results.folds if results else ()) if not asked or each.fold in asked]
-    diverged = [each for each in results_asked if each.reason]
+        diverged = [each for each in results.folds if each.reason and (not asked or each.fold in asked)]
     for result in diverged:
         print_error(result.reason or "")
     for error in errors.values():

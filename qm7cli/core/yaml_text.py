@@ -69,7 +69,7 @@ def parse_yaml(text: str, origin: object) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise QM7Error(f"{origin}{line}: this is not YAML: {brief(error.problem or error.context)}") from error
-    except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:  # as for a date that there is not
+    except (yaml.YAMLError, LookupError, RecursionError, TypeError, ValueError) as error:  # as for a date that is none
         raise QM7Error(f"{origin}: this is not YAML: {brief(error)}") from error
 
 

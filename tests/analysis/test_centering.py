@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from qm7cli.analysis.centering import POINTS, draw_centering, layer_records, measure_centering
-from qm7cli.analysis.figure_style import COLORS, save
+from qm7cli.analysis.centering import POINTS, layer_records, measure_centering
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data import dataset
 from qm7cli.data.splits import select_folds
@@ -178,56 +177,3 @@ def test_a_run_has_a_record_of_plain_values_for_every_fold_and_layer(quick, smal
     assert json.loads(json.dumps(records)) == records
     assert measure_centering(run, load_models(run, [3, 0]), small) == records[:3] + records[6:]
     assert len({record["distance"] for record in records}) == 9
-
-
-def record(variant, iterations, layer, distance, mean=0.5, fold=0):
-    return {
-        "variant": variant, "iterations": iterations, "fold": fold, "layer": layer, "distance": distance, "mean": mean,
-    }  # fmt: skip
-
-
-def lines(panel):
-    """Return the points of the lines of a panel."""
-    return [[tuple(point) for point in line.get_xydata()] for line in panel.lines if len(line.get_xdata())]
-
-
-def test_a_panel_for_each_layer_shows_distances_and_means_averaged_over_folds_in_the_color_of_the_variant():
-    figure = draw_centering(
-        [
-            record("no-prebias", 2000, 1, 0.3, 0.3),
-            record("original", 2000, 1, 0.25, 0.5),
-            record("original", 1000, 1, 0.5, 0.7, fold=0),
-            record("original", 1000, 1, 0.25, 0.5, fold=1),
-            record("original", 1000, 2, 0.125, 0.25),
-        ]
-    )
-    assert [panel.get_title() for panel in figure.axes] == ["Layer 1", "Layer 2"]
-    assert {(panel.get_xscale(), panel.get_yscale()) for panel in figure.axes} == {("log", "log")}
-    assert lines(figure.axes[0]) == [
-        [(1000, 0.375), (2000, 0.25)],
-        [(1000, pytest.approx(0.6)), (2000, 0.5)],
-        [(2000, 0.3)],
-        [(2000, 0.3)],
-    ]
-    assert lines(figure.axes[1]) == [[(1000, 0.125)], [(1000, 0.25)]]
-    drawn = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines[:4]]
-    colors = COLORS[0], COLORS[2]
-    assert drawn == [(color, style) for color in colors for style in ("-", "--")]
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["original", "no-prebias", "size of the mean input"]
-    control = draw_centering([record("uncompensated", 2000, 1, 0.3)])
-    assert {line.get_linestyle() for line in control.legends[0].get_lines()} == {"None"}  # points of one length alone
-    assert all(line.get_marker() not in {"", "None"} for line in control.legends[0].get_lines())
-    assert control.legends[0].get_texts()[0].get_text() == "uncompensated (control)"
-
-
-@pytest.mark.parametrize("distances", [(0, 0.1), (0, 0), (0.1, 1e-30)])
-def test_a_distance_of_0_has_its_place_on_the_logarithmic_axis(distances, tmp_path):
-    figure = draw_centering(
-        [record("original", 1000 * k, 1, value, value) for k, value in enumerate(distances, start=1)]
-    )
-    save(figure, tmp_path / "x.svg")
-    low, high = figure.axes[0].get_ylim()
-    for points in lines(figure.axes[0]):
-        assert points == [(1000 * k, max(value, 1e-8)) for k, value in enumerate(distances, start=1)]
-        assert all(low < y < high for _, y in points)

@@ -9,7 +9,7 @@ import scipy.stats
 
 from qm7cli.analysis.compare import compare_groups
 from qm7cli.analysis.paired_difference import Difference, TTest
-from qm7cli.analysis.verdict import _decimals, difference_text
+from qm7cli.analysis.verdict import _decimals
 from qm7cli.core.errors import QM7Error
 from records import change, make_run
 
@@ -140,21 +140,16 @@ def test_a_margin_is_explained_and_recorded(runs):
 
 
 @pytest.mark.parametrize(
-    ("maes", "changes", "said"),
+    ("maes", "said"),
     [
-        ((11.0,), {}, "1.000 kcal/mol, 10 % of the MAE, 1 pair on 1 test set; one test set allows no test"),
-        ((10.0,) * 3, {}, "0.000 kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets; the difference is the same on"),
-        ((9.0, 10.0, 11.0), {}, "0.00 (-3.29 to 3.29) kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets, Holm p 1.0"),
-        ((9.99999,) * 3, {}, "0.000 kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets; the difference is the same"),
-        (
-            (9.0, 10.0, 12.0),
-            {"train_molecules": None},
-            "0.333 kcal/mol, 3.33 % of the MAE, 3 pairs on 3 test sets; no ",
-        ),
+        ((11.0,), "1.000 kcal/mol, 10 % of the MAE, 1 pair on 1 test set; one test set allows no test"),
+        ((10.0,) * 3, "0.000 kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets; the difference is the same on"),
+        ((9.0, 10.0, 11.0), "0.00 (-3.29 to 3.29) kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets, Holm p 1.0"),
+        ((9.99999,) * 3, "0.000 kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets; the difference is the same"),
     ],
 )
-def test_what_is_not_decided_is_never_said_to_be_absent(maes, changes, said):
-    (group,) = against(maes, reference=(10.0,) * len(maes), **changes)
+def test_what_is_not_decided_is_never_said_to_be_absent(maes, said):
+    (group,) = against(maes, reference=(10.0,) * len(maes))
     assert group.decision == "not decided"
     assert group.verdict.startswith(f"offset=1.0 against offset=0.0 is not decided: {said}")
     assert not any(word in group.verdict for word in ("-0.00", "no difference", "the same mean", "shows"))
@@ -163,11 +158,6 @@ def test_what_is_not_decided_is_never_said_to_be_absent(maes, changes, said):
 @pytest.mark.parametrize(("margin", "decimals"), [(12.0, 2), (0.4, 2), (0.04, 3), (0.0123, 3), (1e-9, 6), (0.0, 6)])
 def test_as_many_decimals_are_shown_as_the_interval_gives_sense(margin, decimals):
     assert _decimals(Difference(0.0, 0.0, 2, 2, TTest((-margin, margin), 1.0, 1.0, 1.0))) == decimals
-
-
-def test_a_small_number_is_never_shown_as_minus_zero():
-    difference = Difference(-1e-9, 0.0, 2, 2, TTest((-0.04, -1e-9), 1.0, 1.0, 1.0))
-    assert difference_text(difference) == "0.000 (-0.040 to 0.000)"
 
 
 def test_the_reference_is_chosen_by_value_by_run_or_by_name(runs):

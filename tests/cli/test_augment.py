@@ -1,12 +1,7 @@
-import os
 import re
-import signal
-import subprocess
 
 import numpy as np
 import pytest
-
-from conftest import qm7_path
 
 
 def test_the_size_is_told_before_and_the_arrays_after(command, tmp_path):
@@ -54,30 +49,3 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "x.npz").read_text() == "before"
     assert len(list(tmp_path.iterdir())) == 1
-
-
-@pytest.mark.parametrize("arguments", [["--split", "random"], ["--part", "test"]])
-def test_options_of_a_fold_without_one_are_wrong_usage(command, tmp_path, arguments):
-    done = command("augment", "--output", "x.npz", *arguments, status=2)
-    assert done.stderr == f"qm7: {arguments[0]} needs --fold (see qm7 augment --help)\n"
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_augmentation_leaves_what_was_there(mat, tmp_path, number):
-    (tmp_path / "x.npz").write_text("before")
-    process = subprocess.Popen(
-        [qm7_path(), "augment", "--draws", "100000", "--output", "x.npz"],
-        cwd=tmp_path,
-        env={**os.environ, "QM7_DATA": str(mat)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert "will have" in process.stderr.readline()
-    while not any(path.stat().st_size for path in tmp_path.glob(".*.tmp")):
-        assert process.poll() is None
-    process.send_signal(number)
-    assert process.communicate(timeout=60)[1] == ""
-    assert process.returncode == 128 + number
-    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
-    assert (tmp_path / "x.npz").read_text() == "before"

@@ -4,10 +4,7 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
-
-from qm7cli.core.arrays import read_arrays, write_arrays
 
 KEYS = (
     "run", "variant", "iterations", "fold", "layer", "inputs", "span", "spread", "mean", "distance",
@@ -39,20 +36,6 @@ def test_every_format_says_the_same(command, runs):
     assert "share: of the inputs' second moment about 0 or A that is mean; max, cond: " in " ".join(table)
 
 
-def test_a_control_is_called_one_under_the_table_and_in_the_picture(command, runs, tmp_path):
-    for path in [*tmp_path.glob("original/*.yaml"), *tmp_path.glob("original/fold-*/*")]:
-        if path.name != "model.npz":  # the model alone says what it is then
-            path.unlink()
-    for model in tmp_path.glob("original/fold-*/model.npz"):
-        arrays = read_arrays(model)
-        about = json.loads(str(arrays["about"])) | {"variant": "uncompensated"}
-        write_arrays(model, arrays | {"about": np.array(json.dumps(about))})
-    done = command("centering", *runs, "--plot", "x.svg").stdout
-    assert "uncompensated: a control" in " ".join(done.split())
-    assert "uncompensated (control)" in (tmp_path / "x.svg").read_text()
-    assert "control" not in command("centering", "no-prebias").stdout
-
-
 def test_folds_can_be_chosen_and_the_output_is_a_file(command, runs, tmp_path):
     options = ("--fold", "1", "--format", "json")
     assert command("centering", *runs, *options, "--output", "x.json").stdout == ""
@@ -67,21 +50,3 @@ def test_the_model_and_the_data_are_enough(command, runs, tmp_path):
         if path.name != "model.npz":
             path.unlink()
     assert command("centering", *runs).stdout == before
-
-
-def test_runs_that_differ_in_what_the_picture_does_not_show_are_not_drawn_together(
-    command, runs, quick_flags, tmp_path
-):
-    command("train", *quick_flags, "--fold", 0, "--set", "network.offset=1", "--out", "shifted", "--quiet")
-    done = command("centering", "original", "shifted", "--plot", "x.png", status=1)
-    assert done.stderr == "qm7: the runs differ in network.offset, which --plot does not show; choose those of one\n"
-    assert not list(tmp_path.glob("x.*"))
-    command("centering", *runs, "--plot", "x.png")
-    assert (tmp_path / "x.png").exists()
-
-
-def test_another_ending_of_the_picture_is_refused_before_anything_is_read(command):
-    done = command("centering", "nowhere", "--plot", "x.jpg", "--data", "none.mat", status=2)
-    assert done.stderr.startswith(
-        "qm7: x.jpg is not the name of a picture: it should end in .png, .svg or .pdf (see qm7 "
-    )

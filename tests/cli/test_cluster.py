@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import qm7cli.training.dask_executor
-from conftest import bits, iterations_in, train_one_by_one, wait_for
+from conftest import bits, train_one_by_one, wait_for
 from qm7cli.core.locks import lock
 
 pytest.importorskip("distributed")
@@ -83,10 +83,6 @@ def undisturbed(once, small):
     return bits(once("cluster-one-by-one", lambda path: train_one_by_one(SWEEP, SHORT[1::2], small, path)))
 
 
-def models(directory):
-    return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("model.npz")}
-
-
 def folds(directory):
     return [yaml.safe_load(path.read_text()) for path in sorted(directory.glob("*/fold-*/result.yaml"))]
 
@@ -121,28 +117,6 @@ def test_a_signal_stops_the_jobs_with_their_checkpoints_written(shared, start, t
     for path in checkpoints:
         with lock(path.parent / ".lock", busy="it is still being trained"):
             pass
-
-
-def test_jobs_of_a_killed_client_end_and_the_next_goes_on(shared, start, tmp_path):
-    process = start(shared, *ENDLESS)
-    wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
-    process.kill()
-    process.wait()
-    reached = max(map(iterations_in, (tmp_path / "dask").glob("*/fold-*/checkpoint.npz")))
-    more = ["--set", f"training.iterations={reached + 1000}", "--set", "evaluation.every=100000000"]
-    process = start(shared, *more)  # at once: it may have to wait for the locks
-    _, stderr = process.communicate(timeout=100)
-    assert process.returncode == 0, stderr
-    assert {fold["iterations"] for fold in folds(tmp_path / "dask")} == {reached + 1000}
-
-
-def test_the_bundled_data_set_and_a_split_file_are_found_by_the_workers(shared, start, command, tmp_path):
-    command("split", "--data", "gfn7", "--scheme", "random", "--output", "folds.yaml")
-    few = ["--data", "gfn7", "--set", "split={scheme: folds.yaml, folds: [1]}", "--set", "training.iterations=5"]
-    _, stderr = start(shared, *few).communicate(timeout=100)
-    assert stderr.count("test MAE") == 4
-    command("sweep", "sweep.yaml", *few, "--out", "processes")
-    assert models(tmp_path / "dask") == models(tmp_path / "processes")
 
 
 def test_a_scheduler_that_goes_away_is_an_error_for_every_job(cluster, start, tmp_path):

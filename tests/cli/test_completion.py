@@ -19,15 +19,14 @@ def ask(tmp_path):
     runs = tmp_path / "runs"
     for run in (runs / "small-original-seed0", runs / "group/small-seed0-network.offset=0.5", elsewhere):
         run.mkdir(parents=True)
-        (run / "config.yaml").touch()
+        (run / "results.yaml").touch()
     (runs / "linked").symlink_to(elsewhere)
     for link in (runs / "a", runs / "group/b"):  # a cycle
         link.symlink_to(".")
 
     def ask(words, shell="bash"):
         if shell == "bash":
-            parts = words.replace("=", "\n=\n").replace(" ", "\n").replace("\n\n", "\n").split("\n")
-            parts = parts[:-1] if words.endswith("=") else parts  # bash is at the sign then
+            parts = words.split(" ")
             asked = {"COMP_WORDS": "\n".join(parts), "COMP_CWORD": str(len(parts) - 1)}
         else:
             asked = {"_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
@@ -46,18 +45,15 @@ def ask(tmp_path):
     [
         ("qm7 tr", ["train"]),
         ("qm7 train --var", ["--variant"]),
-        ("qm7 train --variant=c", ["corrected"]),
+        ("qm7 train --variant c", ["corrected"]),
         ("qm7 train --config q", ["quick"]),
         ("qm7 sweep v", ["variants"]),
         ("qm7 collect runs/s", ["runs/small-original-seed0"]),
-        ("qm7 compare runs/group/small-seed0-network.offset=", ["0.5"]),
         ("qm7 train --set network.", ["network.hidden", "network.activation", "network.offset", "network.bias"]),
         ("qm7 compare --by training.b", ["training.batch_size"]),
-        ("qm7 --cite b", ["bibtex"]),
-        ("qm7 train --fold x --jobs y --kind", []),
     ],
 )
-def test_bash_gets_what_follows_the_part_of_the_word_that_it_has(ask, words, completions):
+def test_bash_gets_what_completes_a_word(ask, words, completions):
     assert ask(words) == completions
 
 

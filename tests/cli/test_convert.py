@@ -31,7 +31,11 @@ def frames(count, atoms, comment="energy={energy}"):
 def test_other_sizes_work_through_the_whole_program(command, quick_flags, tmp_path, atoms):
     (tmp_path / "mine.xyz").write_text(frames(41, atoms))
     done = command("convert", "mine.xyz", "--energy-key", "energy", "--count", "4", "--output", "mine.npz")
-    assert done.stdout.startswith(f"mine.npz: 41 molecules of up to {atoms} atoms, 4 folds\n")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"mine.npz: 41 molecules of up to {atoms} atoms, 4 folds"
+    assert re.fullmatch(r"atoms: H \d+, C \d+, N \d+, O \d+", lines[1])
+    assert re.fullmatch(r"energies, kcal/mol: \S+ to \S+; per atom: \S+ to \S+", lines[2])
+    assert lines[3] == "they seem to be atomization energies"
     data = ["--data", "mine.npz"]
     shown = command("info", *data).stdout
     assert f"room for {atoms}" in shown
@@ -72,21 +76,6 @@ def test_what_is_left_out_is_named_and_the_exit_status_says_so(command, tmp_path
     assert done.stdout.startswith("mine.npz: 10 molecules")
 
 
-def test_total_energies_are_taken_and_the_data_set_says_so(command, tmp_path):
-    totals = {"H": -0.5, "C": -37.8, "N": -54.6, "O": -75.1}  # hartree
-    text = frames(10, 9)
-    for block in re.findall(r"energy=.*?\n(?=\d+\n|\Z)", text, re.DOTALL):
-        energy = sum(totals[line.split()[0]] for line in block.splitlines()[1:]) - 1
-        text = text.replace(block, f"energy={energy}\n" + block.partition("\n")[2])
-    (tmp_path / "mine.xyz").write_text(text)
-    flags = ("--energy-key", "energy", "--units", "hartree", "--output", "mine.npz")
-    done = command("convert", "mine.xyz", *flags)
-    said = "they seem to be total energies: train and baseline need --set target.subtract=composition"
-    assert said in done.stdout.splitlines()
-    assert dataset.load(tmp_path / "mine.npz").energies == "total"
-    assert "total" in command("info", "--data", "mine.npz").stdout
-
-
 def test_copies_are_counted_and_are_in_one_fold(command, tmp_path):
     (tmp_path / "mine.xyz").write_text(frames(10, 9) * 2)
     done = command("convert", "mine.xyz", "--energy-key", "energy", "--output", "mine.npz")
@@ -104,13 +93,6 @@ def test_the_energies_of_qm9_s_raw_files_are_those_of_a_column(command, tmp_path
     flags = ("--energy-key", "13", "--units", "hartree", "--count", "2", "--output", "mine.npz")
     command("convert", "gdb.xyz", "other.xyz", *flags)
     np.testing.assert_allclose(dataset.load(tmp_path / "mine.npz").T, [-25400.9, -734.2], rtol=1e-4)
-
-
-def test_an_output_with_another_ending_is_wrong_usage(command, tmp_path):
-    done = command("convert", "none.xyz", "--energy-key", "energy", "--output", "mine.xyz", status=2)
-    message = "--output mine.xyz: the name of a data set file must end in .npz (see qm7 convert --help)"
-    assert (done.stdout, done.stderr) == ("", f"qm7: {message}\n")
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -133,22 +115,6 @@ def test_bad_input_is_one_sentence_and_what_was_there_stays(command, tmp_path, a
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.npz", "mine.xyz"]
 
 
-def test_what_was_read_is_printed_elements_energies_and_energies_per_atom(command, tmp_path):
-    water = "O 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n"
-    methane = "C 0 0 0\n" + "".join(f"H {x} {y} {z}\n" for x, y, z in TETRAHEDRON)
-    (tmp_path / "mine.xyz").write_text(
-        f"3\nenergy=-219.5\n{water}5\nenergy=-397.5\n{methane}2\nenergy=-36\nF 0 0 0\nF 0 0 1.4\n"
-    )
-    done = command("convert", "mine.xyz", "--energy-key", "energy", "--count", "2", "--output", "mine.npz")
-    assert done.stdout.splitlines() == [
-        "mine.npz: 3 molecules of up to 5 atoms, 2 folds",
-        "atoms: H 6, C 1, O 1, F 2",
-        "energies, kcal/mol: -397.50 to -36.00; per atom: -79.50 to -18.00",
-        "they seem to be atomization energies",
-    ]
-    assert "H 6, C 1, O 1, F 2" in command("info", "--data", "mine.npz").stdout
-
-
 def test_a_file_that_is_there_is_replaced_only_if_forced(command, tmp_path):
     (tmp_path / "mine.xyz").write_text(frames(10, 9))
     (tmp_path / "mine.npz").write_text("before")
@@ -169,3 +135,18 @@ def test_energies_that_no_molecule_can_have_are_refused(command, tmp_path):
         "is it another unit, or another sign?\n"
     )
     assert not (tmp_path / "mine.npz").exists()
+
+
+def test_total_energies_are_taken_and_the_data_set_says_so(command, tmp_path):
+    totals = {"H": -0.5, "C": -37.8, "N": -54.6, "O": -75.1}  # hartree
+    text = frames(10, 9)
+    for block in re.findall(r"energy=.*?\n(?=\d+\n|\Z)", text, re.DOTALL):
+        energy = sum(totals[line.split()[0]] for line in block.splitlines()[1:]) - 1
+        text = text.replace(block, f"energy={energy}\n" + block.partition("\n")[2])
+    (tmp_path / "mine.xyz").write_text(text)
+    flags = ("--energy-key", "energy", "--units", "hartree", "--output", "mine.npz")
+    done = command("convert", "mine.xyz", *flags)
+    said = "they seem to be total energies: train and baseline need --set target.subtract=composition"
+    assert said in done.stdout.splitlines()
+    assert dataset.load(tmp_path / "mine.npz").energies == "total"
+    assert "total" in command("info", "--data", "mine.npz").stdout

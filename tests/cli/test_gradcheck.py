@@ -1,8 +1,5 @@
-import json
-
 import numpy as np
 import pytest
-import yaml
 
 from qm7cli.model.variants import RULES
 
@@ -19,15 +16,6 @@ def test_the_rules_are_as_expected_on_the_bundled_molecules(command):
 @pytest.mark.realdata
 def test_the_rules_are_as_expected_on_qm7(command, qm7):
     assert command("gradcheck", "--data", qm7.path).stdout.endswith("All of it is as expected.\n")
-
-
-@pytest.mark.parametrize(("format_", "read"), [("yaml", yaml.safe_load), ("json", json.loads)])
-def test_a_program_can_read_it(command, format_, read):
-    found = read(command("gradcheck", "--variant", "corrected", "--format", format_).stdout)
-    assert found["failures"] == []
-    assert {each["variant"] for each in found["directions"] + found["motions"] + found["shifts"]} == {"corrected"}
-    assert {each["parameter"] for each in found["directions"]} == {"dW", "dA", "dB"}
-    assert found["sizes"][1:] == [12, 5, 1]
 
 
 def test_an_expectation_that_does_not_hold_is_an_error(command, monkeypatch, tmp_path):

@@ -14,14 +14,6 @@ def test_info_shows_the_data_set_as_aligned_lines_on_a_pipe(command, small):
     assert lines["SHA-256"].strip() == small.sha256
 
 
-def test_quiet_info_says_with_its_status_whether_the_data_set_is_sound(command, tmp_path):
-    assert command("info", "--quiet").stdout == ""
-    (tmp_path / "broken.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 200)
-    done = command("info", "--quiet", "--data", "broken.mat", status=1)
-    assert done.stderr.startswith("qm7: broken.mat: the file is damaged or cut off")
-    assert done.stderr.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -60,13 +52,6 @@ def test_debug_before_or_after_the_command_shows_the_traceback(command, line):
     with pytest.raises(AssertionError, match="Traceback"):
         command(*line.split(), status=1)
     assert command("info", "--data", "none.mat", status=1).stderr.count("\n") == 1
-
-
-def test_a_traceback_shows_what_would_steer_a_terminal(background):
-    _, traceback = background("info", "--debug", "--data", "\x1b]0;title\x07.mat").communicate()
-    assert traceback.startswith("Traceback")
-    assert r"\x1b]0;title\x07.mat" in traceback.splitlines()[-1]
-    assert all(map(str.isprintable, traceback.split("\n")))
 
 
 @pytest.mark.realdata

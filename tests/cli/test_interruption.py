@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 
 import pytest
 import yaml
@@ -31,10 +30,7 @@ def read(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "jobs"),
-    [
-        *((signal.SIGINT, jobs) for jobs in (1, 2)),
-        *((number, 2) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)),
-    ],
+    [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 2), (signal.SIGUSR1, 1)],
 )
 def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, tmp_path, number, jobs):
     process = start("--fold", "0", "--fold", "1", "--jobs", jobs)
@@ -89,16 +85,6 @@ def test_two_processes_train_different_folds_of_a_run_and_not_the_same(start, tm
     assert first.poll() is None
     assert {fold["fold"]: fold["status"] for fold in read(tmp_path)["folds"]}[1] == "complete"
     assert read(tmp_path)["config"]["split"]["folds"] == [0, 1]
-
-
-@pytest.mark.parametrize("moment", [0.2, 0.6])
-def test_a_signal_while_starting_is_no_traceback_and_no_hang(start, moment):
-    process = start("--jobs", "2")
-    time.sleep(moment)
-    os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode in {130, -signal.SIGINT}  # before Python has come to our code, it is its own
-    assert process.returncode != 130 or "Traceback" not in stderr
 
 
 def test_a_signal_ends_the_wait_for_a_run_that_another_process_holds(start, tmp_path):

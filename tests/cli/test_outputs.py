@@ -14,7 +14,6 @@ PLACES = {  # of an output that is refused, by the command but for it
     "plot run --kind curves --output": ("run/x.svg",),
     "report run --output": ("run/x.html",),
     "centering run --output": ("run/x", "data.mat"),
-    "centering run --plot": ("run/x.png", "data.png"),
 }
 
 

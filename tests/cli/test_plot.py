@@ -24,24 +24,6 @@ def test_the_kinds_are_those_that_can_be_drawn(command):
     assert "'--output'" in command("plot", "x", "--kind", "curves", status=2).stderr
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["--kind", "folds", "--x", "seed"], "--x is for --kind setting, not for folds"),
-        (["--kind", "curves", "--reference", "a"], "--reference is for --kind differences, not for curves"),
-        (["--kind", "parity", "--log"], "--log is for --kind curves or folds or setting, not for parity"),
-        (
-            ["--kind", "folds", "--output", "x.jpg"],
-            "x.jpg is not the name of a picture: it should end in .png",
-        ),
-    ],
-)
-def test_an_option_that_would_do_nothing_is_refused_before_anything_is_read(command, tmp_path, options, reason):
-    done = command("plot", "nowhere", "--output", "x.png", *options, status=2)
-    assert done.stderr.startswith(f"qm7: {reason}")
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_picture_that_cannot_be_drawn_is_one_sentence_and_what_was_there_stays(command, three_variants, tmp_path):
     shutil.copytree(three_variants, tmp_path / "runs")
     (tmp_path / "x.png").write_text("before")
@@ -56,18 +38,18 @@ def test_a_picture_that_cannot_be_drawn_is_one_sentence_and_what_was_there_stays
     (tmp_path / "path/matplotlib.py").write_text("raise ImportError('none here')")
     path = {"PYTHONPATH": str(tmp_path / "path")}
     done = command("plot", "runs", "--kind", "curves", "--output", "x.png", **path, status=1)
-    assert done.stderr == "qm7: pictures are drawn by matplotlib, which is missing: pip install 'qm7cli[plots]'\n"
+    assert done.stderr == "qm7: pictures need matplotlib, which is installed and cannot be imported: none here\n"
     assert (tmp_path / "x.png").read_text() == "before"
 
 
-def test_width_title_caption_and_groups_are_those_that_are_asked_for(command, three_variants, tmp_path):
+def test_width_caption_and_groups_are_those_that_are_asked_for(command, three_variants, tmp_path):
     arguments = ("plot", three_variants, "--kind", "differences", "--reference", "variant=no-prebias")
     command(*arguments, "--output", "x.png", "--width", "127")
     assert int.from_bytes((tmp_path / "x.png").read_bytes()[16:20]) == 1500  # 5 inches of 300 dots
-    options = ("--title", "Minus that of no-prebias", "--no-caption", "--by", "variant", "--by", "seed")
+    options = ("--no-caption", "--by", "variant", "--by", "seed")
     command(*arguments[:-2], "--reference", "no-prebias, seed=0", "--output", "x.svg", *options)
     shown = {*re.findall(r"<text[^>]*>([^<]*)<", (tmp_path / "x.svg").read_text())}
-    assert {"Minus that of no-prebias", "original, seed=0", "corrected, seed=0"} < shown
+    assert {"original, seed=0", "corrected, seed=0"} < shown
     assert not any("Zero" in text for text in shown)
 
 

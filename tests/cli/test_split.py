@@ -78,24 +78,5 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(command, tmp_path, arg
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--scheme", "stratifed"], 'split.scheme is "stratifed", but it should be published, '),
-        (["--count", "3"], "--count is for stratified and random: the folds of published are fixed"),
-        (["--scheme", "other.yaml", "--seed", "3"], "--seed is for stratified and random"),
-        (["--scheme", "random", "--count", "1"], "split.count is 1, but should be greater than or equal to 2"),
-        (["--output", "folds.npz"], "--output folds.npz: the name of a split file must end in .yaml"),
-        (["--count", "0x10"], "Invalid value for '--count': 0x10 is not a whole number"),
-        (["--scheme", "random", "--seed", "1:30"], "Invalid value for '--seed': 1:30 is not a whole number"),
-    ],
-)
-def test_options_that_cannot_be_are_wrong_usage(command, arguments, message):
-    done = command("split", *arguments, status=2)
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"qm7: {message}")
-    assert done.stderr.endswith(" (see qm7 split --help)\n")
-
-
 def results(run):
     return yaml.safe_load((run / "results.yaml").read_text())

@@ -2,14 +2,12 @@
 
 import json
 import os
-import pty
 import shutil
 import signal
-import time
 
 import pytest
 
-from conftest import qm7_path, wait_for
+from conftest import wait_for
 from qm7cli.training.fold_training import read_about
 
 
@@ -77,31 +75,3 @@ def test_a_long_name_of_a_run_is_whole_in_every_format(command, trained):
     for form in ("table", "markdown", "csv", "json", "latex"):
         assert name in command("status", "--format", form).stdout
     assert command("status", "--format", "markdown").stdout.startswith("| run | fold | status |")
-
-
-def test_watching_needs_a_terminal(command):
-    done = command("status", "--watch", status=2)
-    assert done.stderr == (
-        "qm7: --watch is for a terminal, and standard output is none; leave it out (see qm7 status --help)\n"
-    )
-
-
-@pytest.mark.usefixtures("trained")
-def test_it_watches_on_a_terminal_until_it_is_interrupted(tmp_path):
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(tmp_path)
-        os.execv(qm7_path(), ["qm7", "status", "--watch", "--every", "0.1"])  # noqa: S606
-    shown = b""
-    deadline = time.monotonic() + 60
-    while shown.count(b"6 complete") < 3:
-        assert time.monotonic() < deadline
-        shown += os.read(terminal, 10_000)
-    os.write(terminal, b"\x03")
-    try:
-        while os.read(terminal, 10_000):
-            pass
-    except OSError:  # the terminal is gone with its process
-        pass
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert shown.startswith(b"\x1b[H\x1b[2J")

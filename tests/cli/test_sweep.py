@@ -73,11 +73,11 @@ def test_a_dry_run_prints_the_jobs_and_where_they_stand(command, tmp_path):
     flags = [part for assignment in QUICK for part in ("--set", assignment)]
     command("train", *flags, "--variant", "corrected", "--seed", 1, "--fold", 3, "--out", f"runs/sweep/{name}")
     before = sorted(tmp_path.rglob("*"))
-    *lines, names = command("sweep", "sweep.yaml", *SHORT, "--dry-run").stdout.splitlines()
-    assert names == "run: runs/sweep/small-*-network.hidden=20,10-evaluation.draws=3"
-    assert len(lines) == 9
-    assert lines[8].split() == ["corrected-seed1", "3", "complete", "300", "of", "300"]
-    assert lines[7].split() == ["corrected-seed1", "0", "new", "0", "of", "300"]
+    lines = command("sweep", "sweep.yaml", *SHORT, "--dry-run").stdout.splitlines()
+    assert len(lines) == 1 + 4 * 3  # a heading for each run
+    assert lines[-3] == f"runs/sweep/{name}"
+    assert lines[-2].split() == ["0", "new", "0", "of", "300"]
+    assert lines[-1].split() == ["3", "complete", "300", "of", "300"]
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -128,20 +128,6 @@ def test_a_fold_that_another_process_trains_is_busy_and_not_failed(command, tmp_
     assert command("sweep", "sweep.yaml", *SHORT).stderr.startswith("1 of 2 jobs are complete already\n2 of 2: ")
 
 
-def test_two_sweeps_in_one_directory_share_the_jobs(start, tmp_path, undisturbed):
-    both = [start(*SHORT), start(*SHORT)]
-    for process in both:
-        _, stderr = process.communicate(timeout=60)
-        assert process.returncode in {0, 75}, stderr
-        assert "failed" not in stderr
-        assert (process.returncode == 75) == ("busy" in stderr)
-    assert 0 in {process.returncode for process in both}
-    assert bits(tmp_path / "runs/sweep") == undisturbed
-    logs = [path.read_text() for path in tmp_path.rglob("log.txt")]
-    assert len(logs) == 8
-    assert not [log for log in logs if "Traceback" in log or "another process" in log]
-
-
 def test_a_second_interrupt_ends_at_once(start, tmp_path):
     process = start(*ENDLESS)
     wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
@@ -176,11 +162,3 @@ def test_a_run_of_another_configuration_in_the_way_is_refused_before_anything_is
     assert done.stderr.startswith(f"qm7: runs/sweep/{name} was trained with other settings (variant, seed differ)")
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
     assert after.items() <= before.items()
-
-
-def test_a_data_set_may_be_swept(command, tmp_path, mat):
-    swept = {"base": SWEEP["base"], "grid": {"data": [str(mat), "gfn7"]}}
-    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(swept))
-    done = command("sweep", "sweep.yaml", "--set", "training.iterations=5", QM7_DATA=None)
-    assert {path.name.split("-")[0] for path in (tmp_path / "runs/sweep").iterdir()} == {"small", "gfn7"}
-    assert "cannot be compared" in done.stdout

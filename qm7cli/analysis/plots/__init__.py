@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.plots.common import Options
+from qm7cli.analysis.figure_style import Options
 from qm7cli.analysis.plots.curves import curves
 from qm7cli.analysis.plots.differences import differences
 from qm7cli.analysis.plots.folds import folds
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """A kind of picture: what draws it, what it shows, what to look for in it, and what it takes besides the frame."""
+    """A kind of picture: what draws it, what it shows, and what to look for in it."""
 
     draw: Callable[[Comparison, Options], "Figure"]
     shows: str
     look_for: str
-    takes: frozenset[str] = frozenset()
 
 
 KINDS: Final[dict[str, Kind]] = {
@@ -31,25 +30,21 @@ KINDS: Final[dict[str, Kind]] = {
         curves,
         "Test MAE against training iterations",
         "Look for a line that ends below the others, outside of their bands.",
-        frozenset({"log"}),
     ),
     "differences": Kind(
         differences,
         "Test MAE minus the reference's against training iterations",
         "Look for a band that ends above or below zero: that is more than chance alone.",
-        frozenset({"reference"}),
     ),
     "folds": Kind(
         folds,
         "Test MAE of each fold, and the mean",
         "Look whether the thin lines go the same way in every fold: the folds themselves differ more.",
-        frozenset({"log"}),
     ),
     "setting": Kind(
         setting,
         "Test MAE against a setting",
         "Look for the lowest point of each line, and for crosses, where training diverged.",
-        frozenset({"log", "setting"}),
     ),
     "parity": Kind(
         parity,

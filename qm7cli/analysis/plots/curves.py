@@ -2,21 +2,20 @@
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qm7cli.analysis import figure_style as style
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import add_legend, drawing, plain_ticks
 from qm7cli.analysis.groups import Group
-from qm7cli.analysis.plots import common
-from qm7cli.analysis.plots.common import USUAL, Options, Place
 from qm7cli.core.errors import QM7Error
 from qm7cli.model.metrics import METRICS
 from qm7cli.runs.collect import RunFold
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PAPER_MAE: Final = 3.51  # kcal/mol, on QM7 (Montavon et al. 2012)
@@ -33,7 +32,7 @@ class Curve(NamedTuple):
     high: NDArray[np.float64] | None = None
 
 
-def curves(comparison: Comparison, options: Options = USUAL) -> "Figure":
+def curves(comparison: Comparison, options: style.Options = style.USUAL) -> "Figure":
     """Draw the test MAE against the iterations, both logarithmic: a group's mean over folds, and a band around it.
 
     The band is one population standard deviation over folds to each side. A fold's error is its mean over seeds, and
@@ -41,47 +40,45 @@ def curves(comparison: Comparison, options: Options = USUAL) -> "Figure":
     cross. A baseline, which has no iterations, is a level line. So is the paper's error, for QM7, where it is among
     these. Raises QM7Error if a group's folds have no iteration in common, or there is no curve.
     """
-    complete = common.drawable(comparison)
+    complete = style.drawable(comparison)
     drawn = [group for group in comparison.groups if group.folds or any(map(on_the_way, group.diverged.values()))]
     if not any(map(is_trained, drawn)):
         raise QM7Error("there is no curve to draw: baselines are fitted at once")
     means = [_mean_curve(group) for group in drawn]
-    with drawing(2.2, **options.frame) as figure:
-        places = common.lay_out(figure, list(map(common.group_line, drawn)), ITERATIONS, METRICS["mae"].axis_label)
-        for group, curve, place in zip(drawn, means, places, strict=True):
+    with style.drawing(2.2, options.width) as figure:
+        axes = figure.subplots()
+        for group, curve, look in zip(drawn, means, style.looks_of(own.ended.values() for own in drawn), strict=True):
             if is_trained(group):
-                draw_curve(place, curve)
+                draw_curve(axes, group.name, look, curve)
             else:
-                line = {key: place.look[key] for key in ("color", "linestyle")}
-                place.axes.axhline(curve.values[0], label=place.name, **line)
+                axes.axhline(curve.values[0], label=group.name, color=look["color"], linestyle=look["linestyle"])
             if not group.folds:
                 last = max(fold.result.iterations for fold in group.diverged.values())
-                place.axes.plot(last, curve.values[-1], "x", color=place.look["color"], markersize=5)
-        first = places[0].axes
-        scale = "linear" if options.log is False else "log"
-        first.set(xscale="log", yscale=scale)
-        notes = [common.deviation_note(comparison, "line: mean over folds; band")]
+                axes.plot(last, curve.values[-1], "x", color=look["color"], markersize=5)
+        axes.set(xscale="log", yscale="linear" if options.log is False else "log")
+        axes.set(xlabel=ITERATIONS, ylabel=METRICS["mae"].axis_label)
+        notes = [style.deviation_note(comparison, "line: mean over folds; band")]
         if all(fold.run.results.dataset.name == "qm7" for group in complete for fold in group.folds.values()):
-            low, high = first.get_ylim()
-            for axes in {place.axes for place in places} if low < PAPER_MAE < high else ():
+            low, high = axes.get_ylim()
+            if low < PAPER_MAE < high:
                 axes.axhline(PAPER_MAE, color="0.4", linewidth=0.6)
-                at: dict[str, Any] = {"xy": (0, PAPER_MAE), "xycoords": axes.get_yaxis_transform(), "xytext": (3, 2)}
-                axes.annotate(f"{PAPER_MAE}", **at, textcoords="offset points", fontsize=7)
+                axes.text(
+                    0.01, PAPER_MAE, f"{PAPER_MAE}", transform=axes.get_yaxis_transform(), va="bottom", fontsize=7
+                )
             notes.append(PAPER)
-        plain_ticks(first.xaxis)
-        plain_ticks(first.yaxis)
-        add_legend(figure)
-        common.explain(figure, comparison, options, *notes)
+        style.plain_ticks(axes.xaxis)
+        style.plain_ticks(axes.yaxis)
+        style.add_legend(figure)
+        style.explain(figure, comparison, options, *notes)
     return figure
 
 
-def draw_curve(place: Place, curve: Curve) -> None:
+def draw_curve(axes: "Axes", name: str, look: style.Look, curve: Curve) -> None:
     """Draw a curve and its band."""
     if curve.low is not None and curve.high is not None:
-        band = {"color": place.look["color"], "alpha": 0.18, "linewidth": 0}
-        place.axes.fill_between(curve.iterations, curve.low, curve.high, **band)
+        axes.fill_between(curve.iterations, curve.low, curve.high, color=look["color"], alpha=0.18, linewidth=0)
     some = math.ceil(len(curve.values) / 12)
-    place.axes.plot(curve.iterations, curve.values, label=place.name, markevery=some, **place.look)
+    axes.plot(curve.iterations, curve.values, label=name, markevery=some, **look)
 
 
 def is_trained(group: Group) -> bool:
@@ -108,7 +105,7 @@ def _mean_curve(group: Group) -> Curve:
     if not shared:
         raise QM7Error(f"the folds of {group.name} were evaluated at no iteration in common")
     errors = {key: np.array([own[iteration] for iteration in shared]) for key, own in histories.items()}
-    mean, deviation = common.mean_over_folds(errors)
+    mean, deviation = style.mean_over_folds(errors)
     if len({key[0] for key in errors}) == 1:
         return Curve(np.array(shared), mean)
     return Curve(np.array(shared), mean, mean - deviation, mean + deviation)

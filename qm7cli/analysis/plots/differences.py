@@ -1,15 +1,14 @@
 """A picture of paired differences of errors against the iterations."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import add_legend, drawing, plain_ticks
+from qm7cli.analysis.figure_style import USUAL, Options, add_legend, drawable, drawing, explain, looks_of, plain_ticks
 from qm7cli.analysis.groups import Group, find_reference
 from qm7cli.analysis.paired_difference import make_pair, paired_difference
-from qm7cli.analysis.plots import common
-from qm7cli.analysis.plots.common import USUAL, Options, Place
 from qm7cli.analysis.plots.curves import ITERATIONS, Curve, draw_curve, is_trained, on_the_way, shared_iterations
 from qm7cli.core.errors import QM7Error
 
@@ -24,10 +23,10 @@ def differences(comparison: Comparison, options: Options = USUAL) -> "Figure":
 
     Folds are paired as by `qm7cli.analysis.compare.compare_groups`, and the band is that of the corrected resampled
     t-test at each iteration at which all folds of a pair of groups were evaluated; one test set has none. The frame
-    holds what happens after the first tenth of the iterations, and an arrowhead shows where a line comes in. A baseline
-    has the same error throughout. Raises QM7Error if there is no difference to draw.
+    holds what happens after the first tenth of the iterations. A baseline has the same error throughout. Raises
+    QM7Error if there is no difference to draw.
     """
-    groups = common.drawable(comparison)
+    groups = drawable(comparison)
     reference = find_reference(groups, options.reference)
     made: dict[str, Curve] = {}
     reasons: dict[str, str] = {}
@@ -40,27 +39,24 @@ def differences(comparison: Comparison, options: Options = USUAL) -> "Figure":
     if not made:
         alone = f"there is no difference to draw: {reference.name} is the only group with a complete fold"
         raise QM7Error(next(iter(reasons.values()), alone))
-    lines = [common.group_line(group) for group in groups if group.name in made]
-    with drawing(2.4, **options.frame) as figure:
-        places = common.lay_out(figure, lines, ITERATIONS, "Difference of test MAE (kcal/mol)")
-        frame = _late_range(list(made.values()))
-        first = places[0].axes
-        first.set(xscale="log", ylim=frame)
-        for axes in {place.axes for place in places}:
-            axes.axhline(0, color="0.4", linewidth=0.6)
-        for curve, place in zip(made.values(), places, strict=True):
-            draw_curve(place, curve)
-            _mark_entry(place, curve, frame)
-        plain_ticks(first.xaxis)
+    drawn = [group for group in groups if group.name in made]
+    with drawing(2.4, options.width) as figure:
+        axes = figure.subplots()
+        axes.axhline(0, color="0.4", linewidth=0.6)
+        for group, look in zip(drawn, looks_of(own.folds.values() for own in drawn), strict=True):
+            draw_curve(axes, group.name, look, made[group.name])
+        axes.set(xscale="log", ylim=_late_range(made.values()))
+        axes.set(xlabel=ITERATIONS, ylabel="Difference of test MAE (kcal/mol)")
+        plain_ticks(axes.xaxis)
         add_legend(figure, 1)
         banded = any(curve.low is not None for curve in made.values())
         band = "line: mean; band: its 95% interval by the corrected t-test" if banded else ""
         others = f"not comparable: {', '.join(reasons)}" if reasons else ""
-        common.explain(figure, comparison, options, f"zero: {reference.name}", band, others)
+        explain(figure, comparison, options, f"zero: {reference.name}", band, others)
     return figure
 
 
-def _late_range(made: list[Curve]) -> tuple[float, float]:
+def _late_range(made: Iterable[Curve]) -> tuple[float, float]:
     """Return the ends of an axis that holds 0, and all curves and bands but for the first part of the iterations."""
     ends = [0.0]
     for curve in made:
@@ -68,15 +64,6 @@ def _late_range(made: list[Curve]) -> tuple[float, float]:
         ends += [end for each in (curve.values, curve.low, curve.high) if each is not None for end in each[late]]
     margin = 0.05 * (max(ends) - min(ends)) or 1.0
     return min(ends) - margin, max(ends) + margin
-
-
-def _mark_entry(place: Place, curve: Curve, frame: tuple[float, float]) -> None:
-    """Draw an arrowhead at the frame where the last value beyond it is."""
-    beyond = np.flatnonzero((curve.values < frame[0]) | (curve.values > frame[1]))
-    if len(beyond):
-        above = curve.values[beyond[-1]] > frame[1]
-        at = curve.iterations[beyond[-1]], frame[1] if above else frame[0]
-        place.axes.plot(*at, "^" if above else "v", color=place.look["color"], clip_on=False, markersize=4)
 
 
 def _difference_curve(group: Group, reference: Group) -> Curve:

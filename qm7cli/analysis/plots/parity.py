@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import INCH, drawing, looks
-from qm7cli.analysis.plots.common import USUAL, Options, drawable, explain, group_line
+from qm7cli.analysis.figure_style import INCH, USUAL, Options, drawable, drawing, explain, looks_of
 from qm7cli.runs.predictions import read_predictions
 
 if TYPE_CHECKING:
@@ -30,9 +29,9 @@ def parity(comparison: Comparison, options: Options = USUAL) -> "Figure":
     columns = min(2, len(groups))
     rows = math.ceil(len(groups) / columns)
     height = rows * (1.5 * (options.width / INCH - 0.6) / columns + 0.4) + 0.2
-    with drawing(height, **options.frame) as figure:
+    with drawing(height, options.width) as figure:
         grid = figure.subplots(2 * rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=[2, 1] * rows)
-        colors = [look["color"] for look in looks([group_line(group).method for group in groups])]
+        colors = [look["color"] for look in looks_of(group.folds.values() for group in groups)]
         for k, (group, table, color) in enumerate(zip(groups, tables, colors, strict=True)):
             upper, lower = grid[2 * (k // columns) : 2 * (k // columns) + 2, k % columns]
             errors = table[1] - table[0]  # (predictions,)

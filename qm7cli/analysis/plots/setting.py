@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from qm7cli.analysis import figure_style as style
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import add_legend, drawing, plain_ticks
 from qm7cli.analysis.groups import Key, group_name
-from qm7cli.analysis.plots import common
-from qm7cli.analysis.plots.common import RATIO, USUAL, Line, Options, Place
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.model.metrics import METRICS
@@ -18,6 +16,7 @@ from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import RESUMABLE_SETTINGS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SCHEDULE: Final = "training.schedule"
@@ -33,7 +32,7 @@ LABELS: Final = {  # of axes, for people
     "training.iterations": "Training iterations",
 }
 NO_MEASURE: Final = RESUMABLE_SETTINGS | {"seed", "split.seed"}  # along which errors are looked at only on demand
-CROSS: Final = 5  # points, the height of a row of crosses
+CROSS: Final = 0.05  # the height of a row of crosses as a part of the frame's
 
 
 class NotSweptError(QM7Error):
@@ -47,69 +46,69 @@ class Swept(NamedTuple):
     complete: dict[float, dict[Key, RunFold]]
     diverged: dict[float, dict[Key, RunFold]]
 
+    @property
+    def folds(self) -> list[dict[Key, RunFold]]:
+        """The folds at each value, those that are complete and those that diverged apart."""
+        return [*self.complete.values(), *self.diverged.values()]
 
-def setting(comparison: Comparison, options: Options = USUAL) -> "Figure":
+
+def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Figure":
     """Draw the test MAE against a numeric setting, a line per group: mean and standard deviation over folds.
 
-    A schedule counts by its last rate, and a training on all molecules by their number. More than four lines are spread
-    over panels, where each has a rule or baseline. A cross above the frame is where folds diverged; the point of the
-    folds that did not is hollow. A line along training molecules has its slope, both axes logarithmic, in the legend.
-    Raises NotSweptError if there is no setting to draw against, and QM7Error if there are several and none is chosen.
+    A schedule counts by its last rate, and a training on all molecules by their number. A cross above the frame is
+    where folds diverged; the point of the folds that did not is hollow. A line along training molecules has its slope,
+    both axes logarithmic, in the legend. Raises NotSweptError if there is no setting to draw against, and QM7Error if
+    there are several and none is chosen.
     """
-    common.drawable(comparison)
+    style.drawable(comparison)
     key = _find_setting(comparison, options.setting)
     swept = _sweep(comparison, key)
     means = [_mean(folds)[0] for own in swept for folds in own.complete.values()]
     values = {value for own in swept for value in (*own.complete, *own.diverged)}
-    wide = key == TRAIN_SIZE or max(values) >= RATIO * min(values) > 0
+    wide = key == TRAIN_SIZE or max(values) >= style.RATIO * min(values) > 0
     scale = "log" if key == TRAIN_SIZE and options.log is None else options.scale(means)
-    with drawing(2.2, **options.frame) as figure:
-        places = common.lay_out(figure, _lines(swept), LABELS.get(key, key), METRICS["mae"].axis_label)
-        places[0].axes.set(xscale="log" if wide else "linear", yscale=scale)
-        names = list(dict.fromkeys(place.name for place in places))
-        crossed = [
-            name for name in names if any(o.diverged for o, p in zip(swept, places, strict=True) if p.name == name)
-        ]
-        for own, place in zip(swept, places, strict=True):
-            slope = _slope(own, place.name) if key == TRAIN_SIZE else ""
-            _draw_line(figure, place, own, place.name + slope, names.index(place.name) - (len(names) - 1) / 2)
-            if own.diverged:
-                _draw_crosses(figure, place, list(own.diverged), crossed.index(place.name))
-        for axes in {place.axes for place in places}:
-            axes.set_title(axes.get_title(), pad=6 + CROSS * len(crossed))
+    rows = sum(bool(own.diverged) for own in swept)
+    with style.drawing(2.2 + 0.07 * rows, options.width) as figure:
+        axes = figure.subplots()
+        axes.set(xlabel=LABELS.get(key, key), ylabel=METRICS["mae"].axis_label)
+        axes.set(xscale="log" if wide else "linear", yscale=scale)
+        looks = style.looks_of([fold for each in own.folds for fold in each.values()] for own in swept)
+        for row, (own, name, look) in enumerate(zip(swept, _names(swept), looks, strict=True)):
+            slope = _slope(own, name) if key == TRAIN_SIZE else ""
+            _draw_line(axes, own, name + slope, look)
+            height = [1.04 + CROSS * sum(bool(each.diverged) for each in swept[:row])] * len(own.diverged)
+            cross = {"linestyle": "", "marker": "x", "color": look["color"], "clip_on": False}
+            axes.plot([*own.diverged], height, transform=axes.get_xaxis_transform(), **cross)
+        axes.set_title(" ", fontsize=7, pad=5 * rows)  # room for the crosses
         if wide:
-            plain_ticks(places[0].axes.xaxis)
+            style.plain_ticks(axes.xaxis)
         elif len(values) <= 6:
-            places[0].axes.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
-        plain_ticks(places[0].axes.yaxis)
-        add_legend(figure)
+            axes.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
+        style.plain_ticks(axes.yaxis)
+        style.add_legend(figure)
         hollow = any(own.complete.keys() & own.diverged.keys() for own in swept)
         crosses = f"crosses: folds diverged{'; hollow: the mean of those that did not' if hollow else ''}"
-        notes = common.deviation_note(comparison, "bar"), crosses if crossed else ""
-        common.explain(figure, comparison, options, *notes, diverged=False)
+        notes = style.deviation_note(comparison, "bar"), crosses if any(own.diverged for own in swept) else ""
+        style.explain(figure, comparison, options, *notes, diverged=False)
     return figure
 
 
 def _find_setting(comparison: Comparison, wanted: str | None) -> str:
     """Return the setting that is wanted, or the one numeric setting in which the runs differ."""
     runs = list({fold.run.path: fold.run for group in comparison.groups for fold in group.ended.values()}.values())
-    known = {key for run in runs for key in run.settings}
-    if wanted in known:
-        return wanted
     if wanted is not None:
-        raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
-    candidates = [
-        key
-        for key in differing_settings(runs)
-        if key not in NO_MEASURE and all(_is_number(run.settings.get(key), key) for run in runs)
-    ]
-    if not candidates:
+        known = {key for run in runs for key in run.settings}
+        if wanted not in known:
+            raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
+        return wanted
+    found = [key for key in differing_settings(runs) if key not in NO_MEASURE]
+    found = [key for key in found if all(_is_number(run.settings.get(key), key) for run in runs)]
+    if not found:
         raise NotSweptError("there is no axis to draw along: the runs differ in no numeric setting")
-    first, *others = candidates
-    if others:
-        advice = f"choose the one to draw along, as qm7 plot --kind setting --x {first}"
-        raise QM7Error(f"the runs differ in {' and '.join(candidates)}: {advice}")
-    return first
+    if len(found) > 1:
+        advice = f"choose the one to draw along, as qm7 plot --kind setting --x {found[0]}"
+        raise QM7Error(f"the runs differ in {' and '.join(found)}: {advice}")
+    return found[0]
 
 
 def _is_number(value: Any, key: str) -> bool:
@@ -125,7 +124,7 @@ def _sweep(comparison: Comparison, key: str) -> list[Swept]:
     """
     swept: dict[str, Swept] = {}
     folds = [(number, fold) for group in comparison.groups for number, fold in group.ended.items()]
-    most = max(fold.result.train_molecules or 0 for _, fold in folds)
+    most = max(fold.result.train_molecules for _, fold in folds)
     for number, fold in folds:
         settings = {own: fold.run.settings[own] for own in comparison.groups[0].settings if own in fold.run.settings}
         settings.pop(key, None)
@@ -133,21 +132,18 @@ def _sweep(comparison: Comparison, key: str) -> list[Swept]:
         by_value = own.diverged if fold.result.status == "diverged" else own.complete
         at = by_value.setdefault(_value(fold.run, key, most), {})
         if number in at:
-            both = f"{at[number].run.path} and {fold.run.path}"
-            raise QM7Error(f"{both} have the same place along {key}: choose one of them")
+            raise QM7Error(f"{at[number].run.path} and {fold.run.path} have the same place along {key}: choose one")
         at[number] = fold
     return list(swept.values())
 
 
-def _lines(swept: Sequence[Swept]) -> list[Line]:
-    """Return lines, with short names where these tell them apart, and none for a single one."""
-    short = [group_name(own.settings, [*own.settings], short=True) for own in swept]
-    names = short if len(set(short)) == len(swept) else [group_name(own.settings, [*own.settings]) for own in swept]
-    folds = [[*(own.complete | own.diverged).values()] for own in swept]
-    return [
-        Line(name if own.settings else "", own.settings, [fold for each in of_value for fold in each.values()])
-        for name, own, of_value in zip(names, swept, folds, strict=True)
-    ]
+def _names(swept: Sequence[Swept]) -> list[str]:
+    """Return the names of lines, short where these tell them apart, and none for a single one."""
+    short, whole = (
+        [group_name(own.settings, [*own.settings], short=brief) if own.settings else "" for own in swept]
+        for brief in (True, False)
+    )
+    return short if len(set(short)) == len(swept) else whole
 
 
 def _value(run: Run, key: str, most: int) -> float:
@@ -160,7 +156,7 @@ def _value(run: Run, key: str, most: int) -> float:
 
 def _mean(folds: Mapping[Key, RunFold]) -> tuple[float, float]:
     """Return the mean and the population standard deviation over folds of the test MAE, kcal/mol."""
-    mean, deviation = common.mean_over_folds({key: fold.mae for key, fold in folds.items()})
+    mean, deviation = style.mean_over_folds({key: fold.mae for key, fold in folds.items()})
     return float(mean), float(deviation)
 
 
@@ -172,26 +168,11 @@ def _slope(own: Swept, name: str) -> str:
     )
 
 
-def _draw_line(figure: "Figure", place: Place, own: Swept, name: str, aside: float) -> None:
-    """Draw the mean errors of a line and their bars, so many points aside; hollow where other folds diverged."""
-    from matplotlib.transforms import offset_copy  # noqa: PLC0415 - an extra
-
-    axes, look, values = place.axes, place.look, sorted(own.complete)
+def _draw_line(axes: "Axes", own: Swept, name: str, look: style.Look) -> None:
+    """Draw the mean errors of a line and their bars; hollow where other folds diverged."""
+    values = sorted(own.complete)
     means, deviations = np.array([_mean(own.complete[value]) for value in values]).reshape(-1, 2).T
-    low, high = means - deviations, means + deviations
-    shifted = {"transform": offset_copy(axes.transData, figure, aside, units="points"), "color": look["color"]}
-    axes.plot(values, means, label=name, **look | shifted)
-    axes.vlines(values, low, high, linewidth=0.6, **shifted)
-    axes.update_datalim(np.array([[*values, *values], [*low, *high]]).T)  # what is shifted does not count
-    axes.autoscale_view()
+    axes.plot(values, means, label=name, **look)
+    axes.vlines(values, means - deviations, means + deviations, linewidth=0.6, color=look["color"])
     hollow = [(value, mean) for value, mean in zip(values, means, strict=True) if value in own.diverged]
-    axes.plot(*np.array(hollow).reshape(-1, 2).T, look["marker"], markerfacecolor="white", zorder=3, **shifted)
-
-
-def _draw_crosses(figure: "Figure", place: Place, values: Sequence[float], row: int) -> None:
-    """Draw a row of crosses above the frame."""
-    from matplotlib.transforms import offset_copy  # noqa: PLC0415 - an extra
-
-    above = offset_copy(place.axes.get_xaxis_transform(), figure, 0, 4 + CROSS * row, units="points")
-    cross = {"linestyle": "", "marker": "x", "color": place.look["color"], "transform": above, "clip_on": False}
-    place.axes.plot(values, [1] * len(values), **cross)
+    axes.plot(*np.array(hollow).reshape(-1, 2).T, look["marker"], color=look["color"], markerfacecolor="w", zorder=3)
