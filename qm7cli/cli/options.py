@@ -46,7 +46,7 @@ def complete_variants() -> list[str]:
 
 def complete_experiments() -> list[str]:
     """Return the experiments and sweeps that come with the program."""
-    from qm7cli.runs.experiment_files import experiment_files
+    from qm7cli.runs.experiment import experiment_files
 
     return list(experiment_files())
 
