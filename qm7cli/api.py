@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from qm7cli.analysis.compare import Comparison, compare_groups
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
-from qm7cli.data.from_arrays import Given, as_molecules
+from qm7cli.data.molecules import Given, as_molecules
 from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.predict import Prediction, predict_molecules
@@ -135,7 +135,7 @@ def predict(
     models : FoldModel or sequence of FoldModel
         Several are averaged, as those of `load_models`.
     molecules, R
-        Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.from_arrays.as_molecules`).
+        Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.molecules.as_molecules`).
     draws : int, optional
         Draws that each model averages over; default: as many as in its run's evaluation.
 

@@ -19,8 +19,8 @@ from qm7cli.cli import main
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data import dataset, download, soundness
+from qm7cli.data.molecule_files import read_smiles
 from qm7cli.data.molecules import read_molecules
-from qm7cli.data.smiles import read_smiles
 from qm7cli.data.splits import Split, make_folds, select_folds, write_split
 from qm7cli.runs.experiment import resolve
 from qm7cli.training.fold_training import FoldTraining

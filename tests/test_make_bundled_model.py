@@ -13,7 +13,7 @@ import yaml
 
 from qm7cli.core.arrays import parse_arrays, read_arrays
 from qm7cli.core.errors import QM7Error
-from qm7cli.model.bundled import UNPACKED, load_bundled
+from qm7cli.model.model import UNPACKED, load_bundled
 from qm7cli.runs.models import load_models
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))

@@ -20,8 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from qm7cli.core.errors import QM7Error, UsageError
-from qm7cli.core.escaping import printable
+from qm7cli.core.errors import QM7Error, UsageError, printable
 from qm7cli.core.files import write_file
 from qm7cli.model.baseline_names import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, RULES

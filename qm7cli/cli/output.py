@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from qm7cli.cli.tables import Table
-from qm7cli.core.errors import QM7Error
-from qm7cli.core.escaping import printable
+from qm7cli.core.errors import QM7Error, printable
 
 Format = Literal["table", "csv", "json", "markdown", "latex"]
 Records = Sequence[Mapping[str, Any]]

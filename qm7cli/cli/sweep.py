@@ -119,7 +119,7 @@ def _do_jobs(
 
 def _executor(scheduler: str | None, jobs: int | None, left: int, report: "Report") -> "Executor":
     if scheduler is None:
-        from qm7cli.core.processors import available_cores
+        from qm7cli.training.executor import available_cores
         from qm7cli.training.process_executor import ProcessExecutor
 
         return ProcessExecutor(min(jobs or available_cores(), left), report)

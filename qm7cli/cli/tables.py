@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from qm7cli.core.escaping import printable
+from qm7cli.core.errors import printable
 
 WIDTH: Final = 80  # columns of a terminal that tables and sentences under them fit
 RUN: Final = "run"  # the column whose cells are paths of runs

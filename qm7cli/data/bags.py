@@ -37,7 +37,7 @@ class Bags(NamedTuple):
         largest = {pair: size for pair, counts in _count(Z) if (size := int(counts.max()))}
         return cls(np.array([*largest], dtype=np.intp), np.array([*largest.values()], dtype=np.intp))
 
-    def excess(self, Z: NDArray[np.floating]) -> str | None:
+    def why_too_large(self, Z: NDArray[np.floating]) -> str | None:
         """Say what a molecule with the nuclear charges Z, (atoms,), has more of than the bags hold; None if nothing."""
         sizes = {(a, b): size for (a, b), size in zip(self.charges.tolist(), self.sizes.tolist(), strict=True)}
         elements = bool(len(self.elements))

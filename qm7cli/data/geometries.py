@@ -10,15 +10,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from qm7cli.core.errors import QM7Error, brief
-from qm7cli.core.extras import import_extra
+from qm7cli.core.errors import QM7Error, brief, import_extra
 from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS
 from qm7cli.data.molecules import BOHR, PLACEHOLDER, Molecule, from_ase, make_molecule
 
 Read = Molecule | QM7Error
-MOST_COLUMNS: Final = 1000  # of an extended XYZ file
 NUMBER: Final = re.compile(r"\s*\d{1,9}\s*")
 COLON: Final = re.compile(r"\b(\w+):\s+(?=[-+.\d])")  # Charge: 1, which ASE does not read
+NO_CELL: Final = re.compile(r"""\bpbc=(["']?)None\1""")
 RECORD_END: Final = re.compile(r"^\$\$\$\$.*\n?", re.MULTILINE)
 MODEL_END: Final = re.compile(r"^END.*\n?", re.MULTILINE)
 PDB_ATOM: Final = re.compile(r"^(ATOM  |HETATM)", re.MULTILINE)
@@ -56,7 +55,7 @@ def _read_frame(read: Any, place: str, frame: list[str]) -> Molecule:
         raise QM7Error(f"{place}: {count} atoms, where at most {MOST_ATOMS} are read")
     if len(frame) < 2 + count:
         raise QM7Error(f"{place}: the file ends before its {count} atoms")
-    comment, atoms, values = COLON.sub(r"\1=", frame[1]), frame[2:], {}
+    comment, atoms, values = NO_CELL.sub("", COLON.sub(r"\1=", frame[1])), frame[2:], {}
     if comment.startswith("gdb"):  # QM9: columns of numbers, from 1; the fifth of an atom is a partial charge
         words = comment.split()
         comment, values = "", {"name": " ".join(words[:2])} | {str(k): word for k, word in enumerate(words, start=1)}
@@ -67,7 +66,7 @@ def _read_frame(read: Any, place: str, frame: list[str]) -> Molecule:
         atoms = [_with_symbol(place, line) for line in atoms]
     text = io.StringIO("\n".join([frame[0], comment, *atoms, ""]))
     try:
-        found = read(text, format="extxyz", properties_parser=_comment_values)
+        found = read(text, format="extxyz")
     except Exception as error:  # ASE raises many kinds
         raise QM7Error(f"{place} cannot be read: {brief(error) or type(error).__name__}") from error
     found.info |= values
@@ -82,15 +81,6 @@ def _with_symbol(place: str, line: str) -> str:
     if symbol not in SYMBOLS[1:]:
         raise QM7Error(f"{place}: {word[:40]!r} is not an element")
     return " ".join([symbol, *rest])
-
-
-def _comment_values(comment: str) -> dict[str, Any]:
-    """Return what the comment of an extended XYZ file says, as ASE reads it."""
-    values: dict[str, Any] = import_extra("ase.io.extxyz", "chem", "XYZ files need").key_val_str_to_dict(comment)
-    columns = sum(map(int, str(values.get("Properties", "")).split(":")[2::3]))
-    if columns > MOST_COLUMNS:
-        raise QM7Error(f"it has {columns} columns, where {MOST_COLUMNS} are the most")
-    return values | ({"pbc": [False] * 3} if values.get("pbc") == "None" else {})
 
 
 def read_trajectory(content: bytes, path: str) -> Iterator[Read]:
@@ -125,7 +115,7 @@ def _read_or_error(read: Callable[..., Molecule], *of: Any) -> Read:
 
 
 def _read_record(place: str, record: str) -> Molecule:
-    chem, silent = _rdkit("SDF and MOL files need")
+    chem, silent = rdkit("SDF and MOL files need")
     with silent():
         supplier = chem.SDMolSupplier()
         supplier.SetData(record, sanitize=False, removeHs=False)
@@ -145,7 +135,7 @@ def _read_record(place: str, record: str) -> Molecule:
 
 
 def _read_model(place: str, model: str, cell: re.Match[str] | None) -> Molecule:
-    chem, silent = _rdkit("PDB files need")
+    chem, silent = rdkit("PDB files need")
     if cell and any(length.strip() and float(length) > PLACEHOLDER for length in cell.groups()):
         raise QM7Error(f"{place} is periodic; molecules here are not")
     with silent():
@@ -171,6 +161,6 @@ def _of_graph(chem: Any, place: str, graph: Any, values: dict[str, str], name: s
     )
 
 
-def _rdkit(purpose: str) -> tuple[Any, Any]:
-    """Return RDKit's module of molecules, and what keeps it from writing to standard error."""
+def rdkit(purpose: str) -> tuple[Any, Any]:
+    """Return RDKit's module of molecules, and what keeps it from writing to standard error, for `import_extra`."""
     return import_extra("rdkit.Chem", "chem", purpose), import_extra("rdkit.rdBase", "chem", purpose).BlockLogs

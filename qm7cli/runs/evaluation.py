@@ -11,8 +11,8 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import rank_correlation
-from qm7cli.model.fold_model import Evaluation, FoldModel, compare_energies
-from qm7cli.model.metrics import METRICS
+from qm7cli.model.fold_model import FoldModel
+from qm7cli.model.metrics import METRICS, Evaluation, compare_energies
 from qm7cli.runs.results import summary
 
 TRUST: Final = ("interval", "coverage", "rank_correlation", "run_rank_correlation")  # of `trust`

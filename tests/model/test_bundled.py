@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from qm7cli.core.arrays import parse_arrays
-from qm7cli.model.bundled import PATH, UNPACKED, load_bundled
+from qm7cli.model.model import PATH, UNPACKED, load_bundled
 
 ETHANOL = """9
 ethanol, in angstrom

@@ -6,8 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from qm7cli.core.errors import BusyError, QM7Error
-from qm7cli.core.notices import notices_to
+from qm7cli.core.errors import BusyError, QM7Error, notices_to
 from qm7cli.data.dataset import Dataset
 from qm7cli.runs.access import lock_fold
 from qm7cli.runs.results import read_results
