@@ -15,9 +15,9 @@ from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS
 from qm7cli.data.molecules import BOHR, PLACEHOLDER, Molecule, from_ase, make_molecule
 
 Read = Molecule | QM7Error
+MOST_COLUMNS: Final = 1000  # of an extended XYZ file
 NUMBER: Final = re.compile(r"\s*\d{1,9}\s*")
 COLON: Final = re.compile(r"\b(\w+):\s+(?=[-+.\d])")  # Charge: 1, which ASE does not read
-NO_CELL: Final = re.compile(r"""\bpbc=(["']?)None\1""")
 RECORD_END: Final = re.compile(r"^\$\$\$\$.*\n?", re.MULTILINE)
 MODEL_END: Final = re.compile(r"^END.*\n?", re.MULTILINE)
 PDB_ATOM: Final = re.compile(r"^(ATOM  |HETATM)", re.MULTILINE)
@@ -55,7 +55,7 @@ def _read_frame(read: Any, place: str, frame: list[str]) -> Molecule:
         raise QM7Error(f"{place}: {count} atoms, where at most {MOST_ATOMS} are read")
     if len(frame) < 2 + count:
         raise QM7Error(f"{place}: the file ends before its {count} atoms")
-    comment, atoms, values = NO_CELL.sub("", COLON.sub(r"\1=", frame[1])), frame[2:], {}
+    comment, atoms, values = COLON.sub(r"\1=", frame[1]), frame[2:], {}
     if comment.startswith("gdb"):  # QM9: columns of numbers, from 1; the fifth of an atom is a partial charge
         words = comment.split()
         comment, values = "", {"name": " ".join(words[:2])} | {str(k): word for k, word in enumerate(words, start=1)}
@@ -66,7 +66,7 @@ def _read_frame(read: Any, place: str, frame: list[str]) -> Molecule:
         atoms = [_with_symbol(place, line) for line in atoms]
     text = io.StringIO("\n".join([frame[0], comment, *atoms, ""]))
     try:
-        found = read(text, format="extxyz")
+        found = read(text, format="extxyz", properties_parser=_comment_values)
     except Exception as error:  # ASE raises many kinds
         raise QM7Error(f"{place} cannot be read: {brief(error) or type(error).__name__}") from error
     found.info |= values
@@ -81,6 +81,15 @@ def _with_symbol(place: str, line: str) -> str:
     if symbol not in SYMBOLS[1:]:
         raise QM7Error(f"{place}: {word[:40]!r} is not an element")
     return " ".join([symbol, *rest])
+
+
+def _comment_values(comment: str) -> dict[str, Any]:
+    """Return what the comment of an extended XYZ file says, as ASE reads it."""
+    values: dict[str, Any] = import_extra("ase.io.extxyz", "chem", "XYZ files need").key_val_str_to_dict(comment)
+    columns = sum(map(int, str(values.get("Properties", "")).split(":")[2::3]))
+    if columns > MOST_COLUMNS:
+        raise QM7Error(f"it has {columns} columns, where {MOST_COLUMNS} are the most")
+    return values | ({"pbc": [False] * 3} if values.get("pbc") == "None" else {})
 
 
 def read_trajectory(content: bytes, path: str) -> Iterator[Read]:

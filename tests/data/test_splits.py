@@ -1,5 +1,4 @@
 import hashlib
-import os
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -8,8 +7,7 @@ import yaml
 
 import molecules
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.yaml_text import format_yaml, parse_yaml
-from qm7cli.data import splits
+from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data.dataset import load
 from qm7cli.data.splits import Split, describe_folds, folds_within, make_folds, select_folds, with_checksum, write_split
 
@@ -111,28 +109,6 @@ def test_a_file_that_is_none_is_refused(small, tmp_path, text):
     path.write_text(text)
     with pytest.raises(QM7Error, match=r"x.yaml"):
         make_folds(small, Split(scheme=str(path)))
-
-
-def test_a_pipe_is_no_split_file(tmp_path):
-    os.mkfifo(tmp_path / "x.yaml")
-    with pytest.raises(QM7Error, match=r"x.yaml is not a file"):
-        with_checksum(Split(scheme=str(tmp_path / "x.yaml")))
-
-
-def test_a_split_file_is_parsed_once_as_long_as_its_content_is_the_same(small, written, monkeypatch):
-    path, folds = written
-    parsed = []
-    monkeypatch.setattr(splits, "parse_yaml", lambda *args: parsed.append(args) or parse_yaml(*args))
-    for number in range(4):
-        split = with_checksum(Split(scheme=str(path), folds=[number]))
-        (fold,) = select_folds(small, split)
-        assert np.array_equal(fold.test, folds[number])
-        with pytest.raises(ValueError, match="read-only"):  # it is another's too
-            fold.test[0] = 1
-    assert len(parsed) == 1
-    path.write_text(path.read_text() + "# changed\n")
-    make_folds(small, Split(scheme=str(path)))
-    assert len(parsed) == 2
 
 
 def test_the_fingerprint_of_a_split_file_is_that_of_its_bytes(written):

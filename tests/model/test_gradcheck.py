@@ -7,8 +7,7 @@ import pytest
 import reference
 from qm7cli.model import network, variants
 from qm7cli.model.gradcheck import RATES, Motion, _claims, check_gradients
-from qm7cli.model.gradcheck_case import Case
-from qm7cli.model.shiftcheck import Shift, shift_claims, shift_inputs
+from qm7cli.model.gradcheck_case import Case, Shift, shift_claims, shift_inputs
 from qm7cli.model.variants import RULES
 
 # Each term of variants.py, and the same with the wrong sign.
