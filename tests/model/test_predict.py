@@ -75,7 +75,7 @@ def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, mon
         return really(model, features, Z)
 
     monkeypatch.setattr(Model, "energies", counted)
-    monkeypatch.setattr(sys.modules["qm7cli.model.predict"], "CHUNK", 7)
+    monkeypatch.setattr(sys.modules["qm7cli.model.fold_model"], "CHUNK", 7)
     parts = predict_molecules(models, [molecule(small, 3)], draws=20)[0]
     assert sizes == [7, 7, 6] * 2
     assert (parts.energy, parts.spread) == (
