@@ -39,16 +39,8 @@ def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Literal["at
 def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
     """Say why energies cannot be atomization energies of molecules; None if they can.
 
-    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none.
-
-    Parameters
-    ----------
-    T : (molecules,)
-        Energies, kcal/mol.
-    Z : (molecules, n)
-        Nuclear charges, 0 for padding; each molecule has an atom.
-    names : sequence of str, optional
-        What each molecule is called; without it, by its row.
+    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none. T are energies
+    (molecules,), kcal/mol, Z nuclear charges (molecules, n), 0 for padding; without `names`, rows name the molecules.
     """
     atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
     per_atom = T / atoms  # (molecules,)

@@ -114,14 +114,8 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     energy and deals every `split.count` neighbors to different folds, as the published split was made; both keep
     copies of a molecule in one fold. A split file says itself.
 
-    Returns
-    -------
-    list of (molecules of the fold,) intp, disjoint; but for a split file a partition of all molecules
-
-    Raises
-    ------
-    QM7Error
-        If there are fewer molecules than folds, or a split file cannot be used.
+    The folds are disjoint; but for those of a split file, they are a partition of all molecules. Raises QM7Error if
+    there are fewer molecules than folds, or a split file cannot be used.
     """
     if split.file:
         return _folds_of_file(split.file, dataset, split.sha256)

@@ -106,12 +106,8 @@ class FoldModel(ABC):
     ) -> NDArray[np.float64]:
         """Return the energies (draws,), kcal/mol, of draws of one molecule.
 
-        Parameters
-        ----------
-        X, Z : (1, n, n) float32 and (1, n)
-            Its Coulomb matrix, hartree, and nuclear charges, in canonical order.
-        triangles : (draws, n(n+1)/2) float32
-            The randomly sorted matrices.
+        X (1, n, n) is its Coulomb matrix, hartree, Z (1, n) its nuclear charges, in canonical order; `triangles`
+        (draws, n(n+1)/2) are the randomly sorted matrices.
         """
 
     def draws_of(self, asked: int | None) -> int:
@@ -136,15 +132,8 @@ class FoldModel(ABC):
         draws : int, optional
             Draws that are averaged; default: as many as in the run's evaluation.
 
-        Warns
-        -----
-        DomainWarning
-            If a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
-
-        Raises
-        ------
-        QM7Error
-            If a molecule is not one, or has more atoms than the model has room for.
+        Warns DomainWarning if a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
+        Raises QM7Error if a molecule is not one, or has more atoms than the model has room for.
         """
         given = as_molecules(molecules, R)
         energies, outside = np.empty(len(given)), []

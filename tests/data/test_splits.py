@@ -1,4 +1,3 @@
-import hashlib
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -9,7 +8,7 @@ import molecules
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data.dataset import load
-from qm7cli.data.splits import Split, describe_folds, folds_within, make_folds, select_folds, with_checksum, write_split
+from qm7cli.data.splits import Split, folds_within, make_folds, select_folds, with_checksum, write_split
 
 
 @pytest.mark.parametrize("scheme", ["published", "stratified", "random"])
@@ -17,10 +16,6 @@ def test_folds_are_a_partition(small, scheme):
     folds = make_folds(small, Split(scheme=scheme))
     assert len(folds) == 5
     assert np.array_equal(np.sort(np.concatenate(folds)), np.arange(60))
-
-
-def test_the_published_folds_are_those_of_the_file(small):
-    assert all(map(np.array_equal, make_folds(small, Split()), small.P))
 
 
 @pytest.mark.parametrize("count", [5, 7])
@@ -48,10 +43,6 @@ def test_a_fold_is_trained_on_all_the_others(small):
     for fold in folds:
         assert np.array_equal(fold.test, small.P[fold.number])
         assert np.array_equal(np.sort(np.concatenate([fold.train, fold.test])), np.arange(60))
-
-
-def test_without_a_choice_all_folds_are_trained(small):
-    assert [fold.number for fold in select_folds(small, Split(scheme="random", count=7))] == list(range(7))
 
 
 def test_a_fold_that_is_not_there_is_refused(small):
@@ -111,12 +102,6 @@ def test_a_file_that_is_none_is_refused(small, tmp_path, text):
         make_folds(small, Split(scheme=str(path)))
 
 
-def test_the_fingerprint_of_a_split_file_is_that_of_its_bytes(written):
-    path, _ = written
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert with_checksum(Split(scheme=str(path))).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def test_a_pinned_split_keeps_to_the_content_of_its_file(small, written):
     path, folds = written
     split = with_checksum(Split(scheme=str(path)))
@@ -132,14 +117,6 @@ def test_molecules_in_no_fold_of_a_file_are_left_out(small, written):
     path.write_text(format_yaml({**yaml.safe_load(path.read_text()), "folds": [[5, 6], [8, 7]]}))
     fold = select_folds(small, Split(scheme=str(path), folds=[1]))[0]
     assert (fold.train.tolist(), fold.test.tolist()) == ([5, 6], [8, 7])
-
-
-def test_size_mean_and_deviation_of_folds_by_hand(small):
-    sizes, means, deviations = zip(*describe_folds(small, [np.array([0, 1, 2]), np.array([3])]), strict=True)
-    T = small.T.astype(float)
-    assert sizes == (3, 1)
-    assert means == pytest.approx([T[:3].mean(), T[3]])
-    assert deviations == pytest.approx([((T[:3] - T[:3].mean()) ** 2).mean() ** 0.5, 0])
 
 
 @pytest.mark.realdata
