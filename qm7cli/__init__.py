@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from qm7cli.data.dataset import Dataset
     from qm7cli.data.splits import Split
     from qm7cli.estimators import PreBiasRegressor, RandomSortedCoulomb
-    from qm7cli.model.fold_model import FoldModel
+    from qm7cli.model.fold_model import DomainWarning, FoldModel
     from qm7cli.model.model import Model
-    from qm7cli.model.predict import DomainWarning, Prediction
+    from qm7cli.model.predict import Prediction
     from qm7cli.runs.collect import Run
     from qm7cli.runs.experiment import Experiment
     from qm7cli.runs.results import RunResults
@@ -36,9 +36,9 @@ _MODULES = {  # where the names are
     "data.dataset": ("Dataset",),
     "data.splits": ("Split",),
     "estimators": ("PreBiasRegressor", "RandomSortedCoulomb"),
-    "model.fold_model": ("FoldModel",),
+    "model.fold_model": ("DomainWarning", "FoldModel"),
     "model.model": ("Model",),
-    "model.predict": ("DomainWarning", "Prediction"),
+    "model.predict": ("Prediction",),
     "runs.collect": ("Run",),
     "runs.experiment": ("Experiment",),
     "runs.results": ("RunResults",),

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from qm7cli.analysis.compare import Comparison, compare_groups
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
-from qm7cli.data.from_arrays import Given, as_molecules
+from qm7cli.data.molecules import Given, as_molecules
 from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.predict import Prediction, predict_molecules
@@ -128,7 +128,7 @@ def predict(
     """Predict molecules as ``qm7 predict`` does: with spreads over draws and models, and how each is outside.
 
     Several models, as those of `load_models`, are averaged. Molecules are nuclear charges and coordinates R in bohr, or
-    ASE atoms (`qm7cli.data.from_arrays.as_molecules`). Each model averages over so many draws, by default as many as in
+    ASE atoms (`qm7cli.data.molecules.as_molecules`). Each model averages over so many draws, by default as many as in
     its run's evaluation. For a molecule with too many atoms the energy is None.
     """
     models = [models] if isinstance(models, FoldModel) else list(models)

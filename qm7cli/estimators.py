@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
-from qm7cli.data.from_arrays import Given, as_molecules
+from qm7cli.data.molecules import Given, as_molecules
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import ActivationName, Layer, Network, Units, draw_layers, feed_forward
 from qm7cli.model.variants import RULES, Array, Variant

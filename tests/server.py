@@ -61,13 +61,6 @@ class Handler(BaseHTTPRequestHandler):
         self.start(PAGE, status=404, kind="text/html")
         self.wfile.write(PAGE)
 
-    def nothing(self, _):
-        self.start(b"", status=204)
-
-    def text(self, _):
-        self.start(b"other")
-        self.wfile.write(b"other")
-
     def send_to(self, place):
         self.send_response(302)
         self.send_header("Location", place)
@@ -79,18 +72,6 @@ class Handler(BaseHTTPRequestHandler):
     def round_and_round(self, _):
         self.send_to("round-and-round")
 
-    def boundless(self, content):
-        self.send_response(200)
-        self.send_header("Content-Length", "9" * 5000)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def busy_once(self, content):
-        if self.server.requests.count(self.path) == 1:
-            self.start(b"", status=503)
-        else:
-            self.good(content)
-
     def cut(self, content):
         self.start(content)
         self.wfile.write(content[: len(content) // 2])
@@ -99,37 +80,12 @@ class Handler(BaseHTTPRequestHandler):
         self.start(content, length=False)
         self.wfile.write(content[: len(content) // 2])
 
-    def cut_once(self, content):
-        (self.cut if self.server.requests.count(self.path) == 1 else self.good)(content)
-
     def silent(self, _):
         self.server.end.wait()
 
     def stalling(self, content):
         self.cut(content)
         self.server.end.wait()
-
-    def drip(self, content):
-        """Send a byte before any patience is at its end, again and again."""
-        self.start(content)
-        self.drop(content)
-
-    def drip_before(self, content):
-        """The same, in the middle of the header."""
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
-        self.drop(b"x" * len(content))
-
-    def drop(self, content):
-        for byte in content:
-            self.wfile.write(bytes([byte]))
-            if self.server.end.wait(0.05):
-                break
-
-    def slow(self, content):
-        self.start(content)
-        for start in range(0, len(content), 1000):
-            self.wfile.write(content[start : start + 1000])
-            self.server.end.wait(0.01)
 
     def both_at_once(self, content):
         self.start(content)

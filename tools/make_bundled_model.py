@@ -20,8 +20,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import write_text
 from qm7cli.core.validation import flatten
 from qm7cli.core.yaml_text import format_yaml
-from qm7cli.model.bundled import PATH, save_bundled
-from qm7cli.model.model import Model
+from qm7cli.model.model import BUNDLED, Model, save_bundled
 from qm7cli.runs.experiment import DEFAULTS, Experiment, unused_keys
 from qm7cli.runs.models import load_models
 from qm7cli.runs.results import RunResults, known_results
@@ -80,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--fold", type=int, default=0, metavar="N", help="fold whose network it is (default: 0)")
-    parser.add_argument("--output", type=Path, default=PATH, metavar="FILE.npz")
+    parser.add_argument("--output", type=Path, default=BUNDLED, metavar="FILE.npz")
     options = parser.parse_args()
     try:
         print(format_yaml(make(options.run, options.fold, options.output)), end="")

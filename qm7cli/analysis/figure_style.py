@@ -25,9 +25,7 @@ import numpy as np
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.groups import Group, Key
-from qm7cli.core.errors import QM7Error, UsageError
-from qm7cli.core.escaping import printable
-from qm7cli.core.extras import import_extra
+from qm7cli.core.errors import QM7Error, UsageError, import_extra, printable
 from qm7cli.core.files import write_file
 from qm7cli.model.baseline_names import HYPERPARAMETERS
 from qm7cli.model.variants import CONTROLS, RULES

@@ -11,8 +11,7 @@ from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import as_svg
 from qm7cli.analysis.plots import KINDS, Options
 from qm7cli.analysis.plots.setting import NotSweptError
-from qm7cli.core.errors import QM7Error
-from qm7cli.core.extras import import_extra
+from qm7cli.core.errors import QM7Error, import_extra
 from qm7cli.runs.collect import Run
 
 NOTE: Final = (

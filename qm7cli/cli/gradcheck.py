@@ -113,7 +113,7 @@ def _motions_table(check: "GradCheck") -> Table:
 
 
 def _shifts_table(check: "GradCheck") -> Table:
-    from qm7cli.model.shiftcheck import RATE, SHIFT, STEPS
+    from qm7cli.model.gradcheck_case import RATE, SHIFT, STEPS
     from qm7cli.model.variants import display_name
 
     records = []

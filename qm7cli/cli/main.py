@@ -32,8 +32,7 @@ from qm7cli.cli.split import split
 from qm7cli.cli.status import status
 from qm7cli.cli.sweep import sweep
 from qm7cli.cli.train import train
-from qm7cli.core.errors import QM7Error, UsageError, shortage
-from qm7cli.core.notices import notices_to
+from qm7cli.core.errors import QM7Error, UsageError, notices_to, shortage
 from qm7cli.core.signals import SIGNALS
 
 GROUPS: Final[dict[str, dict[str, Callable[..., None]]]] = {  # of commands, by what they are about

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from qm7cli.core.errors import QM7Error
-from qm7cli.core.escaping import printable
+from qm7cli.core.errors import QM7Error, printable
 
 Format = Literal["table", "csv", "json", "markdown", "latex"]
 Records = Sequence[Mapping[str, Any]]

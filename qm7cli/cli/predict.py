@@ -131,7 +131,7 @@ def _refuse_confused(files: Sequence[Path]) -> None:
 
 def _load_models(runs: list[Path], folds: list[int] | None) -> "tuple[list[FoldModel], str]":
     """Return the models of runs, or the bundled one and what it is."""
-    from qm7cli.model.bundled import load_bundled
+    from qm7cli.model.model import load_bundled
     from qm7cli.runs.models import load_models
 
     if runs:
@@ -162,7 +162,7 @@ def _say_notes(
 def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:
     """Return what is known of a molecule, with what its row of a table had before."""
     from qm7cli.data.dataset import formula
-    from qm7cli.model.predict import NO_SPREAD
+    from qm7cli.model.fold_model import NO_SPREAD
 
     made = {
         "name": prediction.molecule,

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from qm7cli.cli.output import note
-from qm7cli.core.errors import BusyError
-from qm7cli.core.escaping import printable
+from qm7cli.core.errors import BusyError, printable
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -97,8 +97,8 @@ def _do_jobs(
 ) -> "list[tuple[Job, Outcome]]":
     """Do jobs; return those that failed or diverged, or are busy elsewhere."""
     from qm7cli.core.errors import QM7Error
-    from qm7cli.core.processors import available_cores
     from qm7cli.training.dask_executor import DaskExecutor
+    from qm7cli.training.executor import available_cores
     from qm7cli.training.process_executor import ProcessExecutor
     from qm7cli.training.sweep import do_logged, log_progress
 

@@ -93,8 +93,8 @@ def train_and_print(
 ) -> None:
     """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
-    from qm7cli.core.processors import available_cores
     from qm7cli.runs.access import default_directory
+    from qm7cli.training.executor import available_cores
     from qm7cli.training.train_run import FoldsError, train_run
 
     run = out or default_directory(options.RUNS, experiment, dataset.name)

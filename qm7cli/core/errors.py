@@ -1,6 +1,19 @@
-"""The errors that a user can cause."""
+"""The errors that a user can cause, and what else the library says; it prints nothing itself.
 
-NO_THREAD = "can't start new thread"  # what Python's RuntimeError says then
+    with notices_to(print):
+        train_run(...)
+
+Notices are warnings of the logger ``qm7cli``: a program that does not listen finds them on standard error.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Final
+
+SAY_AFTER: Final = 1.0  # seconds of waiting, after which a notice says what for
+_LOGGER: Final = logging.getLogger("qm7cli")
 
 
 class QM7Error(Exception):
@@ -26,20 +39,25 @@ class StoppedError(QM7Error):
     """A stop was asked for in the middle of something; the same command goes on from what is there."""
 
 
-class DamagedError(QM7Error):
-    """A file that begins as it should and cannot be read to its end."""
-
-
 def damaged(path: object) -> QM7Error:
     """Return what is said of a file of a run that cannot be read."""
     return QM7Error(f"{path} is damaged or from another version; --overwrite trains it again")
+
+
+@contextmanager
+def os_errors(failed: str) -> Iterator[None]:
+    """Turn an error of the operating system into QM7Error: what has failed, such as ``cannot read x``, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise QM7Error(f"{failed}: {error.strerror or error}") from error
 
 
 def shortage(error: BaseException) -> str | None:
     """Say what there is not enough of, memory or threads, if that is what an error of Python's is about."""
     if isinstance(error, MemoryError):
         return "not enough memory for these settings"
-    if isinstance(error, RuntimeError) and str(error) == NO_THREAD:
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return "the system allows no more threads (ulimit -u); use fewer --jobs"
     return None
 
@@ -47,3 +65,50 @@ def shortage(error: BaseException) -> str | None:
 def brief(text: object) -> str:
     """Return what a library says is wrong in a line of at most 200 signs: some show the file's bytes."""
     return " ".join(str(text).split())[:200]
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Escape what would control a terminal, turn its direction of writing or break a line; not what is in `keep`."""
+    return "".join(sign if sign.isprintable() or sign in keep else ascii(sign)[1:-1] for sign in text)
+
+
+def notice(sentence: str) -> None:
+    """Say something to those who listen."""
+    _LOGGER.warning("%s", sentence)
+
+
+@contextmanager
+def notices_to(take: Callable[[str], None]) -> Iterator[None]:
+    """Have `take` called with each sentence, in whatever thread it is said; once if it comes again and again."""
+    handler = _Handler(take)
+    _LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        _LOGGER.removeHandler(handler)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, take: Callable[[str], None]) -> None:
+        super().__init__()
+        self._take, self._last = take, ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (sentence := record.getMessage()) != self._last:  # several jobs may wait for one thing
+            self._last = sentence
+            self._take(sentence)
+
+
+def import_extra(module: str, extra: str, purpose: str) -> Any:
+    """Import a module that an `extra` of this package brings, such as ``rdkit.Chem``, for what `purpose` says.
+
+    Raises QM7Error, which begins with `purpose`, as ``SMILES need``, if the library is not installed or is broken.
+    """
+    library = module.partition(".")[0]
+    try:
+        import_module(library)  # which names itself where it is missing
+        return import_module(module)
+    except Exception as error:  # a library may raise anything while it is imported
+        if isinstance(error, ModuleNotFoundError) and error.name == library:
+            raise QM7Error(f"{purpose} {library}, which is not installed: pip install 'qm7cli[{extra}]'") from error
+        raise QM7Error(f"{purpose} {library}, which is installed and cannot be imported: {error}") from error

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from qm7cli.core.errors import QM7Error
+from qm7cli.core.errors import QM7Error, os_errors
 
 LARGEST_TEXT: Final = 32_000_000  # bytes of YAML; a sweep of 100,000 points has 20 million
 LARGEST_FILE: Final = 2_000_000_000  # bytes of any file
@@ -25,12 +25,12 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
     Raises QM7Error if the file cannot be written; what was there before is then untouched.
     """
-    try:
-        if is_special_file(path):  # a device or a pipe
+    with os_errors(f"cannot write {path}"):
+        if is_special_file(path):
             with path.open("wb") as device:
                 write(device)
             return
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         beside = target.with_name(f".{target.name[:100]}.{os.urandom(8).hex()}.tmp")
         try:
             with beside.open("xb") as file:
@@ -40,8 +40,6 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:  # a RuntimeError is that of symbolic links in a circle
-        raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -51,10 +49,8 @@ def write_text(path: Path, text: str) -> None:
 
 def remove_file(path: Path) -> None:
     """Remove a file, if it is there; raises QM7Error if it cannot be removed."""
-    try:
+    with os_errors(f"cannot remove {path}"):
         path.unlink(missing_ok=True)
-    except OSError as error:
-        raise QM7Error(f"cannot remove {path}: {error.strerror or error}") from error
 
 
 def is_special_file(path: Path) -> bool:
@@ -75,7 +71,7 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
     Raises QM7Error if there is none, it cannot be read, has more than `largest` bytes, or is a pipe or a device: what
     comes from there may never end, and cannot be read twice.
     """
-    try:
+    with os_errors(f"cannot read {path}"):
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise QM7Error(f"cannot read {path}: it is a directory")
@@ -84,10 +80,6 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
         if status.st_size > largest:
             raise QM7Error(f"cannot read {path}: it has {status.st_size} bytes, more than {largest}")
         return path.read_bytes()
-    except OSError as error:
-        raise QM7Error(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:  # a zero byte in the name
-        raise QM7Error(f"cannot read {str(path)!r}: {error}") from error
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
@@ -100,9 +92,7 @@ def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
 
 def make_directory(path: Path) -> None:
     """Make a directory and those above it; raises QM7Error if it cannot, as where a file has its name."""
-    try:
+    if path.is_file():
+        raise QM7Error(f"{path} is a file, not a directory")
+    with os_errors(f"cannot make the directory {path}"):
         path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise QM7Error(f"{path} is a file, not a directory") from error
-    except OSError as error:
-        raise QM7Error(f"cannot make the directory {path}: {error.strerror or error}") from error

@@ -8,8 +8,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from qm7cli.core.errors import BusyError, QM7Error, StoppedError
-from qm7cli.core.notices import SAY_AFTER, notice
+from qm7cli.core.errors import SAY_AFTER, BusyError, StoppedError, notice, os_errors
 
 GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
 LOOKED_AT: Final = 0.1  # seconds for which a lock is tried before it is another's: `is_held` takes it for an instant
@@ -39,25 +38,22 @@ def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lamb
 
 
 def _acquired(held: FileLock) -> bool:
-    try:
-        held.acquire(timeout=LOOKED_AT)
-    except Timeout:
-        return False
-    except OSError as error:
-        raise QM7Error(f"cannot lock {held.lock_file}: {error.strerror or error}") from error
+    with os_errors(f"cannot lock {held.lock_file}"):
+        try:
+            held.acquire(timeout=LOOKED_AT)
+        except Timeout:  # an OSError as well
+            return False
     return True
 
 
 def is_held(path: Path) -> bool:
     """Say whether a process holds the lock file `path`; where it cannot be known, as on a read-only disk, none does."""
-    if not path.exists():
-        return False
-    probe = FileLock(path)
     try:
-        probe.acquire(blocking=False)
+        if path.exists():
+            with FileLock(path, blocking=False):
+                pass
     except Timeout:
         return True
     except OSError:
-        return False
-    probe.release()
+        pass
     return False

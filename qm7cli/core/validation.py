@@ -53,8 +53,6 @@ COPIED: Final = "copied"  # context of validation: a setting that is of no use t
 LARGEST: Final = 1e9  # of any number in a data set, a model or a record
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-Measure = Annotated[float, Field(ge=0, lt=LARGEST)]  # an error in kcal/mol, or seconds
 
 
 class SettingsError(QM7Error, ValueError):
@@ -108,12 +106,6 @@ def mistake(
     first = max((each for each in errors if each["loc"][:2] == setting), key=lambda each: len(each["loc"]))
     location = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "list[")))
     return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
-
-
-def first_mistake(error: ValidationError, whole: str = "") -> str:
-    """Say what is wrong first in a record that the program has written: the place, or the `whole`, and the reason."""
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
 
 
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:

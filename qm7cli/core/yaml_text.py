@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Final
 import yaml
 
 from qm7cli.core.errors import QM7Error, brief
-from qm7cli.core.escaping import printable
 
 # PyYAML's numbers are those of YAML 1.1, where 010 is 8, 1:30 is 90, and 1e6 is a word. Ours are Python's decimal ones.
 _DIGITS: Final = "[0-9](_?[0-9])*"
@@ -53,13 +52,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def format_yaml(value: Any) -> str:
-    """Return a YAML document: keys in their order, innermost collections on one line, what is unprintable escaped."""
-    layout: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 1000}
-    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **layout)
-    if text == printable(text, keep="\n"):
-        return text
-    escaped: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=False, **layout)
-    return escaped
+    """Return a YAML document: keys in their order, innermost collections on one line."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=None, width=1000
+    )
+    return text
 
 
 def parse_yaml(text: str, origin: object) -> Any:

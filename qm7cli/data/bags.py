@@ -37,16 +37,13 @@ class Bags(NamedTuple):
         largest = {pair: size for pair, counts in _count(Z) if (size := int(counts.max()))}
         return cls(np.array([*largest], dtype=np.intp), np.array([*largest.values()], dtype=np.intp))
 
-    def excess(self, Z: NDArray[np.floating]) -> str | None:
+    def why_too_large(self, Z: NDArray[np.floating]) -> str | None:
         """Say what a molecule with the nuclear charges Z, (atoms,), has more of than the bags hold; None if nothing."""
         sizes = {(a, b): size for (a, b), size in zip(self.charges.tolist(), self.sizes.tolist(), strict=True)}
-        elements = bool(len(self.elements))
         for (a, b), counts in _count(Z[None]):
-            if a == 0 and not elements:
-                continue
             number, size = int(counts[0]), sizes.get((a, b), 0)
-            name = f"pairs {SYMBOLS[a]}-{SYMBOLS[b]}" if a else SYMBOLS[b]
-            if number > size:
+            if number > size and (a or len(self.elements)):
+                name = f"pairs {SYMBOLS[a]}-{SYMBOLS[b]}" if a else SYMBOLS[b]
                 return f"{number} {name}, more than the {size} that the model takes"
         return None
 
@@ -69,21 +66,12 @@ class Bags(NamedTuple):
     def fill(self, X: NDArray[np.float32], Z: NDArray[np.floating], exponent: float = 1.0) -> NDArray[np.float32]:
         """Return the bags of molecules, one after the other, (molecules, entries in all); what is in excess is cut.
 
-        Parameters
-        ----------
-        X : (molecules, n, n) float32
-            Coulomb matrices, hartree.
-        Z : (molecules, n)
-            Their nuclear charges, 0 for padding.
-        exponent : float
-            Of the distance in the bags of pairs.
+        X (molecules, n, n) are Coulomb matrices, hartree, Z (molecules, n) their nuclear charges, 0 for padding; the
+        exponent is that of the distance in the bags of pairs.
         """
         rows, columns = np.triu_indices(Z.shape[1])
-        charges = Z.astype(np.uint8)
-        lower, upper = (
-            np.minimum(charges[:, rows], charges[:, columns]),
-            np.maximum(charges[:, rows], charges[:, columns]),
-        )
+        one, other = Z.astype(np.uint8)[:, rows], Z.astype(np.uint8)[:, columns]
+        lower, upper = np.minimum(one, other), np.maximum(one, other)
         lower[:, rows == columns] = 0
         entries = X[:, rows, columns]  # (molecules, n(n+1)/2)
         if exponent != 1:  # Z_i Z_j / r^p = (Z_i Z_j / r)^p (Z_i Z_j)^(1 - p), where there are two atoms

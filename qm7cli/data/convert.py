@@ -28,31 +28,18 @@ def convert_molecules(
 ) -> tuple[Dataset, list[QM7Error]]:
     """Write the molecules of files and their energies as a data set; return it, and why molecules are left out.
 
-    Parameters
-    ----------
-    files, kind
-        Files of molecules, and what they are (`qm7cli.data.molecule_files`).
-    key, units : str
-        Name of the energy in the files, atomization or total, and its unit, one of `UNITS`.
-    count : int
-        How many folds to make, stratified by energy; copies of a molecule are in one.
-    output : Path
-        The data set file to write; with `force`, one that is there is replaced.
+    `kind` says what the files are, `key` how they call the energy, atomization or total, and `units`, one of `UNITS`,
+    its unit. It is split into `count` folds, stratified by energy; copies of a molecule are in one.
 
-    Raises
-    ------
-    QM7Error
-        If `output` may not be written, a file cannot be read, an energy is missing or is not a number, the energies are
-        neither atomization nor total energies, or there are fewer molecules than folds.
+    Raises QM7Error if `output` is there already, unless `force`, a file cannot be read, an energy is missing or is no
+    number, the energies are neither atomization nor total energies, or there are fewer molecules than folds.
     """
     if output.is_file() and not force:
         raise QM7Error(f"{output} is there already; --force replaces it")
     molecules, left_out = read_molecules(files, kind)
     T = np.array([_energy(molecule, key, UNITS[units]) for molecule in molecules])  # (molecules,)
-    Z, R = (
-        pad([molecule.Z for molecule in molecules]),
-        pad([molecule.R for molecule in molecules]),
-    )  # (molecules, n, ...)
+    pairs = [(molecule.Z, molecule.R) for molecule in molecules]
+    Z, R = (pad(each) for each in zip(*pairs, strict=True))  # (molecules, n, ...)
     energies = energy_kind(T, Z)
     if energies is None:
         raise QM7Error(describe_mistake(T, Z, [molecule.name for molecule in molecules], units))
@@ -63,7 +50,7 @@ def convert_molecules(
         raise QM7Error(f"{different} molecules are too few for {count} folds")
     folds = stratified(written, count, np.random.default_rng(0), firsts)
     more = {"energies": np.array(energies)} if energies == "total" else {}
-    save(output, [(molecule.Z, molecule.R) for molecule in molecules], written, folds, **more)
+    save(output, pairs, written, folds, **more)
     return load(output), left_out
 
 

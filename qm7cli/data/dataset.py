@@ -12,7 +12,10 @@ Our own format is an ``.npz`` file, without X, which is computed::
 """
 
 import hashlib
+import io
+import math
 import os
+import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,17 +26,15 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.core.arrays import parse_arrays
-from qm7cli.core.errors import DamagedError, QM7Error
+from qm7cli.core.errors import QM7Error, brief
 from qm7cli.core.files import read_bytes, write_file
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
 from qm7cli.data.duplicates import first_copies
-from qm7cli.data.matlab import read_mat
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
 PUBLISHED_SIZE: Final = 17_884_280  # bytes
-UNPACKED: Final = 1_500_000_000  # bytes of a file without compression, at most
+UNPACKED: Final = 1_500_000_000  # bytes of a file's variables, at most
 MEMORY: Final = 4e9  # bytes that a data set may take while it is read
 BYTES: Final = 27  # that an entry of its Coulomb matrices takes
 MOST_ATOMS: Final = 1000  # in a molecule
@@ -103,7 +104,7 @@ class Dataset:
 
     @cached_property
     def first_copies(self) -> NDArray[np.intp]:
-        """The row of each molecule's first copy, (molecules,), as `qm7cli.data.duplicates.first_copies` finds it."""
+        """The row of each molecule's first copy, (molecules,), as `qm7cli.data.soundness.first_copies` finds it."""
         return first_copies(self.X, self.T)
 
 
@@ -118,10 +119,7 @@ def formula(Z: NDArray[np.floating]) -> str:
 def locate(data: str | None) -> Path:
     """Return the data set's file: `data`, a bundled set's name or a file, else ``$QM7_DATA``, else ``data/qm7.mat``.
 
-    Raises
-    ------
-    QM7Error
-        If it is not there, naming the places looked at.
+    Raises QM7Error, which names the places looked at, if it is not there.
     """
     named = data if data is not None else os.environ.get("QM7_DATA") or None
     if named is None:
@@ -138,10 +136,8 @@ def locate(data: str | None) -> Path:
 def load(path: Path) -> Dataset:
     """Read and check a data set.
 
-    Raises
-    ------
-    QM7Error
-        If the file cannot be read, is neither a MATLAB nor an .npz file, is not a data set, or takes too much memory.
+    Raises QM7Error if the file cannot be read, is neither a MATLAB nor an .npz file, is not a data set, or takes too
+    much memory.
     """
     try:
         return replace(parse(path.stem, read_bytes(path)), path=path)
@@ -151,21 +147,44 @@ def load(path: Path) -> Dataset:
 
 def parse(name: str, content: bytes) -> Dataset:
     """Make a Dataset called `name` of a file's bytes; raises QM7Error like `load`."""
-    variables = _read_npz(content) if content.startswith(b"PK") else read_mat(content, UNPACKED)
+    if not content:
+        raise QM7Error("the file is empty")
+    if content.startswith(b"MATLAB 7.3"):
+        raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier")
+    try:
+        variables = _read_npz(content) if content.startswith(b"PK") else _read_mat(content)
+    except QM7Error:
+        raise
+    except Exception as error:  # numpy, zipfile, scipy, zlib and struct each have their own for a damaged file
+        if content.startswith((b"PK", b"MATLAB 5.0 MAT-file")):
+            raise QM7Error(f"the file is damaged or cut off ({brief(error) or type(error).__name__})") from error
+        raise QM7Error("this is neither a MATLAB nor an .npz file") from error
     return _check(name, hashlib.sha256(content).hexdigest(), variables)
 
 
+def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
+    from scipy.io import loadmat, whosmat  # noqa: PLC0415 - slow to import, and only needed here
+
+    names = ["X", "T", "Z", "R", "P"]
+    _check_unpacked(sum(8 * math.prod(shape) for name, shape, _ in whosmat(io.BytesIO(content)) if name in names))
+    return dict(loadmat(io.BytesIO(content), variable_names=names))
+
+
 def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        variables = parse_arrays(content, ("T", "Z", "R", "P", "energies"), UNPACKED)
-    except DamagedError as error:
-        raise DamagedError(f"the file is damaged or cut off ({error})") from error
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        _check_unpacked(sum(info.file_size for info in archive.infolist()))
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        variables = {name: file[name] for name in ("T", "Z", "R", "P", "energies") if name in file}
     Z, R = _charges(variables), _real(variables, "R", 3)
     if R.shape != (*Z.shape, 3):
         raise QM7Error(f"R has the shape {R.shape}; with Z as it is, it should be {(*Z.shape, 3)}")
-    molecules, n = Z.shape
-    check_size(molecules, n)
+    check_size(*Z.shape)
     return {**variables, "X": coulomb_matrices(Z, R), "T": np.atleast_2d(_real(variables, "T", 1))}
+
+
+def _check_unpacked(size: int) -> None:
+    if size > UNPACKED:
+        raise QM7Error(f"its variables have {size} bytes, more than {UNPACKED}")
 
 
 def check_size(molecules: int, n: int) -> None:
@@ -251,33 +270,18 @@ def save(
     folds: Sequence[NDArray[np.intp]],
     **more: NDArray[Any],
 ) -> None:
-    """Write a data set in our own format; the same one gives the same bytes.
+    """Write a data set in our own format, with `more` arrays such as SMILES; the same one gives the same bytes.
 
-    Parameters
-    ----------
-    path : Path
-        An ``.npz`` file.
-    molecules : sequence of ((atoms,), (atoms, 3))
-        Nuclear charges and coordinates (bohr) of each.
-    T : (molecules,) float32
-        Energies, kcal/mol.
-    folds : sequence of (molecules of the fold,) intp
-        A partition of all molecules.
-    more
-        Further arrays of the file, such as SMILES.
-
-    Raises
-    ------
-    QM7Error
-        If the molecules are too many or too large to be read again, or the file cannot be written.
+    `molecules` are nuclear charges (atoms,) and coordinates (atoms, 3), bohr, `T` energies (molecules,), kcal/mol, and
+    `folds` a partition of all molecules. Raises QM7Error if the molecules are too many or too large to be read again,
+    or the file cannot be written.
     """
     check_size(len(molecules), max(len(charges) for charges, _ in molecules))
-    Z = pad([charges for charges, _ in molecules]).astype(np.uint8)
-    R = pad([coordinates for _, coordinates in molecules])
+    Z, R = (pad(values) for values in zip(*molecules, strict=True))
     P = np.full((len(folds), max(map(len, folds))), -1, dtype=np.int32)
     for fold, members in enumerate(folds):
         P[fold, : len(members)] = members
-    arrays: dict[str, NDArray[Any]] = {"Z": Z, "R": R, "T": T, "P": P, **more}
+    arrays: dict[str, NDArray[Any]] = {"Z": Z.astype(np.uint8), "R": R, "T": T, "P": P, **more}
     write_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type] # none is allow_pickle
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from qm7cli.core.errors import QM7Error, UsageError, brief
+from qm7cli.core.errors import QM7Error, UsageError, brief, os_errors
 from qm7cli.core.files import make_directory, write_file
 from qm7cli.data.dataset import PUBLISHED_SHA256, Dataset, load
 from qm7cli.data.soundness import refuse_unsound
@@ -37,13 +37,12 @@ def find_dataset(dest: Path, sha256: str, *, force: bool) -> Dataset | None:
     if dest.exists() and not dest.is_file():
         raise QM7Error(f"{dest} is not a file; write --dest FILE")
     try:
-        if dest.exists() and not force and dest.stat().st_size:
-            return check(dest, sha256)
-        directory = next(parent for parent in dest.absolute().parents if parent.exists())
-    except OSError as error:
-        raise QM7Error(f"cannot read {dest}: {error.strerror or error}") from error
+        with os_errors(f"cannot read {dest}"):
+            if dest.exists() and not force and dest.stat().st_size:
+                return check(dest, sha256)
     except QM7Error as error:
         raise QM7Error(f"{dest} is there and is not the right file: {error}; --force replaces it") from error
+    directory = next(parent for parent in dest.absolute().parents if parent.exists())
     if not directory.is_dir() or not os.access(directory, os.W_OK | os.X_OK):
         raise QM7Error(f"cannot write {dest}: the directory {directory} may not be written to")
     return None
@@ -140,8 +139,7 @@ def _reason(error: Exception, timeout: float) -> str:
         return str(error)
     if isinstance(error, requests.HTTPError):
         return f"the server answers {error.response.status_code} {error.response.reason}"
-    text = brief(error)
-    if isinstance(error, requests.Timeout) or "timed out" in text.lower():
+    if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
         return f"nothing came within {timeout:g} s"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "it was cut off"

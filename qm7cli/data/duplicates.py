@@ -13,14 +13,8 @@ ROUNDING: Final = 1e-6  # of the largest entry: matrices that differ by less are
 def first_copies(X: NDArray[np.float32], T: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return, for each molecule, the row of the first copy of it, (molecules,): its own where it has no earlier one.
 
-    Entries are compared in descending order, so that neither the order of atoms nor a tie of two rows counts.
-
-    Parameters
-    ----------
-    X : (molecules, n, n) float32
-        Coulomb matrices, hartree.
-    T : (molecules,) float32
-        Energies, kcal/mol.
+    X are Coulomb matrices (molecules, n, n), hartree, T energies (molecules,), kcal/mol. Entries are compared in
+    descending order, so that neither the order of atoms nor a tie of two rows counts.
     """
     from scipy.sparse import coo_array  # noqa: PLC0415 - slow to import
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415

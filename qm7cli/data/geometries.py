@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from qm7cli.core.errors import QM7Error, brief
-from qm7cli.core.extras import import_extra
+from qm7cli.core.errors import QM7Error, brief, import_extra
 from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS
 from qm7cli.data.molecules import BOHR, PLACEHOLDER, Molecule, from_ase, make_molecule
 
@@ -125,7 +124,7 @@ def _read_or_error(read: Callable[..., Molecule], *of: Any) -> Read:
 
 
 def _read_record(place: str, record: str) -> Molecule:
-    chem, silent = _rdkit("SDF and MOL files need")
+    chem, silent = rdkit("SDF and MOL files need")
     with silent():
         supplier = chem.SDMolSupplier()
         supplier.SetData(record, sanitize=False, removeHs=False)
@@ -145,7 +144,7 @@ def _read_record(place: str, record: str) -> Molecule:
 
 
 def _read_model(place: str, model: str, cell: re.Match[str] | None) -> Molecule:
-    chem, silent = _rdkit("PDB files need")
+    chem, silent = rdkit("PDB files need")
     if cell and any(length.strip() and float(length) > PLACEHOLDER for length in cell.groups()):
         raise QM7Error(f"{place} is periodic; molecules here are not")
     with silent():
@@ -171,6 +170,6 @@ def _of_graph(chem: Any, place: str, graph: Any, values: dict[str, str], name: s
     )
 
 
-def _rdkit(purpose: str) -> tuple[Any, Any]:
-    """Return RDKit's module of molecules, and what keeps it from writing to standard error."""
+def rdkit(purpose: str) -> tuple[Any, Any]:
+    """Return RDKit's module of molecules, and what keeps it from writing to standard error, for `import_extra`."""
     return import_extra("rdkit.Chem", "chem", purpose), import_extra("rdkit.rdBase", "chem", purpose).BlockLogs

@@ -1,18 +1,25 @@
-"""Files of molecules: what a file is, by its ending or its content, and all the molecules in it."""
+"""Files of molecules: what a file is, by its ending or its content, and all the molecules in it.
+
+The geometries of SMILES are guesses: a SMILES says which atoms are bound, not where they are. RDKit embeds it several
+times (ETKDGv3: Riniker & Landrum, JCIM 55:2562, 2015; Wang et al., JCIM 60:2044, 2020) and relaxes each conformer by a
+force field (MMFF94, or UFF where MMFF lacks parameters). The seed is fixed: the same SMILES gives the same conformers
+with the same version of RDKit.
+"""
 
 import bz2
+import csv
 import gzip
+import io
 import lzma
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from qm7cli.core.errors import QM7Error
-from qm7cli.data.geometries import NUMBER, PDB_ATOM, PDB_CELL, read_pdb, read_sdf, read_trajectory, read_xyz
-from qm7cli.data.molecules import Molecule
-from qm7cli.data.smiles import Smiles, embed, read_csv, read_smi
+from qm7cli.core.errors import QM7Error, notice
+from qm7cli.data.geometries import NUMBER, PDB_ATOM, PDB_CELL, rdkit, read_pdb, read_sdf, read_trajectory, read_xyz
+from qm7cli.data.molecules import BOHR, NAMES, Molecule, make_molecule
 
 Format = Literal["xyz", "sdf", "pdb", "traj", "smi", "csv"]
 ENDINGS: Final[dict[str, Format]] = {
@@ -23,13 +30,26 @@ UNPACK: Final[dict[str, Callable[..., Any]]] = {".gz": gzip.open, ".bz2": bz2.op
 LARGEST_FILE: Final = 500_000_000  # bytes, unpacked
 MOST_NAMED: Final = 20
 STANDARD_INPUT: Final = Path("-")
+CONFORMERS: Final = 10  # of a SMILES, at most
+SEED: Final = 7  # of the embedding
+STEPS: Final = 2000  # of the relaxation, at most
+MOST_EMBEDDED: Final = 100  # atoms: larger molecules take minutes
+
+
+class Smiles(NamedTuple):
+    """A SMILES, what the molecule is called, where it stands, and what else stands in its row of a table."""
+
+    text: str
+    name: str
+    place: str = ""
+    row: Mapping[str, str] = {}
 
 
 class Group(NamedTuple):
     """A molecule: its geometry, or the conformers of a SMILES, and the row of the table that it stands in."""
 
     conformers: list[Molecule]
-    row: dict[str, str]
+    row: Mapping[str, str]
 
 
 def read_groups(
@@ -42,18 +62,22 @@ def read_groups(
     be read or has no molecule.
     """
     for path in paths:
-        yield from _read_file(path, kind, column)
-    yield from _embed_all(Smiles(text, text) for text in smiles)
+        any_read = False
+        for each in _read_file(path, kind, column):
+            any_read = True
+            yield each
+        if not any_read:
+            raise QM7Error(f"{path} has no molecule")
+    yield from _embed_all([Smiles(text, text) for text in smiles])
 
 
-def read_molecules(paths: Iterable[Path], kind: Format | None = None) -> tuple[list[Molecule], list[QM7Error]]:
+def read_molecules(paths: Sequence[Path], kind: Format | None = None) -> tuple[list[Molecule], list[QM7Error]]:
     """Return the molecules of files with coordinates, in order, and why others are left out.
 
     Raises QM7Error as `read_groups`, and if nothing is left or a file has SMILES.
     """
-    paths = list(paths)
     for path in paths:
-        if _by_ending(path) in {"smi", "csv"} or kind in {"smi", "csv"}:
+        if {_by_ending(path), kind} & {"smi", "csv"}:
             raise QM7Error(f"{path} has SMILES, and this needs coordinates: XYZ, SDF, MOL, PDB or ASE trajectories")
     read = list(read_groups(paths, kind))
     left_out = [each for each in read if isinstance(each, QM7Error)]
@@ -74,36 +98,21 @@ def describe_left_out(left_out: Sequence[QM7Error]) -> Iterator[str]:
 def _read_file(path: Path, kind: Format | None, column: str | None) -> Iterator[Group | QM7Error]:
     content = _read(path)
     text = content.decode("utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig", errors="replace")
-    text = text.replace("\r\n", "\n")
+    text, place = text.replace("\r\n", "\n"), "standard input" if path == STANDARD_INPUT else str(path)
     kind = kind or _by_ending(path) or _by_content(content, text) or ("smi" if path == STANDARD_INPUT else None)
-    place, any_read = "standard input" if path == STANDARD_INPUT else str(path), False
     match kind:
         case "xyz" | "sdf" | "pdb":
             found = {"xyz": read_xyz, "sdf": read_sdf, "pdb": read_pdb}[kind](text, place)
         case "traj":
             found = read_trajectory(content, place)
         case "smi" | "csv":
-            smiles = read_smi(text, place) if kind == "smi" else read_csv(text, place, column)
-            yield from _embed_all(smiles)
-            found, any_read = iter(()), bool(smiles)
+            return _embed_all(read_smi(text, place) if kind == "smi" else read_csv(text, place, column))
         case None:
             raise QM7Error(
                 f"{path} cannot be read as a file of molecules: it is not one of XYZ, extended XYZ, SDF, MOL, PDB, ASE "
                 "trajectories, SMILES (.smi) and tables of SMILES (.csv)"
             )
-    for each in found:
-        any_read = True
-        yield each if isinstance(each, QM7Error) else Group([each], {})
-    if not any_read:
-        raise QM7Error(f"{path} has no molecule")
-
-
-def _embed_all(smiles: Iterable[Smiles]) -> Iterator[Group | QM7Error]:
-    for each in smiles:
-        try:
-            yield Group(embed(each), dict(each.row))
-        except QM7Error as error:
-            yield error
+    return (each if isinstance(each, QM7Error) else Group([each], {}) for each in found)
 
 
 def _by_ending(path: Path) -> Format | None:
@@ -130,13 +139,94 @@ def _read(path: Path) -> bytes:
         if path == STANDARD_INPUT:
             content: bytes = sys.stdin.buffer.read(LARGEST_FILE + 1)
         else:
-            unpack: Callable[..., Any] = UNPACK.get(path.suffix.lower(), open)
-            with unpack(path, "rb") as file:
+            with UNPACK.get(path.suffix.lower(), open)(path, "rb") as file:
                 content = file.read(LARGEST_FILE + 1)
     except FileNotFoundError as error:
         raise QM7Error(f"{path} does not exist") from error
-    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise QM7Error(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > LARGEST_FILE:
         raise QM7Error(f"{path} has more than {LARGEST_FILE / 1e6:.0f} MB; give it in parts")
     return content
+
+
+def read_smi(text: str, path: str) -> list[Smiles]:
+    """Read one SMILES per line, and after it, if it has one, the name; a first line that is no SMILES is a header."""
+    lines = [(k, line.split(maxsplit=1)) for k, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    if len(lines) > 1:
+        chem, silent = rdkit("SMILES need")
+        with silent():
+            is_header = chem.MolFromSmiles(lines[0][1][0], sanitize=False) is None
+        if is_header:
+            k, words = lines.pop(0)
+            notice(f"{path}, line {k}: {' '.join(words)[:40]!r} is no SMILES and is taken for a header")
+    return [Smiles(words[0], words[-1].strip(), f"{path}, line {k}: ") for k, words in lines]
+
+
+def read_csv(text: str, path: str, column: str | None = None) -> list[Smiles]:
+    """Read a table with a column of SMILES: `column`, or the one that is called so, in whatever letters.
+
+    Raises QM7Error if there is no such column.
+    """
+    first = text.partition("\n")[0]
+    table = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), restkey="more", restval="")
+    names = list(table.fieldnames or [])
+    key = next((name for name in names if name == column or (not column and name.strip().lower() == "smiles")), None)
+    if key is None:
+        wanted = f"column {column}" if column else "column smiles"
+        raise QM7Error(f"{path} has no {wanted}; --smiles-column names one of {', '.join(names) or 'none'}")
+    title = next((name for name in names if name.lower() in NAMES), key)
+    return [Smiles(row[key].strip(), row[title] or row[key], f"{path}, line {table.line_num}: ", row) for row in table]
+
+
+def _embed_all(smiles: Iterable[Smiles]) -> Iterator[Group | QM7Error]:
+    for each in smiles:
+        try:
+            yield Group(embed(each), each.row)
+        except QM7Error as error:
+            yield error
+
+
+def embed(smiles: Smiles) -> list[Molecule]:
+    """Return the conformers of a molecule, `CONFORMERS` at most, under the molecule's name.
+
+    Raises QM7Error if RDKit is missing, or the SMILES is not one, has fragments, is charged or cannot be embedded.
+    """
+    chem, silent = rdkit("SMILES need")
+    text = smiles.text
+    with silent():
+        graph = chem.MolFromSmiles(text)
+        if graph is None or not graph.GetNumAtoms():
+            raise QM7Error(f"{smiles.place}{text!r} is not a SMILES that RDKit reads")
+        pieces, charge = len(chem.GetMolFrags(graph)), chem.GetFormalCharge(graph)
+        known = all(atom.GetAtomicNum() for atom in graph.GetAtoms())
+        graph = chem.AddHs(graph)
+        atoms = graph.GetNumAtoms()
+        for refused, reason in (
+            (pieces > 1, f"has {pieces} fragments, where one molecule is needed"),
+            (charge, f"is charged ({charge:+d}); molecules here are neutral"),
+            (not known, "has an atom of no element"),
+            (atoms > MOST_EMBEDDED, f"has {atoms} atoms with hydrogens, where at most {MOST_EMBEDDED} are embedded"),
+        ):
+            if refused:
+                raise QM7Error(f"{smiles.place}{text} {reason}")
+        geometries = _conformers(graph)
+    if not geometries:
+        raise QM7Error(f"{smiles.place}RDKit finds no geometry for {text}: give a file with its coordinates")
+    Z = [atom.GetAtomicNum() for atom in graph.GetAtoms()]
+    unpaired = sum(atom.GetNumRadicalElectrons() for atom in graph.GetAtoms())
+    return [make_molecule(text, Z, R, name=smiles.name, unpaired=unpaired) for R in geometries]
+
+
+def _conformers(graph: Any) -> list[Any]:
+    """Return the coordinates (atoms, 3), bohr, of conformers of an RDKit molecule with its hydrogens."""
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers  # noqa: PLC0415 - slow to import
+
+    embedding: Any = rdDistGeom.ETKDGv3()
+    embedding.randomSeed = SEED
+    found = list(rdDistGeom.EmbedMultipleConfs(graph, CONFORMERS, embedding))
+    if found and rdForceFieldHelpers.MMFFHasAllMoleculeParams(graph):
+        rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(graph, maxIters=STEPS)
+    elif found and rdForceFieldHelpers.UFFHasAllMoleculeParams(graph):
+        rdForceFieldHelpers.UFFOptimizeMoleculeConfs(graph, maxIters=STEPS)
+    return [graph.GetConformer(conformer).GetPositions() / BOHR for conformer in found]

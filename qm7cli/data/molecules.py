@@ -1,16 +1,22 @@
-"""A molecule outside the data set, and what is refused as one."""
+"""A molecule outside the data set, made of arrays or of ASE's atoms, and what is refused as one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.coulomb import coulomb_matrices
-from qm7cli.data.dataset import MOST_ATOMS
+from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+
+Given: TypeAlias = "ArrayLike | Atoms | Sequence[Atoms | Molecule | tuple[ArrayLike, ArrayLike]]"
 BOHR: Final = 0.529177210903  # angstrom; CODATA 2018
 PLACEHOLDER: Final = 1.01  # angstrom; a cell that is no longer stands for no cell, as CRYST1 of 1 or a lattice of zeros
 CHARGES: Final = frozenset({"charge", "total_charge", "net_charge", "formal_charge", "q"})  # keys, in small letters
@@ -113,3 +119,52 @@ def from_ase(place: str, atoms: Any) -> Molecule:
     return make_molecule(
         place, atoms.numbers, atoms.positions / BOHR, values, charge=charge, unpaired=round(abs(float(moment)))
     )
+
+
+def as_molecules(given: Given, R: ArrayLike | None = None) -> list[Molecule]:
+    """Return the molecules that a program has given, called ``molecule 0`` and so on.
+
+    Parameters
+    ----------
+    given : (atoms,), (molecules, n), ASE atoms or a sequence
+        With `R`, nuclear charges: of one molecule, of several with 0 for padding, or a sequence of arrays (atoms,).
+        Without it, ASE atoms or a sequence of them, of pairs (Z, R) or of `Molecule`.
+    R : (atoms, 3) or (molecules, n, 3), optional
+        Coordinates in bohr. Those of ASE atoms are in angstrom, as always there.
+
+    Raises QM7Error if something else is given, or what `make_molecule` refuses: periodic, charged and others.
+    """
+    try:
+        charges: list[Any] = [given] if _is_ase(given) else list(given)  # type: ignore[arg-type] # or it is refused
+        places: list[Any] = [] if R is None else list(R)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise QM7Error("molecules are given as arrays Z and R, as ASE atoms or as a list") from error
+    if R is None:
+        return [_as_molecule(f"molecule {k}", each) for k, each in enumerate(charges)]
+    if charges and np.ndim(charges[0]) == 0:  # of one molecule
+        charges, places = [charges], [places]
+    if len(charges) != len(places):
+        raise QM7Error(f"there are charges of {len(charges)} molecules, and coordinates of {len(places)}")
+    return [_as_molecule(f"molecule {k}", pair) for k, pair in enumerate(zip(charges, places, strict=True))]
+
+
+def _is_ase(given: Any) -> bool:
+    """Say whether something is ASE's atoms, for which ASE need not be imported."""
+    return all(hasattr(given, name) for name in ("numbers", "positions", "pbc"))
+
+
+def _as_molecule(name: str, given: Any) -> Molecule:
+    if isinstance(given, Molecule):
+        return given
+    if _is_ase(given):
+        return from_ase(name, given)
+    try:
+        charges, places = given
+        Z, R = (np.asarray(values, dtype=np.float32) for values in (charges, places))
+    except (TypeError, ValueError) as error:
+        raise QM7Error(f"{name} is neither ASE atoms nor a pair of charges and coordinates") from error
+    if Z.ndim != 1 or R.shape != (len(Z), 3):
+        raise QM7Error(f"{name}: charges {Z.shape} and coordinates {R.shape} should be (atoms,) and (atoms, 3)")
+    if not np.isin(Z, np.arange(len(SYMBOLS))).all():
+        raise QM7Error(f"{name}: some charges are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
+    return make_molecule(name, Z[Z > 0], R[Z > 0])

@@ -1,7 +1,4 @@
-"""Whether a data set is sound: its units, the kind of its energies, molecules that are there twice; and what it holds.
-
-``qm7 info`` and ``qm7 download`` refuse what `refuse_unsound` refuses, and so should all that trains.
-"""
+"""Whether a data set is sound: its units, the kind of its energies, copies of molecules; and what it holds."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.core.errors import QM7Error
+from qm7cli.core.errors import QM7Error, notice
 from qm7cli.data.coulomb import coulomb_matrices
 from qm7cli.data.dataset import BUNDLED, PUBLISHED_SHA256, SYMBOLS, Dataset
 
@@ -42,16 +39,8 @@ def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Literal["at
 def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
     """Say why energies cannot be atomization energies of molecules; None if they can.
 
-    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none.
-
-    Parameters
-    ----------
-    T : (molecules,)
-        Energies, kcal/mol.
-    Z : (molecules, n)
-        Nuclear charges, 0 for padding; each molecule has an atom.
-    names : sequence of str, optional
-        What each molecule is called; without it, by its row.
+    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none. T are energies
+    (molecules,), kcal/mol, Z nuclear charges (molecules, n), 0 for padding; without `names`, rows name the molecules.
     """
     atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
     per_atom = T / atoms  # (molecules,)
@@ -152,6 +141,16 @@ def describe_leaks(dataset: Dataset, folds: Sequence[NDArray[np.intp]]) -> str |
         f"{rows} test molecules are also trained on, as copies in other folds: errors look smaller than they are; "
         "--split stratified keeps copies together"
     )
+
+
+def check_for_training(
+    dataset: Dataset, subtract: Literal["mean", "composition"], folds: Sequence[NDArray[np.intp]]
+) -> None:
+    """Raise QM7Error as `refuse_unsound`, and give notice of copies and of leaks between the folds to be trained."""
+    refuse_unsound(dataset, subtract)
+    for sentence in (describe_copies(dataset), describe_leaks(dataset, folds)):
+        if sentence:
+            notice(sentence)
 
 
 def describe(dataset: Dataset) -> dict[str, str]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple, Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import InitErrorDetails
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import is_special_file, read_text, write_text
+from qm7cli.core.files import read_text, write_text
 from qm7cli.core.validation import COPIED, Section, Whole, refusal, suggestion
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
 
 Molecules = NDArray[np.intp]
 Part = Literal["test", "train"]  # of a fold's molecules
-KNOWN_SPLITS: Final = 32  # of a data set, whose folds are kept
 SCHEMES: Final = ("published", "stratified", "random")
 DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
 SPLIT_FILE: Final = (".yaml", ".yml")
@@ -109,9 +107,6 @@ class SplitFile(BaseModel):
     folds: list[list[Annotated[int, Field(ge=0, lt=2**31)]]]
 
 
-_KNOWN: Final[WeakKeyDictionary[Dataset, dict[Split, tuple[list[Molecules], dict[int, Fold]]]]] = WeakKeyDictionary()
-
-
 def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     """Deal the molecules to folds.
 
@@ -119,14 +114,8 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
     energy and deals every `split.count` neighbors to different folds, as the published split was made; both keep
     copies of a molecule in one fold. A split file says itself.
 
-    Returns
-    -------
-    list of (molecules of the fold,) intp, disjoint; but for a split file a partition of all molecules
-
-    Raises
-    ------
-    QM7Error
-        If there are fewer molecules than folds, or a split file cannot be used.
+    The folds are disjoint; but for those of a split file, they are a partition of all molecules. Raises QM7Error if
+    there are fewer molecules than folds, or a split file cannot be used.
     """
     if split.file:
         return _folds_of_file(split.file, dataset, split.sha256)
@@ -177,27 +166,11 @@ def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
 
     Raises QM7Error if there is no such fold, or there are too few molecules.
     """
-    folds, known = _dealt(dataset, split.model_copy(update={"folds": None}))
+    folds = make_folds(dataset, split)
     numbers = range(len(folds)) if split.folds is None else sorted(split.folds)
     if numbers[-1] >= len(folds):
         raise QM7Error(f"there is no fold {numbers[-1]}: this split has the folds 0 to {len(folds) - 1}")
-    for number in numbers:
-        if number not in known:
-            known[number] = Fold(number, _training(dataset, folds, number, split), folds[number])
-    return [known[number] for number in numbers]
-
-
-def _dealt(dataset: Dataset, split: Split) -> tuple[list[Molecules], dict[int, Fold]]:
-    """Return the molecules of all folds, and the folds known so far: a sweep asks for the same few splits again."""
-    if split.file:  # it may have changed
-        return make_folds(dataset, split), {}
-    splits = _KNOWN.setdefault(dataset, {})
-    dealt = splits.get(split)
-    if dealt is None:
-        if len(splits) >= KNOWN_SPLITS:
-            splits.clear()
-        dealt = splits[split] = make_folds(dataset, split), {}
-    return dealt
+    return [Fold(number, _training(dataset, folds, number, split), folds[number]) for number in numbers]
 
 
 def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: Split) -> Molecules:
@@ -207,21 +180,22 @@ def _training(dataset: Dataset, folds: Sequence[Molecules], number: int, split: 
     if split.train_size > len(train):
         raise QM7Error(f"split.train_size is {split.train_size}, but fold {number} leaves {len(train)} to train on")
     rng = np.random.default_rng(np.random.SeedSequence(split.seed, spawn_key=(number,)))
-    order = _spread(np.argsort(dataset.T[train], kind="stable"), rng)
-    return train[np.sort(order[: split.train_size])]
+    order = _spread(np.argsort(dataset.T[train], kind="stable"), rng, split.train_size)
+    return train[np.sort(order)]
 
 
-def _spread(by_energy: Molecules, rng: np.random.Generator) -> Molecules:
-    """Order molecules, given by energy, so that every beginning of the order is spread evenly over the energies.
+def _spread(by_energy: Molecules, rng: np.random.Generator, size: int) -> Molecules:
+    """Return `size` molecules of those given by energy: so ordered that each beginning is spread over the energies.
 
     Of each two neighbors one goes to the first half and one to the second, and so on in each half.
     """
-    if len(by_energy) < 2:
-        return by_energy
+    if len(by_energy) < 2 or size <= 0:
+        return by_energy[: max(size, 0)]
     start = rng.integers(0, 1 + len(by_energy) % 2)  # an odd one is left over at either end
     first = np.arange(start, len(by_energy) - 1, 2)
     first += rng.integers(0, 2, len(first))
-    return np.concatenate([_spread(by_energy[first], rng), _spread(np.delete(by_energy, first), rng)])
+    parts = _spread(by_energy[first], rng, size), _spread(np.delete(by_energy, first), rng, size - len(first))
+    return np.concatenate(parts)
 
 
 def with_checksum(split: Split) -> Split:
@@ -234,16 +208,9 @@ def with_checksum(split: Split) -> Split:
 
 
 def write_split(path: Path, dataset: Dataset, scheme: str, seed: int | None, folds: Sequence[Molecules]) -> None:
-    """Write folds to a file that `split.scheme` may name, and how they were made, in words and with the seed.
-
-    Raises QM7Error if the file cannot be written.
-    """
-    file = SplitFile(
-        scheme=scheme,
-        seed=seed,
-        dataset_sha256=dataset.sha256,
-        folds=[fold.tolist() for fold in folds],
-    )
+    """Write folds to a file that `split.scheme` may name, and how they were made, in words and with the seed."""
+    members = [fold.tolist() for fold in folds]
+    file = SplitFile(scheme=scheme, seed=seed, dataset_sha256=dataset.sha256, folds=members)
     write_text(path, format_yaml(file.model_dump()))
 
 
@@ -255,8 +222,6 @@ def describe_folds(dataset: Dataset, folds: Sequence[Molecules]) -> list[tuple[i
 
 def _read(path: Path, sha256: str | None) -> tuple[str, str]:
     """Return a split file's text and its SHA-256, which must be `sha256` if that is given."""
-    if is_special_file(path):  # it is read more than once
-        raise QM7Error(f"{path} is not a file")
     text = read_text(path)
     found = hashlib.sha256(text.encode()).hexdigest()
     if sha256 not in {None, found}:
@@ -265,21 +230,18 @@ def _read(path: Path, sha256: str | None) -> tuple[str, str]:
 
 
 def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Molecules]:
-    text, _ = _read(path, sha256)
-    fingerprint, folds = _parsed(text, path)
-    if fingerprint != dataset.sha256:
-        raise QM7Error(
-            f"{path} splits another data set: SHA-256 {fingerprint[:12]}... there, {dataset.sha256[:12]}... here"
-        )
-    dealt = np.concatenate(folds)
+    file = _parsed(_read(path, sha256)[0], path)
+    if file.dataset_sha256 != dataset.sha256:
+        ours, theirs = (f"{each[:12]}..." for each in (dataset.sha256, file.dataset_sha256))
+        raise QM7Error(f"{path} splits another data set: SHA-256 {theirs} there, {ours} here")
+    dealt = np.concatenate(file.folds)
     if len(np.unique(dealt)) < len(dealt) or dealt.max() >= len(dataset):
         raise QM7Error(f"{path}: a molecule is there twice, or is not one of the data set's 0 to {len(dataset) - 1}")
-    return list(folds)
+    return [np.array(fold, dtype=np.intp) for fold in file.folds]
 
 
 @lru_cache(maxsize=32)  # a sweep asks for the same few files again and again
-def _parsed(text: str, path: Path) -> tuple[str, tuple[Molecules, ...]]:
-    """Return the data set's SHA-256 and the folds, which are not to be written to, that a split file's text holds."""
+def _parsed(text: str, path: Path) -> SplitFile:
     try:
         file = SplitFile.model_validate(parse_yaml(text, path))
     except ValidationError as error:
@@ -289,7 +251,4 @@ def _parsed(text: str, path: Path) -> tuple[str, tuple[Molecules, ...]]:
         raise QM7Error(f"{path} is not a split file: {reason}") from error
     if len(file.folds) < 2 or not all(file.folds):
         raise QM7Error(f"{path}: a split has two folds or more, each with molecules")
-    folds = tuple(np.array(fold, dtype=np.intp) for fold in file.folds)
-    for fold in folds:
-        fold.flags.writeable = False
-    return file.dataset_sha256, folds
+    return file

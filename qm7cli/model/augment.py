@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.core.errors import QM7Error
+from qm7cli.core.errors import QM7Error, os_errors
 from qm7cli.core.files import is_special_file, write_file
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import draw_permutations, permuted_triangles
@@ -87,10 +87,8 @@ class AugmentedSet:
         """Return the bytes that are free where the file is to be; raises QM7Error if they are too few."""
         if is_special_file(path):
             raise QM7Error(f"cannot write {path}: it is not a file")
-        try:
+        with os_errors(f"cannot write {path}"):
             free = shutil.disk_usage(path.resolve().parent).free
-        except (OSError, RuntimeError) as error:
-            raise QM7Error(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         if self.size() > free:
             raise QM7Error(f"{path} would take {self.size()} bytes, but only {free} are free there")
         return free
@@ -151,26 +149,13 @@ def augmented_set(
     step: float | None = None,
     subtract: Subtract | None = None,
 ) -> AugmentedSet:
-    """Choose the molecules and, if asked for, fit the encoder and the target.
+    """Choose the molecules and, if asked for, fit the encoder and the target; see `AugmentedSet`.
 
-    Parameters
-    ----------
-    dataset, draws, noise, seed
-        As in `AugmentedSet`.
-    split : Split
-        With one of its `folds`, the molecules of that fold's `part`; with none, all molecules.
-    part : {"train", "test"}
-        Molecules trained on or held out.
-    step : float, optional
-        Fit an encoder with this distance of thresholds, hartree, to the fold's training molecules, or to all molecules
-        if no fold is given. A training with the same fold, noise, step and seed has the same encoder.
-    subtract : str, optional
-        Fit what a training with this `target.subtract` learns to the same molecules.
+    The molecules are those of the `part`, trained on or held out, of one of the split's `folds`; all where it has none.
+    To the fold's training molecules, or to all, are fitted an encoder with the distance `step` of thresholds, hartree,
+    the one of a training with the same fold, noise, step and seed, and what one with `target.subtract` learns.
 
-    Raises
-    ------
-    QM7Error
-        If there is no such fold, or the molecules cannot be encoded.
+    Raises QM7Error if there is no such fold, or the molecules cannot be encoded.
     """
     everything = np.arange(len(dataset))
     fold = select_folds(dataset, split)[0] if split.folds else Fold(0, everything, everything)

@@ -57,9 +57,9 @@ class BaselineModel(FoldModel):
         """Return how many draws predictions are averaged over, as `FoldModel.draws_of`: 1 if all are the same."""
         return super().draws_of(asked) if self.representation.name == "random" else 1
 
-    def excess(self, Z: NDArray[np.floating]) -> str | None:
-        """Say what a molecule has more of than the model has room for, as `FoldModel.excess`."""
-        return super().excess(Z) or self.representation.excess(Z)
+    def why_too_large(self, Z: NDArray[np.floating]) -> str | None:
+        """Say what a molecule has more of than the model has room for, as `FoldModel.why_too_large`."""
+        return super().why_too_large(Z) or self.representation.why_too_large(Z)
 
     def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
         """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""

@@ -42,18 +42,10 @@ class Interval(NamedTuple):
 
     @classmethod
     def of(cls, errors: NDArray[np.float64], spreads: NDArray[np.float64] | None) -> Self | None:
-        """Return the interval that held-out molecules teach.
+        """Return the interval calibrated on held-out molecules; None if there are too few, fewer than 9.
 
-        Parameters
-        ----------
-        errors : (molecules,)
-            Predicted minus true energies, kcal/mol.
-        spreads : (molecules,) or None
-            Sample standard deviations over draws, kcal/mol; None for a single draw.
-
-        Returns
-        -------
-        Interval, or None if there are too few molecules for one, fewer than 9
+        `errors` are predicted minus true energies (molecules,), kcal/mol, `spreads` sample standard deviations over
+        draws, likewise, or None for a single draw.
         """
         rank = math.ceil((len(errors) + 1) * LEVEL)
         if rank > len(errors):

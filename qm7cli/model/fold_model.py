@@ -1,75 +1,51 @@
-"""What networks and baselines have in common: predictions averaged over draws, and their errors."""
+"""What networks and baselines have in common: predictions averaged over draws, and what they are not for.
 
+Every molecule outside the data set is drawn with the same noise and predicted by itself: its energy depends neither on
+the other molecules nor on the order of its atoms.
+"""
+
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from qm7cli.core.arrays import About, Arrays
-from qm7cli.core.errors import StoppedError
+from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.core.seeds import Purpose, stream
+from qm7cli.data.coulomb import canonical_order, random_sorted, reorder_atoms, row_norms
 from qm7cli.data.dataset import Dataset
-from qm7cli.data.from_arrays import Given, as_molecules
+from qm7cli.data.molecules import Given, Molecule, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK
-from qm7cli.model.metrics import METRICS
+from qm7cli.model.metrics import Evaluation, compare_energies
 from qm7cli.model.target import NOTHING_SUBTRACTED, Target
 
 Predictor = Callable[[NDArray[np.intp]], NDArray[np.float64]]
+SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
+NO_SPREAD: Final = "all draws are the same, so their spread says nothing"
 
 
-class Evaluation(NamedTuple):
-    """A model's predictions for the molecules of one part, and their errors in kcal/mol.
+class DomainWarning(UserWarning):
+    """A molecule is outside of what a model was trained on."""
 
-    `predictions` is (draws, molecules) float64, `targets` the true energies (molecules,); `mae` and `rmse` are those of
-    the mean over the draws.
-    """
 
-    molecules: NDArray[np.intp]
-    predictions: NDArray[np.float64]
-    targets: NDArray[np.float32]
-    mae: float
-    rmse: float
+class Drawn(NamedTuple):
+    """A model's energies of a molecule's draws, (draws,) kcal/mol, and sentences that say how it is outside."""
 
-    @property
-    def residuals(self) -> NDArray[np.float64]:
-        """Predicted less true energies, kcal/mol, (molecules,)."""
-        residuals: NDArray[np.float64] = self.predictions.mean(axis=0) - self.targets
-        return residuals
+    energies: NDArray[np.float64]
+    outside: dict[str, str]
 
     @property
-    def spreads(self) -> NDArray[np.float64] | None:
-        """Sample standard deviations over draws, kcal/mol, (molecules,); None for a single draw."""
-        return self.predictions.std(axis=0, ddof=1) if len(self.predictions) > 1 else None
-
-    @property
-    def interval(self) -> Interval | None:
-        """The interval that these molecules teach, if they were not trained on and are enough."""
-        return Interval.of(self.residuals, self.spreads)
-
-    def errors(self, part: Part) -> dict[str, float]:
-        """Return the errors by their names in results, being those of `part`."""
-        return {key: getattr(self, metric.measure) for key, metric in METRICS.items() if metric.part == part}
-
-
-def score(dataset: Dataset, molecules: NDArray[np.intp], predictions: NDArray[np.float64]) -> Evaluation:
-    """Compare predictions (draws, molecules) with the energies of the data set's molecules."""
-    return compare_energies(molecules, predictions, dataset.T[molecules])
-
-
-def compare_energies(
-    molecules: NDArray[np.intp], predictions: NDArray[np.float64], targets: NDArray[np.float32]
-) -> Evaluation:
-    """Compare predictions (draws, molecules) with the true energies (molecules,), kcal/mol."""
-    errors = predictions.mean(axis=0) - targets
-    mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
-    return Evaluation(molecules, predictions, targets, mae, rmse)
+    def spread(self) -> float | None:
+        """Sample standard deviation, kcal/mol; None for a single draw."""
+        return float(self.energies.std(ddof=1)) if len(self.energies) > 1 else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +67,7 @@ class FoldModel(ABC):
     domain : Domain or None
         What the training molecules cover; None while a network is in training.
     interval : Interval or None
-        What the held-out molecules teach of its errors; None as for `domain`, and if they are too few.
+        Calibrated on the held-out molecules; None as for `domain`, and if they are too few.
     """
 
     seed: int
@@ -120,29 +96,99 @@ class FoldModel(ABC):
     def noise(self) -> float:
         """Standard deviation of the noise on the row norms of what it draws, hartree; 0 if all draws are the same."""
 
+    @abstractmethod
+    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
+        """Return what draws rows of a data set, (molecules,), once, and gives their energies (molecules,), kcal/mol."""
+
+    @abstractmethod
+    def drawn_energies(
+        self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the energies (draws,), kcal/mol, of draws of one molecule.
+
+        X (1, n, n) is its Coulomb matrix, hartree, Z (1, n) its nuclear charges, in canonical order; `triangles`
+        (draws, n(n+1)/2) are the randomly sorted matrices.
+        """
+
+    def draws_of(self, asked: int | None) -> int:
+        """Return how many draws predictions are averaged over, if so many are asked for; None is the run's own."""
+        if asked is not None and asked < 1:
+            raise QM7Error(f"draws is {asked}; it should be 1 or more")
+        return asked or self.draws
+
+    def why_too_large(self, Z: NDArray[np.floating]) -> str | None:
+        """Say why a molecule with the nuclear charges Z, (atoms,), has no energy, if it has none."""
+        if len(Z) > self.size:
+            return f"{len(Z)} atoms, more than the {self.size} that the model takes"
+        return self.target.unknown(Z)
+
     def predict(self, molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None) -> NDArray[np.float64]:
         """Return the atomization energies (molecules,), kcal/mol, of arrays Z and R or of ASE atoms.
 
         Parameters
         ----------
         molecules, R
-            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.from_arrays.as_molecules`).
+            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.molecules.as_molecules`).
         draws : int, optional
             Draws that are averaged; default: as many as in the run's evaluation.
 
-        Warns
-        -----
-        DomainWarning
-            If a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
-
-        Raises
-        ------
-        QM7Error
-            If a molecule is not one, or has more atoms than the model has room for.
+        Warns DomainWarning if a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
+        Raises QM7Error if a molecule is not one, or has more atoms than the model has room for.
         """
-        from qm7cli.model.predict import predict_energies  # noqa: PLC0415 - it knows the kinds of models
+        given = as_molecules(molecules, R)
+        energies, outside = np.empty(len(given)), []
+        with threadpool_limits(1):  # more threads would give other digits
+            for k, molecule in enumerate(given):
+                if reason := self.why_too_large(molecule.Z):
+                    raise QM7Error(f"{molecule.name}: {reason}")
+                drawn = self.draw(molecule, draws)
+                energies[k] = drawn.energies.mean()
+                if reasons := "; ".join(reason for reason in drawn.outside.values() if reason != NO_SPREAD):
+                    outside.append(f"{molecule.name}: {reasons}")
+        if outside:
+            which = f"{len(outside)} of {len(given)} molecules: " if len(given) > 1 else ""
+            sentence = f"outside of what the model was trained on, {which}{outside[0]}"
+            warnings.warn(sentence, DomainWarning, stacklevel=2)
+        return energies
 
-        return predict_energies(self, as_molecules(molecules, R), draws)
+    def draw(self, molecule: Molecule, draws: int | None = None) -> Drawn:
+        """Draw a molecule that is not too large, always with the same noise, and predict each draw."""
+        X = molecule.coulomb_matrix(self.size)[None]  # (1, n, n)
+        order = canonical_order(X)
+        X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, self.size - len(molecule.Z)))[order]  # Z (1, n)
+        rng, norms, count = stream(self.seed, self.fold, Purpose.PREDICTION), row_norms(X), self.draws_of(draws)
+        energies, firsts, difference = np.empty(count), [], 0.0
+        for start in range(0, count, CHUNK):
+            itself = np.zeros(min(CHUNK, count - start), dtype=np.intp)
+            triangles = random_sorted(X, norms, itself, self.noise, rng)  # (chunk, n(n+1)/2)
+            energies[start : start + CHUNK] = self.drawn_energies(X, Z, triangles)
+            firsts.append(triangles[0])
+            difference = max(difference, float(np.abs(triangles - firsts[0]).max()))
+        outside = self._outside(molecule, float(energies.mean()))
+        if self.noise and count > 1 and difference < SAME:
+            outside["draws"] = NO_SPREAD
+        return Drawn(energies, outside)
+
+    def _outside(self, molecule: Molecule, energy: float) -> dict[str, str]:
+        """Return how a molecule differs from those trained on: sentences by what they are about."""
+        spin = {"open shell": molecule.open_shell} if molecule.open_shell else {}
+        if self.domain is None:
+            return spin | {"unknown": "the model does not keep what it was trained on"}
+        reasons = self.domain.warnings(molecule.Z, molecule.R) | spin
+        least, most = self.domain.energies
+        if not least <= energy <= most:
+            reasons["energy"] = f"its energy is beyond those trained on, {least:.0f} to {most:.0f} kcal/mol"
+        return reasons
+
+    def half_width(self, spread: float | None, draws: int) -> float | None:
+        """Return half the width of a molecule's interval, kcal/mol, if there is one for so many draws.
+
+        `spread` is the molecule's, kcal/mol, over `draws` draws. Fewer draws than the model's own err more than those
+        that the interval was made from.
+        """
+        if self.interval is None or draws < self.draws:
+            return None
+        return float(self.interval.half_widths(None if spread is None else np.array([spread]))[0])
 
     def predict_rows(
         self,
@@ -167,34 +213,6 @@ class FoldModel(ABC):
                     energies[draw, chunk] = predict_draw(molecules[chunk])
         return energies
 
-    @abstractmethod
-    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
-        """Return what draws rows of a data set, (molecules,), once, and gives their energies (molecules,), kcal/mol."""
-
-    @abstractmethod
-    def drawn_energies(
-        self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
-        """Return the energies (draws,), kcal/mol, of draws of one molecule.
-
-        Parameters
-        ----------
-        X, Z : (1, n, n) float32 and (1, n)
-            Its Coulomb matrix, hartree, and nuclear charges, in canonical order.
-        triangles : (draws, n(n+1)/2) float32
-            The random-sorted matrices.
-        """
-
-    def draws_of(self, asked: int | None) -> int:
-        """Return how many draws predictions are averaged over, if so many are asked for; None is the run's own."""
-        return asked or self.draws
-
-    def excess(self, Z: NDArray[np.floating]) -> str | None:
-        """Say why a molecule with the nuclear charges Z, (atoms,), has no energy, if it has none."""
-        if len(Z) > self.size:
-            return f"{len(Z)} atoms, more than the {self.size} that the model takes"
-        return self.target.unknown(Z)
-
     def evaluate(
         self, dataset: Dataset, part: Part, draws: int, stopped: Callable[[], bool] = lambda: False
     ) -> Evaluation:
@@ -205,17 +223,7 @@ class FoldModel(ABC):
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
         predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
-        return score(dataset, molecules, predictions)
-
-    def half_width(self, spread: float | None, draws: int) -> float | None:
-        """Return half the width of a molecule's interval, kcal/mol, if there is one for so many draws.
-
-        `spread` is the molecule's, kcal/mol, over `draws` draws. Fewer draws than the model's own err more than those
-        that the interval was made from.
-        """
-        if self.interval is None or draws < self.draws:
-            return None
-        return float(self.interval.half_widths(None if spread is None else np.array([spread]))[0])
+        return compare_energies(molecules, predictions, dataset.T[molecules])
 
 
 class FoldAbout(About):

@@ -6,7 +6,7 @@ gone, divided by its rate, is the direction that a variant takes for a gradient.
     dE/dp = (E(p + h) - E(p - h)) / 2h,        E = 1/2 sum_b (y - t)^2,
 
 with the backward rescaling ``sqrt(m / n)`` on and off. Then the outputs before and after are compared. Last, it trains
-with shifted inputs (`qm7cli.model.shiftcheck`). Every rule is measured; held to something are those of `GRADIENTS`.
+with shifted inputs (`qm7cli.model.gradcheck_case`). Every rule is measured; held to something are those of `GRADIENTS`.
 """
 
 import math
@@ -17,9 +17,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from qm7cli.data.dataset import Dataset
-from qm7cli.model.gradcheck_case import ROUNDING, Case
+from qm7cli.model.gradcheck_case import ROUNDING, Case, Shift, shift_claims, shift_inputs
 from qm7cli.model.network import Layer
-from qm7cli.model.shiftcheck import Shift, shift_claims, shift_inputs
 from qm7cli.model.variants import RULES, Array, Variant
 
 RATE: Final = 0.01  # of the steps whose changes of the outputs are reported, the published code's last

@@ -4,15 +4,21 @@ Results, tables and pictures take their names, units and order from here.
 """
 
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qm7cli.data.splits import Part
+from qm7cli.model.conformal import Interval
 
 
 class Metric(NamedTuple):
     """An error of a model on one part of the molecules."""
 
     key: str  # its name in results, as ``train_mae``
-    part: Literal["test", "train"]  # the molecules: held out, or trained on
-    measure: str  # the field of `qm7cli.model.model.Evaluation` that has it, as ``mae``
+    part: Part  # the molecules: held out, or trained on
+    measure: str  # the field of `Evaluation` that has it, as ``mae``
     name: str  # for people, as ``MAE``
     unit: str = "kcal/mol"
 
@@ -45,3 +51,46 @@ def describe_units(keys: Iterable[str] = tuple(METRICS)) -> str:
     for key in keys:
         names.setdefault(METRICS[key].unit, {})[METRICS[key].name] = None
     return "; ".join(f"{' and '.join(own)} in {unit}" for unit, own in names.items())
+
+
+class Evaluation(NamedTuple):
+    """A model's predictions for the molecules of one part, and their errors in kcal/mol.
+
+    `predictions` is (draws, molecules) float64, `targets` the true energies (molecules,); `mae` and `rmse` are those of
+    the mean over the draws.
+    """
+
+    molecules: NDArray[np.intp]
+    predictions: NDArray[np.float64]
+    targets: NDArray[np.float32]
+    mae: float
+    rmse: float
+
+    @property
+    def residuals(self) -> NDArray[np.float64]:
+        """Predicted minus true energies, kcal/mol, (molecules,)."""
+        residuals: NDArray[np.float64] = self.predictions.mean(axis=0) - self.targets
+        return residuals
+
+    @property
+    def spreads(self) -> NDArray[np.float64] | None:
+        """Sample standard deviations over draws, kcal/mol, (molecules,); None for a single draw."""
+        return self.predictions.std(axis=0, ddof=1) if len(self.predictions) > 1 else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval calibrated on these molecules, if they were not trained on and are enough."""
+        return Interval.of(self.residuals, self.spreads)
+
+    def errors(self, part: Part) -> dict[str, float]:
+        """Return the errors by their names in results, being those of `part`."""
+        return {key: getattr(self, metric.measure) for key, metric in METRICS.items() if metric.part == part}
+
+
+def compare_energies(
+    molecules: NDArray[np.intp], predictions: NDArray[np.float64], targets: NDArray[np.float32]
+) -> Evaluation:
+    """Compare predictions (draws, molecules) with the true energies (molecules,), kcal/mol."""
+    errors = predictions.mean(axis=0) - targets
+    mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
+    return Evaluation(molecules, predictions, targets, mae, rmse)

@@ -1,20 +1,27 @@
-"""Trained networks, and their files, ``model.npz``."""
+"""Trained networks, and their files, ``model.npz``; and the bundled model, which comes with the program.
+
+That is a network of one fold without the molecules that it was trained on: `tools/make_bundled_model.py` makes it of a
+run, and beside it a file that says what it is. Its parameters are those of the run to the last bit.
+"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
-from qm7cli.data.dataset import Dataset
+from qm7cli.core.errors import QM7Error
+from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
 from qm7cli.model.network import ActivationName, Layer, Units, feed_forward
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import Array
+
+BUNDLED: Final = Path(__file__).parents[1] / "data/bundled/network.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,3 +132,50 @@ def read_model(about: ModelAbout, arrays: Arrays) -> Model:
         units=Units(about.activation, about.offset),
         **read_fold(about, arrays),
     )
+
+
+class BundledAbout(ModelAbout):
+    """The plain values of the bundled file."""
+
+    kind: Literal["bundled model"] = "bundled model"  # type: ignore[assignment] # a file of another kind than a run's
+    run: str
+    dataset: str
+    mae: float
+    rmse: float
+
+
+class BundledModel(NamedTuple):
+    """The bundled model, and a sentence that says what it is."""
+
+    model: Model
+    description: str
+
+
+def save_bundled(path: Path, model: Model, run: str, dataset: str, mae: float, rmse: float) -> None:
+    """Write a model, without the molecules it was trained on, as what comes with the program.
+
+    `run` and `dataset` are the names of where it comes from, `mae` and `rmse` its errors on the held-out molecules,
+    kcal/mol. The same model gives the same bytes.
+    """
+    none = np.empty(0, dtype=np.intp)
+    bare = replace(model, train=none, test=none)
+    about = BundledAbout(**model_values(bare), run=run, dataset=dataset, mae=mae, rmse=rmse)
+    save_arrays(path, about, model_arrays(bare), compressed=True)
+
+
+def load_bundled(path: Path | None = None) -> BundledModel:
+    """Read the model that comes with the program, or another; raises QM7Error if it is missing or damaged."""
+    path = path or BUNDLED
+    if not path.exists():
+        raise QM7Error(f"the model that comes with the program is missing ({path}); --run names a run instead")
+    about, arrays = load_arrays(path, BundledAbout)
+    model = read_model(about, arrays)
+    description = (
+        f"bundled model: fold {model.fold} of {about.run}, variant {model.variant}, {model.iterations:,} iterations on "
+        f"{about.dataset}, held-out MAE {about.mae:.2f} kcal/mol"
+    )
+    if model.domain:
+        elements = ", ".join(SYMBOLS[charge] for charge in model.domain.elements)
+        most = model.domain.atoms[1]
+        description += f"; it covers neutral closed-shell molecules of {elements} with up to {most} atoms"
+    return BundledModel(model, description)

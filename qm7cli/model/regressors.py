@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from qm7cli.core.processors import available_cores
 from qm7cli.model.baseline_names import Hyperparameters, Kernel, Kind
 
 Array = NDArray[np.float64]
 DISTANCES: Final[dict[str | None, Any]] = {None: "euclidean", "gaussian": "sqeuclidean", "laplacian": "cityblock"}
 DISTANCE_MODELS: Final = ("knn", "krr")  # they look at distances alone
-THREADS: Final = 8  # at most
+THREADS: Final = 8
 BLOCK: Final = 64  # rows of distances that a thread computes at once
 
 
@@ -53,7 +52,7 @@ def model_rows(method: Method, X: NDArray[Any], points: NDArray[Any]) -> Array:
         if symmetric:  # the same both ways, to the digit
             rows[start + BLOCK :, block] = rows[block, start + BLOCK :].T
 
-    with ThreadPoolExecutor(min(THREADS, available_cores())) as threads:
+    with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(compute, range(0, len(ours), BLOCK)))
     return rows
 

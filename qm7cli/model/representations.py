@@ -72,14 +72,14 @@ class Representation:
             return int(self.bags.sizes.sum()) if self.name == "bag-of-bonds" else len(self.bags.elements)
         return {None: 1, "eigenspectrum": n}.get(self.name, n * (n + 1) // 2)
 
-    def excess(self, Z: NDArray[np.floating]) -> str | None:
+    def why_too_large(self, Z: NDArray[np.floating]) -> str | None:
         """Say what a molecule with the nuclear charges Z, (atoms,), has more of than there is room for, if anything."""
         if self.bags is None:
             return None
         unknown = np.setdiff1d(Z[Z > 0], self.bags.charges).astype(np.intp)
         if len(unknown):
             return f"{SYMBOLS[unknown[0]]}, an element that the model does not take"
-        return self.bags.excess(Z) if self.name == "bag-of-bonds" else None
+        return self.bags.why_too_large(Z) if self.name == "bag-of-bonds" else None
 
     def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
         """Represent each of `molecules` once, (len(molecules), d) float32."""

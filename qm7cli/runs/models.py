@@ -12,8 +12,8 @@ from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Part
 from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.conformal import rank_correlation
-from qm7cli.model.fold_model import Evaluation, FoldModel, compare_energies
-from qm7cli.model.metrics import METRICS
+from qm7cli.model.fold_model import FoldModel
+from qm7cli.model.metrics import METRICS, Evaluation, compare_energies
 from qm7cli.model.model import Model
 from qm7cli.runs.config import fold_directory, trained_folds
 from qm7cli.runs.results import summary

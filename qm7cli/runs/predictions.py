@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from qm7cli.core.errors import QM7Error, damaged
 from qm7cli.core.files import LARGEST_FILE, format_csv, read_text, write_text
 from qm7cli.data.dataset import Dataset
-from qm7cli.model.fold_model import Evaluation
+from qm7cli.model.metrics import Evaluation
 from qm7cli.runs.config import fold_directory
 
 

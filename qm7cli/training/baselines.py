@@ -174,6 +174,6 @@ def fit_representation(experiment: Experiment, dataset: Dataset, fold: Fold) -> 
         elements=experiment.target.subtract == "mean",
     )
     for molecule in fold.test:
-        if excess := representation.excess(Z[molecule]):
-            raise QM7Error(f"fold {fold.number}: its test molecule {molecule} cannot be represented: {excess}")
+        if reason := representation.why_too_large(Z[molecule]):
+            raise QM7Error(f"fold {fold.number}: its test molecule {molecule} cannot be represented: {reason}")
     return representation

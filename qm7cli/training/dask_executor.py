@@ -14,8 +14,7 @@ from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.errors import BusyError, QM7Error
-from qm7cli.core.notices import SAY_AFTER, notice
+from qm7cli.core.errors import SAY_AFTER, BusyError, QM7Error, notice
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.training.claim_fold import Progress, Report
 from qm7cli.training.executor import Job, Outcome, do_job, is_stopped

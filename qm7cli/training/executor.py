@@ -4,6 +4,7 @@ A job's outcome is its result or its error; after an error the other jobs go on.
 """
 
 import math
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,8 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple, Protocol
 
-from qm7cli.core.errors import BusyError, QM7Error, StoppedError, shortage
-from qm7cli.core.notices import SAY_AFTER, notice
+from qm7cli.core.errors import SAY_AFTER, BusyError, QM7Error, StoppedError, notice, shortage
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import select_folds
 from qm7cli.runs.experiment import Experiment
@@ -23,6 +23,11 @@ from qm7cli.training.train_fold import train_fold
 
 STOP_WITHIN: Final = 10.0  # seconds that jobs have for their checkpoints; those that don't answer are given up
 Outcome = FoldResult | QM7Error
+
+
+def available_cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Job(NamedTuple):

@@ -18,7 +18,7 @@ from qm7cli.core.validation import LARGEST
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
 from qm7cli.model.encoder import Encoder
-from qm7cli.model.fold_model import Evaluation
+from qm7cli.model.metrics import Evaluation
 from qm7cli.model.model import Model
 from qm7cli.model.network import Layer, Network, as_layers, as_vector, draw_layers
 from qm7cli.model.reduced import ReducedFeatures, moves_unused

@@ -19,8 +19,7 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import IO, cast
 
-from qm7cli.core.errors import QM7Error
-from qm7cli.core.notices import notice, notices_to
+from qm7cli.core.errors import QM7Error, notice, notices_to
 from qm7cli.core.signals import SIGNALS, StopRequest, signals_blocked, take_signals
 from qm7cli.data.dataset import Dataset
 from qm7cli.training.claim_fold import Progress, Report

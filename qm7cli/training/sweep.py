@@ -28,7 +28,8 @@ from qm7cli.core.locks import lock
 from qm7cli.core.validation import flatten, mistake
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.dataset import Dataset, load, locate
-from qm7cli.data.splits import select_folds, with_checksum
+from qm7cli.data.soundness import check_for_training
+from qm7cli.data.splits import make_folds, select_folds, with_checksum
 from qm7cli.runs.access import default_directory, prepare_run
 from qm7cli.runs.config import fold_directory
 from qm7cli.runs.experiment import (
@@ -138,14 +139,19 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     Raises
     ------
     QM7Error
-        If two experiments would be the same run, a data set cannot be used or has no such fold.
+        If two experiments would be the same run, a data set cannot be used, is not sound or has no such fold.
     """
     datasets: dict[Path, Dataset] = {}
     runs: set[Path] = set()
+    checked: set[tuple[Path, str, str]] = set()
     work = []
     for experiment in experiments:
         path = locate(experiment.data)
         dataset = datasets[path] = datasets.get(path) or load(path)
+        subtract, split = experiment.target.subtract, experiment.split
+        if (check := (path, subtract, split.model_dump_json(exclude={"folds", "train_size"}))) not in checked:
+            check_for_training(dataset, subtract, make_folds(dataset, split))
+            checked.add(check)
         run = default_directory(directory, experiment, dataset.name)
         if run in runs:
             raise QM7Error(f"two points are the same run, {run}: they have the same settings")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.data.dataset import Dataset
-from qm7cli.data.splits import select_folds, with_checksum
+from qm7cli.data.soundness import check_for_training
+from qm7cli.data.splits import make_folds, select_folds, with_checksum
 from qm7cli.runs.access import prepare_run
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults, known_results, read_results
@@ -64,13 +65,15 @@ def train_run(
         If a fold has no result: another process trains it, a file of it is damaged, or its process was lost twice.
         The other folds are trained first.
     QM7Error
-        If there is no such fold, or the directory cannot be used (`qm7cli.runs.access.prepare_run`).
+        If there is no such fold, the data set is not sound (`qm7cli.data.soundness.refuse_unsound`), or the directory
+        cannot be used (`qm7cli.runs.access.prepare_run`).
     """
     experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
     chosen = select_folds(dataset, experiment.split)
     folds = [fold.number for fold in chosen]
     if stopped():
         return None
+    check_for_training(dataset, experiment.target.subtract, make_folds(dataset, experiment.split))
     if experiment.baseline.model:
         from qm7cli.training.baselines import refuse  # noqa: PLC0415 - slow to import, and seldom needed
 

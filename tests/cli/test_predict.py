@@ -9,8 +9,8 @@ import pytest
 
 from conftest import Terminal
 from qm7cli.cli import progress
+from qm7cli.data.molecule_files import Smiles, embed
 from qm7cli.data.molecules import BOHR
-from qm7cli.data.smiles import Smiles, embed
 from qm7cli.model.conformal import Interval
 from qm7cli.model.predict import predict_molecules
 from qm7cli.runs.models import load_models
@@ -171,7 +171,7 @@ def test_runs_on_different_data_sets_are_not_averaged(command, quick_flags):
 def bundled(three_variants, tmp_path, monkeypatch):
     """A fold of a run as the model that comes with the program."""
     make_bundled_model.make(three_variants / "original", 1, tmp_path / "network.npz")
-    monkeypatch.setattr("qm7cli.model.bundled.PATH", tmp_path / "network.npz")
+    monkeypatch.setattr("qm7cli.model.model.BUNDLED", tmp_path / "network.npz")
 
 
 @pytest.mark.usefixtures("bundled")

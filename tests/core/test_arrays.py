@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qm7cli.core import arrays
-from qm7cli.core.errors import DamagedError, QM7Error
+from qm7cli.core.errors import QM7Error
 
 
 class One(arrays.About):
@@ -41,14 +41,3 @@ def test_a_damaged_file_or_one_of_another_kind_is_one_sentence(path, damage):
     for read in (arrays.load_arrays, arrays.load_about):
         with pytest.raises(QM7Error, match=sentence):
             read(path, One)
-
-
-def test_of_others_files_nothing_is_unpickled_and_not_too_much_unpacked(tmp_path):
-    path = tmp_path / "x.npz"
-    np.savez_compressed(path, a=np.zeros(100_000), b=np.array([{}], dtype=object))
-    assert arrays.parse_arrays(path.read_bytes(), ["a", "c"], 10**7).keys() == {"a"}
-    with pytest.raises(QM7Error, match=r"its arrays have 800.* bytes, more than 1000"):
-        arrays.parse_arrays(path.read_bytes(), ["a"], 1000)
-    for content in (path.read_bytes(), path.read_bytes()[:-30], b""):
-        with pytest.raises(DamagedError):
-            arrays.parse_arrays(content, ["b"], 10**7)

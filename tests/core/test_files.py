@@ -1,5 +1,4 @@
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,10 +85,6 @@ def test_a_link_and_a_device_keep_their_place(tmp_path):
     files.write_text(tmp_path / "link", "after")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_text() == "after"
-    (tmp_path / "round").symlink_to(tmp_path / "round")
-    if sys.version_info < (3, 13):  # later ones replace such a link
-        with pytest.raises(QM7Error, match=r"cannot write .*round: Symlink loop"):
-            files.write_text(tmp_path / "round", "text")
     files.write_text(Path("/dev/null"), "gone")
     assert Path("/dev/null").is_char_device()
     with pytest.raises(QM7Error, match=r"cannot write .*: Is a directory"):

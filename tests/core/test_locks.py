@@ -4,8 +4,7 @@ import sys
 import pytest
 
 from qm7cli.core import locks
-from qm7cli.core.errors import BusyError, QM7Error, StoppedError
-from qm7cli.core.notices import notices_to
+from qm7cli.core.errors import BusyError, QM7Error, StoppedError, notices_to
 
 
 def test_a_lock_is_refused_while_another_process_has_it_and_free_when_that_is_dead(tmp_path):

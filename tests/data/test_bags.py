@@ -38,4 +38,4 @@ def test_the_composition_counts_the_atoms_of_each_element(small):
 )
 def test_what_bags_do_not_hold_is_told(Z, excess):
     bags = Bags.of(np.array([[6, 1, 1], [6, 0, 0], [7, 1, 0]], dtype=np.float32))
-    assert bags.excess(np.array(Z, dtype=np.float32)) == excess
+    assert bags.why_too_large(np.array(Z, dtype=np.float32)) == excess

@@ -5,8 +5,7 @@ from ase.build import molecule
 from ase.units import Bohr
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.data.from_arrays import as_molecules
-from qm7cli.data.molecules import Molecule
+from qm7cli.data.molecules import Molecule, as_molecules
 
 WATER = molecule("H2O")
 Z, R = WATER.numbers, WATER.positions / Bohr

@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 
-from qm7cli.core.errors import QM7Error
-from qm7cli.core.notices import notices_to
-from qm7cli.data.molecule_files import read_groups
+from qm7cli.core.errors import QM7Error, notices_to
+from qm7cli.data.molecule_files import CONFORMERS, Smiles, embed, read_groups
 from qm7cli.data.molecules import BOHR
-from qm7cli.data.smiles import CONFORMERS, Smiles, embed
 
 pytest.importorskip("rdkit", reason="RDKit is not installed")
 
@@ -33,7 +31,7 @@ def test_conformers_have_the_hydrogens_and_lengths_of_bonds_in_bohr_and_are_the_
         ("[NH4+]", "[NH4+] is charged (+1); molecules here are neutral"),
         ("C.C", "C.C has 2 fragments, where one molecule is needed"),
         ("C*", "C* has an atom of no element"),
-        ("C" * 40, f"{'C' * 40} has 122 atoms with its hydrogens, where at most 100 are embedded"),
+        ("C" * 40, f"{'C' * 40} has 122 atoms with hydrogens, where at most 100 are embedded"),
         ("C1#CC1", "RDKit finds no geometry for C1#CC1: give a file with its coordinates"),
     ],
 )

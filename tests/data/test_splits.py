@@ -1,5 +1,3 @@
-import hashlib
-import os
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -8,10 +6,9 @@ import yaml
 
 import molecules
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.yaml_text import format_yaml, parse_yaml
-from qm7cli.data import splits
+from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data.dataset import load
-from qm7cli.data.splits import Split, describe_folds, folds_within, make_folds, select_folds, with_checksum, write_split
+from qm7cli.data.splits import Split, folds_within, make_folds, select_folds, with_checksum, write_split
 
 
 @pytest.mark.parametrize("scheme", ["published", "stratified", "random"])
@@ -19,10 +16,6 @@ def test_folds_are_a_partition(small, scheme):
     folds = make_folds(small, Split(scheme=scheme))
     assert len(folds) == 5
     assert np.array_equal(np.sort(np.concatenate(folds)), np.arange(60))
-
-
-def test_the_published_folds_are_those_of_the_file(small):
-    assert all(map(np.array_equal, make_folds(small, Split()), small.P))
 
 
 @pytest.mark.parametrize("count", [5, 7])
@@ -50,10 +43,6 @@ def test_a_fold_is_trained_on_all_the_others(small):
     for fold in folds:
         assert np.array_equal(fold.test, small.P[fold.number])
         assert np.array_equal(np.sort(np.concatenate([fold.train, fold.test])), np.arange(60))
-
-
-def test_without_a_choice_all_folds_are_trained(small):
-    assert [fold.number for fold in select_folds(small, Split(scheme="random", count=7))] == list(range(7))
 
 
 def test_a_fold_that_is_not_there_is_refused(small):
@@ -113,34 +102,6 @@ def test_a_file_that_is_none_is_refused(small, tmp_path, text):
         make_folds(small, Split(scheme=str(path)))
 
 
-def test_a_pipe_is_no_split_file(tmp_path):
-    os.mkfifo(tmp_path / "x.yaml")
-    with pytest.raises(QM7Error, match=r"x.yaml is not a file"):
-        with_checksum(Split(scheme=str(tmp_path / "x.yaml")))
-
-
-def test_a_split_file_is_parsed_once_as_long_as_its_content_is_the_same(small, written, monkeypatch):
-    path, folds = written
-    parsed = []
-    monkeypatch.setattr(splits, "parse_yaml", lambda *args: parsed.append(args) or parse_yaml(*args))
-    for number in range(4):
-        split = with_checksum(Split(scheme=str(path), folds=[number]))
-        (fold,) = select_folds(small, split)
-        assert np.array_equal(fold.test, folds[number])
-        with pytest.raises(ValueError, match="read-only"):  # it is another's too
-            fold.test[0] = 1
-    assert len(parsed) == 1
-    path.write_text(path.read_text() + "# changed\n")
-    make_folds(small, Split(scheme=str(path)))
-    assert len(parsed) == 2
-
-
-def test_the_fingerprint_of_a_split_file_is_that_of_its_bytes(written):
-    path, _ = written
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert with_checksum(Split(scheme=str(path))).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def test_a_pinned_split_keeps_to_the_content_of_its_file(small, written):
     path, folds = written
     split = with_checksum(Split(scheme=str(path)))
@@ -156,14 +117,6 @@ def test_molecules_in_no_fold_of_a_file_are_left_out(small, written):
     path.write_text(format_yaml({**yaml.safe_load(path.read_text()), "folds": [[5, 6], [8, 7]]}))
     fold = select_folds(small, Split(scheme=str(path), folds=[1]))[0]
     assert (fold.train.tolist(), fold.test.tolist()) == ([5, 6], [8, 7])
-
-
-def test_size_mean_and_deviation_of_folds_by_hand(small):
-    sizes, means, deviations = zip(*describe_folds(small, [np.array([0, 1, 2]), np.array([3])]), strict=True)
-    T = small.T.astype(float)
-    assert sizes == (3, 1)
-    assert means == pytest.approx([T[:3].mean(), T[3]])
-    assert deviations == pytest.approx([((T[:3] - T[:3].mean()) ** 2).mean() ** 0.5, 0])
 
 
 @pytest.mark.realdata

@@ -6,8 +6,8 @@ from ase.build import molecule
 from qm7cli.data.dataset import load, locate
 from qm7cli.data.molecules import BOHR
 from qm7cli.data.splits import Split, select_folds
-from qm7cli.model.bundled import load_bundled
 from qm7cli.model.domain import QUANTILE, STEP, Domain
+from qm7cli.model.model import load_bundled
 
 TRAIN, HELD_OUT = np.arange(45), np.arange(45, 60)
 

@@ -75,7 +75,7 @@ def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, mon
         return really(model, features, Z)
 
     monkeypatch.setattr(Model, "energies", counted)
-    monkeypatch.setattr(sys.modules["qm7cli.model.predict"], "CHUNK", 7)
+    monkeypatch.setattr(sys.modules["qm7cli.model.fold_model"], "CHUNK", 7)
     parts = predict_molecules(models, [molecule(small, 3)], draws=20)[0]
     assert sizes == [7, 7, 6] * 2
     assert (parts.energy, parts.spread) == (
@@ -187,8 +187,3 @@ def test_a_molecule_s_conformers_are_averaged_and_say_what_the_worst_of_them_say
     assert both.energy == pytest.approx((one.energy + other.energy) / 2)
     assert both.conformer_spread == pytest.approx(abs(one.energy - other.energy) / 2**0.5)
     assert both.warnings == other.warnings != []
-
-
-def test_the_size_of_a_model_is_that_of_its_molecules(models):
-    assert [model.size for model in models] == [7, 7]
-    assert isinstance(models[0], Model)

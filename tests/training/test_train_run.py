@@ -4,11 +4,12 @@ import signal
 from concurrent.futures import Future
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
-from qm7cli.core.errors import BusyError, QM7Error
-from qm7cli.core.notices import notices_to
-from qm7cli.data.dataset import Dataset
+import molecules
+from qm7cli.core.errors import BusyError, QM7Error, notices_to
+from qm7cli.data.dataset import Dataset, load
 from qm7cli.runs.access import lock_fold
 from qm7cli.runs.results import read_results
 from qm7cli.training import executor as jobs_module
@@ -280,7 +281,8 @@ def test_an_unforeseen_error_of_an_executor_fails_its_job_alone(quick, small, tm
 def test_an_unforeseen_error_of_a_job_is_raised_with_its_traceback_and_not_taken_for_a_loss(
     tmp_path, quick, small, jobs
 ):
-    broken = replace(small, T=small.T[:3])  # fails where no user's mistake is looked for
+    broken = replace(small)
+    vars(broken)["norms"] = small.norms[:3]  # fails where no user's mistake is looked for
     with pytest.raises(FoldsError) as failure:
         train_run(quick("split.folds=[0, 1]"), broken, tmp_path / "run", jobs=jobs)
     for fold in (0, 1):
@@ -304,3 +306,35 @@ def test_a_lost_job_is_not_tried_again_when_the_stop_has_come(quick, small, tmp_
 
     assert list(do_jobs([(Job(tmp_path, quick(), 0), small)], Executor(), lambda: bool(stopped))) == []
     assert len(submitted) == 1
+
+
+def twice(tmp_path, **changes):
+    """Return a data set in which each molecule is there twice, its copies in different folds."""
+    own = molecules.variables(molecules=30)
+    both = {name: np.concatenate([own[name]] * 2, axis=int(name == "T")) for name in ("X", "T", "Z", "R")}
+    return load(molecules.write(tmp_path / "twice.mat", {**both, "P": np.arange(60).reshape(5, 12), **changes}))
+
+
+@pytest.mark.parametrize("settings", [(), ("baseline.model=mean",)])
+def test_copies_in_other_folds_are_noticed_before_a_training(tmp_path, quick, settings):
+    said = []
+    with notices_to(said.append):
+        train_run(quick("split.folds=[0]", *settings), twice(tmp_path), tmp_path / "run")
+    assert said[0] == "30 molecules are copies of others, as molecule 30 of 0"
+    assert said[1].startswith("60 test molecules are also trained on, as copies in other folds")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"R": molecules.variables()["R"] * 0.529177}, "X is not the Coulomb matrix of Z and R in bohr"),
+        ({"T": molecules.variables()["T"] / 23.06}, "T holds neither atomization energies nor total energies"),
+        ({"T": (-313.75 * molecules.variables()["Z"] ** 2.4).sum(axis=1)[None]}, "has total energies: --set target"),
+    ],
+)
+def test_on_a_data_set_that_is_not_sound_nothing_is_trained_or_written(tmp_path, quick, changes, sentence):
+    unsound = load(molecules.write(tmp_path / "x.mat", changes))
+    for settings in ((), ("baseline.model=mean",)):
+        with pytest.raises(QM7Error, match=sentence):
+            train_run(quick(*settings), unsound, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

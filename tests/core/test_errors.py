@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qm7cli.core.escaping import printable
+from qm7cli.core.errors import printable
 
 
 @pytest.mark.parametrize(
