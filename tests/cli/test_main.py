@@ -8,7 +8,7 @@ from qm7cli.cli import main
 TRAIN = "train --set network.hidden=[20] --iterations 20 --set evaluation.draws=2 --fold 0 --out run --quiet"
 
 
-@pytest.mark.parametrize("lines", [["info --data none.mat"], ["--cite"], [TRAIN, "collect run --format csv"]])
+@pytest.mark.parametrize("lines", [["info --data none.mat"], ["--cite"], [TRAIN, "compare run --format json"]])
 def test_output_and_exit_status_are_those_of_a_process_of_its_own(tmp_path, mat, lines):
     both = []
     for start in (run_alone, run_here):
