@@ -17,7 +17,7 @@ from qm7cli.runs.collect import find_runs
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results"
-README, PAGE = (ROOT.joinpath(name).read_text() for name in ("README.md", "docs/gradients.md"))
+README, PAGE = (ROOT.joinpath(name).read_text().replace("±", "+-") for name in ("README.md", "docs/gradients.md"))
 SET_UPS = {  # of rates.yaml
     "as published": {},
     "not centered": {"encoding.center": False},
@@ -179,7 +179,7 @@ def test_readme_has_the_network_beside_the_baselines():
         assert f" | {mae} | {seconds} |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
     mae, _, seconds = run_figures(longest_run())
-    assert f"| this network, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
+    assert f"| This network, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
     mae, _, seconds = run_figures(best_recipe())
     assert f"(`--set network.bias=2`) | {mae} | {seconds} |\n" in README
 
