@@ -35,7 +35,7 @@ from qm7cli.model.target import Subtract, Target
 
 @dataclass(frozen=True)
 class AugmentedSet:
-    """Rows `molecules` of a data set, to be drawn `draws` times each; `write` draws them and writes them piece by piece.
+    """Rows `molecules` of a data set, to be drawn `draws` times each; `write` draws and writes them piece by piece.
 
     `noise` is the standard deviation of the noise on the row norms, hartree. The encoder makes the features, and the
     target gives what is left of the energies, in standard deviations; None leaves them out.
