@@ -71,6 +71,8 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
     Raises QM7Error if there is none, it cannot be read, has more than `largest` bytes, or is a pipe or a device: what
     comes from there may never end, and cannot be read twice.
     """
+    if "\0" in str(path):
+        raise QM7Error(f"cannot read {str(path)!r}: no file has such a name")
     with os_errors(f"cannot read {path}"):
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

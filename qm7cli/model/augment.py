@@ -35,24 +35,10 @@ from qm7cli.model.target import Subtract, Target
 
 @dataclass(frozen=True)
 class AugmentedSet:
-    """Molecules to draw; `write` draws them and writes them piece by piece.
+    """Rows `molecules` of a data set, to be drawn `draws` times each; `write` draws and writes them piece by piece.
 
-    Attributes
-    ----------
-    dataset : Dataset
-        All molecules.
-    molecules : (molecules,) intp
-        Its rows to draw.
-    draws : int
-        Times that each molecule is drawn.
-    noise : float
-        Standard deviation of the noise on the row norms, hartree.
-    seed : int
-        Seed of the draws.
-    encoder : Encoder, optional
-        Makes the features; default None, no features.
-    target : Target, optional
-        Gives what is left of the energies, in standard deviations; default None, it is left out.
+    `noise` is the standard deviation of the noise on the row norms, hartree. The encoder makes the features, and the
+    target gives what is left of the energies, in standard deviations; None leaves them out.
     """
 
     dataset: Dataset

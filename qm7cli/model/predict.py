@@ -13,25 +13,20 @@ from qm7cli.model.fold_model import FoldModel
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the models predict for a molecule; None where they cannot.
+    """What the models predict for a molecule, in kcal/mol; None where they cannot.
 
     Attributes
     ----------
     molecule : str
         Its name.
     energy : float
-        Atomization energy, kcal/mol: the mean over draws and models.
-    spread : float
-        Sample standard deviation over draws, kcal/mol, as the mean over models; None for a single draw. It is the
-        scatter of the draws, not an error bar.
-    fold_spread : float
-        Sample standard deviation over models, kcal/mol; None for a single model.
+        Atomization energy: the mean over draws and models.
+    spread, fold_spread, conformer_spread : float
+        Sample standard deviations: over draws, as the mean over models, over models and over conformers; None for a
+        single one. They are scatters, not error bars.
     interval : float
-        Half the width of the interval that holds the true energy of 90% of molecules like those held out, kcal/mol:
-        the mean of the models' (`qm7cli.model.conformal`), as the mean's error is at most the mean of the errors. None
-        if a model keeps none, or draws fewer matrices than its interval was made from.
-    conformer_spread : float
-        Sample standard deviation over conformers, kcal/mol; None for a geometry that was given.
+        Half-width of the 90% prediction interval: the mean of the models' (`qm7cli.model.conformal`), as the mean's
+        error is at most the mean of the errors. None if a model keeps none, or draws fewer matrices than its own.
     warnings : list of str
         How the molecule differs from all that some model was trained on.
     """

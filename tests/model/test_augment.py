@@ -1,5 +1,4 @@
 import shutil
-import tracemalloc
 from collections import namedtuple
 
 import numpy as np
@@ -66,15 +65,6 @@ def test_a_molecule_s_draws_do_not_depend_on_its_company_nor_on_how_many_follow(
     assert not np.array_equal(write(draws=4, seed=1)["X"], everything["X"])
 
 
-def test_features_are_those_that_a_training_of_the_fold_has(write, small, quick):
-    fold = select_folds(small, Split(folds=[3]))[0]
-    encoder = FoldTraining(quick("seed=5"), small, fold).encoder
-    for part in ("train", "test"):
-        arrays = write([3], part, seed=5, step=1.0)
-        expected = [encoder.encode(triangles) for triangles in arrays["X"]]
-        assert np.array_equal(arrays["features"], expected)
-
-
 @pytest.mark.parametrize("subtract", ["mean", "composition"])
 def test_features_and_target_are_those_of_a_training_with_the_same_settings(write, small, quick, subtract):
     experiment = quick(f"target.subtract={subtract}", "encoding.step=0.5")
@@ -98,17 +88,6 @@ def test_the_file_is_as_large_as_said_and_progress_ends_there(write, tmp_path):
     assert done == size
     assert size < (tmp_path / "x.npz").stat().st_size < size + 3000
     assert [done for done, _ in told] == sorted(done for done, _ in told)
-
-
-def test_memory_does_not_grow_with_the_draws(small, tmp_path):
-    augmented = augmented_set(small, Split(), "train", 2000, 1.0, 0)
-    assert augmented.size() > 13e6
-    tracemalloc.start()
-    try:
-        augmented.write(tmp_path / "x.npz")
-        assert tracemalloc.get_traced_memory()[1] < 2e6
-    finally:
-        tracemalloc.stop()
 
 
 def test_a_disk_without_room_is_one_sentence_and_nothing_is_written(small, tmp_path, monkeypatch):
