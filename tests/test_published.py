@@ -329,7 +329,7 @@ def test_nothing_on_the_way_is_decided(name, sentence):
 
 
 def test_the_baselines_have_their_figures():
-    page = ROOT.joinpath("docs/baselines.md").read_text()
+    page = ROOT.joinpath("docs/baselines.md").read_text().replace("±", "+-")
     for run in runs_of("table1"):
         assert [(fold.fold, fold.status) for fold in run.results.folds] == [(k, "complete") for k in range(5)]
         assert f"| {' | '.join(run_figures(run))} | " in page, run.path
@@ -340,7 +340,7 @@ def test_the_baselines_have_their_figures():
 
 
 def test_the_baselines_have_the_learning_curves():
-    page = ROOT.joinpath("docs/baselines.md").read_text()
+    page = ROOT.joinpath("docs/baselines.md").read_text().replace("±", "+-")
     runs = runs_of("learning-curve")
     kernels = [run for run in runs if run.settings.get("baseline.model") == "krr"]
     network = having([run for run in runs if run not in kernels], variant="no-prebias")
@@ -372,7 +372,7 @@ def test_published_results_are_compared_as_their_text_says(command, tmp_path, na
 def test_what_to_expect_is_what_the_history_of_fold_0_gives():
     longest = longest_run()
     maes = {row.iteration: row.test_mae for row in longest.results[0].history}
-    page = ROOT.joinpath("docs/get-qm7.md").read_text()
+    page = ROOT.joinpath("docs/get-qm7.md").read_text().replace("±", "+-")
     counts, shown = (
         [cell.strip() for cell in re.search(rf"^\| {head} \|(.*)\|$", page, re.MULTILINE)[1].split("|")]
         for head in ("iterations", "test MAE, kcal/mol")
@@ -390,7 +390,7 @@ def test_the_example_of_20000_iterations_is_what_the_histories_give(capsys):
     write_output(comparison_table(compare_groups(runs)))
     first = capsys.readouterr().out.partition("no-prebias against")[0]
     assert textwrap.indent(first, "    ") in ROOT.joinpath("docs/sweeps.md").read_text()
-    page = " ".join(ROOT.joinpath("docs/get-qm7.md").read_text().split())
+    page = " ".join(ROOT.joinpath("docs/get-qm7.md").read_text().replace("±", "+-").split())
     for group in compare_groups(runs, paired=False).groups:
         assert f"`{group.name}` {group.mae.mean:.3f} +- {group.mae.over_folds:.3f}" in page
 
