@@ -250,9 +250,9 @@ def test_distances_are_the_same_to_the_digit_however_they_are_divided(metric, mo
     distances = model_rows(settings, X, X)
     np.testing.assert_array_equal(distances, distances.T)
     for points in (X.copy(), X):
-        for block, cores in ((7, 1), (64, 3), (1000, 8)):
+        for block, threads in ((7, 1), (64, 3), (1000, 8)):
             monkeypatch.setattr(regressors, "BLOCK", block)
-            monkeypatch.setattr(regressors, "available_cores", lambda cores=cores: cores)
+            monkeypatch.setattr(regressors, "THREADS", threads)
             np.testing.assert_array_equal(model_rows(settings, X, points), distances)
 
 
