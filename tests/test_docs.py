@@ -125,13 +125,13 @@ def test_the_slurm_script_survives_preemption_and_requeue(shell, tmp_path):
     task = {"SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_JOB_ID": "77"}  # corrected, fold 3
     fold = tmp_path / "runs/small-corrected-seed0/fold-3"
     process = shell(script, iterations=2000, **task)
-    files = fold / "history.csv", fold / "result.yaml"  # wherever evaluations are written
-    wait_for(lambda: any(path.exists() and "1000," in path.read_text() for path in files), process)
+    result = fold / "result.yaml"
+    wait_for(lambda: result.exists() and "iteration: [1000" in result.read_text(), process)
     os.kill(next(iter(children(process))), signal.SIGTERM)  # what srun passes on
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert (tmp_path / "requeued").read_text() == "requeue 77_8\n"
-    assert 1000 <= yaml.safe_load((fold / "result.yaml").read_text())["iterations"] < 2000
+    assert 1000 <= yaml.safe_load(result.read_text())["iterations"] < 2000
     finish(shell(script, iterations=2000, **task))
     requeued = trained(tmp_path)
     assert requeued[0] == {"small-corrected-seed0": [3]}
