@@ -124,18 +124,19 @@ def test_the_slurm_script_survives_preemption_and_requeue(shell, tmp_path):
         (tmp_path / "bin" / name).chmod(0o755)
     task = {"SLURM_ARRAY_TASK_ID": "8", "SLURM_ARRAY_JOB_ID": "77"}  # corrected, fold 3
     fold = tmp_path / "runs/small-corrected-seed0/fold-3"
-    process = shell(script, iterations=5000, **task)
-    wait_for(lambda: (fold / "result.yaml").exists() and "1000" in (fold / "result.yaml").read_text(), process)
+    process = shell(script, iterations=2000, **task)
+    result = fold / "result.yaml"
+    wait_for(lambda: result.exists() and "iteration: [1000" in result.read_text(), process)
     os.kill(next(iter(children(process))), signal.SIGTERM)  # what srun passes on
     process.communicate(timeout=60)
     assert process.returncode == 143
     assert (tmp_path / "requeued").read_text() == "requeue 77_8\n"
-    assert 1000 <= yaml.safe_load((fold / "result.yaml").read_text())["iterations"] < 5000
-    finish(shell(script, iterations=5000, **task))
+    assert 1000 <= yaml.safe_load(result.read_text())["iterations"] < 2000
+    finish(shell(script, iterations=2000, **task))
     requeued = trained(tmp_path)
     assert requeued[0] == {"small-corrected-seed0": [3]}
     shutil.rmtree(tmp_path / "runs")
-    finish(shell(script, iterations=5000, **task))
+    finish(shell(script, iterations=2000, **task))
     assert trained(tmp_path) == requeued
 
 
