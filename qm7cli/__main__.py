@@ -10,6 +10,7 @@ from types import FrameType
 
 def main() -> None:
     """Run the command line."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's own, which a command inherits, is none for a file
     heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not ignored, as under nohup
     if heeded:
         signal.signal(signal.SIGINT, _end)

@@ -3,9 +3,12 @@
 A reader yields each molecule of a file or, in its place, the error that says why it is left out.
 """
 
+import functools
 import io
 import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +32,7 @@ def read_xyz(text: str, path: str) -> Iterator[Read]:
 
     Behind what cannot be read, the next frame begins at the next line that has nothing but a number.
     """
+    _import_xyz()
     read = import_extra("ase.io", "chem", "XYZ files need").read
     lines, k, number = text.split("\n"), 0, 0
     while k < len(lines):
@@ -47,6 +51,19 @@ def read_xyz(text: str, path: str) -> Iterator[Read]:
         except QM7Error as error:
             yield error
             k = next((at for at in range(k, len(lines)) if NUMBER.fullmatch(lines[at])), len(lines))
+
+
+def _import_xyz() -> Any:
+    """Return ASE's reader of XYZ; it reads inside of an assertion, which PYTHONOPTIMIZE would leave out."""
+    module = import_extra("ase.io.extxyz", "chem", "XYZ files need")
+    if sys.flags.optimize:
+        exec(_with_assertions(str(module.__file__)), vars(module))  # noqa: S102 - ASE's own
+    return module
+
+
+@functools.cache
+def _with_assertions(file: str) -> Any:
+    return compile(Path(file).read_text(encoding="utf-8"), file, "exec", optimize=0)
 
 
 def _read_frame(read: Any, place: str, frame: list[str]) -> Molecule:
@@ -85,7 +102,7 @@ def _with_symbol(place: str, line: str) -> str:
 
 def _comment_values(comment: str) -> dict[str, Any]:
     """Return what the comment of an extended XYZ file says, as ASE reads it."""
-    values: dict[str, Any] = import_extra("ase.io.extxyz", "chem", "XYZ files need").key_val_str_to_dict(comment)
+    values: dict[str, Any] = _import_xyz().key_val_str_to_dict(comment)
     columns = sum(map(int, str(values.get("Properties", "")).split(":")[2::3]))
     if columns > MOST_COLUMNS:
         raise QM7Error(f"it has {columns} columns, where {MOST_COLUMNS} are the most")

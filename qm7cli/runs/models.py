@@ -169,6 +169,8 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     """
     trained = trained_folds(run)
     missing = sorted(set(folds or []) - set(trained))
+    if not run.exists():
+        raise QM7Error(f"{run} is not a run: it does not exist")
     if not trained:
         what = "has no model" if (run / "results.yaml").exists() else "is not a run with a complete fold"
         raise QM7Error(f"{run} {what}: there is no fold-*/model.npz in it")

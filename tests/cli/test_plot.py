@@ -61,3 +61,10 @@ def test_the_bytes_depend_on_the_runs_alone(command, three_variants, tmp_path):
         command("plot", three_variants, "--kind", "curves", "--output", f"{number}.svg", **changed)
         contents.add((tmp_path / f"{number}.svg").read_bytes())
     assert len(contents) == 1
+
+
+def test_a_command_in_a_notebook_draws_without_the_notebook_s_backend(command, three_variants, tmp_path):
+    inline = "module://matplotlib_inline.backend_inline"
+    runs = ("plot", three_variants / "original", "--kind", "folds", "--output", "x.png")
+    command(*runs, own=True, MPLBACKEND=inline)
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")

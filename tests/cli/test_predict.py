@@ -233,3 +233,16 @@ def test_progress_is_shown_in_a_log_and_on_a_terminal(command, monkeypatch, caps
         report(2, 2)
     assert "2 of 2" in sys.stderr.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def test_a_geometry_is_read_where_assertions_are_left_out(command, tmp_path):
+    pytest.importorskip("ase", reason="ASE is not installed")
+    (tmp_path / "water.xyz").write_text("3\n\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n")
+    plain, optimized = (command("predict", "water.xyz", PYTHONOPTIMIZE=level, own=True) for level in ("", "1"))
+    assert optimized.stdout == plain.stdout
+    assert "H2O" in plain.stdout
+
+
+def test_a_run_that_does_not_exist_is_said_not_to(command):
+    done = command("predict", "--run", "none", "--smiles", "C", status=1)
+    assert done.stderr == "qm7: none is not a run: it does not exist\n"
