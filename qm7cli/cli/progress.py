@@ -38,7 +38,7 @@ class Display:
 
 
 @contextmanager
-def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) -> Iterator[Display]:
+def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1, quiet: bool) -> Iterator[Display]:
     """Give what shows the progress of trainings on standard error; nothing if that is to be `quiet`.
 
     Parameters
@@ -48,6 +48,8 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) ->
         line for each evaluation.
     complete : int
         How many of them are complete already.
+    folds : int
+        How many folds of one run are left to train: the time left is that of all.
     """
     if complete and not quiet:
         note(f"{complete} of {jobs} jobs are complete already")
@@ -57,21 +59,23 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, quiet: bool) ->
         with _bars(terminal) as bars:
             yield _Bars(bars, jobs, complete)
     else:
-        yield _Lines(jobs, complete)
+        yield _Lines(jobs, complete, folds)
 
 
 class _Lines(Display):
     """Lines about the jobs of a sweep as they end, or about the folds of one run as they are trained."""
 
-    def __init__(self, jobs: int | None, complete: int) -> None:
-        self.jobs, self.done = jobs, complete
+    def __init__(self, jobs: int | None, complete: int, folds: int) -> None:
+        self.jobs, self.done, self.folds = jobs, complete, folds
         self.first: dict[int, tuple[float, int]] = {}  # by fold: time and iteration of its first report
+        self.reached: dict[int, int] = {}  # by fold: iteration of its last report
         self.last: dict[int, float] = {}  # by fold: time of the last line about it
 
     def report(self, progress: "Progress") -> None:
         """Print a line for each evaluation of one run, and for each minute without one."""
         now = time.monotonic()
         began, start = self.first.setdefault(progress.fold, (now, progress.iteration))
+        self.reached[progress.fold] = progress.iteration
         if self.jobs is not None or (
             progress.mae is None and now - self.last.setdefault(progress.fold, now) < LINE_EVERY
         ):
@@ -80,10 +84,17 @@ class _Lines(Display):
         line = f"fold {progress.fold}: {progress.unit} {progress.iteration} of {progress.iterations}"
         if start < progress.iteration < progress.iterations:
             rate = (progress.iteration - start) / (now - began)
-            line += f", {rate:.0f}/s, {(progress.iterations - progress.iteration) / rate:.0f} s left"
+            line += f", {rate:.0f}/s, {self._seconds_left(progress.iterations, now):.0f} s left"
+            line += " for all folds" if self.folds > 1 else ""
         if progress.mae is not None:
             line += f", test MAE {progress.mae:.2f} kcal/mol"
         note(line)
+
+    def _seconds_left(self, iterations: int, now: float) -> float:
+        """Return how long all folds take, at the rate of those that were trained so far."""
+        done = sum(self.reached.values())
+        rate = (done - sum(start for _, start in self.first.values())) / (now - min(self.first.values())[0])
+        return (max(self.folds, len(self.reached)) * iterations - done) / rate
 
     def end_job(self, job: "Job", outcome: "Outcome") -> None:
         """Print a line, and count the job as done unless it was stopped or is busy elsewhere."""
@@ -129,7 +140,7 @@ class _Bars(_Lines):
     """A bar for each job that is being done and, in a sweep, one for the whole, under the lines of jobs that ended."""
 
     def __init__(self, bars: "Bars", jobs: int | None, complete: int) -> None:
-        super().__init__(jobs, complete)
+        super().__init__(jobs, complete, folds=1)
         self.bars = bars
         self.whole = None if jobs is None else bars.add_task("jobs", total=jobs, state="", mae="")
         self.tasks: dict[tuple[Path, int], TaskID | None] = {}  # None of a job that has ended

@@ -93,14 +93,18 @@ def train_and_print(
 ) -> None:
     """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
+    from qm7cli.data.splits import select_folds
     from qm7cli.runs.access import default_directory
-    from qm7cli.training.executor import available_cores
+    from qm7cli.training.executor import Job, available_cores
+    from qm7cli.training.sweep import job_status
     from qm7cli.training.train_run import FoldsError, train_run
 
     run = out or default_directory(options.RUNS, experiment, dataset.name)
     errors: dict[int, QM7Error] = {}
     results: RunResults | None = None
-    with show_progress(quiet=quiet) as display:
+    chosen = [Job(run, experiment, fold.number) for fold in select_folds(dataset, experiment.split)]
+    left = sum(overwrite or job_status(job)[0] != "complete" for job in chosen)
+    with show_progress(folds=left, quiet=quiet) as display:
         try:
             results = train_run(
                 experiment,

@@ -56,3 +56,16 @@ def test_a_terminal_whose_cursor_does_not_move_gets_the_lines_of_a_log(show, mon
     monkeypatch.setenv(name, value)
     monkeypatch.setattr("qm7cli.cli.progress.LINE_EVERY", 0)
     assert show(Terminal(), COMPLETE) == ["1 of 2 jobs are complete already", OUTCOMES[0][1]]
+
+
+def test_the_time_left_is_that_of_all_folds(capsys, monkeypatch, tmp_path):
+    clock = iter([0, 10, 10, 20])
+    monkeypatch.setattr("qm7cli.cli.progress.time.monotonic", lambda: next(clock))
+    with show_progress(folds=2, quiet=False) as display:
+        for fold, iteration in ((0, 0), (0, 1000), (1, 0), (1, 1000)):
+            display.report(Progress(tmp_path, fold, iteration, 2000, 5.0))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "left" in line]
+    assert lines == [
+        "fold 0: iteration 1000 of 2000, 100/s, 30 s left for all folds, test MAE 5.00 kcal/mol",
+        "fold 1: iteration 1000 of 2000, 100/s, 20 s left for all folds, test MAE 5.00 kcal/mol",
+    ]
