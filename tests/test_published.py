@@ -177,6 +177,10 @@ def test_readme_has_the_network_beside_the_baselines():
     ):
         mae, _, seconds = run_figures(runs[key])
         assert f" | {mae} | {seconds} |\n" in README
+    (bonds,) = runs_of("bonds")
+    assert f"`--exponent 4 --subtract composition` | {run_figures(bonds)[0]} | |\n" in README
+    (fast,) = runs_of("fast")
+    assert f"| This network, `--config fast`, 15,000 iterations | {run_figures(fast)[0]} | |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
     mae, _, seconds = run_figures(longest_run())
     assert f"| This network, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
@@ -335,7 +339,7 @@ def test_the_baselines_have_their_figures():
         assert f"| {' | '.join(run_figures(run))} | " in page, run.path
     network = compare_groups(having(runs_of("variants"), variant="original"), paired=False).groups[0]
     assert f"| {network.mae.mean:.3f} +- {network.mae.over_folds:.3f} | " in page
-    for run in (longest_run(), best_recipe()):
+    for run in (longest_run(), best_recipe(), *runs_of("bonds")):
         assert f"| {' | '.join(run_figures(run))} | " in page
 
 
