@@ -29,7 +29,6 @@ def test_fast_yaml_is_the_recipe_of_a_few_iterations():
 
 SWEEPS = {  # and their jobs
     "variants.yaml": 45,
-    "noise.yaml": 25,
     "learning-curve.yaml": 90,
     "table1.yaml": 65,
     "offset.yaml": 80,

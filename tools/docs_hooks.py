@@ -1,6 +1,6 @@
 """Links from the pages to files of the repository, for MkDocs: each file gets a page of the site of its own.
 
-On a page, `[text](../experiments/noise.yaml)` works where the repository is looked at. In the site it leads to a page
+On a page, `[text](../experiments/paper.yaml)` works where the repository is looked at. In the site it leads to a page
 that shows the file; a picture is copied; of a directory its README.md is shown, or the names in it.
 """
 
