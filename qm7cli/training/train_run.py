@@ -54,8 +54,7 @@ def train_run(
     report : callable
         Called with the progress of any fold, in this process.
     stopped : callable
-        Asked often; when true, folds in training write their checkpoints and no further fold is begun. A process that
-        does not answer within `qm7cli.training.executor.STOP_WITHIN` is killed.
+        Asked often; when true, folds in training write their checkpoints and no further fold is begun.
 
     Returns what ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
 
@@ -65,8 +64,7 @@ def train_run(
         If a fold has no result: another process trains it, a file of it is damaged, or its process was lost twice.
         The other folds are trained first.
     QM7Error
-        If there is no such fold, the data set is not sound (`qm7cli.data.soundness.refuse_unsound`), or the directory
-        cannot be used (`qm7cli.runs.access.prepare_run`).
+        If there is no such fold, the data set is not sound, or the directory cannot be used.
     """
     experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
     chosen = select_folds(dataset, experiment.split)
