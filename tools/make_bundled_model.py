@@ -5,8 +5,7 @@
 
 The parameters are the run's to the last bit. Of the molecules the file keeps the means and scales of energies and
 features, the number of thresholds, how many atoms molecules have, limits of distances and energies rounded outwards,
-and the interval that the held-out ones teach; no matrix, energy or distance of a molecule. Without `interval` in the
-run's model.npz, as older versions wrote it, that comes from the fold's predictions.csv.
+and the interval that the held-out ones teach; no matrix, energy or distance of a molecule.
 """
 
 import argparse
