@@ -37,6 +37,8 @@ SWEEPS = {  # and their jobs
     "bias.yaml": 50,
     "long.yaml": 10,
     "recipe.yaml": 42,
+    "recipe-long.yaml": 12,
+    "best.yaml": 25,
     "composition.yaml": 60,
     "activations.yaml": 80,
 }
@@ -52,7 +54,7 @@ def test_every_experiment_says_how_to_run_it(file):
 @pytest.mark.parametrize("name", SWEEPS)
 def test_a_sweep_has_the_jobs_that_it_says(name):
     experiments = read_sweep(EXPERIMENTS / name)
-    folds = {"rates.yaml": [0], "recipe.yaml": [0, 1, 2]}.get(name)
+    folds = {"rates.yaml": [0], "recipe.yaml": [0, 1, 2], "recipe-long.yaml": [0, 1, 2]}.get(name)
     splits = (experiment.split for experiment in experiments)
     assert all(split == Split(train_size=split.train_size, folds=folds) for split in splits)
     assert len(experiments) * len(folds or range(5)) == SWEEPS[name]  # published folds
