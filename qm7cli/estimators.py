@@ -19,8 +19,9 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
 from qm7cli.data.molecules import Given, as_molecules
+from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.encoder import Encoder
-from qm7cli.model.network import ActivationName, Layer, Network, Units, draw_layers, feed_forward
+from qm7cli.model.network import Layer, Network, draw_layers, feed_forward
 from qm7cli.model.variants import RULES, Array, Variant
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.settings import Architecture, Encoding, Training

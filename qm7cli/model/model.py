@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import SYMBOLS, Dataset
+from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
-from qm7cli.model.network import ActivationName, Layer, Units, feed_forward
+from qm7cli.model.network import Layer, feed_forward
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import Array
 

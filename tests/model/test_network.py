@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import reference
-from qm7cli.model.network import ACTIVATIONS, Network, Units, draw_layers, feed_forward
+from qm7cli.model.activations import ACTIVATIONS, Units
+from qm7cli.model.network import Network, draw_layers, feed_forward
 from qm7cli.model.variants import RULES
 
 SIZES = [30, 12, 6, 1]
