@@ -11,7 +11,7 @@ from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
 from qm7cli.data.bags import Bags
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.baseline_names import Hyperparameters, Kernel, Kind, RepresentationName
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_content, read_fold
 from qm7cli.model.model import ModelAbout, read_model
 from qm7cli.model.regressors import Regressor, model_rows
 from qm7cli.model.representations import Representation
@@ -21,27 +21,14 @@ from qm7cli.model.representations import Representation
 class BaselineModel(FoldModel):
     """A fitted baseline.
 
-    Attributes
-    ----------
-    representation : Representation
-        Of the molecules.
-    regressor : Regressor
-        What predicts.
-    points : (draws molecules, d) float32
-        The training molecules' representations, draw after draw, for `knn` and `krr`; else (1, d), and not looked at.
-    atoms : int
-        Largest number of atoms per molecule, n.
+    For `knn` and `krr`, the points are the training molecules' representations, draw after draw: (draws molecules, d).
+    Others do not look at theirs, (1, d).
     """
 
     representation: Representation
     regressor: Regressor
     points: NDArray[np.float32]
-    atoms: int
-
-    @property
-    def kind(self) -> str:
-        """What it is."""
-        return f"the baseline {self.regressor.model}"
+    atoms: int  # largest number per molecule, n
 
     @property
     def size(self) -> int:
@@ -93,6 +80,7 @@ class BaselineAbout(FoldAbout):
 def save_baseline(path: Path, model: BaselineModel) -> None:
     """Write a fitted baseline; raises QM7Error if the file cannot be written."""
     regressor, representation = model.regressor, model.representation
+    values, shared = fold_content(model)
     about = BaselineAbout(
         model=regressor.model,
         representation=representation.name,
@@ -102,9 +90,9 @@ def save_baseline(path: Path, model: BaselineModel) -> None:
         noise=representation.noise,
         exponent=representation.exponent,
         atoms=model.atoms,
-        **fold_values(model),
+        **values,
     )
-    arrays: Arrays = {"weights": regressor.weights, "points": model.points, **fold_arrays(model)}
+    arrays: Arrays = {"weights": regressor.weights, "points": model.points, **shared}
     if representation.bags:
         arrays |= {f"bags.{name}": array for name, array in representation.bags._asdict().items()}
     save_arrays(path, about, arrays)

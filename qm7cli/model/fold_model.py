@@ -8,7 +8,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,8 +28,6 @@ from qm7cli.model.metrics import Evaluation, compare_energies
 from qm7cli.model.target import NOTHING_SUBTRACTED, Target
 
 Predictor = Callable[[NDArray[np.intp]], NDArray[np.float64]]
-SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
-NO_SPREAD: Final = "all draws are the same, so their spread says nothing"
 
 
 class DomainWarning(UserWarning):
@@ -52,39 +50,20 @@ class Drawn(NamedTuple):
 class FoldModel(ABC):
     """A trained fold: all that predicting and evaluating need beside the molecules.
 
-    Attributes
-    ----------
-    seed, fold, iterations : int
-        Of the training; a baseline has no iterations.
-    draws : int
-        Draws of the run's evaluation.
-    sha256 : str
-        Fingerprint of the data set.
-    train, test : (molecules,) intp
-        Rows of the data set.
-    target : Target
-        What is subtracted from the energies that the model learns; default nothing.
-    domain : Domain or None
-        What the training molecules cover; None while a network is in training.
-    interval : Interval or None
-        Calibrated on the held-out molecules; None as for `domain`, and if they are too few.
+    The `seed`, `fold` and `iterations` are those of the training; `draws` are those of the run's evaluation. While a
+    network is in training, it has neither domain nor interval; too few held-out molecules give no interval either.
     """
 
     seed: int
     fold: int
-    iterations: int
+    iterations: int  # 0 for a baseline
     draws: int
-    sha256: str
-    train: NDArray[np.intp]
+    sha256: str  # of the data set
+    train: NDArray[np.intp]  # rows of the data set, (molecules,)
     test: NDArray[np.intp]
-    target: Target = NOTHING_SUBTRACTED
-    domain: Domain | None = None
-    interval: Interval | None = None
-
-    @property
-    @abstractmethod
-    def kind(self) -> str:
-        """What it is, such as ``the variant original`` or ``the baseline krr``."""
+    target: Target = NOTHING_SUBTRACTED  # what is subtracted from the energies that the model learns
+    domain: Domain | None = None  # what the training molecules cover
+    interval: Interval | None = None  # calibrated on the held-out molecules
 
     @property
     @abstractmethod
@@ -123,17 +102,11 @@ class FoldModel(ABC):
         return self.target.unknown(Z)
 
     def predict(self, molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None) -> NDArray[np.float64]:
-        """Return the atomization energies (molecules,), kcal/mol, of arrays Z and R or of ASE atoms.
+        """Return the atomization energies (molecules,), kcal/mol, of nuclear charges and R in bohr, or of ASE atoms.
 
-        Parameters
-        ----------
-        molecules, R
-            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.molecules.as_molecules`).
-        draws : int, optional
-            Draws that are averaged; default: as many as in the run's evaluation.
-
-        Warns DomainWarning if a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
-        Raises QM7Error if a molecule is not one, or has more atoms than the model has room for.
+        They are averaged over `draws`, by default as many as in the run's evaluation. Warns DomainWarning if a molecule
+        is outside of what the model was trained on; `qm7cli.predict` tells of each. Raises QM7Error if a molecule is
+        not one (`qm7cli.data.molecules.as_molecules`), or has more atoms than the model has room for.
         """
         given = as_molecules(molecules, R)
         energies, outside = np.empty(len(given)), []
@@ -143,8 +116,8 @@ class FoldModel(ABC):
                     raise QM7Error(f"{molecule.name}: {reason}")
                 drawn = self.draw(molecule, draws)
                 energies[k] = drawn.energies.mean()
-                if reasons := "; ".join(reason for reason in drawn.outside.values() if reason != NO_SPREAD):
-                    outside.append(f"{molecule.name}: {reasons}")
+                if drawn.outside:
+                    outside.append(f"{molecule.name}: {'; '.join(drawn.outside.values())}")
         if outside:
             which = f"{len(outside)} of {len(given)} molecules: " if len(given) > 1 else ""
             sentence = f"outside of what the model was trained on, {which}{outside[0]}"
@@ -157,25 +130,19 @@ class FoldModel(ABC):
         order = canonical_order(X)
         X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, self.size - len(molecule.Z)))[order]  # Z (1, n)
         rng, norms, count = stream(self.seed, self.fold, Purpose.PREDICTION), row_norms(X), self.draws_of(draws)
-        energies, firsts, difference = np.empty(count), [], 0.0
+        energies = np.empty(count)
         for start in range(0, count, CHUNK):
             itself = np.zeros(min(CHUNK, count - start), dtype=np.intp)
             triangles = random_sorted(X, norms, itself, self.noise, rng)  # (chunk, n(n+1)/2)
             energies[start : start + CHUNK] = self.drawn_energies(X, Z, triangles)
-            firsts.append(triangles[0])
-            difference = max(difference, float(np.abs(triangles - firsts[0]).max()))
-        outside = self._outside(molecule, float(energies.mean()))
-        if self.noise and count > 1 and difference < SAME:
-            outside["draws"] = NO_SPREAD
-        return Drawn(energies, outside)
+        return Drawn(energies, self._outside(molecule, float(energies.mean())))
 
     def _outside(self, molecule: Molecule, energy: float) -> dict[str, str]:
         """Return how a molecule differs from those trained on: sentences by what they are about."""
-        spin = {"open shell": molecule.open_shell} if molecule.open_shell else {}
-        if self.domain is None:
-            return spin | {"unknown": "the model does not keep what it was trained on"}
-        reasons = self.domain.warnings(molecule.Z, molecule.R) | spin
-        least, most = self.domain.energies
+        reasons = self.domain.warnings(molecule.Z, molecule.R) if self.domain else {}
+        if molecule.open_shell:
+            reasons["open shell"] = molecule.open_shell
+        least, most = self.domain.energies if self.domain else (-np.inf, np.inf)
         if not least <= energy <= most:
             reasons["energy"] = f"its energy is beyond those trained on, {least:.0f} to {most:.0f} kcal/mol"
         return reasons
@@ -216,10 +183,7 @@ class FoldModel(ABC):
     def evaluate(
         self, dataset: Dataset, part: Part, draws: int, stopped: Callable[[], bool] = lambda: False
     ) -> Evaluation:
-        """Predict the molecules of a part, always with the same draws, and compare with their energies.
-
-        `stopped` is asked often; when true, StoppedError is raised.
-        """
+        """Predict the molecules of a part, always with the same draws; `stopped` is that of `predict_rows`."""
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
         predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
@@ -237,14 +201,9 @@ class FoldAbout(About):
     energy_std: float
 
 
-def fold_values(model: FoldModel) -> dict[str, Any]:
-    """Return the plain values that the files of all models have."""
+def fold_content(model: FoldModel) -> tuple[dict[str, Any], Arrays]:
+    """Return the plain values and the arrays that the files of all models have; `read_fold` reads them."""
     values = {key: getattr(model, key) for key in ("seed", "fold", "draws", "sha256")}
-    return values | {"energy_mean": model.target.mean, "energy_std": model.target.std}
-
-
-def fold_arrays(model: FoldModel) -> Arrays:
-    """Return the arrays that the files of all models have."""
     target = model.target
     arrays: Arrays = {"train": model.train, "test": model.test}
     arrays |= {"target.elements": target.elements, "target.coefficients": target.coefficients}
@@ -252,11 +211,11 @@ def fold_arrays(model: FoldModel) -> Arrays:
         arrays["interval"] = np.array(model.interval)
     if model.domain:
         arrays |= {f"domain.{name}": array for name, array in model.domain.arrays().items()}
-    return arrays
+    return values | {"energy_mean": target.mean, "energy_std": target.std}, arrays
 
 
 def read_fold(about: FoldAbout, arrays: Arrays) -> dict[str, Any]:
-    """Return what `fold_values` and `fold_arrays` made of a model, by attribute."""
+    """Return what `fold_content` made of a model, by attribute."""
     domain = {name.removeprefix("domain."): array for name, array in arrays.items() if name.startswith("domain.")}
     return {
         **about.model_dump(include={"seed", "fold", "draws", "sha256"}),

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
-from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.encoder import Encoder
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_content, read_fold
 from qm7cli.model.network import Layer, feed_forward
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import Array
@@ -27,29 +26,12 @@ BUNDLED: Final = Path(__file__).parents[1] / "data/bundled/network.npz"
 
 @dataclass(frozen=True, kw_only=True)
 class Model(FoldModel):
-    """A trained network.
-
-    Attributes
-    ----------
-    variant : str
-        Gradient variant it was trained with.
-    encoder : Encoder
-        Fitted to the training molecules.
-    layers : list of Layer
-        Averaged parameters.
-    units : Units
-        The hidden units.
-    """
+    """A trained network."""
 
     variant: str
-    encoder: Encoder
-    layers: list[Layer]
+    encoder: Encoder  # fitted to the training molecules
+    layers: list[Layer]  # averaged parameters
     units: Units
-
-    @property
-    def kind(self) -> str:
-        """What it is."""
-        return f"the variant {self.variant}"
 
     @property
     def size(self) -> int:
@@ -97,24 +79,31 @@ class ModelAbout(FoldAbout):
     scale: float
 
 
+class BundledAbout(ModelAbout):
+    """The plain values of the bundled file."""
+
+    kind: Literal["bundled model"] = "bundled model"  # type: ignore[assignment] # a file of another kind than a run's
+    run: str
+    dataset: str
+    mae: float
+    rmse: float
+
+
 def save_model(path: Path, model: Model) -> None:
     """Write a model; raises QM7Error if the file cannot be written."""
-    save_arrays(path, ModelAbout(**model_values(model)), model_arrays(model))
+    values, arrays = model_content(model)
+    save_arrays(path, ModelAbout(**values), arrays)
 
 
-def model_values(model: Model) -> dict[str, Any]:
-    """Return the plain values of a model's file, but its kind."""
-    values = {name: getattr(model.encoder, name) for name in ("noise", "step", "scale")}
-    own = {"variant": model.variant, "iterations": model.iterations, **model.units._asdict()}
-    return values | own | fold_values(model)
-
-
-def model_arrays(model: Model) -> Arrays:
-    """Return the arrays of a model's file."""
-    arrays: Arrays = {"counts": model.encoder.counts, "mean": model.encoder.mean, **fold_arrays(model)}
+def model_content(model: Model) -> tuple[dict[str, Any], Arrays]:
+    """Return the plain values, but the kind, and the arrays of a model's file."""
+    values, shared = fold_content(model)
+    values |= {"variant": model.variant, "iterations": model.iterations, **model.units._asdict()}
+    values |= {name: getattr(model.encoder, name) for name in ("noise", "step", "scale")}
+    arrays: Arrays = {"counts": model.encoder.counts, "mean": model.encoder.mean, **shared}
     for k, layer in enumerate(model.layers):
         arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
-    return arrays
+    return values, arrays
 
 
 def load_model(path: Path) -> Model:
@@ -135,16 +124,6 @@ def read_model(about: ModelAbout, arrays: Arrays) -> Model:
     )
 
 
-class BundledAbout(ModelAbout):
-    """The plain values of the bundled file."""
-
-    kind: Literal["bundled model"] = "bundled model"  # type: ignore[assignment] # a file of another kind than a run's
-    run: str
-    dataset: str
-    mae: float
-    rmse: float
-
-
 class BundledModel(NamedTuple):
     """The bundled model, and a sentence that says what it is."""
 
@@ -159,17 +138,13 @@ def save_bundled(path: Path, model: Model, run: str, dataset: str, mae: float, r
     kcal/mol. The same model gives the same bytes.
     """
     none = np.empty(0, dtype=np.intp)
-    bare = replace(model, train=none, test=none)
-    about = BundledAbout(**model_values(bare), run=run, dataset=dataset, mae=mae, rmse=rmse)
-    save_arrays(path, about, model_arrays(bare), compressed=True)
+    values, arrays = model_content(replace(model, train=none, test=none))
+    save_arrays(path, BundledAbout(**values, run=run, dataset=dataset, mae=mae, rmse=rmse), arrays, compressed=True)
 
 
 def load_bundled(path: Path | None = None) -> BundledModel:
     """Read the model that comes with the program, or another; raises QM7Error if it is missing or damaged."""
-    path = path or BUNDLED
-    if not path.exists():
-        raise QM7Error(f"the model that comes with the program is missing ({path}); --run names a run instead")
-    about, arrays = load_arrays(path, BundledAbout)
+    about, arrays = load_arrays(path or BUNDLED, BundledAbout)
     model = read_model(about, arrays)
     description = (
         f"bundled model: fold {model.fold} of {about.run}, variant {model.variant}, {model.iterations:,} iterations on "

@@ -187,7 +187,7 @@ def load_networks(run: Path, folds: Sequence[int] | None = None) -> list[Model]:
     models = load_models(run, folds)
     networks = [model for model in models if isinstance(model, Model)]
     if len(networks) < len(models):
-        raise QM7Error(f"{run} is a run of {models[0].kind}, which has no layers")
+        raise QM7Error(f"{run} is a run of a baseline, which has no layers")
     return networks
 
 
