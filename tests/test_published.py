@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from qm7cli.analysis.compare import compare_groups
+from qm7cli.analysis.compare import compare_groups, difference_text
 from qm7cli.analysis.paired_difference import holm
-from qm7cli.analysis.verdict import difference_text
 from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.output import write_output
 from qm7cli.model.variants import CONTROLS, RULES

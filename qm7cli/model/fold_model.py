@@ -24,7 +24,7 @@ from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK
-from qm7cli.model.metrics import Evaluation, compare_energies
+from qm7cli.model.metrics import Evaluation
 from qm7cli.model.target import NOTHING_SUBTRACTED, Target
 
 Predictor = Callable[[NDArray[np.intp]], NDArray[np.float64]]
@@ -187,7 +187,7 @@ class FoldModel(ABC):
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
         predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
-        return compare_energies(molecules, predictions, dataset.T[molecules])
+        return Evaluation(molecules, predictions, dataset.T[molecules])
 
 
 class FoldAbout(About):

@@ -23,24 +23,12 @@ from qm7cli.model.baseline_names import RepresentationName
 
 @dataclass(frozen=True)
 class Representation:
-    """How molecules are represented.
-
-    Attributes
-    ----------
-    name : str or None
-        Which it is; None is a single 0.
-    noise : float
-        Standard deviation of the noise on the row norms, hartree, for `random`; else 0.
-    bags : Bags or None
-        For `bag-of-bonds` and `composition`.
-    exponent : float
-        Of the distance in the pairs of `bag-of-bonds`, ``Z_i Z_j / r^exponent``.
-    """
+    """How molecules are represented; without a name, by a single 0."""
 
     name: RepresentationName | None
-    noise: float = 0.0
-    bags: Bags | None = None
-    exponent: float = 1.0
+    noise: float = 0.0  # standard deviation of the noise on the row norms, hartree, for `random`
+    bags: Bags | None = None  # for `bag-of-bonds` and `composition`
+    exponent: float = 1.0  # of the distance in the pairs of `bag-of-bonds`, ``Z_i Z_j / r^exponent``
 
     @classmethod
     def fit(
@@ -65,12 +53,6 @@ class Representation:
     def drawn(self) -> bool:
         """Whether it is the upper triangle of a matrix whose rows are put in an order."""
         return self.name in {"sorted", "random"}
-
-    def entries(self, n: int) -> int:
-        """Return how many numbers, d, a molecule of up to n atoms has."""
-        if self.bags:
-            return int(self.bags.sizes.sum()) if self.name == "bag-of-bonds" else len(self.bags.elements)
-        return {None: 1, "eigenspectrum": n}.get(self.name, n * (n + 1) // 2)
 
     def why_too_large(self, Z: NDArray[np.floating]) -> str | None:
         """Say what a molecule with the nuclear charges Z, (atoms,), has more of than there is room for, if anything."""

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import scipy.stats
 
-from qm7cli.analysis.compare import compare_groups
+from qm7cli.analysis.compare import _decimals, compare_groups
 from qm7cli.analysis.paired_difference import Difference, TTest
-from qm7cli.analysis.verdict import _decimals
 from qm7cli.core.errors import QM7Error
 from records import change, make_run
 
