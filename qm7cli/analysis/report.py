@@ -8,8 +8,8 @@ from string import Template
 from typing import Any, Final
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import as_svg
-from qm7cli.analysis.plots import KINDS, Options
+from qm7cli.analysis.figure_style import Options, as_svg
+from qm7cli.analysis.plots import KINDS
 from qm7cli.analysis.plots.setting import NotSweptError
 from qm7cli.core.errors import QM7Error, import_extra
 from qm7cli.runs.collect import Run

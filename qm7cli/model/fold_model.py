@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from qm7cli.core.arrays import About, Arrays
 from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.core.seeds import Purpose, stream
-from qm7cli.data.coulomb import canonical_order, random_sorted, reorder_atoms, row_norms
+from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.molecules import Given, Molecule, as_molecules
 from qm7cli.data.splits import Part
@@ -70,24 +71,18 @@ class FoldModel(ABC):
     def size(self) -> int:
         """Largest number of atoms per molecule, n."""
 
-    @property
-    @abstractmethod
-    def noise(self) -> float:
-        """Standard deviation of the noise on the row norms of what it draws, hartree; 0 if all draws are the same."""
-
-    @abstractmethod
-    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
-        """Return what draws rows of a data set, (molecules,), once, and gives their energies (molecules,), kcal/mol."""
-
     @abstractmethod
     def drawn_energies(
-        self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
+        self, matrices: Dataset | Matrices, Z: NDArray[np.floating], molecules: NDArray[np.intp], rng: Generator
     ) -> NDArray[np.float64]:
-        """Return the energies (draws,), kcal/mol, of draws of one molecule.
+        """Draw rows `molecules` of matrices, hartree, once, and return their energies (len(molecules),), kcal/mol.
 
-        X (1, n, n) is its Coulomb matrix, hartree, Z (1, n) its nuclear charges, in canonical order; `triangles`
-        (draws, n(n+1)/2) are the randomly sorted matrices.
+        Z has their nuclear charges, (len(molecules), n), or (1, n) where all are the same molecule.
         """
+
+    def draw_predictor(self, dataset: Dataset, rng: Generator) -> Predictor:
+        """Return what draws rows of a data set, (molecules,), once, and gives their energies (molecules,), kcal/mol."""
+        return lambda molecules: self.drawn_energies(dataset, dataset.Z[molecules], molecules, rng)
 
     def draws_of(self, asked: int | None) -> int:
         """Return how many draws predictions are averaged over, if so many are asked for; None is the run's own."""
@@ -128,13 +123,13 @@ class FoldModel(ABC):
         """Draw a molecule that is not too large, always with the same noise, and predict each draw."""
         X = molecule.coulomb_matrix(self.size)[None]  # (1, n, n)
         order = canonical_order(X)
-        X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, self.size - len(molecule.Z)))[order]  # Z (1, n)
-        rng, norms, count = stream(self.seed, self.fold, Purpose.PREDICTION), row_norms(X), self.draws_of(draws)
+        matrices = Matrices.of(reorder_atoms(X, order))
+        Z = np.pad(molecule.Z, (0, self.size - len(molecule.Z)))[order]  # (1, n)
+        rng, count = stream(self.seed, self.fold, Purpose.PREDICTION), self.draws_of(draws)
         energies = np.empty(count)
         for start in range(0, count, CHUNK):
             itself = np.zeros(min(CHUNK, count - start), dtype=np.intp)
-            triangles = random_sorted(X, norms, itself, self.noise, rng)  # (chunk, n(n+1)/2)
-            energies[start : start + CHUNK] = self.drawn_energies(X, Z, triangles)
+            energies[start : start + CHUNK] = self.drawn_energies(matrices, Z, itself, rng)
         return Drawn(energies, self._outside(molecule, float(energies.mean())))
 
     def _outside(self, molecule: Molecule, energy: float) -> dict[str, str]:
@@ -162,7 +157,7 @@ class FoldModel(ABC):
         dataset: Dataset,
         molecules: NDArray[np.intp],
         draws: int,
-        rng: np.random.Generator,
+        rng: Generator,
         stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
         """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
+from qm7cli.data.coulomb import Matrices
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.encoder import Encoder
@@ -38,11 +40,6 @@ class Model(FoldModel):
         """Largest number of atoms per molecule, n."""
         return math.isqrt(2 * len(self.encoder.counts))  # of n(n+1)/2 entries
 
-    @property
-    def noise(self) -> float:
-        """Standard deviation of the noise on the row norms, hartree."""
-        return self.encoder.noise
-
     def energies(
         self, features: Array, Z: NDArray[np.floating], layers: list[Layer] | None = None
     ) -> NDArray[np.float64]:
@@ -53,17 +50,17 @@ class Model(FoldModel):
         outputs = feed_forward(layers or self.layers, features, self.units).astype(np.float64)
         return self.target.energies(outputs, Z)
 
-    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
-        """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""
+    def draw_predictor(self, dataset: Dataset, rng: Generator) -> Predictor:
+        """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`, in fewer coordinates."""
         features = ReducedFeatures.of(self.encoder, dataset)
         layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
         return lambda molecules: self.energies(features.draw(dataset, molecules, rng), dataset.Z[molecules], layers)
 
     def drawn_energies(
-        self, _X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
+        self, matrices: Dataset | Matrices, Z: NDArray[np.floating], molecules: NDArray[np.intp], rng: Generator
     ) -> NDArray[np.float64]:
-        """Return the energies of draws of one molecule, as `FoldModel.drawn_energies`."""
-        return self.energies(self.encoder.encode(triangles), Z)
+        """Draw molecules and return their energies, as `FoldModel.drawn_energies`."""
+        return self.energies(self.encoder.draw(matrices, molecules, rng), Z)
 
 
 class ModelAbout(FoldAbout):

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.text import Text
 
 from qm7cli.analysis.compare import compare_groups
-from qm7cli.analysis.figure_style import COLORS, FORMATS, METHODS, as_svg, looks, save
-from qm7cli.analysis.plots import KINDS, Options
+from qm7cli.analysis.figure_style import COLORS, FORMATS, METHODS, Options, as_svg, looks, save
+from qm7cli.analysis.plots import KINDS
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import RunFold, find_runs
 from qm7cli.runs.predictions import read_predictions

@@ -46,13 +46,8 @@ class Swept(NamedTuple):
     complete: dict[float, dict[Key, RunFold]]
     diverged: dict[float, dict[Key, RunFold]]
 
-    @property
-    def folds(self) -> list[dict[Key, RunFold]]:
-        """The folds at each value, those that are complete and those that diverged apart."""
-        return [*self.complete.values(), *self.diverged.values()]
 
-
-def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Figure":
+def setting(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE against a numeric setting, a line per group: mean and standard deviation over folds.
 
     A schedule counts by its last rate, and a training on all molecules by their number. A cross above the frame is
@@ -72,7 +67,8 @@ def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Fi
         axes = figure.subplots()
         axes.set(xlabel=LABELS.get(key, key), ylabel=METRICS["mae"].axis_label)
         axes.set(xscale="log" if wide else "linear", yscale=scale)
-        looks = style.looks_of([fold for each in own.folds for fold in each.values()] for own in swept)
+        ended = [[*own.complete.values(), *own.diverged.values()] for own in swept]
+        looks = style.looks_of([fold for folds in own for fold in folds.values()] for own in ended)
         for row, (own, name, look) in enumerate(zip(swept, _names(swept), looks, strict=True)):
             slope = _slope(own, name) if key == TRAIN_SIZE else ""
             _draw_line(axes, own, name + slope, look)
@@ -139,11 +135,11 @@ def _sweep(comparison: Comparison, key: str) -> list[Swept]:
 
 def _names(swept: Sequence[Swept]) -> list[str]:
     """Return the names of lines, short where these tell them apart, and none for a single one."""
-    short, whole = (
-        [group_name(own.settings, [*own.settings], short=brief) if own.settings else "" for own in swept]
-        for brief in (True, False)
-    )
-    return short if len(set(short)) == len(swept) else whole
+    for short in (True, False):
+        names = [group_name(own.settings, [*own.settings], short=short) if own.settings else "" for own in swept]
+        if len(set(names)) == len(swept):
+            break
+    return names
 
 
 def _value(run: Run, key: str, most: int) -> float:
