@@ -46,16 +46,15 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
 
     Parameters
     ----------
-    variant : str
-        Update rule of the pre-bias (`qm7cli.model.variants`); default ``original``.
-    iterations : int
-        Minibatches in all; default 10,000. The paper's trainings on QM7 have 1,000,000.
-    batch_size, schedule, averaging
-        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m).
     hidden, activation, offset, bias
         As in `qm7cli.Architecture`.
+    variant : str
+        Update rule of the pre-bias (`qm7cli.model.variants`).
+    iterations, batch_size, schedule, averaging
+        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m). The paper's trainings on QM7
+        have 1,000,000 iterations.
     random_state : int, RandomState or None
-        Of the weights and the minibatches; an int, of 0 or more, gives the same network again. Default None.
+        Of the weights and the minibatches; an int, of 0 or more, gives the same network again.
 
     Attributes
     ----------
@@ -63,8 +62,6 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         Averaged parameters W (m, n), A (m,) and B (n,), float32.
     target_mean_, target_std_ : float
         Mean and population standard deviation of the training targets; the latter 1 where all are the same.
-    n_features_in_, feature_names_in_
-        As scikit-learn has them.
     """
 
     def __init__(
@@ -95,12 +92,8 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on features X (samples, m) and targets y (samples,).
 
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, or X and y are not finite numbers of these shapes.
-        DivergenceError
-            If the training diverges: features are too large, or rates are too high.
+        Raises ValueError if a parameter is out of its range, or X and y are not finite numbers of these shapes, and
+        DivergenceError if the training diverges: features are too large, or rates are too high.
         """
         settings = self._settings()
         samples, wanted = validate_data(self, X, y, dtype=np.float32, y_numeric=True)
@@ -135,13 +128,12 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
 
     def _settings(self) -> Experiment:
         given = self.get_params()
-        network, training = (
-            {key: given[key] for key in keys}
-            for keys in (Architecture.model_fields, ("iterations", "batch_size", "schedule", "averaging"))
-        )
-        seed = draw_seed(self.random_state)
+        training = {key: given[key] for key in ("iterations", "batch_size", "schedule", "averaging")}
         return Experiment(
-            variant=self.variant, seed=seed, network=Architecture(**network), training=Training(**training)
+            variant=self.variant,
+            seed=draw_seed(self.random_state),
+            network=Architecture(**{key: given[key] for key in Architecture.model_fields}),
+            training=Training(**training),
         )
 
 
@@ -152,15 +144,15 @@ def _descend(network: Network, descent: Descent, samples: Array, targets: Array)
         block, part = descent.place(iteration)
         if block != drawn:
             chosen, drawn = descent.draw(block), block
-            block_samples, block_targets = samples[chosen], targets[chosen]
-        descent.step(network, block_samples[part], block_targets[part], iteration)
+        descent.step(network, samples[chosen[part]], targets[chosen[part]], iteration)
 
 
 class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Molecules to random-sorted Coulomb matrices in the tanh expansion (Montavon et al., NIPS 2012).
 
     `fit` and `transform` take ASE atoms or pairs (Z, R), nuclear charges (atoms,) and coordinates (atoms, 3) in bohr.
-    Each molecule is drawn once in a transform, with noise of its own: ``molecules * 8`` has eight draws of each.
+    Each molecule is drawn once in a transform, with noise of its own: ``molecules * 8`` has eight draws of each. What
+    is fitted is `encoder_`, for `atoms_` atoms per molecule.
 
     Parameters
     ----------
@@ -169,14 +161,7 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     atoms : int, optional
         Room for so many atoms; default: as many as the largest molecule has that is fitted.
     random_state : int, RandomState or None
-        Of the noise; with an int, a transform of the same molecules gives the same features again. Default None.
-
-    Attributes
-    ----------
-    encoder_ : Encoder
-        Thresholds and normalization.
-    atoms_ : int
-        Most atoms in a molecule.
+        Of the noise; with an int, a transform of the same molecules gives the same features again.
     """
 
     def __init__(
@@ -221,11 +206,11 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         molecules = as_molecules(given)
         if not molecules:
             raise QM7Error("there are no molecules")
-        n = n or max(len(molecule.Z) for molecule in molecules)
-        for molecule in molecules:
-            if len(molecule.Z) > n:
-                reason = f"{len(molecule.Z)} atoms, more than the {n} that there is room for"
-                raise QM7Error(f"{molecule.name}: {reason}; RandomSortedCoulomb(atoms=...) makes more")
+        largest = max(molecules, key=lambda molecule: len(molecule.Z))
+        n = n or len(largest.Z)
+        if len(largest.Z) > n:
+            reason = f"{len(largest.Z)} atoms, more than the {n} that there is room for"
+            raise QM7Error(f"{largest.name}: {reason}; RandomSortedCoulomb(atoms=...) makes more")
         X = np.stack([molecule.coulomb_matrix(n) for molecule in molecules])
         return Matrices.of(reorder_atoms(X, canonical_order(X)))
 

@@ -56,11 +56,7 @@ class Interval(NamedTuple):
 
 def rank_correlation(errors: NDArray[np.float64], spreads: NDArray[np.float64] | None) -> float | None:
     """Return Spearman's rank correlation of the sizes of errors and spreads, (molecules,); None if either has none."""
-    from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
+    from scipy.stats import spearmanr  # noqa: PLC0415 - slow to import
 
-    if spreads is None:
-        return None
-    ranks = np.array([rankdata(np.abs(errors)), rankdata(spreads)])
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(ranks, axis=1)
-    return float(ranks[0] @ ranks[1] / norms.prod()) if norms.all() else None
+    sizes = np.abs(errors)
+    return None if spreads is None or not np.ptp(sizes) or not np.ptp(spreads) else float(spearmanr(sizes, spreads)[0])
