@@ -60,10 +60,9 @@ def test_the_directions_are_those_of_the_reference(case, variant):
     for own, point in zip(slow.layers, case.layers(case.P), strict=True):
         own.A, own.B = point.A, point.B
     slow.step(case.X, case.targets, 1e-3, 1)
-    for (dW, dA, dB), own in zip(case.direction(variant), slow.layers, strict=True):
-        np.testing.assert_allclose(dW, own.dW, atol=1e-9)
-        np.testing.assert_allclose(dA, own.dA, atol=1e-9)
-        np.testing.assert_allclose(dB, own.dB, atol=1e-9)
+    for layer, own in zip(case.direction(variant), slow.layers, strict=True):
+        for ours, theirs in zip(layer, (own.dW, own.dA, own.dB), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-9)
 
 
 def test_moving_a_and_making_up_for_it_leaves_the_function_unchanged_in_original_alone(found):
@@ -97,23 +96,18 @@ AS_EXPECTED = [
     Motion("uncompensated", 0.0, 1.0, 20.0, 20.0, 1.0),
 ]
 WRONG_MOTIONS = [
-    AS_EXPECTED[0]._replace(to_mean=1.0),
-    AS_EXPECTED[0]._replace(without_error=0.9),
-    AS_EXPECTED[0]._replace(alone=0.0),
-    AS_EXPECTED[0]._replace(compensated=1e-3),
-    AS_EXPECTED[0]._replace(exponent=1.0),
-    AS_EXPECTED[1]._replace(without_error=1.0),
-    AS_EXPECTED[1]._replace(alone=0.0, compensated=0.0),
-    AS_EXPECTED[1]._replace(compensated=1.0),
-    AS_EXPECTED[1]._replace(exponent=2.0),
-    AS_EXPECTED[2]._replace(to_mean=5.0),
-    AS_EXPECTED[2]._replace(alone=1.0),
-    AS_EXPECTED[2]._replace(compensated=1.0),
-    AS_EXPECTED[3]._replace(to_mean=1.0),
-    AS_EXPECTED[3]._replace(without_error=0.9),
-    AS_EXPECTED[3]._replace(alone=0.0, compensated=0.0),
-    AS_EXPECTED[3]._replace(compensated=1e-13),
-    AS_EXPECTED[3]._replace(exponent=2.0),
+    expected._replace(**wrong)
+    for expected, changes in zip(
+        AS_EXPECTED,
+        (
+            [{"to_mean": 1.0}, {"without_error": 0.9}, {"alone": 0.0}, {"compensated": 1e-3}, {"exponent": 1.0}],
+            [{"without_error": 1.0}, {"alone": 0.0, "compensated": 0.0}, {"compensated": 1.0}, {"exponent": 2.0}],
+            [{"to_mean": 5.0}, {"alone": 1.0}, {"compensated": 1.0}],
+            [{"to_mean": 1.0}, {"without_error": 0.9}, {"compensated": 1e-13}, {"exponent": 2.0}],
+        ),
+        strict=True,
+    )
+    for wrong in changes
 ]
 
 
