@@ -1,7 +1,4 @@
-"""The network and its features as estimators of scikit-learn.
-
-    pipeline = make_pipeline(StandardScaler(), PreBiasRegressor(variant="corrected", random_state=0))
-    cross_val_score(pipeline, X, y)
+"""The network and its features as estimators of scikit-learn; see docs/python.md.
 
 The network, its descent and the encoder are those that ``qm7 train`` uses. Settings out of their range raise
 `qm7cli.core.validation.SettingsError`, which is a ValueError.
@@ -22,7 +19,7 @@ from qm7cli.data.molecules import Given, as_molecules
 from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import Layer, Network, draw_layers, feed_forward
-from qm7cli.model.variants import RULES, Array, Variant
+from qm7cli.model.variants import RULES, Variant
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.settings import Architecture, Encoding, Training
 from qm7cli.training.descent import Descent, DivergenceError
@@ -110,7 +107,11 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         descent = Descent(settings.training, "PreBiasRegressor", settings.seed, fold=0, samples=len(samples))
         try:
             with threadpool_limits(1), np.errstate(all="ignore"):  # more threads would give other digits
-                _descend(network, descent, samples, targets)
+                for iteration in range(1, settings.iterations + 1):
+                    block, part = descent.place(iteration)
+                    if part.start == 0:
+                        chosen = descent.draw(block)
+                    descent.step(network, samples[chosen[part]], targets[chosen[part]], iteration)
         except DivergenceError as error:
             remedy = "scale the features, as StandardScaler does, or lower the rates of the schedule"
             raise DivergenceError(f"{error}: {remedy}", error.iteration, error.rate) from error
@@ -135,16 +136,6 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
             network=Architecture(**{key: given[key] for key in Architecture.model_fields}),
             training=Training(**training),
         )
-
-
-def _descend(network: Network, descent: Descent, samples: Array, targets: Array) -> None:
-    """Do all iterations; `samples` (n, m) and `targets` (n,), in standard deviations."""
-    drawn = -1
-    for iteration in range(1, descent.settings.iterations + 1):
-        block, part = descent.place(iteration)
-        if block != drawn:
-            chosen, drawn = descent.draw(block), block
-        descent.step(network, samples[chosen[part]], targets[chosen[part]], iteration)
 
 
 class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

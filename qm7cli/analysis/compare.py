@@ -19,23 +19,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from qm7cli.analysis.groups import (
-    Decision,
-    Group,
-    Statistics,
-    count_text,
-    find_reference,
-    group_runs,
-    training_lengths,
-)
-from qm7cli.analysis.paired_difference import (
-    LEVEL,
-    Difference,
-    check_test_sets,
-    holm,
-    make_pair,
-    paired_difference,
-)
+from qm7cli.analysis.groups import Decision, Group, Statistics, count_text, find_reference, group_runs, training_lengths
+from qm7cli.analysis.paired_difference import LEVEL, Difference, check_test_sets, holm, make_pair, paired_difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
 
@@ -134,7 +119,7 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
     lengths = training_lengths(fold for pair in pairs for fold in pair)
     if len(lengths) > 1:
-        listed = " and ".join(map(str, sorted(lengths)))
+        listed = " and ".join(map(str, lengths))
         notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
         for key in sorted(shared):

@@ -1,11 +1,5 @@
 """How all pictures look, and what those of a comparison share.
 
-They are as wide as a column of a paper (85 mm) or as is asked, with letters of 7 and 8 points::
-
-    with drawing(2.2) as figure:
-        axes = figure.subplots()
-    save(figure, Path("picture.pdf"))
-
 A rule or a baseline has one color (of Okabe & Ito's, which color-blind people can tell apart) in every picture; dashed
 gray is for controls. A user's own settings of matplotlib change nothing.
 """
@@ -88,12 +82,10 @@ def looks(methods: Sequence[str]) -> list[Look]:
     for method in methods:
         index = METHODS.index(method) if method in METHODS else len(METHODS)
         k = seen[method] + (0 if alone else index)
-        look = {
-            "color": COLORS[(k if alone else index) % len(COLORS)],
-            "linestyle": LINES[k % len(LINES)],
-            "marker": MARKERS[k % len(MARKERS)],
-        }
-        made.append(look if alone or method not in CONTROLS else look | {"color": "#999999", "linestyle": "--"})
+        color, line = COLORS[(k if alone else index) % len(COLORS)], LINES[k % len(LINES)]
+        if method in CONTROLS and not alone:
+            color, line = "#999999", "--"
+        made.append({"color": color, "linestyle": line, "marker": MARKERS[k % len(MARKERS)]})
         seen[method] += 1
     return made
 

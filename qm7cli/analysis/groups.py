@@ -22,33 +22,26 @@ Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither m
 
 
 class Statistics(NamedTuple):
-    """Mean and population standard deviations in kcal/mol: of the folds' means over seeds, of the seeds' over folds.
-
-    None where there is one, or not every seed has the same folds, or, over seeds, where more than the seed differs.
-    """
+    """Mean and population standard deviations in kcal/mol; None where there is one value, or folds are missing."""
 
     mean: float
-    over_folds: float | None
-    over_seeds: float | None
+    over_folds: float | None  # of the folds' means over seeds
+    over_seeds: float | None  # of the seeds' means over folds; None where more than the seed differs
 
 
 class Group(NamedTuple):
-    """Runs that agree in the settings that make the groups; the reference has no difference and no verdict.
-
-    `folds` are complete, and `diverged` those whose training diverged: a result too. `p` is that of the difference,
-    corrected for the number of differences. `equivalent` is whether that is within a margin, None if none was given.
-    """
+    """Runs that agree in the settings that make the groups; the reference has no difference and no verdict."""
 
     name: str
     settings: dict[str, Any]
-    folds: dict[Key, RunFold]
-    diverged: dict[Key, RunFold]
+    folds: dict[Key, RunFold]  # complete
+    diverged: dict[Key, RunFold]  # a result too
     mae: Statistics | None = None
     rmse: Statistics | None = None
     difference: Difference | None = None
-    p: float | None = None
+    p: float | None = None  # of the difference, corrected for the number of differences
     decision: Decision | None = None
-    equivalent: bool | None = None
+    equivalent: bool | None = None  # whether the difference is within the margin; None if none was given
     verdict: str = ""
 
     @property
@@ -62,10 +55,11 @@ class Group(NamedTuple):
         if not self.diverged:
             return ""
         ended = [fold.result for fold in self.diverged.values()]
-        iterations, rates = (sorted({getattr(result, key) for result in ended}) for key in ("diverged_at", "rate"))
-        at = f"iteration {iterations[0]}" if len(iterations) == 1 else f"iterations {iterations[0]} to {iterations[-1]}"
-        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(f'{rate:g}' for rate in rates)})"
-        return f"diverged in {len(self.diverged)} of {count_text(len(self.ended), 'fold')}, at {at}{with_rates}"
+        first, *more = sorted({result.diverged_at for result in ended if result.diverged_at})
+        at = f"iterations {first} to {more[-1]}" if more else f"iteration {first}"
+        rates = [f"{rate:g}" for rate in sorted({result.rate for result in ended if result.rate})]
+        folds = f"{len(self.diverged)} of {count_text(len(self.ended), 'fold')}"
+        return f"diverged in {folds}, at {at} (rate{'s' if rates[1:] else ''} {', '.join(rates)})"
 
 
 def count_text(number: int, what: str) -> str:
@@ -103,7 +97,7 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
         controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
         notes += [f"there are runs of {variant}, which is a control" for variant in sorted(controls)]
     for group in groups:
-        lengths = sorted(training_lengths(group.folds.values()))
+        lengths = training_lengths(group.folds.values())
         if len(lengths) > 1:
             notes.append(f"{group.name} has trainings of different lengths: {', '.join(map(str, lengths))} iterations")
     return groups, notes
@@ -181,9 +175,9 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     return fitting[0]
 
 
-def training_lengths(folds: Iterable[RunFold]) -> set[int]:
-    """Return how many iterations folds were trained for; a baseline has none."""
-    return {fold.result.iterations for fold in folds} - {0}
+def training_lengths(folds: Iterable[RunFold]) -> list[int]:
+    """Return for how many iterations folds were trained, in order; a baseline has none."""
+    return sorted({fold.result.iterations for fold in folds} - {0})
 
 
 def _statistics(values: Mapping[Key, float], pairing_keys: Sequence[str]) -> Statistics | None:

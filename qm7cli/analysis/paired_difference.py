@@ -88,10 +88,8 @@ def paired_difference(pairs: Sequence[Pair]) -> Difference:
         by_test_set.setdefault(pair.test_set, []).append(pair)
     means = np.array([statistics.fmean(pair.difference for pair in same) for same in by_test_set.values()])
     reference = statistics.fmean(statistics.fmean(pair.reference for pair in same) for same in by_test_set.values())
-    untested = ""
-    if len(means) == 1:
-        untested = "one test set allows no test"
-    elif len(set(means)) == 1:
+    untested = "one test set allows no test" if len(means) == 1 else ""
+    if not untested and len(set(means)) == 1:
         untested = "the difference is the same on all test sets, which allows no test"
     return Difference(
         mean=float(means.mean()),

@@ -1,15 +1,7 @@
 """Augmented sets: molecules as random-permutation Coulomb matrices, in a file for other programs.
 
-An ``.npz`` file, uncompressed, that ``numpy.load`` reads:
-
-    X            (draws, molecules, n(n+1)/2) float32   upper triangles, hartree
-    permutation  (draws, molecules, n) uint8            row k of the matrix is the file's atom permutation[k]
-    T            (molecules,) float32                   atomization energies, kcal/mol
-    molecule     (molecules,) int64                     rows of the data set
-    features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centered and scaled
-
-A molecule's noise does not depend on which others are in the file, and the first draws of a longer file are those of a
-shorter one.
+They are in an uncompressed ``.npz`` file; docs/augmented-sets.md has its arrays. A molecule's noise does not depend on
+which others are in the file, and the first draws of a longer file are those of a shorter one.
 """
 
 import math

@@ -143,10 +143,9 @@ class FoldModel(ABC):
         return reasons
 
     def half_width(self, spread: float | None, draws: int) -> float | None:
-        """Return half the width of a molecule's interval, kcal/mol, if there is one for so many draws.
+        """Return half the width of the interval of a molecule with a spread over draws, kcal/mol, if there is one.
 
-        `spread` is the molecule's, kcal/mol, over `draws` draws. Fewer draws than the model's own err more than those
-        that the interval was made from.
+        Fewer draws than the model's own err more than those that the interval was made from.
         """
         if self.interval is None or draws < self.draws:
             return None

@@ -55,7 +55,6 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
         return Prediction(molecule.name, warnings=[reason])
     drawn = [model.draw(molecule, draws) for model in models]
     means = [float(each.energies.mean()) for each in drawn]
-    known = [each.spread for each in drawn if each.spread is not None]
     pairs = zip(models, drawn, strict=True)
     reasons: dict[str, str] = {}
     for each in drawn:
@@ -63,7 +62,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
-        spread=_mean(known),
+        spread=_mean([each.spread for each in drawn if each.spread is not None]),
         fold_spread=_deviation(means),
         interval=_mean([model.half_width(each.spread, len(each.energies)) for model, each in pairs]),
         warnings=list(reasons.values()),
