@@ -49,16 +49,6 @@ def test_coordinates_are_fewer_and_give_the_features_again(small, encoder, featu
     np.testing.assert_allclose(reduced[:, -r:] @ features.q.T, full[:, features.turned], atol=2e-5)
 
 
-def test_the_basis_is_orthonormal_and_keeps_every_product_with_the_features(small, encoder, features, layer):
-    basis = features.basis(layer.W)
-    np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-6)
-    assert basis.shape == (len(features.q), features.q.shape[1] + 5)
-    reduced = features.reduce(layer, basis)
-    coordinates = drawn(features, small)
-    k = coordinates.shape[1]
-    np.testing.assert_allclose(coordinates @ reduced.W[:k], drawn(encoder, small) @ layer.W, atol=1e-3)
-
-
 def test_a_layer_expands_to_what_it_was_reduced_from(features, layer):
     layer = layer._replace(A=layer.A * (~features.turned))  # beyond the basis it holds what `corrected` may reach
     basis = features.basis(layer.W)

@@ -52,15 +52,6 @@ def test_original_moves_the_bias_so_that_moving_the_prebias_leaves_the_function_
     assert abs(((X - (A - 0.3 * dA)) @ W + B) - ((X - A) @ W + B)).max() > 1  # not without dB
 
 
-def test_what_original_leaves_over_when_w_moves_too_is_minus_eta_squared_da_dw(layer):
-    X, A, W, B, dZ = layer
-    eta, dW = 0.1, (X - A).T @ dZ
-    dA, dB = rule_at("original", X, A, W, dZ)
-    whole = (X - (A - eta * dA)) @ (W - eta * dW) + (B - eta * dB)
-    plain = (X - A) @ (W - eta * dW) + (B - eta * dZ.sum(axis=0))
-    np.testing.assert_allclose(whole - plain, np.tile(-(eta**2) * dA @ dW, (len(X), 1)))
-
-
 def test_without_prebias_a_stays_0_and_b_follows_the_loss(layer):
     X, A, W, _, dZ = layer
     dA, dB = rule_at("no-prebias", X, A, W, dZ)
