@@ -46,10 +46,8 @@ def rms(values):
 
 def slow_moments(X, center):
     """Return the second moments of (X - center, 1) as a sum over molecules, and their eigenvalues, ascending."""
-    moments = np.zeros((X.shape[1] + 1,) * 2)
-    for x in X:
-        u = [*(x - center), 1.0]
-        moments += np.array([[a * b for b in u] for a in u]) / len(X)
+    augmented = [np.append(x - center, 1.0) for x in X]
+    moments = sum(np.outer(u, u) for u in augmented) / len(X)
     return moments, np.linalg.svd(moments, compute_uv=False)[::-1]
 
 
@@ -119,10 +117,10 @@ def test_the_digits_are_the_same_again_whatever_the_threads(trained):
 
 def test_a_run_has_a_record_of_plain_values_for_every_fold_and_layer(quick, small, tmp_path):
     run = tmp_path / "run"
-    train_run(quick("split.folds=[0,2,3]", variant="corrected"), small, run)
+    train_run(quick("split.folds=[0,2,3]", "training.iterations=20", variant="corrected"), small, run)
     records = measure_centering(run, load_models(run), small)
     assert [(record["fold"], record["layer"]) for record in records] == [(f, k) for f in (0, 2, 3) for k in (1, 2, 3)]
-    assert all((r["run"], r["variant"], r["iterations"]) == (str(run), "corrected", 300) for r in records)
+    assert all((r["run"], r["variant"], r["iterations"]) == (str(run), "corrected", 20) for r in records)
     assert json.loads(json.dumps(records)) == records
     assert measure_centering(run, load_models(run, [3, 0]), small) == records[:3] + records[6:]
     assert len({record["distance"] for record in records}) == 9
