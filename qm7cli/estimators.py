@@ -1,7 +1,4 @@
-"""The network and its features as estimators of scikit-learn.
-
-    pipeline = make_pipeline(StandardScaler(), PreBiasRegressor(variant="corrected", random_state=0))
-    cross_val_score(pipeline, X, y)
+"""The network and its features as estimators of scikit-learn; see docs/python.md.
 
 The network, its descent and the encoder are those that ``qm7 train`` uses. Settings out of their range raise
 `qm7cli.core.validation.SettingsError`, which is a ValueError.
@@ -19,9 +16,10 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
 from qm7cli.data.molecules import Given, as_molecules
+from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.encoder import Encoder
-from qm7cli.model.network import ActivationName, Layer, Network, Units, draw_layers, feed_forward
-from qm7cli.model.variants import RULES, Array, Variant
+from qm7cli.model.network import Layer, Network, draw_layers, feed_forward
+from qm7cli.model.variants import RULES, Variant
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.settings import Architecture, Encoding, Training
 from qm7cli.training.descent import Descent, DivergenceError
@@ -45,16 +43,15 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
 
     Parameters
     ----------
-    variant : str
-        Update rule of the pre-bias (`qm7cli.model.variants`); default ``original``.
-    iterations : int
-        Minibatches in all; default 10,000. The paper's trainings on QM7 have 1,000,000.
-    batch_size, schedule, averaging
-        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m).
     hidden, activation, offset, bias
         As in `qm7cli.Architecture`.
+    variant : str
+        Update rule of the pre-bias (`qm7cli.model.variants`).
+    iterations, batch_size, schedule, averaging
+        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m). The paper's trainings on QM7
+        have 1,000,000 iterations.
     random_state : int, RandomState or None
-        Of the weights and the minibatches; an int, of 0 or more, gives the same network again. Default None.
+        Of the weights and the minibatches; an int, of 0 or more, gives the same network again.
 
     Attributes
     ----------
@@ -62,8 +59,6 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         Averaged parameters W (m, n), A (m,) and B (n,), float32.
     target_mean_, target_std_ : float
         Mean and population standard deviation of the training targets; the latter 1 where all are the same.
-    n_features_in_, feature_names_in_
-        As scikit-learn has them.
     """
 
     def __init__(
@@ -94,12 +89,8 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on features X (samples, m) and targets y (samples,).
 
-        Raises
-        ------
-        ValueError
-            If a parameter is out of its range, or X and y are not finite numbers of these shapes.
-        DivergenceError
-            If the training diverges: features are too large, or rates are too high.
+        Raises ValueError if a parameter is out of its range, or X and y are not finite numbers of these shapes, and
+        DivergenceError if the training diverges: features are too large, or rates are too high.
         """
         settings = self._settings()
         samples, wanted = validate_data(self, X, y, dtype=np.float32, y_numeric=True)
@@ -116,7 +107,11 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         descent = Descent(settings.training, "PreBiasRegressor", settings.seed, fold=0, samples=len(samples))
         try:
             with threadpool_limits(1), np.errstate(all="ignore"):  # more threads would give other digits
-                _descend(network, descent, samples, targets)
+                for iteration in range(1, settings.iterations + 1):
+                    block, part = descent.place(iteration)
+                    if part.start == 0:
+                        chosen = descent.draw(block)
+                    descent.step(network, samples[chosen[part]], targets[chosen[part]], iteration)
         except DivergenceError as error:
             remedy = "scale the features, as StandardScaler does, or lower the rates of the schedule"
             raise DivergenceError(f"{error}: {remedy}", error.iteration, error.rate) from error
@@ -134,32 +129,21 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
 
     def _settings(self) -> Experiment:
         given = self.get_params()
-        network, training = (
-            {key: given[key] for key in keys}
-            for keys in (Architecture.model_fields, ("iterations", "batch_size", "schedule", "averaging"))
-        )
-        seed = draw_seed(self.random_state)
+        training = {key: given[key] for key in ("iterations", "batch_size", "schedule", "averaging")}
         return Experiment(
-            variant=self.variant, seed=seed, network=Architecture(**network), training=Training(**training)
+            variant=self.variant,
+            seed=draw_seed(self.random_state),
+            network=Architecture(**{key: given[key] for key in Architecture.model_fields}),
+            training=Training(**training),
         )
-
-
-def _descend(network: Network, descent: Descent, samples: Array, targets: Array) -> None:
-    """Do all iterations; `samples` (n, m) and `targets` (n,), in standard deviations."""
-    drawn = -1
-    for iteration in range(1, descent.settings.iterations + 1):
-        block, part = descent.place(iteration)
-        if block != drawn:
-            chosen, drawn = descent.draw(block), block
-            block_samples, block_targets = samples[chosen], targets[chosen]
-        descent.step(network, block_samples[part], block_targets[part], iteration)
 
 
 class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Molecules to random-sorted Coulomb matrices in the tanh expansion (Montavon et al., NIPS 2012).
 
     `fit` and `transform` take ASE atoms or pairs (Z, R), nuclear charges (atoms,) and coordinates (atoms, 3) in bohr.
-    Each molecule is drawn once in a transform, with noise of its own: ``molecules * 8`` has eight draws of each.
+    Each molecule is drawn once in a transform, with noise of its own: ``molecules * 8`` has eight draws of each. What
+    is fitted is `encoder_`, for `atoms_` atoms per molecule.
 
     Parameters
     ----------
@@ -168,14 +152,7 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     atoms : int, optional
         Room for so many atoms; default: as many as the largest molecule has that is fitted.
     random_state : int, RandomState or None
-        Of the noise; with an int, a transform of the same molecules gives the same features again. Default None.
-
-    Attributes
-    ----------
-    encoder_ : Encoder
-        Thresholds and normalization.
-    atoms_ : int
-        Most atoms in a molecule.
+        Of the noise; with an int, a transform of the same molecules gives the same features again.
     """
 
     def __init__(
@@ -220,11 +197,11 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         molecules = as_molecules(given)
         if not molecules:
             raise QM7Error("there are no molecules")
-        n = n or max(len(molecule.Z) for molecule in molecules)
-        for molecule in molecules:
-            if len(molecule.Z) > n:
-                reason = f"{len(molecule.Z)} atoms, more than the {n} that there is room for"
-                raise QM7Error(f"{molecule.name}: {reason}; RandomSortedCoulomb(atoms=...) makes more")
+        largest = max(molecules, key=lambda molecule: len(molecule.Z))
+        n = n or len(largest.Z)
+        if len(largest.Z) > n:
+            reason = f"{len(largest.Z)} atoms, more than the {n} that there is room for"
+            raise QM7Error(f"{largest.name}: {reason}; RandomSortedCoulomb(atoms=...) makes more")
         X = np.stack([molecule.coulomb_matrix(n) for molecule in molecules])
         return Matrices.of(reorder_atoms(X, canonical_order(X)))
 

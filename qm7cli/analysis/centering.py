@@ -51,17 +51,15 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
     """Measure the inputs of each layer on one draw of the molecules that the model was trained on, always the same.
 
     A record has ``layer``, from 1, and ``inputs``, its units m. ``spread``, ``mean`` and ``distance``: root mean square
-    over the units of the inputs' standard deviation, of the mean input, and of A less the mean input. The encoder
-    centers layer 1's on another draw. The rest is of the second moments (`qm7cli.analysis.centering`) about 0, A and
-    the mean, whose names end in `POINTS`:
+    over the units of the inputs' standard deviation, of the mean input, and of A minus the mean input. The rest is of
+    the second moments (`qm7cli.analysis.centering`) about 0, A and the mean, whose names end in `POINTS`:
 
     - ``share_uncentered``, ``share_prebias``: the share of the second moment of X - c that is mean,
       ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
-    - ``span``: directions in which the inputs vary, eigenvalues of S above the largest times eps of float64 times the
-      number of molecules or units, whichever is larger. Smaller ones are rounding, as of features that are constant.
+    - ``span``: directions in which the inputs vary; smaller eigenvalues of S are rounding, as of constant features.
     - ``largest_...``: largest eigenvalue of the second moments of (X - c, 1).
-    - ``condition_...``: the same over the smallest in the span, which is number ``span + 1`` for every c; None if
-      float64 does not resolve it.
+    - ``condition_...``: the same over the smallest in the span, number ``span + 1`` for every c; None if float64 does
+      not resolve it.
     """
     records = []
     features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))
@@ -94,20 +92,18 @@ def _second_moments(X: Array, A: Array, mean: NDArray[np.float64]) -> dict[str, 
     record["span"] = span
     spectra = {point: _eigenvalues(S, d)[-1 - span :] for point, d in away.items()}
     record |= {f"largest_{point}": float(found[-1]) for point, found in spectra.items()}
-    return record | {f"condition_{point}": _condition(found) for point, found in spectra.items()}
+    for point, found in spectra.items():
+        smallest, largest = float(found[0]), float(found[-1])
+        record[f"condition_{point}"] = largest / smallest if smallest > largest * EPS else None
+    return record
 
 
 def _eigenvalues(S: NDArray[np.float64], d: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the eigenvalues (m + 1,), ascending, of the second moments of (X - c, 1), where c is the mean less d."""
+    """Return the eigenvalues (m + 1,), ascending, of the second moments of (X - c, 1), where c is the mean minus d."""
     u = np.append(d, 1.0)
     moments = np.outer(u, u)
     moments[:-1, :-1] += S
     return np.linalg.eigvalsh(moments)
-
-
-def _condition(eigenvalues: NDArray[np.float64]) -> float | None:
-    smallest, largest = float(eigenvalues[0]), float(eigenvalues[-1])
-    return largest / smallest if smallest > largest * EPS else None
 
 
 def _rms(values: NDArray[np.float64]) -> float:

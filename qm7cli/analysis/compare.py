@@ -3,15 +3,24 @@
 Two folds are a pair if they agree in everything but the settings that make the groups: the same fold, seed and test
 molecules (`qm7cli.analysis.paired_difference`). The corrected resampled t-test decides; its p-values are corrected for
 the number of groups compared. A difference that is not decided may exist all the same: the verdict says how large it
-would have to be. `qm7cli.analysis.verdict` has the rules and the words.
+would have to be.
+
+A fold that diverged has no error, and is worse than any that did not. Where folds of one group diverged and the same
+folds of the other ended well, that decides, whatever the difference on the other folds: the mean over all folds does
+not exist. Where each has folds that only the other came through, nothing is decided.
+
+That no difference is shown does not show that there is none. With a margin M a group is *equivalent* to the reference
+where the whole 95 % interval lies inside (-M, M): two one-sided tests at 2.5 % each (Schuirmann, Journal of
+Pharmacokinetics and Biopharmaceutics 15:657, 1987; usual are 5 %, the 90 % interval). Like the interval, this is not
+corrected for the number of groups.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from qm7cli.analysis.groups import Group, Statistics, count_text, find_reference, group_runs, training_lengths
-from qm7cli.analysis.paired_difference import check_test_sets, holm, make_pair, paired_difference
-from qm7cli.analysis.verdict import judge
+from qm7cli.analysis.groups import Decision, Group, Statistics, count_text, find_reference, group_runs, training_lengths
+from qm7cli.analysis.paired_difference import LEVEL, Difference, check_test_sets, holm, make_pair, paired_difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import Run
 
@@ -26,31 +35,32 @@ class Comparison(NamedTuple):
     @property
     def explanation(self) -> str:
         """What the differences and their intervals are, and what decides; empty where there are none."""
-        diverged = any(group.diverged for group in self.groups) and any(group.verdict for group in self.groups)
-        divergence = "A fold that diverged is worse than any that did not, and decides before the test." * diverged
-        if not any(group.difference for group in self.groups):
-            return divergence
-        reference = next(group.name for group in self.groups if not group.verdict)
-        count = count_text(sum(group.p is not None for group in self.groups), "comparison")
-        return (
-            f"Difference: test MAE less that of {reference}, in kcal/mol, with the 95 % interval of the corrected "
-            f"resampled t-test of each comparison alone. Holm p is corrected for {count} and decides at 0.05."
-            f"{self._margin_explained}{divergence and f' {divergence}'}"
-        )
-
-    @property
-    def _margin_explained(self) -> str:
-        if self.margin is None:
-            return ""
-        within = "Equivalent within {0:g} kcal/mol is a group whose whole interval lies between -{0:g} and {0:g}."
-        return f" {within.format(self.margin)}"
+        told = []
+        if any(group.difference for group in self.groups):
+            reference = next(group.name for group in self.groups if not group.verdict)
+            count = count_text(sum(group.p is not None for group in self.groups), "comparison")
+            told.append(
+                f"Difference: test MAE less that of {reference}, in kcal/mol, with the 95 % interval of the corrected "
+                f"resampled t-test of each comparison alone. Holm p is corrected for {count} and decides at 0.05."
+            )
+            if self.margin is not None:
+                within = (
+                    "Equivalent within {0:g} kcal/mol is a group whose whole interval lies between -{0:g} and {0:g}."
+                )
+                told.append(within.format(self.margin))
+        if any(group.diverged for group in self.groups) and any(group.verdict for group in self.groups):
+            told.append("A fold that diverged is worse than any that did not, and decides before the test.")
+        return " ".join(told)
 
     @property
     def sentences(self) -> list[str]:
         """The verdict on each group but the reference, or which of its folds diverged if any did, and the notes."""
-        said = [group.verdict or f"{group.name} {group.divergence}" for group in self.groups]
-        told = [sentence for group, sentence in zip(self.groups, said, strict=True) if group.verdict or group.diverged]
-        return [f"{sentence}." for sentence in (*told, *self.notes)]
+        said = [
+            group.verdict or f"{group.name} {group.divergence}"
+            for group in self.groups
+            if group.verdict or group.diverged
+        ]
+        return [f"{sentence}." for sentence in (*said, *self.notes)]
 
     def records(self) -> list[dict[str, Any]]:
         """Return a plain record for each group, as for ``pandas.DataFrame``; it has what ``--format csv`` has."""
@@ -90,20 +100,13 @@ def compare_groups(
     groups, notes = group_runs(runs, by)
     if not paired:
         return Comparison(groups, notes)
-    comparison = compare_with(groups, find_reference(groups, reference), margin)
-    return comparison._replace(notes=[*notes, *comparison.notes])
-
-
-def compare_with(groups: Sequence[Group], reference: Group, margin: float | None = None) -> Comparison:
-    """Return the groups, each but the reference, which is one of them, with its difference from it and the verdict."""
-    notes: list[str] = []
-    compared = [group if group is reference else _paired(group, reference, notes) for group in groups]
+    base = find_reference(groups, reference)
+    compared = [group if group is base else _paired(group, base, notes) for group in groups]
     tests = {k: group.difference.t_test for k, group in enumerate(compared) if group.difference}
     p_values = {k: test.p for k, test in tests.items() if test}
     for k, p in zip(p_values, holm(list(p_values.values())), strict=True):
         compared[k] = compared[k]._replace(p=p)
-    judged = [each if each is reference else judge(each, reference, margin) for each in compared]
-    return Comparison(judged, notes, margin)
+    return Comparison([each if each is base else _judged(each, base, margin) for each in compared], notes, margin)
 
 
 def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
@@ -116,7 +119,7 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
     lengths = training_lengths(fold for pair in pairs for fold in pair)
     if len(lengths) > 1:
-        listed = " and ".join(map(str, sorted(lengths)))
+        listed = " and ".join(map(str, lengths))
         notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
         for key in sorted(shared):
@@ -125,3 +128,105 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
     except QM7Error as error:
         return group._replace(verdict=f"{group.name} cannot be compared with {reference.name}: {error}")
     return group._replace(difference=difference)
+
+
+def _judged(group: Group, reference: Group, margin: float | None) -> Group:
+    """Return a group that was paired with its decision and its verdict; one that it has says why it is not compared."""
+    diverged = {*group.diverged, *reference.diverged}
+    if group.verdict:
+        return group._replace(
+            verdict="; ".join([group.verdict, *([_divergences(group, reference)] if diverged else [])])
+        )
+    if margin is not None:
+        group = group._replace(equivalent=not diverged and _is_within(margin, group.difference))
+    group = group._replace(decision=_decided_by_divergence(group, reference) or _decided_by_test(group))
+    return group._replace(verdict=_verdict(group, reference, margin))
+
+
+def _is_within(margin: float, difference: Difference | None) -> bool:
+    t_test = difference and difference.t_test
+    return t_test is not None and -margin < t_test.interval[0] and t_test.interval[1] < margin
+
+
+def _decided_by_test(group: Group) -> Decision | None:
+    if group.difference is None:
+        return None
+    if group.p is None or group.p >= 1 - LEVEL:
+        return "equivalent" if group.equivalent else "not decided"
+    return "better" if group.difference.mean < 0 else "worse"
+
+
+def _decided_by_divergence(group: Group, reference: Group) -> Decision | None:
+    """Return what the folds decide in which one group diverged and the other did not; None if there are none.
+
+    A fold in which the other has no result yet cannot make a group worse, but keeps it from being better.
+    """
+    ours, theirs = (group.diverged.keys() - reference.diverged, reference.diverged.keys() - group.diverged)
+    if not ours and not theirs:
+        return None if group.difference or not group.diverged else "not decided"
+    if not theirs and ours & reference.folds.keys():
+        return "worse"
+    return "better" if not ours and theirs & group.folds.keys() else "not decided"
+
+
+def _decision_text(group: Group, reference: str, margin: float | None) -> str:
+    within = f"equivalent within {margin:g} kcal/mol" if margin is not None else ""
+    if group.decision in {"better", "worse"}:
+        return f"is {group.decision} than {reference}{f', but {within}' if group.equivalent else ''}"
+    if group.decision == "equivalent":
+        return f"against {reference} is {within}"
+    return f"against {reference} is not decided{within and f', neither different nor {within}'}"
+
+
+def _verdict(group: Group, reference: Group, margin: float | None) -> str:
+    """Say in words what the divergences of two groups and the difference of their errors show."""
+    difference, diverged = group.difference, {*group.diverged, *reference.diverged}
+    said = [_divergences(group, reference)] if diverged else []
+    if difference:
+        facts = [
+            f"{difference_text(difference)} kcal/mol",
+            f"{percent_text(difference.percent)} of the MAE",
+            f"{count_text(difference.pairs, 'pair')} on {count_text(difference.test_sets, 'test set')}",
+            *([f"Holm p {p_text(group.p)}"] if difference.t_test else []),
+        ]
+        only = f"leaving out {count_text(len(diverged), 'fold')} that diverged, the difference is " if diverged else ""
+        said.append(f"{only}{', '.join(facts)}")
+        if difference.t_test:
+            detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}"
+            said.append(f"such a comparison finds {detectable} in four of five cases")
+        else:
+            said.append(difference.untested)
+    return f"{group.name} {_decision_text(group, reference.name, margin)}: {'; '.join(said)}"
+
+
+def _divergences(group: Group, reference: Group) -> str:
+    """Say of a group and the reference, of which one diverged at least, in how many of their folds and when."""
+    if not group.diverged:
+        return f"the reference {reference.divergence}, this group in none of {len(group.ended)}"
+    theirs = f"diverged in none of {len(reference.ended)}" if not reference.diverged else reference.divergence
+    return f"it {group.divergence}, the reference {theirs}"
+
+
+def difference_text(difference: Difference) -> str:
+    """Return a mean difference with the interval of its t-test, if it has one, in kcal/mol."""
+    values = [difference.mean, *(difference.t_test.interval if difference.t_test else ())]
+    mean, *interval = (f"{value:z.{_decimals(difference)}f}" for value in values)
+    return f"{mean} ({' to '.join(interval)})" if interval else mean
+
+
+def percent_text(percent: float | None) -> str:
+    """Return a part in per cent; a dash where it is not known."""
+    return "-" if percent is None else f"{percent:z.{2 if abs(percent) < 10 else 0}f} %"
+
+
+def p_text(p: float | None) -> str:
+    """Return a p-value with three decimals; a dash where there is none."""
+    return "-" if p is None else f"{p:.3f}" if p >= 0.001 else "<0.001"
+
+
+def _decimals(difference: Difference) -> int:
+    """Return the decimals that show two digits of the interval's half, at least two and at most six."""
+    if difference.t_test is None:
+        return 3
+    low, high = difference.t_test.interval
+    return min(max(2, 1 - math.floor(math.log10((high - low) / 2))), 6) if high > low else 6

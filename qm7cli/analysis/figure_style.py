@@ -1,11 +1,5 @@
 """How all pictures look, and what those of a comparison share.
 
-They are as wide as a column of a paper (85 mm) or as is asked, with letters of 7 and 8 points::
-
-    with drawing(2.2) as figure:
-        axes = figure.subplots()
-    save(figure, Path("picture.pdf"))
-
 A rule or a baseline has one color (of Okabe & Ito's, which color-blind people can tell apart) in every picture; dashed
 gray is for controls. A user's own settings of matplotlib change nothing.
 """
@@ -64,25 +58,18 @@ STYLE: Final[dict[str, Any]] = {
 
 
 class Options(NamedTuple):
-    """What may be chosen of a picture: its width in mm, and whether it says below what it shows.
+    """What may be chosen of a picture."""
 
-    `log` is whether the axis of errors is logarithmic, None as suits the picture; `setting` the dotted key of that on
-    the axis, None for the one numeric setting that differs; `reference` the group from which others differ.
-    """
-
-    width: float = WIDTH
-    caption: bool = True
-    log: bool | None = None
-    setting: str | None = None
-    reference: str | None = None
+    width: float = WIDTH  # mm
+    caption: bool = True  # whether it says below what it shows
+    log: bool | None = None  # whether the axis of errors is logarithmic; None as suits the picture
+    setting: str | None = None  # dotted key of that on the axis; None for the one numeric setting that differs
+    reference: str | None = None  # the group from which others differ
 
     def scale(self, errors: Iterable[float]) -> str:
         """Return ``log`` or ``linear``, for an axis of such errors, kcal/mol."""
         known = list(errors)
         return "log" if (max(known) >= RATIO * min(known) > 0 if self.log is None else self.log) else "linear"
-
-
-USUAL: Final = Options()
 
 
 def looks(methods: Sequence[str]) -> list[Look]:
@@ -95,12 +82,10 @@ def looks(methods: Sequence[str]) -> list[Look]:
     for method in methods:
         index = METHODS.index(method) if method in METHODS else len(METHODS)
         k = seen[method] + (0 if alone else index)
-        look = {
-            "color": COLORS[(k if alone else index) % len(COLORS)],
-            "linestyle": LINES[k % len(LINES)],
-            "marker": MARKERS[k % len(MARKERS)],
-        }
-        made.append(look if alone or method not in CONTROLS else look | {"color": "#999999", "linestyle": "--"})
+        color, line = COLORS[(k if alone else index) % len(COLORS)], LINES[k % len(LINES)]
+        if method in CONTROLS and not alone:
+            color, line = "#999999", "--"
+        made.append({"color": color, "linestyle": line, "marker": MARKERS[k % len(MARKERS)]})
         seen[method] += 1
     return made
 
@@ -173,14 +158,6 @@ def add_legend(figure: "Figure", least: int = 2) -> None:
         figure.legend(own.values(), names, loc="outside upper center", ncols=columns, columnspacing=1.2)
 
 
-def add_note(figure: "Figure", text: str) -> None:
-    """Say something below a picture, which becomes higher by as much."""
-    if text:
-        wrapped = textwrap.fill(printable(text), int(LETTERS * figure.get_figwidth() * INCH / WIDTH))
-        _heighten(figure, wrapped.count("\n") + 1)
-        figure.supxlabel(wrapped[0].upper() + wrapped[1:], x=0.03, ha="left", fontsize=7)
-
-
 def plain_ticks(axis: "Axis") -> None:
     """Label an axis, if it is logarithmic, with numbers written out, no more than there is room for."""
     if axis.get_scale() != "log":
@@ -205,12 +182,16 @@ def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
 
 
 def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: str, diverged: bool = True) -> None:
-    """Say below a picture what it shows, and which folds diverged: these have no error to draw."""
+    """Say below a picture, which becomes higher by as much, what it shows, and which folds have no error to draw."""
     without = ", and is drawn without these"
     told = [
         f"{each.name} {each.divergence}{without if each.folds else ''}" for each in comparison.groups if each.diverged
     ]
-    add_note(figure, "; ".join(filter(None, [*notes, *(told if diverged else ())])) if options.caption else "")
+    text = "; ".join(filter(None, [*notes, *(told if diverged else ())]))
+    if options.caption and text:
+        wrapped = textwrap.fill(printable(text), int(LETTERS * figure.get_figwidth() * INCH / WIDTH))
+        _heighten(figure, wrapped.count("\n") + 1)
+        figure.supxlabel(wrapped[0].upper() + wrapped[1:], x=0.03, ha="left", fontsize=7)
 
 
 def deviation_note(comparison: Comparison, what: str) -> str:

@@ -22,33 +22,26 @@ Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither m
 
 
 class Statistics(NamedTuple):
-    """Mean and population standard deviations in kcal/mol: of the folds' means over seeds, of the seeds' over folds.
-
-    None where there is one, or not every seed has the same folds, or, over seeds, where more than the seed differs.
-    """
+    """Mean and population standard deviations in kcal/mol; None where there is one value, or folds are missing."""
 
     mean: float
-    over_folds: float | None
-    over_seeds: float | None
+    over_folds: float | None  # of the folds' means over seeds
+    over_seeds: float | None  # of the seeds' means over folds; None where more than the seed differs
 
 
 class Group(NamedTuple):
-    """Runs that agree in the settings that make the groups; the reference has no difference and no verdict.
-
-    `folds` are complete, and `diverged` those whose training diverged: a result too. `p` is that of the difference,
-    corrected for the number of differences. `equivalent` is whether that is within a margin, None if none was given.
-    """
+    """Runs that agree in the settings that make the groups; the reference has no difference and no verdict."""
 
     name: str
     settings: dict[str, Any]
-    folds: dict[Key, RunFold]
-    diverged: dict[Key, RunFold]
-    mae: Statistics | None
-    rmse: Statistics | None
+    folds: dict[Key, RunFold]  # complete
+    diverged: dict[Key, RunFold]  # a result too
+    mae: Statistics | None = None
+    rmse: Statistics | None = None
     difference: Difference | None = None
-    p: float | None = None
+    p: float | None = None  # of the difference, corrected for the number of differences
     decision: Decision | None = None
-    equivalent: bool | None = None
+    equivalent: bool | None = None  # whether the difference is within the margin; None if none was given
     verdict: str = ""
 
     @property
@@ -62,10 +55,11 @@ class Group(NamedTuple):
         if not self.diverged:
             return ""
         ended = [fold.result for fold in self.diverged.values()]
-        iterations, rates = (sorted({getattr(result, key) for result in ended}) for key in ("diverged_at", "rate"))
-        at = f"iteration {iterations[0]}" if len(iterations) == 1 else f"iterations {iterations[0]} to {iterations[-1]}"
-        with_rates = f" (rate{'s' if len(rates) > 1 else ''} {', '.join(f'{rate:g}' for rate in rates)})"
-        return f"diverged in {len(self.diverged)} of {count_text(len(self.ended), 'fold')}, at {at}{with_rates}"
+        first, *more = sorted({result.diverged_at for result in ended if result.diverged_at})
+        at = f"iterations {first} to {more[-1]}" if more else f"iteration {first}"
+        rates = [f"{rate:g}" for rate in sorted({result.rate for result in ended if result.rate})]
+        folds = f"{len(self.diverged)} of {count_text(len(self.ended), 'fold')}"
+        return f"diverged in {folds}, at {at} (rate{'s' if rates[1:] else ''} {', '.join(rates)})"
 
 
 def count_text(number: int, what: str) -> str:
@@ -86,56 +80,50 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     by = list(by) or [key for key in differing if key != "seed" and key not in RECORDED_SETTINGS]
     pairing_keys = [key for key in differing if key not in by]
     notes: list[str] = []
-    members: dict[str, tuple[dict[str, Any], dict[Key, RunFold], dict[Key, RunFold]]] = {}
-    short: dict[str, str] = {}
+    members: dict[str, Group] = {}  # by long name
     for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in by]):
         given = {key: run.settings[key] for key in by if key in run.settings}
-        name = group_name(given, by)
-        short[name] = group_name(given, by, short=True)
-        _, complete, gone = members.setdefault(name, ({key: run.settings.get(key) for key in by}, {}, {}))
-        _add_folds(complete, gone, run, pairing_keys, notes)
-    distinct = len(set(short.values())) == len(short)
+        new = Group(group_name(given, by, short=True), {key: run.settings.get(key) for key in by}, {}, {})
+        _add_folds(members.setdefault(group_name(given, by), new), run, pairing_keys, notes)
+    distinct = len({group.name for group in members.values()}) == len(members)
     groups = []
-    for name, (settings, folds, diverged) in members.items():
+    for name, group in members.items():
         mae, rmse = (
-            _statistics({key: getattr(fold, metric) for key, fold in folds.items()}, pairing_keys)
+            _statistics({key: getattr(fold, metric) for key, fold in group.folds.items()}, pairing_keys)
             for metric in ("mae", "rmse")
         )
-        groups.append(Group(short[name] if distinct else name, settings, folds, diverged, mae, rmse))
+        groups.append(group._replace(name=group.name if distinct else name, mae=mae, rmse=rmse))
     if "variant" not in by:
         controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
         notes += [f"there are runs of {variant}, which is a control" for variant in sorted(controls)]
     for group in groups:
-        lengths = sorted(training_lengths(group.folds.values()))
+        lengths = training_lengths(group.folds.values())
         if len(lengths) > 1:
             notes.append(f"{group.name} has trainings of different lengths: {', '.join(map(str, lengths))} iterations")
     return groups, notes
 
 
-def _add_folds(
-    folds: dict[Key, RunFold], diverged: dict[Key, RunFold], run: Run, pairing_keys: Sequence[str], notes: list[str]
-) -> None:
-    """Add the folds of a run to a group's, those that ended well and those that diverged; the others to the notes."""
+def _add_folds(group: Group, run: Run, pairing_keys: Sequence[str], notes: list[str]) -> None:
+    """Add the folds of a run to a group, those that ended well and those that diverged; the others to the notes."""
     for result in run.results.folds:
         if result.status == "partial":
             notes.append(f"fold {result.fold} of {run.path} is {result.status} and left out")
             continue
         settings = (run.settings.get(setting) for setting in pairing_keys)
         key = (result.fold, *(str(value) if isinstance(value, list) else value for value in settings))
-        if key in folds or key in diverged:
-            other = {**folds, **diverged}[key].run
+        if key in group.ended:
+            other = group.ended[key].run
             by_length = other.settings.get("training.iterations") != run.settings.get("training.iterations")
             hint = "; --by training.iterations keeps them apart" if by_length else ""
             raise QM7Error(f"{other.path} and {run.path} both have fold {result.fold} of the same settings{hint}")
-        (diverged if result.status == "diverged" else folds)[key] = RunFold(run, result)
+        (group.diverged if result.status == "diverged" else group.folds)[key] = RunFold(run, result)
 
 
 def order(key: str, value: Any) -> tuple[int, float, str]:
     """Return what sorts values: variants and baselines as listed, numbers by size, then texts, and None last."""
-    if key == "variant" and value:
-        return 0, get_args(Variant).index(value), ""
-    if key == "baseline.model":
-        return 0, list(HYPERPARAMETERS).index(value), ""
+    listed: dict[str, list[Any]] = {"variant": [*get_args(Variant), None], "baseline.model": [*HYPERPARAMETERS]}
+    if key in listed:
+        return 0, listed[key].index(value), ""
     if isinstance(value, int | float):
         return 0, value, ""
     return (2, 0, "") if value is None else (1, 0, str(value))
@@ -165,10 +153,7 @@ def group_name(settings: dict[str, Any], by: Sequence[str], *, short: bool = Fal
 
 
 def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
-    """Return the group that is the reference, as `qm7cli.analysis.compare.compare_groups` takes it.
-
-    Raises QM7Error if there is no such group, or several.
-    """
+    """Return the reference, as `compare_groups` takes it; raises QM7Error if there is no such group, or several."""
     if wanted is None:
         usual = [group for group in groups if all(DEFAULTS[key] == value for key, value in group.settings.items())]
         return (usual or [group for group in groups if group.folds] or groups)[0]
@@ -190,9 +175,9 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
     return fitting[0]
 
 
-def training_lengths(folds: Iterable[RunFold]) -> set[int]:
-    """Return how many iterations folds were trained for; a baseline has none."""
-    return {fold.result.iterations for fold in folds} - {0}
+def training_lengths(folds: Iterable[RunFold]) -> list[int]:
+    """Return for how many iterations folds were trained, in order; a baseline has none."""
+    return sorted({fold.result.iterations for fold in folds} - {0})
 
 
 def _statistics(values: Mapping[Key, float], pairing_keys: Sequence[str]) -> Statistics | None:

@@ -29,44 +29,32 @@ POWER: Final = 0.8  # four of five
 
 
 class TTest(NamedTuple):
-    """The corrected resampled t-test of a mean difference, kcal/mol.
-
-    `detectable` is the true difference that such a comparison, with the same standard error, finds in four of five
-    cases at 5 %, two-sided: the standard error times the noncentrality at which Student's t has that power (Owen,
-    Journal of the American Statistical Association 60:320, 1965), 3.76 at 4 degrees of freedom.
-    """
+    """The corrected resampled t-test of a mean difference, kcal/mol."""
 
     interval: tuple[float, float]
     standard_error: float
     p: float
-    detectable: float
+    detectable: float  # the true difference that such a comparison finds in four of five cases at 5 %, two-sided
 
 
 class Difference(NamedTuple):
-    """Test MAE minus the reference's, kcal/mol: the mean over test sets.
-
-    `percent` is of the reference's MAE, None where that is 0. Where `t_test` is None, `untested` says why.
-    """
+    """Test MAE minus the reference's, kcal/mol: the mean over test sets."""
 
     mean: float
-    percent: float | None
+    percent: float | None  # of the reference's MAE; None where that is 0
     pairs: int
     test_sets: int
     t_test: TTest | None
-    untested: str = ""
+    untested: str = ""  # why there is no test
 
 
 class Pair(NamedTuple):
-    """Two folds with the same test molecules.
+    """Two folds with the same test molecules."""
 
-    `test_set` tells these from others, `difference` is that of the MAE, `reference` the MAE of the second (kcal/mol),
-    and `ratio` n_test / n_train.
-    """
-
-    test_set: Hashable
-    difference: float
-    reference: float
-    ratio: float
+    test_set: Hashable  # what tells these molecules from others
+    difference: float  # of the MAE, kcal/mol
+    reference: float  # MAE of the second, kcal/mol
+    ratio: float  # n_test / n_train
 
 
 def make_pair(fold: RunFold, base: RunFold) -> Pair:
@@ -84,7 +72,7 @@ def check_test_sets(fold: RunFold, base: RunFold) -> None:
 
 
 def _test_set(fold: RunFold) -> Hashable:
-    """Return what tells a fold's test set: the data set's SHA-256, and the split with the fold's number."""
+    """Return the data set's SHA-256, and the split with the fold's number."""
     split = fold.run.results.config.split
     name = split.sha256 or split.file.name if split.file else split.scheme
     drawn = (split.count, split.seed) if split.scheme in DRAWN else ()
@@ -100,10 +88,8 @@ def paired_difference(pairs: Sequence[Pair]) -> Difference:
         by_test_set.setdefault(pair.test_set, []).append(pair)
     means = np.array([statistics.fmean(pair.difference for pair in same) for same in by_test_set.values()])
     reference = statistics.fmean(statistics.fmean(pair.reference for pair in same) for same in by_test_set.values())
-    untested = ""
-    if len(means) == 1:
-        untested = "one test set allows no test"
-    elif len(set(means)) == 1:
+    untested = "one test set allows no test" if len(means) == 1 else ""
+    if not untested and len(set(means)) == 1:
         untested = "the difference is the same on all test sets, which allows no test"
     return Difference(
         mean=float(means.mean()),
@@ -128,7 +114,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def corrected_t(means: NDArray[np.float64], ratio: float) -> TTest:
-    """Return the test of Nadeau & Bengio (2003) for the mean of differences (test sets,), which are not all equal."""
+    """Return the test of Nadeau & Bengio (2003) for the mean of differences (test sets,), which are not all equal.
+
+    What is detectable is the standard error times the noncentrality at which Student's t has a power of 0.8 (Owen,
+    Journal of the American Statistical Association 60:320, 1965), 3.76 at 4 degrees of freedom.
+    """
     from scipy.special import nctdtrinc, stdtr, stdtrit  # noqa: PLC0415 - half a second, for those who compare
 
     mean, error = float(means.mean()), math.sqrt((1 / len(means) + ratio) * means.var(ddof=1))

@@ -8,8 +8,8 @@ from string import Template
 from typing import Any, Final
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import as_svg
-from qm7cli.analysis.plots import KINDS, Options
+from qm7cli.analysis.figure_style import Options, as_svg
+from qm7cli.analysis.plots import KINDS
 from qm7cli.analysis.plots.setting import NotSweptError
 from qm7cli.core.errors import QM7Error, import_extra
 from qm7cli.runs.collect import Run
@@ -140,20 +140,19 @@ def _runs(runs: Sequence[Run], differing: dict[str, list[Any]]) -> str:
     """Return a table of the runs: their settings, folds, training sizes, found hyperparameters and times."""
     rows = []
     for k, run in enumerate(runs):
-        sizes = sorted({result.train_molecules for result in run.results.folds})
+        folds = run.results.folds
+        sizes = sorted({fold.train_molecules for fold in folds})
         shown = " to ".join(f"{size:,}" for size in sorted({*sizes[:1], *sizes[-1:]}))
-        folds = ", ".join(str(result.fold) for result in run.results.folds)
+        found = [
+            f"fold {fold.fold}: {', '.join(f'{key} {value:g}' for key, value in fold.hyperparameters.items())}"
+            for fold in folds
+            if fold.hyperparameters
+        ]
         times = [(time or "-")[:19].replace("T", " ") for time in run.results.times.values()]
-        own = (values[k] for values in differing.values())
-        rows.append((run.path, *own, folds, run.results.status, shown, _hyperparameters(run) or "-", *times))
+        own, numbers = (values[k] for values in differing.values()), ", ".join(str(fold.fold) for fold in folds)
+        rows.append((run.path, *own, numbers, run.results.status, shown, "; ".join(found) or "-", *times))
     own_titles = ("folds", "status", "training molecules", "hyperparameters")
     return _table(("run", *differing, *own_titles, *(f"{name}, UTC" for name in runs[0].results.times)), rows)
-
-
-def _hyperparameters(run: Run) -> str:
-    """Return the hyperparameters that were found in each fold."""
-    found = ((fold.fold, fold.hyperparameters) for fold in run.results.folds if fold.hyperparameters)
-    return "; ".join(f"fold {k}: {', '.join(f'{key} {value:g}' for key, value in own.items())}" for k, own in found)
 
 
 def _environment(runs: Sequence[Run]) -> str:

@@ -72,7 +72,7 @@ def comparison_table(comparison: "Comparison") -> Table:
 
 def _figures(group: "Group") -> dict[str, str]:
     """Return the figures of a group, by column."""
-    from qm7cli.analysis.verdict import difference_text, p_text, percent_text
+    from qm7cli.analysis.compare import difference_text, p_text, percent_text
 
     difference = group.difference
     columns = {"folds": str(len(group.folds))}

@@ -1,21 +1,11 @@
 """`qm7 gradcheck`: the gradient variants against the loss gradient."""
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from qm7cli.cli.options import Data, Output, OutputFormat, complete_variants, load_dataset
-from qm7cli.cli.output import (
-    Column,
-    Table,
-    make_table,
-    print_error,
-    refuse_inputs,
-    show_number,
-    show_value,
-    write_output,
-)
+from qm7cli.cli.output import Column, Table, make_table, print_error, refuse_inputs, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.model.gradcheck import GradCheck
@@ -55,11 +45,6 @@ def gradcheck(
     compensated the same if B takes its compensating step too (kcal/mol, at the learning rate 0.01). The exponent is
     that of the rate in what the step of A changes in the end.
 
-    The third shifts the inputs of all layers by 1 and trains 100 iterations. A shifted is how far the outputs end from
-    those of a training without a shift, if A is shifted too, and B shifted the same if B compensates for it instead
-    (kcal/mol). Layer by layer follows how much of a shift of A an iteration leaves: 1 - r b if A follows the mean input
-    at the layer's rate r with b molecules per minibatch, 1 if A keeps the shift.
-
     Every rule is measured; the four that come with the program are also held to what they should do. If that does not
     hold, the exit status is 1.
 
@@ -76,7 +61,7 @@ def gradcheck(
     refuse_inputs(output, [dataset.path])
     check = check_gradients(dataset, variants)
     table = _directions_table(check)
-    table.below = f"\n{_motions_table(check).text()}\n{_shifts_table(check).text()}"
+    table.below = f"\n{_motions_table(check).text()}"
     if not check.failures and GRADIENTS.keys() & set(variants):
         table.below += "All of it is as expected.\n"
     write_output(table, [each._asdict() for each in check.directions], format_, output)
@@ -97,10 +82,11 @@ def _directions_table(check: "GradCheck") -> Table:
             rows.setdefault(key, {"parameter": each.parameter, "rescaled": shown})
         row = rows[each.variant, each.parameter, each.rescaled]
         row[f"layer {each.layer}"] = f"{each.angle:.1f} x {each.ratio:#.4g}"
-    left = [Column("parameter", "direction", left=True), Column("rescaled", "rescaling", left=True)]
+    columns = [Column("parameter", "direction", left=True), Column("rescaled", "rescaling", left=True)]
+    columns += [Column(f"layer {k}", f"layer {k}") for k in range(1, len(check.sizes))]
     sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
-    table = make_table(list(rows.values()), [*left, *_layer_columns(check)], note)
+    table = make_table(list(rows.values()), columns, note)
     table.headings = [display_name(variant) for variant, _, _ in rows]
     return table
 
@@ -110,30 +96,3 @@ def _motions_table(check: "GradCheck") -> Table:
 
     note = "The largest change of an output if A steps alone, and if B compensates, in kcal/mol at the rate 0.01."
     return make_table([each._asdict() | {"name": display_name(each.variant)} for each in check.motions], MOTIONS, note)
-
-
-def _shifts_table(check: "GradCheck") -> Table:
-    from qm7cli.model.gradcheck_case import RATE, SHIFT, STEPS
-    from qm7cli.model.variants import display_name
-
-    records = []
-    for each in check.shifts:
-        factors: Sequence[float | None] = each.factors or [None] * len(each.expected)
-        layers = {f"layer {k}": factor for k, factor in enumerate(factors, start=1)}
-        records.append(each._asdict() | {"name": display_name(each.variant)} | layers)
-    columns = [
-        Column("name", "variant", left=True),
-        Column("with_a", "A shifted", _show_change),
-        Column("without_a", "B shifted", _show_change),
-        *_layer_columns(check, lambda factor: show_number(factor, 5)),
-    ]
-    note = (
-        f"Inputs shifted by {SHIFT:g}, {STEPS} iterations at the rate {RATE:g}: the largest difference of an output "
-        "from training without a shift if A or B compensates for it, in kcal/mol, and what an iteration leaves of a "
-        f"shift of A: 1 - r b is {', '.join(show_number(each, 5) for each in check.shifts[0].expected)}."
-    )
-    return make_table(records, columns, note)
-
-
-def _layer_columns(check: "GradCheck", show: Callable[[Any], str] = show_value) -> list[Column]:
-    return [Column(f"layer {k}", f"layer {k}", show) for k in range(1, len(check.sizes))]

@@ -47,8 +47,8 @@ def plot(
     Example: qm7 plot runs/variants --kind differences --output differences.pdf
     """  # noqa: D301 - a backspace keeps the lines of the list
     from qm7cli.analysis.compare import compare_groups
-    from qm7cli.analysis.figure_style import image_format, save
-    from qm7cli.analysis.plots import KINDS, Options
+    from qm7cli.analysis.figure_style import Options, image_format, save
+    from qm7cli.analysis.plots import KINDS
 
     image_format(output)
     usable, status = read_each_run(runs, output)

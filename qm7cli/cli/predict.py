@@ -162,7 +162,6 @@ def _say_notes(
 def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:
     """Return what is known of a molecule, with what its row of a table had before."""
     from qm7cli.data.dataset import formula
-    from qm7cli.model.fold_model import NO_SPREAD
 
     made = {
         "name": prediction.molecule,
@@ -172,7 +171,7 @@ def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:
         "spread_kcal_mol": prediction.spread,
         "fold_spread_kcal_mol": prediction.fold_spread,
         "conformer_spread_kcal_mol": prediction.conformer_spread,
-        "outside": any(reason != NO_SPREAD for reason in prediction.warnings),
+        "outside": bool(prediction.warnings),
         "reasons": prediction.warnings,
     }
     return {(f"input_{key}" if key in made else key): value for key, value in group.row.items()} | made

@@ -1,15 +1,7 @@
 """Augmented sets: molecules as random-permutation Coulomb matrices, in a file for other programs.
 
-An ``.npz`` file, uncompressed, that ``numpy.load`` reads:
-
-    X            (draws, molecules, n(n+1)/2) float32   upper triangles, hartree
-    permutation  (draws, molecules, n) uint8            row k of the matrix is the file's atom permutation[k]
-    T            (molecules,) float32                   atomization energies, kcal/mol
-    molecule     (molecules,) int64                     rows of the data set
-    features     (draws, molecules, m) float32          with an encoder: the tanh expansion, centered and scaled
-
-A molecule's noise does not depend on which others are in the file, and the first draws of a longer file are those of a
-shorter one.
+They are in an uncompressed ``.npz`` file; docs/augmented-sets.md has its arrays. A molecule's noise does not depend on
+which others are in the file, and the first draws of a longer file are those of a shorter one.
 """
 
 import math
@@ -35,19 +27,15 @@ from qm7cli.model.target import Subtract, Target
 
 @dataclass(frozen=True)
 class AugmentedSet:
-    """Rows `molecules` of a data set, to be drawn `draws` times each; `write` draws and writes them piece by piece.
-
-    `noise` is the standard deviation of the noise on the row norms, hartree. The encoder makes the features, and the
-    target gives what is left of the energies, in standard deviations; None leaves them out.
-    """
+    """Rows of a data set, to be drawn and written piece by piece; None leaves features or what is learned out."""
 
     dataset: Dataset
-    molecules: NDArray[np.intp]
-    draws: int
-    noise: float
+    molecules: NDArray[np.intp]  # the rows
+    draws: int  # of each
+    noise: float  # standard deviation of the noise on the row norms, hartree
     seed: int
-    encoder: Encoder | None = None
-    target: Target | None = None
+    encoder: Encoder | None = None  # makes the features
+    target: Target | None = None  # gives what is left of the energies, in standard deviations
 
     def arrays(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Return shape and dtype of each array of the file."""
@@ -82,8 +70,8 @@ class AugmentedSet:
     def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:
         """Write the file; the same set gives the same bytes.
 
-        A file at `path` is replaced at the end. `report` is called with the bytes written so far and their number in
-        all. Raises QM7Error if the disk is too full or the file cannot be written.
+        `report` is called with the bytes written so far and their number in all. Raises QM7Error if the disk is too
+        full or the file cannot be written.
         """
         self.free_bytes(path)
         size = self.size()
@@ -104,23 +92,23 @@ class AugmentedSet:
 
     def _pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Make an array piece by piece; every array that is drawn draws the same again."""
+        rows = self.molecules
         if name == "T":
-            yield self.dataset.T[self.molecules]
+            yield self.dataset.T[rows]
         elif name == "molecule":
-            yield self.molecules
+            yield rows
         elif self.target and name == "target":
-            yield self.target.scaled(self.dataset.T[self.molecules], self.dataset.Z[self.molecules])
+            yield self.target.scaled(self.dataset.T[rows], self.dataset.Z[rows])
         else:
             rng = stream(self.seed, 0, Purpose.AUGMENTATION)
             for _ in range(self.draws):
-                permutations = draw_permutations(self.dataset.norms, self.noise, rng)[self.molecules]
-                for start in range(0, len(self.molecules), CHUNK):
-                    chunk = slice(start, start + CHUNK)
+                permutations = draw_permutations(self.dataset.norms, self.noise, rng)  # (molecules of the set, n)
+                for start in range(0, len(rows), CHUNK):
+                    chunk = rows[start : start + CHUNK]
                     if name == "permutation":
-                        order = self.dataset.order[self.molecules[chunk]]
-                        yield np.take_along_axis(order, permutations[chunk], axis=1)
+                        yield np.take_along_axis(self.dataset.order[chunk], permutations[chunk], axis=1)
                     else:
-                        triangles = permuted_triangles(self.dataset.X, self.molecules[chunk], permutations[chunk])
+                        triangles = permuted_triangles(self.dataset.X, chunk, permutations[chunk])
                         yield self.encoder.encode(triangles) if self.encoder and name == "features" else triangles
 
 
@@ -135,20 +123,18 @@ def augmented_set(
     step: float | None = None,
     subtract: Subtract | None = None,
 ) -> AugmentedSet:
-    """Choose the molecules and, if asked for, fit the encoder and the target; see `AugmentedSet`.
+    """Choose the molecules and, if asked for, fit the encoder and the target.
 
     The molecules are those of the `part`, trained on or held out, of one of the split's `folds`; all where it has none.
     To the fold's training molecules, or to all, are fitted an encoder with the distance `step` of thresholds, hartree,
-    the one of a training with the same fold, noise, step and seed, and what one with `target.subtract` learns.
-
-    Raises QM7Error if there is no such fold, or the molecules cannot be encoded.
+    as a training with the same fold, noise, step and seed has it, and what one with `target.subtract` learns. Raises
+    QM7Error if there is no such fold, or the molecules cannot be encoded.
     """
     everything = np.arange(len(dataset))
     fold = select_folds(dataset, split)[0] if split.folds else Fold(0, everything, everything)
     molecules = fold.train if part == "train" else fold.test
     encoder = None
     if step is not None:
-        rng = stream(seed, fold.number, Purpose.ENCODER)
-        encoder = Encoder.fit(dataset, fold.train, noise, step, rng)
+        encoder = Encoder.fit(dataset, fold.train, noise, step, stream(seed, fold.number, Purpose.ENCODER))
     target = Target.fit(subtract, dataset.Z[fold.train], dataset.T[fold.train]) if subtract else None
     return AugmentedSet(dataset, molecules, draws, noise, seed, encoder, target)

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
 from qm7cli.data.bags import Bags
+from qm7cli.data.coulomb import Matrices
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.baseline_names import Hyperparameters, Kernel, Kind, RepresentationName
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
+from qm7cli.model.fold_model import FoldAbout, FoldModel, fold_content, read_fold
 from qm7cli.model.model import ModelAbout, read_model
 from qm7cli.model.regressors import Regressor, model_rows
 from qm7cli.model.representations import Representation
@@ -21,37 +23,19 @@ from qm7cli.model.representations import Representation
 class BaselineModel(FoldModel):
     """A fitted baseline.
 
-    Attributes
-    ----------
-    representation : Representation
-        Of the molecules.
-    regressor : Regressor
-        What predicts.
-    points : (draws molecules, d) float32
-        The training molecules' representations, draw after draw, for `knn` and `krr`; else (1, d), and not looked at.
-    atoms : int
-        Largest number of atoms per molecule, n.
+    For `knn` and `krr`, the points are the training molecules' representations, draw after draw: (draws molecules, d).
+    Others do not look at theirs, (1, d).
     """
 
     representation: Representation
     regressor: Regressor
     points: NDArray[np.float32]
-    atoms: int
-
-    @property
-    def kind(self) -> str:
-        """What it is."""
-        return f"the baseline {self.regressor.model}"
+    atoms: int  # largest number per molecule, n
 
     @property
     def size(self) -> int:
         """Largest number of atoms per molecule, n."""
         return self.atoms
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of the noise on the row norms, hartree."""
-        return self.representation.noise
 
     def draws_of(self, asked: int | None) -> int:
         """Return how many draws predictions are averaged over, as `FoldModel.draws_of`: 1 if all are the same."""
@@ -61,18 +45,11 @@ class BaselineModel(FoldModel):
         """Say what a molecule has more of than the model has room for, as `FoldModel.why_too_large`."""
         return super().why_too_large(Z) or self.representation.why_too_large(Z)
 
-    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
-        """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""
-        return lambda molecules: self._energies(self.representation.draw(dataset, molecules, rng), dataset.Z[molecules])
-
     def drawn_energies(
-        self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
+        self, matrices: Dataset | Matrices, Z: NDArray[np.floating], molecules: NDArray[np.intp], rng: Generator
     ) -> NDArray[np.float64]:
-        """Return the energies of draws of one molecule, as `FoldModel.drawn_energies`."""
-        return self._energies(triangles if self.representation.drawn else self.representation.of(X, Z), Z)
-
-    def _energies(self, X: NDArray[np.float32], Z: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the energies (molecules,) of representations (molecules, d), kcal/mol; Z as in `Target.energies`."""
+        """Draw molecules and return their energies, as `FoldModel.drawn_energies`."""
+        X = self.representation.draw(matrices, Z, molecules, rng)
         return self.target.energies(self.regressor.predict(model_rows(self.regressor, X, self.points)), Z)
 
 
@@ -93,6 +70,7 @@ class BaselineAbout(FoldAbout):
 def save_baseline(path: Path, model: BaselineModel) -> None:
     """Write a fitted baseline; raises QM7Error if the file cannot be written."""
     regressor, representation = model.regressor, model.representation
+    values, shared = fold_content(model)
     about = BaselineAbout(
         model=regressor.model,
         representation=representation.name,
@@ -102,9 +80,9 @@ def save_baseline(path: Path, model: BaselineModel) -> None:
         noise=representation.noise,
         exponent=representation.exponent,
         atoms=model.atoms,
-        **fold_values(model),
+        **values,
     )
-    arrays: Arrays = {"weights": regressor.weights, "points": model.points, **fold_arrays(model)}
+    arrays: Arrays = {"weights": regressor.weights, "points": model.points, **shared}
     if representation.bags:
         arrays |= {f"bags.{name}": array for name, array in representation.bags._asdict().items()}
     save_arrays(path, about, arrays)

@@ -27,18 +27,10 @@ ROUNDING: Final = 1e-4  # kcal/mol; a smaller spread is that of float32, which h
 
 
 class Interval(NamedTuple):
-    """Half widths ``base + slope * spread`` of a model's intervals, for energies averaged over its number of draws.
+    """Half widths ``base + slope * spread`` of a model's intervals, for energies averaged over its number of draws."""
 
-    Attributes
-    ----------
-    base : float
-        kcal/mol.
-    slope : float
-        0 if the held-out molecules had no spread but rounding.
-    """
-
-    base: float
-    slope: float
+    base: float  # kcal/mol
+    slope: float  # 0 if the held-out molecules had no spread but rounding
 
     @classmethod
     def of(cls, errors: NDArray[np.float64], spreads: NDArray[np.float64] | None) -> Self | None:
@@ -63,15 +55,8 @@ class Interval(NamedTuple):
 
 
 def rank_correlation(errors: NDArray[np.float64], spreads: NDArray[np.float64] | None) -> float | None:
-    """Return Spearman's rank correlation of the magnitudes of errors and of spreads, (molecules,) each.
+    """Return Spearman's rank correlation of the sizes of errors and spreads, (molecules,); None if either has none."""
+    from scipy.stats import spearmanr  # noqa: PLC0415 - slow to import
 
-    None if there are no spreads, or all are the same, or all errors.
-    """
-    from scipy.stats import rankdata  # noqa: PLC0415 - slow to import
-
-    if spreads is None:
-        return None
-    ranks = np.array([rankdata(np.abs(errors)), rankdata(spreads)])
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(ranks, axis=1)
-    return float(ranks[0] @ ranks[1] / norms.prod()) if norms.all() else None
+    sizes = np.abs(errors)
+    return None if spreads is None or not np.ptp(sizes) or not np.ptp(spreads) else float(spearmanr(sizes, spreads)[0])

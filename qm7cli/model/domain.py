@@ -9,7 +9,7 @@ score is the distance (Euclidean) to the nearest environment of the same element
 the largest of its atoms. The threshold is a quantile of the scores of held-out molecules.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -29,33 +29,15 @@ APART: Final = 1e6  # 1/angstrom, which keeps elements apart: no environment is 
 
 @dataclass(frozen=True)
 class Domain:
-    """What training molecules cover; of each pair of limits the lower comes first.
+    """What training molecules cover; of each pair of limits the lower comes first."""
 
-    Attributes
-    ----------
-    elements : (elements,) intp
-        Nuclear charges.
-    atoms : (2,) intp
-        Atoms per molecule.
-    parities : (1,) or (2,) intp
-        Numbers of electrons modulo 2.
-    energies : (2,) float64
-        Energies, kcal/mol, moved outwards to multiples of `ENERGY_STEP`.
-    link : () float64
-        Longest distance, angstrom, that is needed to connect the atoms of a molecule.
-    environments : (environments, 1 + NEIGHBORS) uint16
-        Nuclear charge and inverse distances in units of `STEP`, each different one once.
-    threshold : () float64
-        The largest score, 1/angstrom, of a molecule inside.
-    """
-
-    elements: NDArray[np.intp]
-    atoms: NDArray[np.intp]
-    parities: NDArray[np.intp]
-    energies: NDArray[np.float64]
-    link: NDArray[np.float64]
-    environments: NDArray[np.uint16]
-    threshold: NDArray[np.float64]
+    elements: NDArray[np.intp]  # nuclear charges, (elements,)
+    atoms: NDArray[np.intp]  # limits of the atoms per molecule, (2,)
+    parities: NDArray[np.intp]  # numbers of electrons modulo 2, (1,) or (2,)
+    energies: NDArray[np.float64]  # limits, kcal/mol, moved outwards to multiples of `ENERGY_STEP`, (2,)
+    link: NDArray[np.float64]  # longest distance needed to connect the atoms of a molecule, angstrom, ()
+    environments: NDArray[np.uint16]  # charge and inverse distances in units of `STEP`, (environments, 1 + NEIGHBORS)
+    threshold: NDArray[np.float64]  # the largest score of a molecule inside, 1/angstrom, ()
 
     @classmethod
     def of(cls, dataset: Dataset, train: NDArray[np.intp], held_out: NDArray[np.intp]) -> Self:
@@ -75,7 +57,7 @@ class Domain:
             threshold=np.array(np.inf),
         )
         scores = [domain.scores(*molecules[row]).max() for row in held_out]
-        return cls(**{**domain.arrays(), "threshold": np.array(np.quantile(scores, QUANTILE))})
+        return replace(domain, threshold=np.array(np.quantile(scores, QUANTILE)))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a model's file keeps, by attribute."""

@@ -8,28 +8,27 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from qm7cli.core.arrays import About, Arrays
 from qm7cli.core.errors import QM7Error, StoppedError
 from qm7cli.core.seeds import Purpose, stream
-from qm7cli.data.coulomb import canonical_order, random_sorted, reorder_atoms, row_norms
+from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.molecules import Given, Molecule, as_molecules
 from qm7cli.data.splits import Part
 from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK
-from qm7cli.model.metrics import Evaluation, compare_energies
+from qm7cli.model.metrics import Evaluation
 from qm7cli.model.target import NOTHING_SUBTRACTED, Target
 
 Predictor = Callable[[NDArray[np.intp]], NDArray[np.float64]]
-SAME: Final = 1e-3  # hartree; draws whose entries differ by less are the same
-NO_SPREAD: Final = "all draws are the same, so their spread says nothing"
 
 
 class DomainWarning(UserWarning):
@@ -52,63 +51,38 @@ class Drawn(NamedTuple):
 class FoldModel(ABC):
     """A trained fold: all that predicting and evaluating need beside the molecules.
 
-    Attributes
-    ----------
-    seed, fold, iterations : int
-        Of the training; a baseline has no iterations.
-    draws : int
-        Draws of the run's evaluation.
-    sha256 : str
-        Fingerprint of the data set.
-    train, test : (molecules,) intp
-        Rows of the data set.
-    target : Target
-        What is subtracted from the energies that the model learns; default nothing.
-    domain : Domain or None
-        What the training molecules cover; None while a network is in training.
-    interval : Interval or None
-        Calibrated on the held-out molecules; None as for `domain`, and if they are too few.
+    The `seed`, `fold` and `iterations` are those of the training; `draws` are those of the run's evaluation. While a
+    network is in training, it has neither domain nor interval; too few held-out molecules give no interval either.
     """
 
     seed: int
     fold: int
-    iterations: int
+    iterations: int  # 0 for a baseline
     draws: int
-    sha256: str
-    train: NDArray[np.intp]
+    sha256: str  # of the data set
+    train: NDArray[np.intp]  # rows of the data set, (molecules,)
     test: NDArray[np.intp]
-    target: Target = NOTHING_SUBTRACTED
-    domain: Domain | None = None
-    interval: Interval | None = None
-
-    @property
-    @abstractmethod
-    def kind(self) -> str:
-        """What it is, such as ``the variant original`` or ``the baseline krr``."""
+    target: Target = NOTHING_SUBTRACTED  # what is subtracted from the energies that the model learns
+    domain: Domain | None = None  # what the training molecules cover
+    interval: Interval | None = None  # calibrated on the held-out molecules
 
     @property
     @abstractmethod
     def size(self) -> int:
         """Largest number of atoms per molecule, n."""
 
-    @property
-    @abstractmethod
-    def noise(self) -> float:
-        """Standard deviation of the noise on the row norms of what it draws, hartree; 0 if all draws are the same."""
-
-    @abstractmethod
-    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
-        """Return what draws rows of a data set, (molecules,), once, and gives their energies (molecules,), kcal/mol."""
-
     @abstractmethod
     def drawn_energies(
-        self, X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
+        self, matrices: Dataset | Matrices, Z: NDArray[np.floating], molecules: NDArray[np.intp], rng: Generator
     ) -> NDArray[np.float64]:
-        """Return the energies (draws,), kcal/mol, of draws of one molecule.
+        """Draw rows `molecules` of matrices, hartree, once, and return their energies (len(molecules),), kcal/mol.
 
-        X (1, n, n) is its Coulomb matrix, hartree, Z (1, n) its nuclear charges, in canonical order; `triangles`
-        (draws, n(n+1)/2) are the randomly sorted matrices.
+        Z has their nuclear charges, (len(molecules), n), or (1, n) where all are the same molecule.
         """
+
+    def draw_predictor(self, dataset: Dataset, rng: Generator) -> Predictor:
+        """Return what draws rows of a data set, (molecules,), once, and gives their energies (molecules,), kcal/mol."""
+        return lambda molecules: self.drawn_energies(dataset, dataset.Z[molecules], molecules, rng)
 
     def draws_of(self, asked: int | None) -> int:
         """Return how many draws predictions are averaged over, if so many are asked for; None is the run's own."""
@@ -123,17 +97,11 @@ class FoldModel(ABC):
         return self.target.unknown(Z)
 
     def predict(self, molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None) -> NDArray[np.float64]:
-        """Return the atomization energies (molecules,), kcal/mol, of arrays Z and R or of ASE atoms.
+        """Return the atomization energies (molecules,), kcal/mol, of nuclear charges and R in bohr, or of ASE atoms.
 
-        Parameters
-        ----------
-        molecules, R
-            Nuclear charges and coordinates in bohr, or ASE atoms (`qm7cli.data.molecules.as_molecules`).
-        draws : int, optional
-            Draws that are averaged; default: as many as in the run's evaluation.
-
-        Warns DomainWarning if a molecule is outside of what the model was trained on; `qm7cli.predict` tells of each.
-        Raises QM7Error if a molecule is not one, or has more atoms than the model has room for.
+        They are averaged over `draws`, by default as many as in the run's evaluation. Warns DomainWarning if a molecule
+        is outside of what the model was trained on; `qm7cli.predict` tells of each. Raises QM7Error if a molecule is
+        not one (`qm7cli.data.molecules.as_molecules`), or has more atoms than the model has room for.
         """
         given = as_molecules(molecules, R)
         energies, outside = np.empty(len(given)), []
@@ -143,8 +111,8 @@ class FoldModel(ABC):
                     raise QM7Error(f"{molecule.name}: {reason}")
                 drawn = self.draw(molecule, draws)
                 energies[k] = drawn.energies.mean()
-                if reasons := "; ".join(reason for reason in drawn.outside.values() if reason != NO_SPREAD):
-                    outside.append(f"{molecule.name}: {reasons}")
+                if drawn.outside:
+                    outside.append(f"{molecule.name}: {'; '.join(drawn.outside.values())}")
         if outside:
             which = f"{len(outside)} of {len(given)} molecules: " if len(given) > 1 else ""
             sentence = f"outside of what the model was trained on, {which}{outside[0]}"
@@ -155,36 +123,29 @@ class FoldModel(ABC):
         """Draw a molecule that is not too large, always with the same noise, and predict each draw."""
         X = molecule.coulomb_matrix(self.size)[None]  # (1, n, n)
         order = canonical_order(X)
-        X, Z = reorder_atoms(X, order), np.pad(molecule.Z, (0, self.size - len(molecule.Z)))[order]  # Z (1, n)
-        rng, norms, count = stream(self.seed, self.fold, Purpose.PREDICTION), row_norms(X), self.draws_of(draws)
-        energies, firsts, difference = np.empty(count), [], 0.0
+        matrices = Matrices.of(reorder_atoms(X, order))
+        Z = np.pad(molecule.Z, (0, self.size - len(molecule.Z)))[order]  # (1, n)
+        rng, count = stream(self.seed, self.fold, Purpose.PREDICTION), self.draws_of(draws)
+        energies = np.empty(count)
         for start in range(0, count, CHUNK):
             itself = np.zeros(min(CHUNK, count - start), dtype=np.intp)
-            triangles = random_sorted(X, norms, itself, self.noise, rng)  # (chunk, n(n+1)/2)
-            energies[start : start + CHUNK] = self.drawn_energies(X, Z, triangles)
-            firsts.append(triangles[0])
-            difference = max(difference, float(np.abs(triangles - firsts[0]).max()))
-        outside = self._outside(molecule, float(energies.mean()))
-        if self.noise and count > 1 and difference < SAME:
-            outside["draws"] = NO_SPREAD
-        return Drawn(energies, outside)
+            energies[start : start + CHUNK] = self.drawn_energies(matrices, Z, itself, rng)
+        return Drawn(energies, self._outside(molecule, float(energies.mean())))
 
     def _outside(self, molecule: Molecule, energy: float) -> dict[str, str]:
         """Return how a molecule differs from those trained on: sentences by what they are about."""
-        spin = {"open shell": molecule.open_shell} if molecule.open_shell else {}
-        if self.domain is None:
-            return spin | {"unknown": "the model does not keep what it was trained on"}
-        reasons = self.domain.warnings(molecule.Z, molecule.R) | spin
-        least, most = self.domain.energies
+        reasons = self.domain.warnings(molecule.Z, molecule.R) if self.domain else {}
+        if molecule.open_shell:
+            reasons["open shell"] = molecule.open_shell
+        least, most = self.domain.energies if self.domain else (-np.inf, np.inf)
         if not least <= energy <= most:
             reasons["energy"] = f"its energy is beyond those trained on, {least:.0f} to {most:.0f} kcal/mol"
         return reasons
 
     def half_width(self, spread: float | None, draws: int) -> float | None:
-        """Return half the width of a molecule's interval, kcal/mol, if there is one for so many draws.
+        """Return half the width of the interval of a molecule with a spread over draws, kcal/mol, if there is one.
 
-        `spread` is the molecule's, kcal/mol, over `draws` draws. Fewer draws than the model's own err more than those
-        that the interval was made from.
+        Fewer draws than the model's own err more than those that the interval was made from.
         """
         if self.interval is None or draws < self.draws:
             return None
@@ -195,7 +156,7 @@ class FoldModel(ABC):
         dataset: Dataset,
         molecules: NDArray[np.intp],
         draws: int,
-        rng: np.random.Generator,
+        rng: Generator,
         stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
         """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.
@@ -216,14 +177,11 @@ class FoldModel(ABC):
     def evaluate(
         self, dataset: Dataset, part: Part, draws: int, stopped: Callable[[], bool] = lambda: False
     ) -> Evaluation:
-        """Predict the molecules of a part, always with the same draws, and compare with their energies.
-
-        `stopped` is asked often; when true, StoppedError is raised.
-        """
+        """Predict the molecules of a part, always with the same draws; `stopped` is that of `predict_rows`."""
         molecules = self.test if part == "test" else self.train
         purpose = Purpose.TEST_EVALUATION if part == "test" else Purpose.TRAIN_EVALUATION
         predictions = self.predict_rows(dataset, molecules, draws, stream(self.seed, self.fold, purpose), stopped)
-        return compare_energies(molecules, predictions, dataset.T[molecules])
+        return Evaluation(molecules, predictions, dataset.T[molecules])
 
 
 class FoldAbout(About):
@@ -237,14 +195,9 @@ class FoldAbout(About):
     energy_std: float
 
 
-def fold_values(model: FoldModel) -> dict[str, Any]:
-    """Return the plain values that the files of all models have."""
+def fold_content(model: FoldModel) -> tuple[dict[str, Any], Arrays]:
+    """Return the plain values and the arrays that the files of all models have; `read_fold` reads them."""
     values = {key: getattr(model, key) for key in ("seed", "fold", "draws", "sha256")}
-    return values | {"energy_mean": model.target.mean, "energy_std": model.target.std}
-
-
-def fold_arrays(model: FoldModel) -> Arrays:
-    """Return the arrays that the files of all models have."""
     target = model.target
     arrays: Arrays = {"train": model.train, "test": model.test}
     arrays |= {"target.elements": target.elements, "target.coefficients": target.coefficients}
@@ -252,11 +205,11 @@ def fold_arrays(model: FoldModel) -> Arrays:
         arrays["interval"] = np.array(model.interval)
     if model.domain:
         arrays |= {f"domain.{name}": array for name, array in model.domain.arrays().items()}
-    return arrays
+    return values | {"energy_mean": target.mean, "energy_std": target.std}, arrays
 
 
 def read_fold(about: FoldAbout, arrays: Arrays) -> dict[str, Any]:
-    """Return what `fold_values` and `fold_arrays` made of a model, by attribute."""
+    """Return what `fold_content` made of a model, by attribute."""
     domain = {name.removeprefix("domain."): array for name, array in arrays.items() if name.startswith("domain.")}
     return {
         **about.model_dump(include={"seed", "fold", "draws", "sha256"}),

@@ -3,7 +3,6 @@
 Results, tables and pictures take their names, units and order from here.
 """
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -45,32 +44,33 @@ METRICS: Final = {  # by key, in the order of results and tables
 TEST_METRICS: Final = tuple(key for key, metric in METRICS.items() if metric.part == "test")
 
 
-def describe_units(keys: Iterable[str] = tuple(METRICS)) -> str:
-    """Say in what units some metrics are, as ``MAE and RMSE in kcal/mol``."""
-    names: dict[str, dict[str, None]] = {}  # by unit
-    for key in keys:
-        names.setdefault(METRICS[key].unit, {})[METRICS[key].name] = None
-    return "; ".join(f"{' and '.join(own)} in {unit}" for unit, own in names.items())
+def describe_units() -> str:
+    """Say in what unit the metrics are, as ``MAE and RMSE in kcal/mol``."""
+    return f"{' and '.join(dict.fromkeys(metric.name for metric in METRICS.values()))} in kcal/mol"
 
 
 class Evaluation(NamedTuple):
-    """A model's predictions for the molecules of one part, and their errors in kcal/mol.
-
-    `predictions` is (draws, molecules) float64, `targets` the true energies (molecules,); `mae` and `rmse` are those of
-    the mean over the draws.
-    """
+    """A model's predictions for the molecules of one part; errors are those of the mean over the draws, in kcal/mol."""
 
     molecules: NDArray[np.intp]
-    predictions: NDArray[np.float64]
-    targets: NDArray[np.float32]
-    mae: float
-    rmse: float
+    predictions: NDArray[np.float64]  # (draws, molecules)
+    targets: NDArray[np.float32]  # the true energies, (molecules,)
 
     @property
     def residuals(self) -> NDArray[np.float64]:
         """Predicted minus true energies, kcal/mol, (molecules,)."""
         residuals: NDArray[np.float64] = self.predictions.mean(axis=0) - self.targets
         return residuals
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error."""
+        return float(np.abs(self.residuals).mean())
+
+    @property
+    def rmse(self) -> float:
+        """Root mean square error."""
+        return float(np.sqrt(np.square(self.residuals).mean()))
 
     @property
     def spreads(self) -> NDArray[np.float64] | None:
@@ -85,12 +85,3 @@ class Evaluation(NamedTuple):
     def errors(self, part: Part) -> dict[str, float]:
         """Return the errors by their names in results, being those of `part`."""
         return {key: getattr(self, metric.measure) for key, metric in METRICS.items() if metric.part == part}
-
-
-def compare_energies(
-    molecules: NDArray[np.intp], predictions: NDArray[np.float64], targets: NDArray[np.float32]
-) -> Evaluation:
-    """Compare predictions (draws, molecules) with the true energies (molecules,), kcal/mol."""
-    errors = predictions.mean(axis=0) - targets
-    mae, rmse = float(np.abs(errors).mean()), float(np.sqrt(np.square(errors).mean()))
-    return Evaluation(molecules, predictions, targets, mae, rmse)

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
-from qm7cli.core.errors import QM7Error
+from qm7cli.data.coulomb import Matrices
 from qm7cli.data.dataset import SYMBOLS, Dataset
+from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.encoder import Encoder
-from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_arrays, fold_values, read_fold
-from qm7cli.model.network import ActivationName, Layer, Units, feed_forward
+from qm7cli.model.fold_model import FoldAbout, FoldModel, Predictor, fold_content, read_fold
+from qm7cli.model.network import Layer, feed_forward
 from qm7cli.model.reduced import ReducedFeatures
 from qm7cli.model.variants import Array
 
@@ -26,39 +28,17 @@ BUNDLED: Final = Path(__file__).parents[1] / "data/bundled/network.npz"
 
 @dataclass(frozen=True, kw_only=True)
 class Model(FoldModel):
-    """A trained network.
-
-    Attributes
-    ----------
-    variant : str
-        Gradient variant it was trained with.
-    encoder : Encoder
-        Fitted to the training molecules.
-    layers : list of Layer
-        Averaged parameters.
-    units : Units
-        The hidden units.
-    """
+    """A trained network."""
 
     variant: str
-    encoder: Encoder
-    layers: list[Layer]
+    encoder: Encoder  # fitted to the training molecules
+    layers: list[Layer]  # averaged parameters
     units: Units
-
-    @property
-    def kind(self) -> str:
-        """What it is."""
-        return f"the variant {self.variant}"
 
     @property
     def size(self) -> int:
         """Largest number of atoms per molecule, n."""
         return math.isqrt(2 * len(self.encoder.counts))  # of n(n+1)/2 entries
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of the noise on the row norms, hartree."""
-        return self.encoder.noise
 
     def energies(
         self, features: Array, Z: NDArray[np.floating], layers: list[Layer] | None = None
@@ -70,17 +50,17 @@ class Model(FoldModel):
         outputs = feed_forward(layers or self.layers, features, self.units).astype(np.float64)
         return self.target.energies(outputs, Z)
 
-    def draw_predictor(self, dataset: Dataset, rng: np.random.Generator) -> Predictor:
-        """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`."""
+    def draw_predictor(self, dataset: Dataset, rng: Generator) -> Predictor:
+        """Return what draws and predicts rows of a data set, as `FoldModel.draw_predictor`, in fewer coordinates."""
         features = ReducedFeatures.of(self.encoder, dataset)
         layers = [features.for_prediction(self.layers[0]), *self.layers[1:]]
         return lambda molecules: self.energies(features.draw(dataset, molecules, rng), dataset.Z[molecules], layers)
 
     def drawn_energies(
-        self, _X: NDArray[np.float32], Z: NDArray[np.floating], triangles: NDArray[np.float32]
+        self, matrices: Dataset | Matrices, Z: NDArray[np.floating], molecules: NDArray[np.intp], rng: Generator
     ) -> NDArray[np.float64]:
-        """Return the energies of draws of one molecule, as `FoldModel.drawn_energies`."""
-        return self.energies(self.encoder.encode(triangles), Z)
+        """Draw molecules and return their energies, as `FoldModel.drawn_energies`."""
+        return self.energies(self.encoder.draw(matrices, molecules, rng), Z)
 
 
 class ModelAbout(FoldAbout):
@@ -96,24 +76,31 @@ class ModelAbout(FoldAbout):
     scale: float
 
 
+class BundledAbout(ModelAbout):
+    """The plain values of the bundled file."""
+
+    kind: Literal["bundled model"] = "bundled model"  # type: ignore[assignment] # a file of another kind than a run's
+    run: str
+    dataset: str
+    mae: float
+    rmse: float
+
+
 def save_model(path: Path, model: Model) -> None:
     """Write a model; raises QM7Error if the file cannot be written."""
-    save_arrays(path, ModelAbout(**model_values(model)), model_arrays(model))
+    values, arrays = model_content(model)
+    save_arrays(path, ModelAbout(**values), arrays)
 
 
-def model_values(model: Model) -> dict[str, Any]:
-    """Return the plain values of a model's file, but its kind."""
-    values = {name: getattr(model.encoder, name) for name in ("noise", "step", "scale")}
-    own = {"variant": model.variant, "iterations": model.iterations, **model.units._asdict()}
-    return values | own | fold_values(model)
-
-
-def model_arrays(model: Model) -> Arrays:
-    """Return the arrays of a model's file."""
-    arrays: Arrays = {"counts": model.encoder.counts, "mean": model.encoder.mean, **fold_arrays(model)}
+def model_content(model: Model) -> tuple[dict[str, Any], Arrays]:
+    """Return the plain values, but the kind, and the arrays of a model's file."""
+    values, shared = fold_content(model)
+    values |= {"variant": model.variant, "iterations": model.iterations, **model.units._asdict()}
+    values |= {name: getattr(model.encoder, name) for name in ("noise", "step", "scale")}
+    arrays: Arrays = {"counts": model.encoder.counts, "mean": model.encoder.mean, **shared}
     for k, layer in enumerate(model.layers):
         arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
-    return arrays
+    return values, arrays
 
 
 def load_model(path: Path) -> Model:
@@ -134,16 +121,6 @@ def read_model(about: ModelAbout, arrays: Arrays) -> Model:
     )
 
 
-class BundledAbout(ModelAbout):
-    """The plain values of the bundled file."""
-
-    kind: Literal["bundled model"] = "bundled model"  # type: ignore[assignment] # a file of another kind than a run's
-    run: str
-    dataset: str
-    mae: float
-    rmse: float
-
-
 class BundledModel(NamedTuple):
     """The bundled model, and a sentence that says what it is."""
 
@@ -158,17 +135,13 @@ def save_bundled(path: Path, model: Model, run: str, dataset: str, mae: float, r
     kcal/mol. The same model gives the same bytes.
     """
     none = np.empty(0, dtype=np.intp)
-    bare = replace(model, train=none, test=none)
-    about = BundledAbout(**model_values(bare), run=run, dataset=dataset, mae=mae, rmse=rmse)
-    save_arrays(path, about, model_arrays(bare), compressed=True)
+    values, arrays = model_content(replace(model, train=none, test=none))
+    save_arrays(path, BundledAbout(**values, run=run, dataset=dataset, mae=mae, rmse=rmse), arrays, compressed=True)
 
 
 def load_bundled(path: Path | None = None) -> BundledModel:
     """Read the model that comes with the program, or another; raises QM7Error if it is missing or damaged."""
-    path = path or BUNDLED
-    if not path.exists():
-        raise QM7Error(f"the model that comes with the program is missing ({path}); --run names a run instead")
-    about, arrays = load_arrays(path, BundledAbout)
+    about, arrays = load_arrays(path or BUNDLED, BundledAbout)
     model = read_model(about, arrays)
     description = (
         f"bundled model: fold {model.fold} of {about.run}, variant {model.variant}, {model.iterations:,} iterations on "

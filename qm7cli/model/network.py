@@ -1,8 +1,7 @@
 """The network of Montavon et al. (NIPS 2012) and the running average of its parameters.
 
-Linear layers with a pre-bias, ``Z = (X - A) W + B``, with an activation between them: the paper's
-``1.5 tanh(Z / 1.5)`` or another (`ACTIVATIONS`). An offset c may be added to it, 0 in the paper. A layer sees its
-inputs X only as X - A, so training takes c from A.
+Linear layers with a pre-bias, ``Z = (X - A) W + B``, with an activation between them (`qm7cli.model.activations`).
+An offset c may be added to it, 0 in the paper. A layer sees its inputs X only as X - A, so training takes c from A.
 
 Two things make a training step fast. ``W <- W - r (X - A)^T dZ`` is one in-place BLAS update: the gradient is never
 formed. And all parameters lie in one vector P, whose average, ``avg <- a P + (1 - a) avg`` after every step, is kept
@@ -13,14 +12,14 @@ as ``avg = s Q``: the step is then
 a single pass over P and Q, again in BLAS. Training is in float32; everything here computes in the type of P.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Final, Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
-from scipy.special import expit
 
+from qm7cli.model.activations import ACTIVATIONS, PUBLISHED_UNITS, Units
 from qm7cli.model.variants import Array, Rule
 
 SMALLEST_S = 1e-6  # below it, s is folded into Q: left alone, s and Q leave float32's range
@@ -32,72 +31,6 @@ class Layer(NamedTuple):
     W: Array
     A: Array
     B: Array
-
-
-def scaled_tanh(Z: Array) -> Array:
-    """Return ``1.5 tanh(Z / 1.5)``, in new memory."""
-    Y = Z * (1 / 1.5)
-    np.tanh(Y, out=Y)
-    Y *= 1.5
-    return Y
-
-
-def scaled_tanh_derivative(Y: Array) -> Array:
-    """Return ``1 - tanh^2(Z / 1.5)`` from the activation's value `Y`."""
-    derivative = np.square(Y)
-    derivative *= -1 / 1.5**2
-    derivative += 1
-    return derivative
-
-
-def relu(Z: Array) -> Array:
-    """Return ``max(Z, 0)``."""
-    return np.maximum(Z, 0)
-
-
-def relu_derivative(Y: Array) -> Array:
-    """Return 1 where the activation's value `Y` is above 0, else 0."""
-    return (Y > 0).astype(Y.dtype)
-
-
-def logistic(Z: Array) -> Array:
-    """Return ``3 / (1 + exp(-4 Z / 3))``, which is ``1.5 tanh(Z / 1.5) + 1.5``."""
-    Y: Array = expit(Z * (4 / 3))
-    Y *= 3
-    return Y
-
-
-def logistic_derivative(Y: Array) -> Array:
-    """Return ``4/9 Y (3 - Y)``, the derivative by Z, from the activation's value `Y`."""
-    derivative = 3 - Y
-    derivative *= Y
-    derivative *= 4 / 9
-    return derivative
-
-
-class Activation(NamedTuple):
-    """An activation, of Z, and its derivative by Z, of the activation's value."""
-
-    value: Callable[[Array], Array]
-    derivative: Callable[[Array], Array]
-
-
-ActivationName = Literal["tanh", "relu", "logistic"]
-ACTIVATIONS: Final[dict[ActivationName, Activation]] = {
-    "tanh": Activation(scaled_tanh, scaled_tanh_derivative),
-    "relu": Activation(relu, relu_derivative),
-    "logistic": Activation(logistic, logistic_derivative),
-}
-
-
-class Units(NamedTuple):
-    """What the hidden units do to Z: an activation, plus an offset."""
-
-    activation: ActivationName = "tanh"
-    offset: float = 0.0
-
-
-PUBLISHED_UNITS: Final = Units()
 
 
 def layer_inputs(layers: list[Layer], X: Array, units: Units = PUBLISHED_UNITS) -> Iterator[Array]:

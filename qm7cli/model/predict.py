@@ -15,29 +15,18 @@ from qm7cli.model.fold_model import FoldModel
 class Prediction:
     """What the models predict for a molecule, in kcal/mol; None where they cannot.
 
-    Attributes
-    ----------
-    molecule : str
-        Its name.
-    energy : float
-        Atomization energy: the mean over draws and models.
-    spread, fold_spread, conformer_spread : float
-        Sample standard deviations: over draws, as the mean over models, over models and over conformers; None for a
-        single one. They are scatters, not error bars.
-    interval : float
-        Half-width of the 90% prediction interval: the mean of the models' (`qm7cli.model.conformal`), as the mean's
-        error is at most the mean of the errors. None if a model keeps none, or draws fewer matrices than its own.
-    warnings : list of str
-        How the molecule differs from all that some model was trained on.
+    Spreads are sample standard deviations, None for a single value: scatters, not error bars. `interval` is the mean of
+    the models', as the mean's error is at most the mean of the errors; it is None if a model keeps none, or draws fewer
+    matrices than its own.
     """
 
-    molecule: str
-    energy: float | None = None
-    spread: float | None = None
-    fold_spread: float | None = None
-    interval: float | None = None
+    molecule: str  # its name
+    energy: float | None = None  # atomization energy, the mean over draws and models
+    spread: float | None = None  # over draws, the mean over models
+    fold_spread: float | None = None  # over models
+    interval: float | None = None  # half-width of the 90% prediction interval (`qm7cli.model.conformal`)
     conformer_spread: float | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # how it differs from all that some model was trained on
 
 
 def predict_molecules(
@@ -65,7 +54,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
     if reason := next(filter(None, (model.why_too_large(molecule.Z) for model in models)), None):
         return Prediction(molecule.name, warnings=[reason])
     drawn = [model.draw(molecule, draws) for model in models]
-    means, spreads = [float(each.energies.mean()) for each in drawn], [each.spread for each in drawn]
+    means = [float(each.energies.mean()) for each in drawn]
     pairs = zip(models, drawn, strict=True)
     reasons: dict[str, str] = {}
     for each in drawn:
@@ -73,8 +62,8 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
     return Prediction(
         molecule.name,
         energy=float(np.mean(means)),
-        spread=float(np.mean(known)) if (known := [spread for spread in spreads if spread is not None]) else None,
-        fold_spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        spread=_mean([each.spread for each in drawn if each.spread is not None]),
+        fold_spread=_deviation(means),
         interval=_mean([model.half_width(each.spread, len(each.energies)) for model, each in pairs]),
         warnings=list(reasons.values()),
     )
@@ -91,12 +80,17 @@ def average_conformers(predictions: Sequence[Prediction]) -> Prediction:
         spread=_mean([each.spread for each in predictions]),
         fold_spread=_mean([each.fold_spread for each in predictions]),
         interval=_mean([each.interval for each in predictions]),
-        conformer_spread=float(np.std(energies, ddof=1)) if len(energies) > 1 else None,
+        conformer_spread=_deviation(energies),
         warnings=max((each.warnings for each in predictions), key=len),
     )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Return the mean, or None if a value is None."""
+    """Return the mean, or None if a value is None or there is none."""
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None
+    return float(np.mean(known)) if known and len(known) == len(values) else None
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation, or None for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None

@@ -29,36 +29,16 @@ RANK: Final = 1e-6  # of the largest singular value; less is the rounding of flo
 
 @dataclass(frozen=True)
 class ReducedFeatures:
-    """Coordinates of an encoder's m features: those off the diagonal as they are, then d of the diagonal in r.
+    """Coordinates of an encoder's m features: those off the diagonal as they are, then d of the diagonal in r."""
 
-    Attributes
-    ----------
-    encoder : Encoder
-        For the entries off the diagonal alone.
-    diagonal : (n(n+1)/2,) bool
-        Which entries are on the diagonal.
-    turned : (m,) bool
-        Which features are of these.
-    values : (v,) float32
-        What a diagonal may hold.
-    table : (v, r) float32
-        Coordinates of the features of each value, at each place of the diagonal.
-    places : (r,) intp
-        Place of the diagonal that each coordinate is for.
-    q : (d, r) float32
-        Orthonormal basis of the features of the diagonal.
-    u : (d, d - r) float64
-        The other directions.
-    """
-
-    encoder: Encoder
-    diagonal: NDArray[np.bool_]
-    turned: NDArray[np.bool_]
-    values: NDArray[np.float32]
-    table: NDArray[np.float32]
-    places: NDArray[np.intp]
-    q: NDArray[np.float32]
-    u: NDArray[np.float64]
+    encoder: Encoder  # for the entries off the diagonal alone
+    diagonal: NDArray[np.bool_]  # which entries are on the diagonal, (n(n+1)/2,)
+    turned: NDArray[np.bool_]  # which features are of these, (m,)
+    values: NDArray[np.float32]  # what a diagonal may hold, (v,)
+    table: NDArray[np.float32]  # coordinates of the features of each value, at each place of the diagonal, (v, r)
+    places: NDArray[np.intp]  # place of the diagonal that each coordinate is for, (r,)
+    q: NDArray[np.float32]  # orthonormal basis of the features of the diagonal, (d, r)
+    u: NDArray[np.float64]  # the other directions, (d, d - r)
 
     @classmethod
     def of(cls, encoder: Encoder, dataset: Dataset) -> Self:

@@ -61,16 +61,8 @@ def model_rows(method: Method, X: NDArray[Any], points: NDArray[Any]) -> Array:
 class Regressor:
     """A fitted model: what predicts from the rows of molecules (`model_rows`).
 
-    Attributes
-    ----------
-    model, kernel
-        Which it is.
-    hyperparameters : dict
-        Those that it takes.
-    mean : float
-        That of the training energies, minus what `linear` gives for the mean of X, kcal/mol.
-    weights : (m,) float64
-        Of `knn` the training energies; of `krr` the coefficients; of `linear` those of the d numbers.
+    The weights, (m,) float64, are the training energies of `knn`, the coefficients of `krr`, or those of the d numbers
+    of `linear`. The mean is that of the training energies, kcal/mol, minus what `linear` gives for the mean of X.
     """
 
     model: Kind
@@ -93,7 +85,7 @@ class Regressor:
 def fit_model(method: Method, given: Hyperparameters, rows: Array, y: Array) -> Regressor:
     """Fit a model to the rows of training molecules and their energies y (m,). Kernels overwrite the rows.
 
-    Raises LinAlgError if a matrix is singular, ValueError if the model is unknown.
+    Raises LinAlgError if a matrix is singular.
     """
     mean = float(y.mean())
     match method.model:
@@ -105,11 +97,9 @@ def fit_model(method: Method, given: Hyperparameters, rows: Array, y: Array) -> 
             mean -= float(center @ weights)
         case "krr":
             weights = solve_ridge(kernel(method, given["scale"], rows), given["ridge"], y - mean)
-        case "mean":
+        case _:
             weights = np.zeros(rows.shape[1])
-        case unknown:
-            raise ValueError(f"the baseline {unknown} is unknown")
-    return Regressor(method.model, method.kernel, given, mean, weights)
+    return Regressor(method.model or "mean", method.kernel, given, mean, weights)
 
 
 def kernel(method: Method, scale: float, distances: Array) -> Array:

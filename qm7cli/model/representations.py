@@ -13,34 +13,23 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from qm7cli.data.bags import Bags
-from qm7cli.data.coulomb import random_sorted
+from qm7cli.data.coulomb import Matrices, random_sorted
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.model.baseline_names import RepresentationName
 
 
 @dataclass(frozen=True)
 class Representation:
-    """How molecules are represented.
-
-    Attributes
-    ----------
-    name : str or None
-        Which it is; None is a single 0.
-    noise : float
-        Standard deviation of the noise on the row norms, hartree, for `random`; else 0.
-    bags : Bags or None
-        For `bag-of-bonds` and `composition`.
-    exponent : float
-        Of the distance in the pairs of `bag-of-bonds`, ``Z_i Z_j / r^exponent``.
-    """
+    """How molecules are represented; without a name, by a single 0."""
 
     name: RepresentationName | None
-    noise: float = 0.0
-    bags: Bags | None = None
-    exponent: float = 1.0
+    noise: float = 0.0  # standard deviation of the noise on the row norms, hartree, for `random`
+    bags: Bags | None = None  # for `bag-of-bonds` and `composition`
+    exponent: float = 1.0  # of the distance in the pairs of `bag-of-bonds`, ``Z_i Z_j / r^exponent``
 
     @classmethod
     def fit(
@@ -61,17 +50,6 @@ class Representation:
             bags = bags.of_pairs()
         return cls(name, noise if name == "random" else 0.0, bags, exponent)
 
-    @property
-    def drawn(self) -> bool:
-        """Whether it is the upper triangle of a matrix whose rows are put in an order."""
-        return self.name in {"sorted", "random"}
-
-    def entries(self, n: int) -> int:
-        """Return how many numbers, d, a molecule of up to n atoms has."""
-        if self.bags:
-            return int(self.bags.sizes.sum()) if self.name == "bag-of-bonds" else len(self.bags.elements)
-        return {None: 1, "eigenspectrum": n}.get(self.name, n * (n + 1) // 2)
-
     def why_too_large(self, Z: NDArray[np.floating]) -> str | None:
         """Say what a molecule with the nuclear charges Z, (atoms,), has more of than there is room for, if anything."""
         if self.bags is None:
@@ -81,16 +59,18 @@ class Representation:
             return f"{SYMBOLS[unknown[0]]}, an element that the model does not take"
         return self.bags.why_too_large(Z) if self.name == "bag-of-bonds" else None
 
-    def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
-        """Represent each of `molecules` once, (len(molecules), d) float32."""
-        if self.drawn:
-            return random_sorted(dataset.X, dataset.norms, molecules, self.noise, rng)
-        return self.of(dataset.X[molecules], dataset.Z[molecules])
+    def draw(
+        self, matrices: Dataset | Matrices, Z: NDArray[np.floating], molecules: NDArray[np.intp], rng: Generator
+    ) -> NDArray[np.float32]:
+        """Represent rows `molecules` of canonical matrices, with their charges Z (len(molecules), n), once.
 
-    def of(self, X: NDArray[np.float32], Z: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Represent molecules, canonical X (molecules, n, n) and Z (molecules, n), by what needs no order of atoms."""
+        Returns (len(molecules), d) float32.
+        """
+        if self.name in {"sorted", "random"}:
+            return random_sorted(matrices.X, matrices.norms, molecules, self.noise, rng)
+        X = matrices.X[molecules]  # (len(molecules), n, n)
         if self.name == "eigenspectrum":
-            eigenvalues = np.linalg.eigvalsh(X.astype(np.float64))  # (molecules, n)
+            eigenvalues = np.linalg.eigvalsh(X.astype(np.float64))  # (len(molecules), n)
             order = np.argsort(-abs(eigenvalues), axis=1, kind="stable")
             return np.take_along_axis(eigenvalues, order, axis=1).astype(np.float32)
         if self.bags:

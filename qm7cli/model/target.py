@@ -20,26 +20,12 @@ NOTHING_LEFT: Final = 1e-6  # kcal/mol; a smaller standard deviation of what is 
 
 
 class Target(NamedTuple):
-    """What is subtracted from energies before they are learned, and the unit of what is left.
+    """What is subtracted from energies before they are learned, and the unit of what is left; by default nothing."""
 
-    As it is by default, energies stay as they are.
-
-    Attributes
-    ----------
-    mean : float
-        Of the training energies, kcal/mol; 0 if the composition is subtracted.
-    std : float
-        Population standard deviation of what is left, kcal/mol.
-    elements : (elements,) intp
-        Nuclear charges in the training molecules; none if the mean is subtracted.
-    coefficients : (elements,) float64
-        Energy of an atom of each element, kcal/mol.
-    """
-
-    mean: float = 0.0
-    std: float = 1.0
-    elements: NDArray[np.intp] = np.empty(0, dtype=np.intp)
-    coefficients: NDArray[np.float64] = np.empty(0)
+    mean: float = 0.0  # of the training energies, kcal/mol; 0 if the composition is subtracted
+    std: float = 1.0  # population standard deviation of what is left, kcal/mol
+    elements: NDArray[np.intp] = np.empty(0, dtype=np.intp)  # nuclear charges; none if the mean is subtracted
+    coefficients: NDArray[np.float64] = np.empty(0)  # energy of an atom of each element, kcal/mol
 
     @classmethod
     def fit(cls, subtract: Subtract, Z: NDArray[np.floating], T: NDArray[np.floating]) -> Self:
@@ -89,10 +75,7 @@ class Target(NamedTuple):
         """Return the coefficients of a composition and what is left, in words."""
         pairs = zip(self.elements, self.coefficients, strict=True)
         coefficients = ", ".join(f"{SYMBOLS[charge]} {energy:.2f}" for charge, energy in pairs)
-        return {
-            "composition": f"{coefficients} kcal/mol per atom",
-            "left by it": f"std {self.std:.2f} kcal/mol",
-        }
+        return {"composition": f"{coefficients} kcal/mol per atom", "left by it": f"std {self.std:.2f} kcal/mol"}
 
 
 NOTHING_SUBTRACTED: Final = Target()

@@ -13,7 +13,7 @@ from qm7cli.data.splits import Part
 from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.conformal import rank_correlation
 from qm7cli.model.fold_model import FoldModel
-from qm7cli.model.metrics import METRICS, Evaluation, compare_energies
+from qm7cli.model.metrics import METRICS, Evaluation
 from qm7cli.model.model import Model
 from qm7cli.runs.config import fold_directory, trained_folds
 from qm7cli.runs.results import summary
@@ -38,7 +38,7 @@ class FoldEvaluation(NamedTuple):
         if len(own) == 1:
             return own[0]
         averaged = np.mean([each.predictions.mean(axis=0) for each in own], axis=0)
-        return compare_energies(own[0].molecules, averaged[None], own[0].targets)
+        return Evaluation(own[0].molecules, averaged[None], own[0].targets)
 
     def spreads(self) -> NDArray[np.float64] | None:
         """Return the spreads of the test molecules over draws, averaged over the runs that have some."""
@@ -187,7 +187,7 @@ def load_networks(run: Path, folds: Sequence[int] | None = None) -> list[Model]:
     models = load_models(run, folds)
     networks = [model for model in models if isinstance(model, Model)]
     if len(networks) < len(models):
-        raise QM7Error(f"{run} is a run of {models[0].kind}, which has no layers")
+        raise QM7Error(f"{run} is a run of a baseline, which has no layers")
     return networks
 
 

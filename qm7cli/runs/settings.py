@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from qm7cli.core.validation import Real, Section, Whole, refusal
+from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.baseline_names import HYPERPARAMETERS, Kernel, Kind, RepresentationName
-from qm7cli.model.network import ActivationName, Units
 from qm7cli.model.target import Subtract
 
 MOST_DRAWS: Final = 1_000_000

@@ -126,7 +126,7 @@ def _fit(
     y = target.left(dataset.T[fold.train], dataset.Z[fold.train]).astype(np.float64)
     representation = fit_representation(experiment, dataset, fold)
     rng = stream(experiment.seed, fold.number, Purpose.BASELINE)
-    X = [representation.draw(dataset, fold.train, rng) for _ in range(settings.draws or 1)]
+    X = [representation.draw(dataset, dataset.Z[fold.train], fold.train, rng) for _ in range(settings.draws or 1)]
     found = find_hyperparameters(experiment, fold.number, X, y, report, stopped)
     if found is None or stopped():
         return None

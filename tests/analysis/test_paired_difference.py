@@ -71,17 +71,3 @@ def test_equal_folds_of_two_data_sets_are_different_test_sets():
 def test_the_difference_is_also_told_in_per_cent_of_the_reference_s_error():
     assert paired_difference(pairs(-1, -2)).percent == pytest.approx(-15)
     assert paired_difference(pairs(1, 2, reference=0.0)).percent is None
-
-
-@pytest.mark.parametrize(
-    ("own", "reason"),
-    [
-        (pairs(1), "one test set allows no test"),
-        (pairs(1) * 2, "one test set allows no test"),
-        (pairs(2, 2), "the difference is the same on all test sets, which allows no test"),
-    ],
-)
-def test_where_nothing_can_be_tested_the_difference_says_why(own, reason):
-    difference = paired_difference(own)
-    assert difference.t_test is None
-    assert difference.untested.startswith(reason)

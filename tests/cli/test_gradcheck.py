@@ -22,7 +22,6 @@ def test_an_expectation_that_does_not_hold_is_an_error(command, monkeypatch, tmp
     monkeypatch.setitem(RULES, "original", RULES["corrected"])
     said = command("gradcheck", "--output", "found.txt", status=1).stderr
     assert "qm7: original: it is not so that A steps straight to the mean input\n" in said
-    assert "qm7: original: it is not so that A forgets a shift that it began with by the factor 1 - r b per" in said
     assert "corrected" not in said
     assert "as expected" not in (tmp_path / "found.txt").read_text()
 
@@ -34,7 +33,7 @@ def test_a_rule_of_one_s_own_is_measured_and_held_to_nothing(command, monkeypatc
 
     monkeypatch.setitem(RULES, "half-speed", follow)
     alone = command("gradcheck", "--variant", "half-speed").stdout
-    assert alone.count("half-speed") == 3
+    assert alone.count("half-speed") == 2
     assert ("\ndA " in alone) == (speed > 0)
     assert "as expected" not in alone
     assert command("gradcheck").stdout.endswith("All of it is as expected.\n")

@@ -175,15 +175,12 @@ def bundled(three_variants, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("bundled")
-def test_without_a_run_the_bundled_model_predicts_to_the_last_bit_as_its_run(command, tmp_path):
+def test_without_a_run_the_bundled_model_predicts_to_the_last_bit_as_its_run(command):
     assert predicted(command, "two.xyz") == predicted(command, "--run", "run", "two.xyz", "--fold", "1")
     done = command("predict", "two.xyz")
     assert done.stderr.startswith("bundled model: fold 1 of original, variant original, 300 iterations on small, held-")
     assert command("predict", "two.xyz", "--quiet").stderr == ""
     assert "--fold chooses among the folds of a run" in command("predict", "two.xyz", "--fold", "1", status=2).stderr
-    (tmp_path / "network.npz").unlink()
-    done = command("predict", "two.xyz", status=1)
-    assert done.stderr.startswith("qm7: the model that comes with the program is missing (")
 
 
 def test_the_geometries_of_smiles_are_guesses_with_their_own_spread(command, tmp_path):

@@ -61,12 +61,8 @@ def test_features_that_are_not_centered_differ_by_their_mean_alone(small):
     np.testing.assert_allclose(ours + centered.mean / np.float32(raw.scale), theirs, atol=1e-5)
 
 
-def test_an_entry_that_is_always_0_has_one_threshold(small):
+def test_an_entry_that_is_always_0_has_one_threshold_and_every_draw_is_another_one(small):
     encoder = Encoder.fit(small, np.flatnonzero(small.Z[:, -1] == 0), 0.0, 1.0, np.random.default_rng(0))
     assert encoder.counts[-1] == 1
-
-
-def test_every_draw_is_another_one(small):
-    encoder = Encoder.fit(small, TRAIN, 1.0, 1.0, np.random.default_rng(0))
-    rng = np.random.default_rng(0)
+    encoder, rng = replace(encoder, noise=1.0), np.random.default_rng(0)
     assert not np.array_equal(encoder.draw(small, TRAIN, rng), encoder.draw(small, TRAIN, rng))

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import reference
-from qm7cli.model.network import ACTIVATIONS, Network, Units, draw_layers, feed_forward
+from qm7cli.model.activations import ACTIVATIONS, Units
+from qm7cli.model.network import Network, draw_layers, feed_forward
 from qm7cli.model.variants import RULES
 
 SIZES = [30, 12, 6, 1]
@@ -43,7 +44,7 @@ def test_a_logistic_unit_is_the_published_one_with_an_offset():
     np.testing.assert_allclose(ACTIVATIONS["logistic"].value(Z), published, atol=1e-6)
 
 
-def test_initial_biases_have_their_standard_deviations_and_leave_the_weights_as_they_were():
+def test_initial_weights_and_biases_have_their_standard_deviations_and_neither_moves_the_other():
     sizes = [10, 20_000, 3, 30_000, 1]  # wide layers have many biases, and a narrow one between them few weights
     deviations = [0.5, 0, 4]
     plain, scattered = (
@@ -51,6 +52,8 @@ def test_initial_biases_have_their_standard_deviations_and_leave_the_weights_as_
     )
     assert [layer.B.std() for layer in scattered[:3]] == pytest.approx(deviations, rel=0.02)
     assert not scattered[3].B.any()
+    assert scattered[1].W.std() == pytest.approx(20_000**-0.5, rel=0.01)
+    assert not scattered[3].W.any()
     assert all(np.array_equal(one.W, other.W) for one, other in zip(plain, scattered, strict=True))
     assert not any(layer.A.any() for layer in scattered)
 
@@ -66,14 +69,6 @@ def test_an_offset_makes_no_difference_to_a_layer_whose_pre_bias_starts_there():
             errors = [network.step(X, targets, 0.02, 0.1) for network in (plain, moved)]
             np.testing.assert_allclose(*errors, atol=1e-4)
         np.testing.assert_allclose(plain.layers[1].A + 2, moved.layers[1].A, atol=1e-4)
-
-
-def test_initial_weights_have_their_standard_deviation_and_the_last_are_0():
-    network = initial([400, 300, 1], "original")
-    first, last = network.layers
-    assert first.W.std() == pytest.approx(400**-0.5, rel=0.01)
-    assert not last.W.any()
-    assert not any(layer.A.any() or layer.B.any() for layer in network.layers)
 
 
 @pytest.mark.parametrize("variant", RULES)

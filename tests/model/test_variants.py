@@ -52,33 +52,6 @@ def test_original_moves_the_bias_so_that_moving_the_prebias_leaves_the_function_
     assert abs(((X - (A - 0.3 * dA)) @ W + B) - ((X - A) @ W + B)).max() > 1  # not without dB
 
 
-def test_what_original_leaves_over_when_w_moves_too_is_minus_eta_squared_da_dw(layer):
-    X, A, W, B, dZ = layer
-    eta, dW = 0.1, (X - A).T @ dZ
-    dA, dB = rule_at("original", X, A, W, dZ)
-    whole = (X - (A - eta * dA)) @ (W - eta * dW) + (B - eta * dB)
-    plain = (X - A) @ (W - eta * dW) + (B - eta * dZ.sum(axis=0))
-    np.testing.assert_allclose(whole - plain, np.tile(-(eta**2) * dA @ dW, (len(X), 1)))
-
-
-def test_original_is_a_step_with_centered_inputs_in_the_parameters_of_an_ordinary_layer(layer):
-    """With c = B - A W, of Z = X W + c, as docs/gradients.md has it."""
-    X, A, W, B, dZ = layer
-    eta, dW = 0.1, (X - A).T @ dZ
-    dA, dB = rule_at("original", X, A, W, dZ)
-    c, moved = B - A @ W, (B - eta * dB) - (A - eta * dA) @ (W - eta * dW)
-    dc = dZ.sum(axis=0) - A @ dW
-    np.testing.assert_allclose(moved, c - eta * dc - eta**2 * dA @ dW)
-
-
-def test_corrected_steps_z_as_b_would_at_the_rate_of_one_and_w_transposed_w(layer):
-    X, A, W, B, dZ = layer
-    eta = 0.1
-    dA, dB = rule_at("corrected", X, A, W, dZ)
-    change = (X - (A - eta * dA)) @ W + (B - eta * dB) - ((X - A) @ W + B)
-    np.testing.assert_allclose(change, np.tile(-eta * dZ.sum(axis=0) @ (np.eye(3) + W.T @ W), (len(X), 1)))
-
-
 def test_without_prebias_a_stays_0_and_b_follows_the_loss(layer):
     X, A, W, _, dZ = layer
     dA, dB = rule_at("no-prebias", X, A, W, dZ)

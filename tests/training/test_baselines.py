@@ -203,7 +203,7 @@ def test_a_saved_baseline_predicts_what_the_fit_predicted(saved, small, flags):
     model, predictions = saved(**flags)
     evaluated = model.evaluate(small, "test", model.draws_of(None))
     np.testing.assert_array_equal(evaluated.predictions.mean(axis=0), predictions)
-    assert len(evaluated.predictions) == (10 if model.noise else 1)
+    assert len(evaluated.predictions) == (10 if model.representation.noise else 1)
 
 
 @pytest.mark.parametrize("flags", ALL[:-1], ids=given_ids)

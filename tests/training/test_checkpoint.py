@@ -5,8 +5,8 @@ import pytest
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import select_folds
+from qm7cli.model.activations import Units
 from qm7cli.model.model import load_model, save_model
-from qm7cli.model.network import Units
 from qm7cli.runs.results import HistoryRow
 from qm7cli.training.descent import DivergenceError
 from qm7cli.training.fold_training import CheckpointAbout, FoldTraining, load_checkpoint, save_checkpoint

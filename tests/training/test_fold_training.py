@@ -10,8 +10,9 @@ import reference
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.splits import Split, select_folds
+from qm7cli.model.activations import ACTIVATIONS
 from qm7cli.model.encoder import FIT_DRAWS
-from qm7cli.model.network import ACTIVATIONS, Layer
+from qm7cli.model.network import Layer
 from qm7cli.model.variants import RULES
 from qm7cli.training.descent import BLOCK
 from qm7cli.training.fold_training import FoldTraining

@@ -5,13 +5,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import Options
-from qm7cli.analysis.plots.curves import curves
-from qm7cli.analysis.plots.differences import differences
+from qm7cli.analysis.plots.curves import curves, differences
 from qm7cli.analysis.plots.folds import folds
 from qm7cli.analysis.plots.parity import parity
 from qm7cli.analysis.plots.setting import setting
-
-__all__ = ["KINDS", "Kind", "Options"]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

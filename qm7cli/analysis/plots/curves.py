@@ -1,4 +1,4 @@
-"""A picture of errors against the iterations."""
+"""Pictures of errors, and of paired differences of errors, against the iterations."""
 
 import math
 from collections.abc import Iterable
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from qm7cli.analysis import figure_style as style
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.groups import Group
+from qm7cli.analysis.groups import Group, find_reference
+from qm7cli.analysis.paired_difference import make_pair, paired_difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.model.metrics import METRICS
 from qm7cli.runs.collect import RunFold
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 PAPER_MAE: Final = 3.51  # kcal/mol, on QM7 (Montavon et al. 2012)
 PAPER: Final = f"{PAPER_MAE} is the paper's after 1,000,000 iterations (Montavon et al. 2012)"
 ITERATIONS: Final = "Training iterations"
+LATE: Final = 0.1  # of the iterations; differences before may leave the frame
 
 
 class Curve(NamedTuple):
@@ -32,7 +34,7 @@ class Curve(NamedTuple):
     high: NDArray[np.float64] | None = None
 
 
-def curves(comparison: Comparison, options: style.Options = style.USUAL) -> "Figure":
+def curves(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE against the iterations, both logarithmic: a group's mean over folds, and a band around it.
 
     The band is one population standard deviation over folds to each side. A fold's error is its mean over seeds, and
@@ -41,15 +43,15 @@ def curves(comparison: Comparison, options: style.Options = style.USUAL) -> "Fig
     these. Raises QM7Error if a group's folds have no iteration in common, or there is no curve.
     """
     complete = style.drawable(comparison)
-    drawn = [group for group in comparison.groups if group.folds or any(map(on_the_way, group.diverged.values()))]
-    if not any(map(is_trained, drawn)):
+    drawn = [group for group in comparison.groups if group.folds or any(map(_history, group.diverged.values()))]
+    if not any(map(_is_trained, drawn)):
         raise QM7Error("there is no curve to draw: baselines are fitted at once")
     means = [_mean_curve(group) for group in drawn]
     with style.drawing(2.2, options.width) as figure:
         axes = figure.subplots()
         for group, curve, look in zip(drawn, means, style.looks_of(own.ended.values() for own in drawn), strict=True):
-            if is_trained(group):
-                draw_curve(axes, group.name, look, curve)
+            if _is_trained(group):
+                _draw_curve(axes, group.name, look, curve)
             else:
                 axes.axhline(curve.values[0], label=group.name, color=look["color"], linestyle=look["linestyle"])
             if not group.folds:
@@ -62,9 +64,8 @@ def curves(comparison: Comparison, options: style.Options = style.USUAL) -> "Fig
             low, high = axes.get_ylim()
             if low < PAPER_MAE < high:
                 axes.axhline(PAPER_MAE, color="0.4", linewidth=0.6)
-                axes.text(
-                    0.01, PAPER_MAE, f"{PAPER_MAE}", transform=axes.get_yaxis_transform(), va="bottom", fontsize=7
-                )
+                name = axes.text(0.01, PAPER_MAE, f"{PAPER_MAE}", transform=axes.get_yaxis_transform())
+                name.set(va="bottom", fontsize=7)
             notes.append(PAPER)
         style.plain_ticks(axes.xaxis)
         style.plain_ticks(axes.yaxis)
@@ -73,25 +74,62 @@ def curves(comparison: Comparison, options: style.Options = style.USUAL) -> "Fig
     return figure
 
 
-def draw_curve(axes: "Axes", name: str, look: style.Look, curve: Curve) -> None:
+def differences(comparison: Comparison, options: style.Options) -> "Figure":
+    """Draw each group's test MAE minus the reference's against the iterations, and the 95 % band of its t-test.
+
+    Folds are paired as by `qm7cli.analysis.compare.compare_groups`, and the band is that of the corrected resampled
+    t-test at each iteration at which all folds of a pair of groups were evaluated; one test set has none. The frame
+    holds what happens after the first tenth of the iterations. A baseline has the same error throughout. Raises
+    QM7Error if there is no difference to draw.
+    """
+    groups = style.drawable(comparison)
+    reference = find_reference(groups, options.reference)
+    made: dict[str, Curve] = {}
+    reasons: dict[str, str] = {}
+    for group in groups:
+        try:
+            if group is not reference:
+                made[group.name] = _difference_curve(group, reference)
+        except QM7Error as error:
+            reasons[group.name] = f"{group.name} cannot be compared with {reference.name}: {error}"
+    if not made:
+        alone = f"there is no difference to draw: {reference.name} is the only group with a complete fold"
+        raise QM7Error(next(iter(reasons.values()), alone))
+    drawn = [group for group in groups if group.name in made]
+    with style.drawing(2.4, options.width) as figure:
+        axes = figure.subplots()
+        axes.axhline(0, color="0.4", linewidth=0.6)
+        for group, look in zip(drawn, style.looks_of(own.folds.values() for own in drawn), strict=True):
+            _draw_curve(axes, group.name, look, made[group.name])
+        axes.set(xscale="log", ylim=_late_range(made.values()))
+        axes.set(xlabel=ITERATIONS, ylabel="Difference of test MAE (kcal/mol)")
+        style.plain_ticks(axes.xaxis)
+        style.add_legend(figure, 1)
+        banded = any(curve.low is not None for curve in made.values())
+        band = "line: mean; band: its 95% interval by the corrected t-test" if banded else ""
+        others = f"not comparable: {', '.join(reasons)}" if reasons else ""
+        style.explain(figure, comparison, options, f"zero: {reference.name}", band, others)
+    return figure
+
+
+def _draw_curve(axes: "Axes", name: str, look: style.Look, curve: Curve) -> None:
     """Draw a curve and its band."""
     if curve.low is not None and curve.high is not None:
         axes.fill_between(curve.iterations, curve.low, curve.high, color=look["color"], alpha=0.18, linewidth=0)
-    some = math.ceil(len(curve.values) / 12)
-    axes.plot(curve.iterations, curve.values, label=name, markevery=some, **look)
+    axes.plot(curve.iterations, curve.values, label=name, markevery=math.ceil(len(curve.values) / 12), **look)
 
 
-def is_trained(group: Group) -> bool:
+def _is_trained(group: Group) -> bool:
     """Return whether a group has iterations, as no baseline has."""
     return any(fold.result.iterations for fold in group.ended.values())
 
 
-def on_the_way(fold: RunFold) -> dict[int, float]:
+def _history(fold: RunFold) -> dict[int, float]:
     """Return a fold's test MAE in kcal/mol by iteration; a baseline's has none."""
     return {row.iteration: row.test_mae for row in fold.result.history}
 
 
-def shared_iterations(histories: Iterable[dict[int, float]]) -> list[int]:
+def _shared_iterations(histories: Iterable[dict[int, float]]) -> list[int]:
     """Return the iterations that all histories have; those of baselines do not count."""
     trained = [set(own) for own in histories if own]
     return sorted(set.intersection(*trained)) if trained else []
@@ -99,13 +137,43 @@ def shared_iterations(histories: Iterable[dict[int, float]]) -> list[int]:
 
 def _mean_curve(group: Group) -> Curve:
     """Return the mean over folds of the test MAE, with one population standard deviation to each side."""
-    folds = group.folds or group.diverged
-    histories = {key: on_the_way(fold) or {0: fold.mae} for key, fold in folds.items()}
-    shared = shared_iterations(histories.values())
+    histories = {key: _history(fold) or {0: fold.mae} for key, fold in (group.folds or group.diverged).items()}
+    shared = _shared_iterations(histories.values())
     if not shared:
         raise QM7Error(f"the folds of {group.name} were evaluated at no iteration in common")
     errors = {key: np.array([own[iteration] for iteration in shared]) for key, own in histories.items()}
     mean, deviation = style.mean_over_folds(errors)
-    if len({key[0] for key in errors}) == 1:
-        return Curve(np.array(shared), mean)
-    return Curve(np.array(shared), mean, mean - deviation, mean + deviation)
+    several = len({key[0] for key in errors}) > 1
+    return Curve(np.array(shared), mean, *((mean - deviation, mean + deviation) if several else ()))
+
+
+def _difference_curve(group: Group, reference: Group) -> Curve:
+    """Return the mean difference from the reference and its interval; raises QM7Error if there is none."""
+    folds = [(fold, reference.folds[key]) for key, fold in group.folds.items() if key in reference.folds]
+    pairs = [make_pair(*both) for both in folds]
+    final = paired_difference(pairs)
+    histories = [(_history(fold), _history(base)) for fold, base in folds]
+    shared = _shared_iterations(history for both in histories for history in both)
+    if not shared:
+        trained = _is_trained(group) or _is_trained(reference)
+        raise QM7Error("they were evaluated at no iteration in common" if trained else "baselines are fitted at once")
+    made = []
+    for iteration in shared:
+        at = []
+        for pair, both, own in zip(pairs, folds, histories, strict=True):
+            ours, theirs = (history.get(iteration, fold.mae) for fold, history in zip(both, own, strict=True))
+            at.append(pair._replace(difference=ours - theirs, reference=theirs))
+        made.append(paired_difference(at))
+    values, intervals = [each.mean for each in made], [each.t_test.interval for each in made if each.t_test]
+    banded = final.t_test is not None and len(intervals) == len(made)
+    return Curve(np.array(shared), np.array(values), *(np.array(intervals).T if banded else ()))
+
+
+def _late_range(made: Iterable[Curve]) -> tuple[float, float]:
+    """Return the ends of an axis that holds 0, and all curves and bands but for the first part of the iterations."""
+    ends = [0.0]
+    for curve in made:
+        late = curve.iterations >= LATE * curve.iterations[-1]
+        ends += [end for each in (curve.values, curve.low, curve.high) if each is not None for end in each[late]]
+    margin = 0.05 * (max(ends) - min(ends)) or 1.0
+    return min(ends) - margin, max(ends) + margin

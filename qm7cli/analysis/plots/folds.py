@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from qm7cli.analysis.groups import Key
 
 
-def folds(comparison: Comparison, options: style.Options = style.USUAL) -> "Figure":
+def folds(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE of every fold, the groups beside each other, and each group's mean with a bar.
 
     The bar is one population standard deviation over folds to each side. A thin line joins what is paired: folds that
@@ -21,20 +21,17 @@ def folds(comparison: Comparison, options: style.Options = style.USUAL) -> "Figu
     """
     groups = style.drawable(comparison)
     numbers = sorted({key[0] for group in groups for key in group.folds})
-    step = 0.8 / len(groups)
     paired: dict[Key, list[tuple[float, float]]] = {}
     means = [style.mean_over_folds({key: fold.mae for key, fold in group.folds.items()}) for group in groups]
+    looks = style.looks_of(own.folds.values() for own in groups)
     with style.drawing(2.2, options.width) as figure:
         axes = figure.subplots()
-        for k, (group, look) in enumerate(
-            zip(groups, style.looks_of(own.folds.values() for own in groups), strict=True)
-        ):
-            aside = (k - (len(groups) - 1) / 2) * step
-            for key, fold in group.folds.items():
-                paired.setdefault(key, []).append((numbers.index(key[0]) + aside, fold.mae))
-            places = [paired[key][-1] for key in group.folds]
-            axes.plot(*zip(*places, strict=True), look["marker"], color=look["color"], label=group.name)
-            mean, deviation = means[k]
+        for k, (group, (mean, deviation), look) in enumerate(zip(groups, means, looks, strict=True)):
+            aside = (k - (len(groups) - 1) / 2) * 0.8 / len(groups)
+            places = {key: (numbers.index(key[0]) + aside, fold.mae) for key, fold in group.folds.items()}
+            for key, place in places.items():
+                paired.setdefault(key, []).append(place)
+            axes.plot(*zip(*places.values(), strict=True), look["marker"], color=look["color"], label=group.name)
             bar = {"fmt": look["marker"], "color": look["color"], "markersize": 4, "elinewidth": 0.8}
             axes.errorbar(len(numbers) + aside, mean, deviation if len(numbers) > 1 else None, **bar)
         for joined in paired.values():

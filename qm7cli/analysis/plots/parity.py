@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.figure_style import INCH, USUAL, Options, drawable, drawing, explain, looks_of
+from qm7cli.analysis.figure_style import INCH, Options, drawable, drawing, explain, looks_of
 from qm7cli.runs.predictions import read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LIMIT = 4  # groups
-PERCENTILES = (5, 95)
 
 
-def parity(comparison: Comparison, options: Options = USUAL) -> "Figure":
+def parity(comparison: Comparison, options: Options) -> "Figure":
     """Draw predicted against true energies of the test molecules with the MAE, and below them the errors.
 
     Dashed lines among the errors hold 90% of them. Raises QM7Error if predictions are missing.
@@ -42,7 +41,7 @@ def parity(comparison: Comparison, options: Options = USUAL) -> "Figure":
             upper.text(0.05, 0.95, f"MAE {abs(errors).mean():.2f}", transform=upper.transAxes, va="top", fontsize=7)
             lower.plot(table[0], errors, "o", **dots, rasterized=True)
             lower.axhline(0, color="0.4", linewidth=0.6)
-            for bound in np.percentile(errors, PERCENTILES):
+            for bound in np.percentile(errors, (5, 95)):
                 lower.axhline(bound, color="0.4", linewidth=0.6, linestyle="--")
             lower.set(ylim=(-largest, largest))
             lower.tick_params(labelbottom=k + columns >= len(groups))

@@ -1,7 +1,7 @@
 """A picture of errors at the end against a setting: an offset, a learning rate, the number of training molecules."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -39,20 +39,20 @@ class NotSweptError(QM7Error):
     """The runs were not made for this picture: they do not differ in what would be its axis."""
 
 
-class Swept(NamedTuple):
+class Line(NamedTuple):
     """Folds that agree in all settings but one, by the value of that one."""
 
     settings: dict[str, Any]
     complete: dict[float, dict[Key, RunFold]]
     diverged: dict[float, dict[Key, RunFold]]
 
-    @property
-    def folds(self) -> list[dict[Key, RunFold]]:
-        """The folds at each value, those that are complete and those that diverged apart."""
-        return [*self.complete.values(), *self.diverged.values()]
+    def mean(self, value: float) -> tuple[float, float]:
+        """Return the mean and the population standard deviation over folds of the test MAE at a value, kcal/mol."""
+        mean, deviation = style.mean_over_folds({key: fold.mae for key, fold in self.complete[value].items()})
+        return float(mean), float(deviation)
 
 
-def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Figure":
+def setting(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE against a numeric setting, a line per group: mean and standard deviation over folds.
 
     A schedule counts by its last rate, and a training on all molecules by their number. A cross above the frame is
@@ -63,7 +63,7 @@ def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Fi
     style.drawable(comparison)
     key = _find_setting(comparison, options.setting)
     swept = _sweep(comparison, key)
-    means = [_mean(folds)[0] for own in swept for folds in own.complete.values()]
+    means = [own.mean(value)[0] for own in swept for value in own.complete]
     values = {value for own in swept for value in (*own.complete, *own.diverged)}
     wide = key == TRAIN_SIZE or max(values) >= style.RATIO * min(values) > 0
     scale = "log" if key == TRAIN_SIZE and options.log is None else options.scale(means)
@@ -72,13 +72,15 @@ def setting(comparison: Comparison, options: style.Options = style.USUAL) -> "Fi
         axes = figure.subplots()
         axes.set(xlabel=LABELS.get(key, key), ylabel=METRICS["mae"].axis_label)
         axes.set(xscale="log" if wide else "linear", yscale=scale)
-        looks = style.looks_of([fold for each in own.folds for fold in each.values()] for own in swept)
-        for row, (own, name, look) in enumerate(zip(swept, _names(swept), looks, strict=True)):
-            slope = _slope(own, name) if key == TRAIN_SIZE else ""
-            _draw_line(axes, own, name + slope, look)
-            height = [1.04 + CROSS * sum(bool(each.diverged) for each in swept[:row])] * len(own.diverged)
+        ended = [[*own.complete.values(), *own.diverged.values()] for own in swept]
+        looks = style.looks_of([fold for folds in own for fold in folds.values()] for own in ended)
+        crossed = 0
+        for own, name, look in zip(swept, _names(swept), looks, strict=True):
+            _draw_line(axes, own, name + (_slope(own, name) if key == TRAIN_SIZE else ""), look)
             cross = {"linestyle": "", "marker": "x", "color": look["color"], "clip_on": False}
+            height = [1.04 + CROSS * crossed] * len(own.diverged)  # as parts of the frame's
             axes.plot([*own.diverged], height, transform=axes.get_xaxis_transform(), **cross)
+            crossed += bool(own.diverged)
         axes.set_title(" ", fontsize=7, pad=5 * rows)  # room for the crosses
         if wide:
             style.plain_ticks(axes.xaxis)
@@ -117,19 +119,19 @@ def _is_number(value: Any, key: str) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _sweep(comparison: Comparison, key: str) -> list[Swept]:
+def _sweep(comparison: Comparison, key: str) -> list[Line]:
     """Merge the groups that agree in all settings but one, and sort their folds by that one.
 
     Raises QM7Error if two folds that nothing else tells apart are at one place.
     """
-    swept: dict[str, Swept] = {}
+    swept: dict[str, Line] = {}
     folds = [(number, fold) for group in comparison.groups for number, fold in group.ended.items()]
     most = max(fold.result.train_molecules for _, fold in folds)
+    others = [own for own in comparison.groups[0].settings if own != key]
     for number, fold in folds:
-        settings = {own: fold.run.settings[own] for own in comparison.groups[0].settings if own in fold.run.settings}
-        settings.pop(key, None)
-        own = swept.setdefault(json.dumps(settings), Swept(settings, {}, {}))
-        by_value = own.diverged if fold.result.status == "diverged" else own.complete
+        settings = {own: fold.run.settings[own] for own in others if own in fold.run.settings}
+        line = swept.setdefault(json.dumps(settings), Line(settings, {}, {}))
+        by_value = line.diverged if fold.result.status == "diverged" else line.complete
         at = by_value.setdefault(_value(fold.run, key, most), {})
         if number in at:
             raise QM7Error(f"{at[number].run.path} and {fold.run.path} have the same place along {key}: choose one")
@@ -137,13 +139,13 @@ def _sweep(comparison: Comparison, key: str) -> list[Swept]:
     return list(swept.values())
 
 
-def _names(swept: Sequence[Swept]) -> list[str]:
+def _names(swept: Sequence[Line]) -> list[str]:
     """Return the names of lines, short where these tell them apart, and none for a single one."""
-    short, whole = (
-        [group_name(own.settings, [*own.settings], short=brief) if own.settings else "" for own in swept]
-        for brief in (True, False)
-    )
-    return short if len(set(short)) == len(swept) else whole
+    for short in (True, False):
+        names = [group_name(own.settings, [*own.settings], short=short) if own.settings else "" for own in swept]
+        if len(set(names)) == len(swept):
+            break
+    return names
 
 
 def _value(run: Run, key: str, most: int) -> float:
@@ -154,25 +156,19 @@ def _value(run: Run, key: str, most: int) -> float:
     return float(most if value is None else value[-1][1] if isinstance(value, list) else value)
 
 
-def _mean(folds: Mapping[Key, RunFold]) -> tuple[float, float]:
-    """Return the mean and the population standard deviation over folds of the test MAE, kcal/mol."""
-    mean, deviation = style.mean_over_folds({key: fold.mae for key, fold in folds.items()})
-    return float(mean), float(deviation)
-
-
-def _slope(own: Swept, name: str) -> str:
+def _slope(line: Line, name: str) -> str:
     """Say by which power of the molecules the mean error goes, by least squares of the logarithms."""
-    means = [_mean(folds)[0] for folds in own.complete.values()]
-    return (
-        f"{', ' * bool(name)}slope {np.polyfit(np.log([*own.complete]), np.log(means), 1)[0]:.2f}" if means[1:] else ""
-    )
+    if len(line.complete) < 2:
+        return ""
+    means = [line.mean(value)[0] for value in line.complete]
+    return f"{', ' * bool(name)}slope {np.polyfit(np.log([*line.complete]), np.log(means), 1)[0]:.2f}"
 
 
-def _draw_line(axes: "Axes", own: Swept, name: str, look: style.Look) -> None:
+def _draw_line(axes: "Axes", line: Line, name: str, look: style.Look) -> None:
     """Draw the mean errors of a line and their bars; hollow where other folds diverged."""
-    values = sorted(own.complete)
-    means, deviations = np.array([_mean(own.complete[value]) for value in values]).reshape(-1, 2).T
+    values = sorted(line.complete)
+    means, deviations = np.array([line.mean(value) for value in values]).reshape(-1, 2).T
     axes.plot(values, means, label=name, **look)
     axes.vlines(values, means - deviations, means + deviations, linewidth=0.6, color=look["color"])
-    hollow = [(value, mean) for value, mean in zip(values, means, strict=True) if value in own.diverged]
+    hollow = [(value, mean) for value, mean in zip(values, means, strict=True) if value in line.diverged]
     axes.plot(*np.array(hollow).reshape(-1, 2).T, look["marker"], color=look["color"], markerfacecolor="w", zorder=3)
