@@ -37,20 +37,6 @@ def test_every_format_tells_the_same(command, runs, tmp_path, name):
         assert (tmp_path / f"file.{ending}").read_text() == text
 
 
-def test_the_worst_molecules_of_each_run_are_named_the_worst_first(command, runs, small, tmp_path):
-    records = json.loads(command("collect", runs, "--worst", 2, "--format", "json").stdout)
-    names = ("corrected", "no-prebias", "original")
-    assert [record["run"] for record in records] == [f"runs/{name}" for name in names for _ in range(2)]
-    errors = []
-    for fold in (0, 1):
-        with (tmp_path / f"runs/corrected/fold-{fold}/predictions.csv").open() as file:
-            errors += [abs(float(row["prediction"]) - float(row["target"])) for row in csv.DictReader(file)]
-    assert [abs(record["error"]) for record in records[:2]] == pytest.approx(sorted(errors, reverse=True)[:2])
-    table = command("collect", runs, "--worst", 2).stdout
-    assert table.splitlines()[0].split() == ["run", "molecule", "fold", "energy", "prediction", "error"]
-    assert records[0]["molecule"] == f"{small.formula(records[0]['row'])} ({records[0]['row']})"
-
-
 def test_a_formula_has_carbon_and_hydrogen_first_and_no_ones(small):
     Z = np.array([[6, 1, 1, 1, 1, 0], [8, 1, 1, 0, 0, 0], [17, 7, 6, 1, 8, 6]], dtype=np.float32)
     other = replace(small, Z=Z)
