@@ -1,11 +1,13 @@
-"""`qm7 compare`: groups of runs against a reference."""
+"""`qm7 compare` and `qm7 report`: groups of runs against a reference, for a terminal and as a page."""
 
-from typing import TYPE_CHECKING, Final
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, read_each_run
-from qm7cli.cli.output import Table, note, show_number, write_output
+from qm7cli.cli.output import Table, note, say, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
@@ -44,17 +46,41 @@ def compare(
     usable, status = read_each_run(runs, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
     written = write_output(comparison_table(comparison), comparison.records(), format_, output)
-    if written in {"csv", "json", "latex"}:
-        for sentence in comparison.notes:
-            note(sentence)
+    for sentence in comparison.notes if written in {"csv", "json", "latex"} else ():  # which have no sentences
+        note(sentence)
+    raise typer.Exit(status)
+
+
+def report(
+    output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
+    runs: Runs = None,
+    by: By = None,
+    reference: Reference = None,
+    margin: Margin = None,
+) -> None:
+    """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
+
+    The page needs no other file and no network, and prints on A4. Needs matplotlib: pip install 'qm7cli[plots]'
+
+    Example: qm7 report runs/variants --output report.html
+    """
+    from qm7cli.analysis.compare import compare_groups
+    from qm7cli.analysis.report import render_report
+    from qm7cli.core.files import write_text
+
+    usable, status = read_each_run(runs, output)
+    comparison = compare_groups(usable, by or (), reference, margin=margin)
+    choices = [*(("--by", key) for key in by or ()), ("--reference", reference), ("--margin", margin and f"{margin:g}")]
+    chosen = [part for option, value in choices if value for part in (option, value)]
+    command = shlex.join(["qm7", "report", *map(str, runs or ()), *chosen, "--output", "FILE.html"])
+    table = comparison_table(comparison)
+    write_text(output, render_report(comparison, usable, list(table.columns), table.rows, command, reference))
+    say(str(output))
     raise typer.Exit(status)
 
 
 def comparison_table(comparison: "Comparison") -> Table:
-    """Return a row for each group: its errors, its difference from the reference, and what decides.
-
-    Columns without a figure are left out.
-    """
+    """Return a row for each group, without columns that have no figure: errors, difference, what decides."""
     from qm7cli.analysis.groups import short_keys
 
     keys = list(short_keys(comparison.groups[0].settings).values())

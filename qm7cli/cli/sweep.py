@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from qm7cli.cli.progress import Display
     from qm7cli.data.dataset import Dataset
     from qm7cli.training.claim_fold import Progress
-    from qm7cli.training.executor import Executor, Job, Outcome
+    from qm7cli.training.executor import Job, Outcome
 
+    Failures = list[tuple[Job, Outcome]]
 
 JOB_COLUMNS: Final = (Column("run", "run", left=True), *(Column(key, key) for key in ("fold", "status", "iterations")))
 
@@ -62,7 +63,7 @@ def sweep(
     """
     if (executor == "dask") != (scheduler is not None):
         raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")
-    if jobs is not None and executor == "dask":
+    if jobs is not None and scheduler:
         raise typer.BadParameter("--jobs is for processes; a Dask cluster does as many at a time as it has threads")
     with stop_on_signals(note) as stop:
         from qm7cli.cli.progress import show_progress
@@ -75,7 +76,7 @@ def sweep(
         if dry_run:
             _print_jobs(every_job)
             return
-        failures: list[tuple[Job, Outcome]] = []
+        failures: Failures = []
         with suppress(StoppedError):
             left = open_runs(work, stop)
             with show_progress(len(work), len(work) - len(left), quiet=quiet) as display:
@@ -94,7 +95,7 @@ def _do_jobs(
     jobs: int | None,
     display: "Display",
     stop: StopRequest,
-) -> "list[tuple[Job, Outcome]]":
+) -> "Failures":
     """Do jobs; return those that failed or diverged, or are busy elsewhere."""
     from qm7cli.core.errors import QM7Error
     from qm7cli.training.dask_executor import DaskExecutor
@@ -106,18 +107,15 @@ def _do_jobs(
         log_progress(progress)
         display.report(progress)
 
-    failures: list[tuple[Job, Outcome]] = []
-    if work:
-        executor: Executor = (
-            ProcessExecutor(min(jobs or available_cores(), len(work)), report)
-            if scheduler is None
-            else DaskExecutor(scheduler, report)
-        )
-        with closing(executor):
-            for job, outcome in do_logged(work, executor, stop):
-                display.end_job(job, outcome)
-                if isinstance(outcome, QM7Error) or outcome.status == "diverged":
-                    failures.append((job, outcome))
+    failures: Failures = []
+    if not work:
+        return failures
+    at_once = min(jobs or available_cores(), len(work))
+    with closing(DaskExecutor(scheduler, report) if scheduler else ProcessExecutor(at_once, report)) as executor:
+        for job, outcome in do_logged(work, executor, stop):
+            display.end_job(job, outcome)
+            if isinstance(outcome, QM7Error) or outcome.status == "diverged":
+                failures.append((job, outcome))
     return failures
 
 
@@ -132,16 +130,16 @@ def _print_jobs(jobs: "Iterable[Job]") -> None:
     write_output(make_table(rows, JOB_COLUMNS))
 
 
-def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
+def _print_failures(failures: "Failures", jobs: int) -> None:
     """Print why jobs failed, and how many are busy elsewhere."""
     from qm7cli.core.errors import BusyError, QM7Error
     from qm7cli.training.sweep import log_file
 
-    failed = [(job, outcome) for job, outcome in failures if not isinstance(outcome, BusyError)]
-    for job, outcome in failed:
-        reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
-        print_error(f"{reason} ({log_file(job.run, job.fold)})", outcome)
-    busy = len(failures) - len(failed)
+    busy = sum(isinstance(outcome, BusyError) for _, outcome in failures)
+    for job, outcome in failures:
+        if not isinstance(outcome, BusyError):
+            reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
+            print_error(f"{reason} ({log_file(job.run, job.fold)})", outcome)
     if busy:
         print_error(f"{busy} of {jobs} jobs are busy: another process trains them; run the same command again later")
 
