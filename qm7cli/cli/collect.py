@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import typer
 
-from qm7cli.cli.options import Output, OutputFormat, Runs, read_each_run
+from qm7cli.cli.options import Output, OutputFormat, Runs, each_run
 from qm7cli.cli.output import Column, make_table, result_columns, write_output
 
 OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "iterations", "test RMSE")  # columns that may be left out
@@ -20,10 +20,10 @@ def collect(runs: Runs = None, format_: OutputFormat = None, output: Output = No
     """
     from qm7cli.analysis.groups import short_keys
     from qm7cli.model.metrics import describe_units
-    from qm7cli.runs.collect import collect_folds, differing_settings
+    from qm7cli.runs.collect import collect_folds, differing_settings, read_run
     from qm7cli.runs.experiment import NOT_IDENTITY
 
-    usable, status = read_each_run(runs, output)
+    usable, status = each_run(runs, read_run, output)
     records = collect_folds(usable)
     titles = short_keys([key for key in differing_settings(usable) if key in records[0] and key not in NOT_IDENTITY])
     settings = [Column(key, title, left=True) for key, title in titles.items()]

@@ -1,21 +1,11 @@
 """`qm7 gradcheck`: the gradient variants against the loss gradient."""
 
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from qm7cli.cli.options import Data, Output, OutputFormat, complete_variants, load_dataset
-from qm7cli.cli.output import (
-    Column,
-    Table,
-    make_table,
-    print_error,
-    refuse_inputs,
-    show_number,
-    show_value,
-    write_output,
-)
+from qm7cli.cli.output import Column, Table, make_table, print_error, refuse_inputs, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.model.gradcheck import GradCheck
@@ -33,6 +23,11 @@ MOTIONS: Final = (
     Column("compensated", "compensated", _show_change),
     Column("exponent", "exponent", show_number),
 )
+SHIFTS: Final = (
+    Column("name", "variant", left=True),
+    Column("with_a", "A shifted", _show_change),
+    Column("without_a", "B shifted", _show_change),
+)
 
 
 def gradcheck(
@@ -46,22 +41,16 @@ def gradcheck(
 ) -> None:
     """Check the gradient variants against the loss gradient by finite differences.
 
-    A small float64 network of molecules of the data set takes one step with each variant. The first table has the angle
-    of dW, dA and dB of each layer to the loss gradient (degrees) and the length as its multiple, with the backward
-    rescaling sqrt(m/n) on and off.
+    A small float64 network takes one step with each variant. The first table has the angle of dW, dA and dB of each
+    layer to the loss gradient (degrees) and the length as its multiple, with the backward rescaling sqrt(m/n) or not.
 
-    The second shows what A does. A to mean is the angle of its step to the way to the mean input (degrees), no error
-    the step's length if no output had an error, as a multiple. A alone is how far an output moves if only A steps,
-    compensated the same if B takes its compensating step too (kcal/mol, at the learning rate 0.01). The exponent is
-    that of the rate in what the step of A changes in the end.
+    The second has the angle of A's step to the way to the mean input (degrees), its length if no output had an error,
+    as a multiple, how far an output moves if only A steps, and if B compensates (kcal/mol, at the rate 0.01), and the
+    exponent of the rate in that. The third shifts all inputs by 1 and trains 100 iterations: how far the outputs end
+    from those without a shift, if A is shifted too or B compensates instead (kcal/mol), and how much of a shift of A an
+    iteration leaves: 1 - r b if A follows the mean input at the layer's rate r with b molecules per minibatch.
 
-    The third shifts the inputs of all layers by 1 and trains 100 iterations. A shifted is how far the outputs end from
-    those of a training without a shift, if A is shifted too, and B shifted the same if B compensates for it instead
-    (kcal/mol). Layer by layer follows how much of a shift of A an iteration leaves: 1 - r b if A follows the mean input
-    at the layer's rate r with b molecules per minibatch, 1 if A keeps the shift.
-
-    Every rule is measured; the four that come with the program are also held to what they should do. If that does not
-    hold, the exit status is 1.
+    The four rules that come with the program must do what they should; otherwise the exit status is 1.
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
@@ -82,12 +71,10 @@ def gradcheck(
     write_output(table, [each._asdict() for each in check.directions], format_, output)
     for failure in check.failures:
         print_error(failure)
-    if check.failures:
-        raise typer.Exit(1)
+    raise typer.Exit(int(bool(check.failures)))
 
 
 def _directions_table(check: "GradCheck") -> Table:
-    """Return a row for each variant, direction and rescaling, with the layers as columns and variants as headings."""
     from qm7cli.model.variants import display_name
 
     rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
@@ -100,16 +87,16 @@ def _directions_table(check: "GradCheck") -> Table:
     left = [Column("parameter", "direction", left=True), Column("rescaled", "rescaling", left=True)]
     sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
-    table = make_table(list(rows.values()), [*left, *_layer_columns(check)], note)
-    table.headings = [display_name(variant) for variant, _, _ in rows]
-    return table
+    headings = [display_name(variant) for variant, _, _ in rows]
+    return make_table(list(rows.values()), [*left, *_layer_columns(check)], note, headings=headings)
 
 
 def _motions_table(check: "GradCheck") -> Table:
     from qm7cli.model.variants import display_name
 
+    records = [each._asdict() | {"name": display_name(each.variant)} for each in check.motions]
     note = "The largest change of an output if A steps alone, and if B compensates, in kcal/mol at the rate 0.01."
-    return make_table([each._asdict() | {"name": display_name(each.variant)} for each in check.motions], MOTIONS, note)
+    return make_table(records, MOTIONS, note)
 
 
 def _shifts_table(check: "GradCheck") -> Table:
@@ -118,22 +105,16 @@ def _shifts_table(check: "GradCheck") -> Table:
 
     records = []
     for each in check.shifts:
-        factors: Sequence[float | None] = each.factors or [None] * len(each.expected)
-        layers = {f"layer {k}": factor for k, factor in enumerate(factors, start=1)}
+        shown = [show_number(factor, 5) for factor in each.factors or ()] or ["-"] * len(each.expected)
+        layers = {f"layer {k}": factor for k, factor in enumerate(shown, start=1)}
         records.append(each._asdict() | {"name": display_name(each.variant)} | layers)
-    columns = [
-        Column("name", "variant", left=True),
-        Column("with_a", "A shifted", _show_change),
-        Column("without_a", "B shifted", _show_change),
-        *_layer_columns(check, lambda factor: show_number(factor, 5)),
-    ]
     note = (
         f"Inputs shifted by {SHIFT:g}, {STEPS} iterations at the rate {RATE:g}: the largest difference of an output "
         "from training without a shift if A or B compensates for it, in kcal/mol, and what an iteration leaves of a "
         f"shift of A: 1 - r b is {', '.join(show_number(each, 5) for each in check.shifts[0].expected)}."
     )
-    return make_table(records, columns, note)
+    return make_table(records, [*SHIFTS, *_layer_columns(check)], note)
 
 
-def _layer_columns(check: "GradCheck", show: Callable[[Any], str] = show_value) -> list[Column]:
-    return [Column(f"layer {k}", f"layer {k}", show) for k in range(1, len(check.sizes))]
+def _layer_columns(check: "GradCheck") -> list[Column]:
+    return [Column(f"layer {k}", f"layer {k}") for k in range(1, len(check.sizes))]

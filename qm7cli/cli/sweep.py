@@ -14,7 +14,7 @@ from qm7cli.core.errors import StoppedError
 from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from qm7cli.cli.progress import Display
     from qm7cli.data.dataset import Dataset
@@ -72,9 +72,8 @@ def sweep(
         directory = out or RUNS / file.stem
         flags = {"data": data, "split.scheme": split, "split.folds": fold or None}
         work = plan(read_sweep(file, settings or [], flags), directory)
-        every_job = [job for job, _ in work]
         if dry_run:
-            _print_jobs(every_job)
+            _print_jobs(work)
             return
         failures: Failures = []
         with suppress(StoppedError):
@@ -83,7 +82,7 @@ def sweep(
                 failures = _do_jobs(left, scheduler, jobs, display, stop)
     _print_failures(failures, len(work))
     exit_if_stopped(stop)
-    _print_results(every_job)
+    _print_results(work)
     if not quiet:
         note(f"the runs are in {directory}")
     exit_if_failed([outcome for _, outcome in failures])
@@ -119,11 +118,11 @@ def _do_jobs(
     return failures
 
 
-def _print_jobs(jobs: "Iterable[Job]") -> None:
+def _print_jobs(work: "Sequence[tuple[Job, Dataset]]") -> None:
     from qm7cli.training.sweep import job_status
 
     rows = []
-    for job in jobs:
+    for job, _ in work:
         status, iterations = job_status(job)
         done = f"{iterations} of {job.experiment.iterations}"
         rows.append({"run": str(job.run), "fold": str(job.fold), "status": status, "iterations": done})
@@ -144,11 +143,11 @@ def _print_failures(failures: "Failures", jobs: int) -> None:
         print_error(f"{busy} of {jobs} jobs are busy: another process trains them; run the same command again later")
 
 
-def _print_results(jobs: "Iterable[Job]") -> None:
+def _print_results(work: "Sequence[tuple[Job, Dataset]]") -> None:
     """Print the comparison of the runs that have a result."""
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.runs.collect import find_runs
 
-    begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
+    begun = [run for run in dict.fromkeys(job.run for job, _ in work) if (run / "results.yaml").exists()]
     if begun:
         write_output(comparison_table(compare_groups(find_runs(begun))))

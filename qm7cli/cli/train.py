@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qm7cli.runs.results import RunResults
     from qm7cli.training.executor import Outcome
 
+MODEL = "Mean energy, nearest neighbors, ridge regression or kernel ridge regression."
 REPRESENTATION = (
     "What the model sees of a molecule: the Coulomb matrix as eigenspectrum, sorted, random (randomly sorted) or "
     "bag-of-bonds (its entries by elements); or its composition. The mean takes none. Default: sorted."
@@ -92,9 +93,7 @@ def train(
 
 
 def baseline(
-    model: Annotated[
-        Kind, typer.Option(help="Mean energy, nearest neighbors, ridge regression or kernel ridge regression.")
-    ] = "krr",
+    model: Annotated[Kind, typer.Option(help=MODEL)] = "krr",
     representation: Annotated[RepresentationName | None, typer.Option(help=REPRESENTATION)] = None,
     kernel: Annotated[Kernel | None, typer.Option(help=KERNEL)] = None,
     exponent: Annotated[
