@@ -69,10 +69,3 @@ def test_a_margin_is_in_the_words(command, runs):
     records = json.loads(command("compare", runs, "--margin", 100, "--format", "json").stdout)
     assert [record["equivalent"] for record in records] == [None, True, True]
     assert said not in command("compare", runs).stdout
-
-
-def test_a_directory_without_runs_is_one_sentence(command, tmp_path):
-    (tmp_path / "empty").mkdir()
-    done = command("compare", "empty", status=1)
-    assert done.stderr.startswith("qm7: empty is not a run, and there is none below it: ")
-    assert done.stderr.count("\n") == 1

@@ -14,19 +14,11 @@ def test_info_shows_the_data_set_as_aligned_lines_on_a_pipe(command, small):
     assert lines["SHA-256"].strip() == small.sha256
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"R": molecules.variables()["R"] * 0.529177}, "X is not the Coulomb matrix of Z and R in bohr: molecule"),
-        ({"T": molecules.variables()["T"] / 23.06}, "T holds neither atomization energies nor total energies in kcal"),
-        ({"T": -molecules.variables()["T"]}, "T holds neither atomization energies nor total energies in kcal/mol"),
-    ],
-)
-def test_a_data_set_that_is_not_sound_is_described_and_refused(command, tmp_path, changes, sentence):
-    molecules.write(tmp_path / "x.mat", changes)
+def test_a_data_set_that_is_not_sound_is_described_and_refused(command, tmp_path):
+    molecules.write(tmp_path / "x.mat", {"R": molecules.variables()["R"] * 0.529177})
     done = command("info", "--data", "x.mat", status=1)
     assert done.stdout.startswith("property")
-    assert done.stderr.startswith(f"qm7: {sentence}")
+    assert done.stderr.startswith("qm7: X is not the Coulomb matrix of Z and R in bohr: molecule")
     assert command("info", "--data", "x.mat", "--quiet", status=1).stdout == ""
 
 
