@@ -176,10 +176,9 @@ def command(tmp_path, mat):
     """Runs qm7 in an empty directory, with the small data set as $QM7_DATA."""
 
     def run(*args, status=0, own=False, limit=None, stdout=None, **environment):
-        """Run in this process or, if `own` or what else is asked for needs it, in one of its own.
+        """Run in this process or one of its `own`; files may become as large as `limit`, None leaves a variable out.
 
-        `limit` is how large files may become, `stdout` a file, and None leaves a variable out. `status` is what the
-        command must exit with, None if it may be any.
+        `status` is what the command must exit with, None if it may be any.
         """
         own = own or any(name.startswith("PYTHON") and environment[name] for name in environment)
         environment = {"QM7_DATA": str(mat), **environment}
@@ -200,17 +199,10 @@ def background(tmp_path, mat):
     started = []
 
     def start(*args):
-        process = subprocess.Popen(
-            [qm7_path(), *map(str, args)],
-            cwd=tmp_path,
-            env={**os.environ, "QM7_DATA": str(mat)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        env = {**os.environ, "QM7_DATA": str(mat)}
+        started.append(subprocess.Popen([qm7_path(), *map(str, args)], cwd=tmp_path, env=env, **pipes))
+        return started[-1]
 
     yield start
     for process in started:

@@ -137,31 +137,6 @@ def test_a_damaged_file_is_one_sentence_or_a_sound_value(place, readers, name, e
     attempt(readers[name], place / name, edited((place / name).read_bytes(), edits))
 
 
-ARRAYS = st.sampled_from(["X", "T", "Z", "R", "P"])
-ODD = (np.nan, np.inf, -np.inf, -1, 0, 1, 0.5, 1e-30, 1e9, 1e30, 119, 2**31, -(2**63), 2**62)
-CHANGES = {  # of an array, by kind
-    "value": lambda array, k, odd: np.put(array, k % array.size, odd) if array.size else None,
-    "all": lambda array, _, odd: array.fill(odd),
-    "flat": lambda array, *_: array.ravel(),
-    "turned": lambda array, *_: array.T,
-    "last": lambda array, *_: array[..., :-1],
-    "text": lambda array, *_: array.astype("S2"),
-    "complex": lambda array, *_: array.astype("c8"),
-}
-
-
-@pytest.mark.parametrize("name", ["small.npz", "small.mat"])
-@given(key=ARRAYS, kind=st.sampled_from(sorted(CHANGES)), k=st.integers(0, 10**6), odd=st.sampled_from(ODD))
-@examples(60)
-def test_other_arrays_in_a_data_set_are_one_sentence_or_a_sound_value(place, readers, name, key, kind, k, odd):
-    arrays = {each: array.astype(float) for each, array in molecules.variables().items()}
-    changed = CHANGES[kind](arrays[key], k, odd)
-    arrays[key] = arrays[key] if changed is None else changed
-    other = place / f"other-{name}"
-    (molecules.savemat if name.endswith("mat") else lambda path, values: np.savez(path, **values))(other, arrays)
-    attempt(readers[name], place / name, other.read_bytes())
-
-
 COMMANDS = get_command(main.app).commands
 NUMBERS = ["0", "1", "2", "3", "-1", "1.5", "nan", "inf", "1e999", "", "x", "0x1", "1_0", "1e0", "10**3", "1e30",
            "9223372036854775807", "9223372036854775808"]  # fmt: skip

@@ -78,7 +78,7 @@ def test_the_settings_that_differ_are_columns_where_there_is_room_and_else_the_n
     assert command("collect").stdout.split()[:2] == ["noise", "fold"]
     many = [
         "network.hidden=[15,14,13,12,11]",
-        "training.averaging=0.125",
+        "training.averaging=0.25",
         "encoding.step=1.25",
         "training.batch_size=7",
     ]

@@ -57,12 +57,6 @@ def test_what_is_to_be_known_of_a_comparison_is_always_told(command, runs, quick
     assert command("compare", runs, "--output", "x.csv").stderr.splitlines()[-1] == told
 
 
-def test_one_group_has_figures_and_no_verdict(command, runs):
-    table = command("compare", f"{runs}/original").stdout.splitlines()
-    assert len(table) == 2
-    assert table[1].startswith("all runs")
-
-
 def test_a_margin_is_in_the_words(command, runs):
     said = "equivalent within 100 kcal/mol"
     assert command("compare", runs, "--margin", 100).stdout.replace("\n  ", " ").count(f" {said}: ") == 2

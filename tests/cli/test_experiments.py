@@ -15,11 +15,7 @@ def test_it_lists_every_file_with_its_jobs_in_80_columns(command):
         folds = [len(each.split.folds or range(5)) for each in read_sweep(file)] if is_sweep(file) else [5]
         assert listed[name] == sum(folds)
     assert max(map(len, lines)) <= 80
-
-
-def test_one_is_printed_as_it_is(command):
-    for name in ("quick", "quick.yaml"):
-        assert command("experiments", name).stdout == experiment_files()["quick"].read_text()
+    assert command("experiments", "quick.yaml").stdout == experiment_files()["quick"].read_text()
 
 
 def test_a_file_of_that_name_goes_before_it_and_a_directory_does_not(command, tmp_path):

@@ -9,6 +9,7 @@ import yaml
 
 import qm7cli
 from conftest import qm7_path
+from qm7cli.cli import main
 from qm7cli.cli.main import COMMANDS
 
 
@@ -91,11 +92,20 @@ def test_wrong_usage_is_one_line_that_asks_what_was_meant_and_status_2(command, 
     assert done.stderr.endswith(f" (see qm7 {f'{name} ' if name in COMMANDS else ''}--help)\n")
 
 
-def test_the_package_is_the_program_too():
-    programs = ([sys.executable, "-m", "qm7cli"], [qm7_path()])
-    ours, theirs = (subprocess.run([*each, "trian"], capture_output=True, text=True, check=False) for each in programs)
-    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
-    assert ours.returncode == 2
+def test_the_package_the_command_and_the_process_of_the_tests_are_the_same_program(command):
+    here = command("trian", status=2)
+    for program in ([sys.executable, "-m", "qm7cli"], [qm7_path()]):
+        done = subprocess.run([*program, "trian"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (here.returncode, here.stdout, here.stderr)
+
+
+def test_a_bug_is_not_taken_for_a_shortage_and_told_in_a_sentence(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("list changed during iteration")
+
+    monkeypatch.setattr("qm7cli.data.soundness.describe", fail)
+    with pytest.raises(RuntimeError, match="list changed"):
+        main.run(["info", "--data", "gfn7"])
 
 
 def test_the_tilde_is_the_home_directory_in_options_settings_and_the_environment(command, mat, tmp_path):

@@ -1,7 +1,6 @@
 import os
 import re
 
-import numpy as np
 import pytest
 
 import molecules
@@ -20,15 +19,6 @@ def test_a_data_set_that_is_not_sound_is_described_and_refused(command, tmp_path
     assert done.stdout.startswith("property")
     assert done.stderr.startswith("qm7: X is not the Coulomb matrix of Z and R in bohr: molecule")
     assert command("info", "--data", "x.mat", "--quiet", status=1).stdout == ""
-
-
-def test_molecules_that_are_there_twice_are_counted_and_said_if_folds_share_them(command, tmp_path):
-    own = molecules.variables(molecules=30)
-    twice = {name: np.concatenate([own[name]] * 2, axis=int(name == "T")) for name in ("X", "T", "Z", "R")}
-    molecules.write(tmp_path / "x.mat", {**twice, "P": np.arange(60).reshape(2, 30)})
-    done = command("info", "--data", "x.mat")
-    assert "30 molecules are copies of others, as molecule 30 of 0" in done.stdout
-    assert done.stderr.startswith("60 test molecules are also trained on, as copies in other folds: ")
 
 
 def test_without_a_data_set_the_places_looked_at_are_named(command):
