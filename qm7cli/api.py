@@ -55,7 +55,7 @@ def train(
 ) -> RunResults:
     """Train the folds of an experiment, or go on from where they stand, and return the results of the run.
 
-    Complete folds are kept. Interrupted, a training goes on from its last checkpoint when it is called again.
+    Complete folds are kept; an interrupted training goes on from its last checkpoint.
 
     Parameters
     ----------
@@ -70,25 +70,23 @@ def train(
     report : callable
         Called with a Progress ten times a second and at every evaluation, as ``report=print``.
 
-    Raises
-    ------
-    FoldsError
-        If a fold has no result, or has diverged: `errors` by fold, and `results` of all others, trained first.
+    Raises FoldsError if a fold has no result, or has diverged, after the others: `errors` by fold, and `results`.
     """
     if experiment.data is None and dataset.path is not None:  # so that others find it
         name = {path: name for name, path in BUNDLED.items()}.get(dataset.path, str(dataset.path))
         experiment = experiment.model_copy(update={"data": name})
     run = _expanded(out) if out is not None else default_directory(Path("runs"), experiment, dataset.name)
-    results = train_run(experiment, dataset, run, jobs=jobs, overwrite=overwrite, report=report)
-    results = cast("RunResults", results)  # nothing stops it
+    results = cast(  # nothing stops it
+        "RunResults", train_run(experiment, dataset, run, jobs=jobs, overwrite=overwrite, report=report)
+    )
     asked = experiment.split.folds
-    diverged = {
+    diverged: dict[int, QM7Error] = {
         result.fold: DivergenceError(str(result.reason), result.diverged_at or 0, result.rate or 0.0)
         for result in results.folds
         if result.status == "diverged" and (asked is None or result.fold in asked)
     }
     if diverged:
-        raise FoldsError(dict[int, QM7Error](diverged), results)
+        raise FoldsError(diverged, results)
     return results
 
 
@@ -106,15 +104,12 @@ def load_model(path: PathLike, fold: int | None = None) -> FoldModel:
     `path` is a run's directory, where `fold` says which unless there is one, a fold's directory or a ``model.npz``.
     """
     path = _expanded(path)
-    if path.is_dir() and (path / "model.npz").exists():
-        path /= "model.npz"
-    if not path.is_dir():
-        return load_fold_model(path)
+    if (path / "model.npz").exists() or not path.is_dir():
+        return load_fold_model(path / "model.npz" if path.is_dir() else path)
     folds = trained_folds(path)
     if fold is None and len(folds) > 1:
         raise QM7Error(f"{path} has models of the folds {', '.join(map(str, folds))}: say which, as fold={folds[0]}")
-    (model,) = load_models(path, folds if fold is None else [fold])
-    return model
+    return load_models(path, None if fold is None else [fold])[0]
 
 
 def load_models(run: PathLike, folds: Sequence[int] | None = None) -> list[FoldModel]:
@@ -140,18 +135,11 @@ def predict(
 def compare(
     runs: PathLike | Run | Iterable[PathLike | Run], by: str | Sequence[str] = (), reference: PathLike | None = None
 ) -> Comparison:
-    """Compare groups of runs, paired by fold and seed, as ``qm7 compare`` does.
+    """Compare groups of runs, or of those below directories, paired by fold and seed, as ``qm7 compare`` does.
 
-    ``pandas.DataFrame(compare("runs").records())`` has a row for each group; ``sentences`` says it in words.
-
-    Parameters
-    ----------
-    runs : path, Run or several
-        Runs, or directories that have runs below them.
-    by : str or sequence of str
-        Settings that make the groups, as ``network.offset``; default: all in which the runs differ, but the seed.
-    reference : str or path, optional
-        A group's name, a run's directory or ``KEY=VALUE``; default: the group of default settings, or the first.
+    `by` has the settings that make the groups, as ``network.offset``; default: all in which the runs differ, but the
+    seed. `reference` is a group's name, a run's directory or ``KEY=VALUE``; default: the group of default settings, or
+    the first. ``pandas.DataFrame(compare("runs").records())`` has a row for each group; ``sentences`` says it in words.
     """
     several = [runs] if isinstance(runs, str | os.PathLike | Run) else list(runs)
     found = [run for each in several for run in ([each] if isinstance(each, Run) else find_runs([_expanded(each)]))]

@@ -1,7 +1,6 @@
 """Data sets and the installed command."""
 
 import contextlib
-import functools
 import io
 import os
 import resource
@@ -37,7 +36,12 @@ QUICK = (  # a run of a second
     "evaluation.every=100",
     "evaluation.draws=3",
 )
-
+SWEEP = {
+    "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 250, "draws": 3}},
+    "grid": {"variant": ["original", "corrected"], "seed": [0, 1]},
+}
+SHORT = ["--set", "training.iterations=500", "--set", "training.checkpoint_every=100"]
+ENDLESS = ["--set", "training.iterations=100000000", "--set", "training.checkpoint_every=100"]
 
 COMPLETE = FoldResult(
     fold=0,
@@ -144,6 +148,18 @@ def three_variants(once, small):
     return once("three-variants", make)
 
 
+@pytest.fixture(scope="session")
+def one_by_one(once, small):
+    """The bits of the runs of `SWEEP`, `SHORT`, trained without it."""
+
+    def make(path):
+        for variant, seed in product(*SWEEP["grid"].values()):
+            experiment = resolve(SWEEP["base"], SHORT[1::2], {"variant": variant, "seed": seed})
+            train_run(experiment, small, path / default_name(experiment, small.name))
+
+    return bits(once("one-by-one", make))
+
+
 @pytest.fixture
 def run(tmp_path, quick, small):
     """A run directory, opened but not trained."""
@@ -159,16 +175,17 @@ def run(tmp_path, quick, small):
 def command(tmp_path, mat):
     """Runs qm7 in an empty directory, with the small data set as $QM7_DATA."""
 
-    def run(*args, status=0, own=False, before=(), limit=None, stdout=None, **environment):
-        """Run in this process or, if `own` or what else is asked for needs it, in one of its own.
+    def run(*args, status=0, own=False, limit=None, stdout=None, **environment):
+        """Run in this process or one of its `own`; files may become as large as `limit`, None leaves a variable out.
 
-        `before` goes before the command, `limit` is a resource and its limit, `stdout` a file, and None leaves a
-        variable out. `status` is what the command must exit with, None if it may be any.
+        `status` is what the command must exit with, None if it may be any.
         """
-        own = own or before or any(name.startswith("PYTHON") and environment[name] for name in environment)
-        own = own or (limit and limit[0] != resource.RLIMIT_FSIZE)
-        start = functools.partial(run_alone, before=before) if own else run_here
-        done = start(args, tmp_path, limit=limit, stdout=stdout, **{"QM7_DATA": str(mat), **environment})
+        own = own or any(name.startswith("PYTHON") and environment[name] for name in environment)
+        environment = {"QM7_DATA": str(mat), **environment}
+        if own:
+            done = run_alone(args, tmp_path, stdout=stdout, **environment)
+        else:
+            done = run_here(args, tmp_path, limit=limit, stdout=stdout, **environment)
         assert status in {None, done.returncode}, done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
@@ -182,17 +199,10 @@ def background(tmp_path, mat):
     started = []
 
     def start(*args):
-        process = subprocess.Popen(
-            [qm7_path(), *map(str, args)],
-            cwd=tmp_path,
-            env={**os.environ, "QM7_DATA": str(mat)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        env = {**os.environ, "QM7_DATA": str(mat)}
+        started.append(subprocess.Popen([qm7_path(), *map(str, args)], cwd=tmp_path, env=env, **pipes))
+        return started[-1]
 
     yield start
     for process in started:
@@ -205,20 +215,6 @@ def background(tmp_path, mat):
 def quick_flags():
     """The flags of a quick training."""
     return [part for assignment in QUICK for part in ("--set", assignment)]
-
-
-@pytest.fixture
-def say(record_property):
-    """Says something in the summary, whether the test passes or fails."""
-    return lambda line: record_property("said", line)
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Print what tests have said."""
-    for report in [report for reports in terminalreporter.stats.values() for report in reports]:
-        for name, line in getattr(report, "user_properties", []):
-            if name == "said" and report.when == "call":
-                terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {line}")
 
 
 class Terminal(io.StringIO):
@@ -238,7 +234,7 @@ def run_here(args, directory, *, limit=None, stdout=None, **environment):
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
         warnings.catch_warnings(action="ignore"),
-        limited(*limit) if limit else contextlib.nullcontext(),
+        limited(limit) if limit else contextlib.nullcontext(),
     ):
         for name, value in environment.items():
             if value is None:
@@ -251,21 +247,21 @@ def run_here(args, directory, *, limit=None, stdout=None, **environment):
 
 
 @contextlib.contextmanager
-def limited(kind, number):
-    """Limit what this process may have of a resource for a while."""
-    before = resource.getrlimit(kind)
-    resource.setrlimit(kind, (number, before[1]))
+def limited(size):
+    """Limit how large the files of this process may become for a while."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(kind, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def run_alone(args, directory, *, before=(), limit=None, stdout=None, **environment):
+def run_alone(args, directory, *, stdout=None, **environment):
     """Run the installed command in a process of its own."""
     changed = {**os.environ, **environment}
     return subprocess.run(
-        [*before, qm7_path(), *map(str, args)],
+        [qm7_path(), *map(str, args)],
         cwd=directory,
         env={name: value for name, value in changed.items() if value is not None},
         stdout=stdout or subprocess.PIPE,
@@ -273,7 +269,6 @@ def run_alone(args, directory, *, before=(), limit=None, stdout=None, **environm
         text=True,
         timeout=120,
         check=False,
-        preexec_fn=limit and (lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))),
     )
 
 
@@ -318,13 +313,6 @@ def bits(directory):
     """Return the bytes below a directory that do not tell the time."""
     names = ("model.npz", "predictions.csv", "config.yaml")
     return {path.relative_to(directory): path.read_bytes() for name in names for path in directory.rglob(name)}
-
-
-def train_one_by_one(sweep, settings, dataset, directory):
-    """Train the runs of a sweep of variants and seeds without it."""
-    for variant, seed in product(*sweep["grid"].values()):
-        experiment = resolve(sweep["base"], settings, {"variant": variant, "seed": seed})
-        train_run(experiment, dataset, directory / default_name(experiment, dataset.name))
 
 
 def qm7_path():

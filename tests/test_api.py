@@ -147,19 +147,9 @@ def test_a_copy_may_be_another_baseline():
         krr.model_copy(update={"model": "knn", "kernel": "gaussian"})
 
 
-def test_a_baseline_predicts_as_a_network_does(small, tmp_path):
-    knn = Experiment(baseline=Baseline(model="knn", neighbours=1), split=Split(folds=[0]))
-    qm7cli.train(knn, small, tmp_path / "knn")
-    model = qm7cli.load_model(tmp_path / "knn")
-    known = qm7cli.predict(model, small.Z[model.train], small.R[model.train])
-    assert [prediction.energy for prediction in known] == pytest.approx(small.T[model.train].tolist(), abs=1e-3)
-
-
 def test_a_comparison_of_runs_in_any_form_turns_into_records(three_variants):
-    several = [
-        qm7cli.load_run(three_variants / "original"),
-        *(three_variants / f"{n}" for n in ("corrected", "no-prebias")),
-    ]
+    first, *others = (three_variants / name for name in ("original", "corrected", "no-prebias"))
+    several = [qm7cli.load_run(first), *others]
     records = qm7cli.compare(several, by="variant", reference=three_variants / "original").records()
     assert records == qm7cli.compare(three_variants, reference="original").records()
     assert [record["group"] for record in records] == ["original", "corrected", "no-prebias"]

@@ -26,7 +26,6 @@ from qm7cli.training.fold_training import FoldTraining
 from qm7cli.training.sweep import read_sweep
 from qm7cli.training.train_run import train_run
 
-TIMES = int(os.environ.get("QM7_FUZZ", "0"))  # as many examples, and other ones each time
 SWEEP = (
     "base: {split: {folds: [0]}, training: {iterations: 3}}\ngrid:\n  variant: [original, corrected]\n  seed: [0, 1]\n"
 )
@@ -35,13 +34,8 @@ WATER = "3\nenergy=-200\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n"
 
 def examples(number):
     """Return the settings of a test of so many examples."""
-    return settings(
-        max_examples=number * max(1, TIMES),
-        derandomize=not TIMES,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    checks = list(HealthCheck)
+    return settings(max_examples=number, derandomize=True, database=None, deadline=None, suppress_health_check=checks)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +84,6 @@ def readers(small):
 
 
 FILES = ("small.mat", "small.npz", "few.smi", "water.xyz", "experiment.yaml", "split.yaml", "sweep.yaml")
-TEXTS = FILES[2:]
 
 
 def attempt(read, path, content):
@@ -112,8 +105,7 @@ def attempt(read, path, content):
 PLACES = st.one_of(st.integers(0, 300), st.integers(-300, -1), st.integers(0, 2**31))
 EDITS = st.lists(
     st.tuples(
-        st.sampled_from(["flip", "cut", "delete", "repeat", "insert", "write", "move"]),
-        PLACES,
+        st.sampled_from(["flip", "cut", "delete", "repeat", "insert"]),
         PLACES,
         st.one_of(st.integers(1, 8), st.integers(1, 2000)),
         st.binary(min_size=1, max_size=16),
@@ -125,8 +117,8 @@ EDITS = st.lists(
 
 def edited(content, edits):
     """Return damaged content."""
-    for kind, place, other, length, more in edits:
-        k, j = place % max(1, len(content)), other % max(1, len(content))
+    for kind, place, length, more in edits:
+        k = place % max(1, len(content))
         before, after = content[:k], content[k:]
         content = {
             "flip": before + bytes([after[0] ^ 1 << length % 8]) + after[1:] if after else b"",
@@ -134,8 +126,6 @@ def edited(content, edits):
             "delete": before + after[length:],
             "repeat": before + after[:length] + after,
             "insert": before + more + after,
-            "write": before + more + after[len(more) :],
-            "move": before + content[j : j + length] + after[length:],
         }[kind]
     return content
 
@@ -145,51 +135,6 @@ def edited(content, edits):
 @examples(30)
 def test_a_damaged_file_is_one_sentence_or_a_sound_value(place, readers, name, edits):
     attempt(readers[name], place / name, edited((place / name).read_bytes(), edits))
-
-
-WORDS = [
-    b"nan", b"-1", b"0", b"1.5", b"1e999", b"9" * 25, b"9" * 5000, b"010", b"0x1F", b"2020-13-45", b"2020-01-01",
-    b"null", b"~", b"true", b"random", b"run/config.yaml", b"x" * 5000, b"", b"=", b"<<", b"'", b"%", b"---", b"[]",
-    b"{}", b"[[1, 2]]", b"{a: 1}", b"- ", b"? ", b"*a", b"&a 1", b"&a [*a]", b"!!bool x", b"!!set {a}", b"\n", b"\0",
-    b"!!binary eA==", b"!!python/object:os.system x", b"\xff", b"\x85", b"\xf0\x9f\x98\x80", b"\xed\xb3\xbf",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", TEXTS)
-@given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(WORDS)), min_size=1, max_size=3))
-@examples(30)
-def test_other_words_in_a_text_are_one_sentence_or_a_sound_value(place, readers, name, changes):
-    content = (place / name).read_bytes()
-    for which, word in changes:
-        words = list(re.finditer(rb"[\w.+-]+", content)) or [re.match(b"", content)]
-        start, end = words[which % len(words)].span()
-        content = content[:start] + word + content[end:]
-    attempt(readers[name], place / name, content)
-
-
-ARRAYS = st.sampled_from(["X", "T", "Z", "R", "P"])
-ODD = (np.nan, np.inf, -np.inf, -1, 0, 1, 0.5, 1e-30, 1e9, 1e30, 119, 2**31, -(2**63), 2**62)
-CHANGES = {  # of an array, by kind
-    "value": lambda array, k, odd: np.put(array, k % array.size, odd) if array.size else None,
-    "all": lambda array, _, odd: array.fill(odd),
-    "flat": lambda array, *_: array.ravel(),
-    "turned": lambda array, *_: array.T,
-    "last": lambda array, *_: array[..., :-1],
-    "text": lambda array, *_: array.astype("S2"),
-    "complex": lambda array, *_: array.astype("c8"),
-}
-
-
-@pytest.mark.parametrize("name", ["small.npz", "small.mat"])
-@given(key=ARRAYS, kind=st.sampled_from(sorted(CHANGES)), k=st.integers(0, 10**6), odd=st.sampled_from(ODD))
-@examples(60)
-def test_other_arrays_in_a_data_set_are_one_sentence_or_a_sound_value(place, readers, name, key, kind, k, odd):
-    arrays = {each: array.astype(float) for each, array in molecules.variables().items()}
-    changed = CHANGES[kind](arrays[key], k, odd)
-    arrays[key] = arrays[key] if changed is None else changed
-    other = place / f"other-{name}"
-    (molecules.savemat if name.endswith("mat") else lambda path, values: np.savez(path, **values))(other, arrays)
-    attempt(readers[name], place / name, other.read_bytes())
 
 
 COMMANDS = get_command(main.app).commands

@@ -12,22 +12,15 @@ ROOT = Path(__file__).parents[1]
 pytest.importorskip("material", reason="mkdocs-material is not installed")
 
 
-def build(directory, config=ROOT / "mkdocs.yml"):
-    return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", config, "--site-dir", directory],
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def site(once):
     """The built site."""
 
     def make(path):
-        done = build(path / "site")
+        build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", ROOT / "mkdocs.yml"]
+        env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+        build += ["--site-dir", path / "site"]
+        done = subprocess.run(build, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "WARNING" not in done.stderr
 

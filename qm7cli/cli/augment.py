@@ -1,12 +1,15 @@
 """`qm7 augment`: molecules as random-permutation Coulomb matrices, for other programs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
 from qm7cli.cli.options import Data, Quiet, Split, SubtractName, load_dataset
-from qm7cli.cli.output import Table, note, refuse_inputs, say, write_output
+from qm7cli.cli.output import Column, make_table, note, refuse_inputs, say, write_output
+from qm7cli.core.errors import UsageError
+
+COLUMNS: Final = tuple(Column(key, key, left=True) for key in ("array", "shape", "dtype"))
 
 
 def augment(
@@ -47,7 +50,6 @@ def augment(
     Example: qm7 augment --fold 0 --part train --draws 10 --encode --output train.npz
     """
     from qm7cli.cli.progress import show_bytes
-    from qm7cli.core.errors import UsageError
     from qm7cli.data.dataset import locate
     from qm7cli.model.augment import augmented_set
     from qm7cli.model.encoder import STEP
@@ -58,18 +60,15 @@ def augment(
     if step is not None and not encode:
         raise UsageError("--step needs --encode")
     refuse_inputs(output, [locate(data), Path(split) if split else None])
-    folds = None if fold is None else [fold]
-    settings = resolve(None, [], {"split.scheme": split, "split.folds": folds}).split
-    distance = (STEP if step is None else step) if encode else None
-    augmented = augmented_set(
-        load_dataset(data), settings, part or "train", draws, noise, seed, step=distance, subtract=subtract
-    )
+    settings = resolve(None, [], {"split.scheme": split, "split.folds": None if fold is None else [fold]}).split
+    distance = (step or STEP) if encode else None
+    dataset = load_dataset(data)
+    augmented = augmented_set(dataset, settings, part or "train", draws, noise, seed, step=distance, subtract=subtract)
     free = augmented.free_bytes(output)
     if not quiet:
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
-    arrays = [[name, " x ".join(map(str, shape)), str(dtype)] for name, (shape, dtype) in augmented.arrays().items()]
-    columns = dict(zip(("array", "shape", "dtype"), map(list, zip(*arrays, strict=True)), strict=True))
-    write_output(Table(columns, set(columns)))
+    shapes = ((name, " x ".join(map(str, shape)), str(dtype)) for name, (shape, dtype) in augmented.arrays().items())
+    write_output(make_table([dict(zip(("array", "shape", "dtype"), each, strict=True)) for each in shapes], COLUMNS))
     say(str(output))

@@ -1,5 +1,6 @@
 """`qm7 centering`: how well the pre-bias of trained layers centers their inputs."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,6 @@ def _show_three_digits(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def _show_share(share: float) -> str:
-    return f"{100 * share:.2g} %"
-
-
 COLUMNS: Final = (
     *(Column(key, key, left=True) for key in ("run", "variant")),
     *(Column(key, key) for key in ("iterations", "fold", "layer")),
@@ -24,8 +21,10 @@ COLUMNS: Final = (
     Column("span", "span"),
     *(Column(key, key, _show_three_digits) for key in ("spread", "mean")),
     Column("distance", "to A", _show_three_digits),
-    Column("share_uncentered", "share 0", _show_share),
-    Column("share_prebias", "share A", _show_share),
+    *(
+        Column(f"share_{point}", f"share {short}", lambda share: f"{100 * share:.2g} %")
+        for point, short in (("uncentered", "0"), ("prebias", "A"))
+    ),
     *(
         Column(f"{key}_{point}", f"{title} {short}", _show_three_digits)
         for key, title in (("largest", "max"), ("condition", "cond"))
@@ -50,12 +49,10 @@ def centering(
     mean the size of the mean input and to A its distance from A, all as root mean square over the inputs. Share is the
     part of the inputs' second moment that is mean, about 0 and about A.
 
-    Max and cond are the largest eigenvalue and the condition number, within the span, of the second moments of
-    (X - c, 1), the 1 being the bias's: about 0, which is what a layer without A works with, about A, which is what this
-    layer works with, and about the mean input. The largest eigenvalue bounds the learning rate. A dash is for a number
-    that float64 does not resolve.
-
-    The table fits 80 columns; the other formats have all.
+    Max and cond are the largest eigenvalue, which bounds the learning rate, and the condition number, within the span,
+    of the second moments of (X - c, 1), the 1 being the bias's: about 0, as in a layer without A, about A, and about
+    the mean input. A dash is for a number that float64 does not resolve. The table fits 80 columns; the other formats
+    have all.
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
@@ -71,7 +68,7 @@ def centering(
         return measure_centering(run, models, datasets.of(run, models))
 
     by_run, status = each_run(runs, measure, output)
-    records = [record for records_of_run in by_run for record in records_of_run]
+    records = list(chain.from_iterable(by_run))
     refuse_inputs(output, datasets.paths)
     notes = [
         "share: of the inputs' second moment about 0 or A that is mean",

@@ -1,11 +1,13 @@
-"""`qm7 compare`: groups of runs against a reference."""
+"""`qm7 compare` and `qm7 report`: groups of runs against a reference, for a terminal and as a page."""
 
-from typing import TYPE_CHECKING, Final
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, read_each_run
-from qm7cli.cli.output import Table, note, show_number, write_output
+from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, each_run
+from qm7cli.cli.output import Table, note, say, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
@@ -24,37 +26,60 @@ def compare(
 ) -> None:
     """Compare groups of runs, paired by fold and seed, and say in words what the difference shows.
 
-    A difference is a group's test MAE minus the reference's. Its 95 % interval is that of the corrected resampled
-    t-test (Nadeau & Bengio 2003) over the test sets, seeds averaged, which allows for overlapping training sets. The
-    test decides, with p-values corrected for the number of comparisons (Holm). What "such a comparison finds in four
-    of five cases" is the smallest difference that this test alone, with the same standard error, would find so often.
-    Groups are made of the settings in which the runs differ, but the seed.
+    A difference is a group's test MAE minus the reference's, with the 95 % interval of the corrected resampled t-test
+    (Nadeau & Bengio 2003) over the test sets, seeds averaged. The test decides, with p-values corrected for the number
+    of comparisons (Holm). What "such a comparison finds in four of five cases" is the smallest difference that this
+    test alone, with the same standard error, would find so often. Groups are made of the settings that differ.
 
     "Not decided" does not mean equal. With --margin a group is equivalent to the reference within M kcal/mol if its
     whole 95 % interval lies between -M and M (two one-sided tests at 2.5 %, Schuirmann 1987; each comparison alone).
-    A fold that diverged is worse than any that did not, and decides before the test. Of the control "uncompensated",
-    the group is called uncompensated (control); --reference takes it without "(control)" too.
-
-    Other formats than the table have more, as the RMSE. The results.yaml of the runs are enough.
+    A fold that diverged is worse than any that did not, and decides before the test. Other formats than the table have
+    more, as the RMSE. The results.yaml of the runs are enough.
 
     Example: qm7 compare runs/variants --reference variant=original --margin 0.05
     """
     from qm7cli.analysis.compare import compare_groups
+    from qm7cli.runs.collect import read_run
 
-    usable, status = read_each_run(runs, output)
+    usable, status = each_run(runs, read_run, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
     written = write_output(comparison_table(comparison), comparison.records(), format_, output)
-    if written in {"csv", "json", "latex"}:
-        for sentence in comparison.notes:
-            note(sentence)
+    for sentence in comparison.notes if written in {"csv", "json", "latex"} else ():  # which have no sentences
+        note(sentence)
+    raise typer.Exit(status)
+
+
+def report(
+    output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
+    runs: Runs = None,
+    by: By = None,
+    reference: Reference = None,
+    margin: Margin = None,
+) -> None:
+    """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
+
+    The page needs no other file and no network, and prints on A4. Needs matplotlib: pip install 'qm7cli[plots]'
+
+    Example: qm7 report runs/variants --output report.html
+    """
+    from qm7cli.analysis.compare import compare_groups
+    from qm7cli.analysis.report import render_report
+    from qm7cli.core.files import write_text
+    from qm7cli.runs.collect import read_run
+
+    usable, status = each_run(runs, read_run, output)
+    comparison = compare_groups(usable, by or (), reference, margin=margin)
+    choices = [*(("--by", key) for key in by or ()), ("--reference", reference), ("--margin", margin and f"{margin:g}")]
+    chosen = [part for option, value in choices if value for part in (option, value)]
+    command = shlex.join(["qm7", "report", *map(str, runs or ()), *chosen, "--output", "FILE.html"])
+    table = comparison_table(comparison)
+    write_text(output, render_report(comparison, usable, list(table.columns), table.rows, command, reference))
+    say(str(output))
     raise typer.Exit(status)
 
 
 def comparison_table(comparison: "Comparison") -> Table:
-    """Return a row for each group: its errors, its difference from the reference, and what decides.
-
-    Columns without a figure are left out.
-    """
+    """Return a row for each group, without columns that have no figure: errors, difference, what decides."""
     from qm7cli.analysis.groups import short_keys
 
     keys = list(short_keys(comparison.groups[0].settings).values())

@@ -1,15 +1,15 @@
 """`qm7 eval`: the errors of trained runs, again or otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from qm7cli.cli import options
-from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, RunData, Runs, TrainedFolds
-from qm7cli.cli.output import Column, make_table, metric_columns, refuse_inputs, show_mean, show_number, write_output
+from qm7cli.cli import output as out
+from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, RunData, Runs, TrainedFolds, each_run
+from qm7cli.cli.output import Column, Records, make_table, metric_columns, show_half_width, show_mean, show_number
 
 if TYPE_CHECKING:
     from qm7cli.data.splits import Part
@@ -21,8 +21,8 @@ COLUMNS: Final = (
     *(Column(key, key, left=True) for key in ("run", "fold")),
     *(Column(key, key) for key in ("iterations", "draws")),
 )
-TRUST_COLUMNS: Final = (  # of what `qm7cli.runs.models.trust` says
-    Column("interval", "interval", lambda width: "-" if width is None else f"+-{width:.2f}", unit="kcal/mol"),
+TRUST_COLUMNS: Final = (  # of test molecules
+    Column("interval", "interval", show_half_width, unit="kcal/mol"),
     Column("coverage", "coverage", lambda fraction: "-" if fraction is None else f"{fraction:.1%}"),
     Column("rank_correlation", "rank corr.", show_number),
 )
@@ -54,36 +54,31 @@ def evaluate(
     Example: qm7 eval runs/qm7-corrected-seed* --ensemble --format csv
     """
     from qm7cli.cli.progress import show_count
-    from qm7cli.model.metrics import METRICS, describe_units
+    from qm7cli.model.metrics import describe_units
     from qm7cli.runs.datasets import RunDatasets
     from qm7cli.runs.models import describe_evaluation, evaluate_folds, load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
-    datasets = RunDatasets(data)
+    datasets, done = RunDatasets(data), count(1)
 
     def evaluate_run(run: Path) -> "Evaluated":
-        models = load_models(run, fold)
-        evaluated = evaluate_folds(run, models, datasets.of(run, models), draws=draws, parts=parts, report=tick)
+        models, report = load_models(run, fold), lambda *_: show(next(done), 0)
+        evaluated = evaluate_folds(run, models, datasets.of(run, models), draws=draws, parts=parts, report=report)
         return str(run), getattr(models[0], "variant", None), evaluated
 
-    def tick(*_: object) -> None:
-        report(next(done), 0)
-
-    done = count(1)
-    with show_count("evaluated folds", quiet=quiet) as report:
-        evaluations, status = options.each_run(runs, evaluate_run, output)
-    refuse_inputs(output, datasets.paths)
+    with show_count("evaluated folds", quiet=quiet) as show:
+        evaluations, status = each_run(runs, evaluate_run, output)
+    out.refuse_inputs(output, datasets.paths)
     if ensemble:
         evaluations.append(_average(evaluations))
     results = [describe_evaluation(*each, parts) for each in evaluations]
-    metrics = [key for key, metric in METRICS.items() if metric.part in parts]
-    trusted = TRUST_COLUMNS if "test" in parts else ()
     records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
-    columns = [*COLUMNS, *metric_columns(metrics), *trusted]
+    metrics, trusted = metric_columns(*parts), TRUST_COLUMNS if "test" in parts else ()
     units = [describe_units(), *(["intervals in kcal/mol"] if trusted else [])]
     optional = ("draws", "iterations", *(column.title for column in reversed(trusted)))
-    table = make_table(_with_means(results, metrics, trusted), columns, *units, optional=optional)
-    write_output(table, records, format_, output)
+    rows = _with_means(results, metrics, trusted)
+    table = make_table(rows, [*COLUMNS, *metrics, *trusted], *units, optional=optional)
+    out.write_output(table, records, format_, output)
     raise typer.Exit(status)
 
 
@@ -96,13 +91,13 @@ def _average(evaluations: "list[Evaluated]") -> "Evaluated":
     return f"ensemble of {len(evaluations)} runs", variants.pop() if len(variants) == 1 else None, averaged
 
 
-def _with_means(results: list[dict[str, Any]], metrics: list[str], trusted: Sequence[Column]) -> list[dict[str, Any]]:
+def _with_means(results: Records, metrics: Sequence[Column], trusted: Sequence[Column]) -> Records:
     """Return a row for each fold of the runs and, where a run has several, one for their mean."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Mapping[str, Any]] = []
     for result in results:
         rows += [{"run": result["run"], **record} for record in result["folds"]]
         if len(result["folds"]) > 1:
-            means = {key: show_mean(result[key]) for key in metrics}
+            means = {column.key: show_mean(result[column.key]) for column in metrics}
             means |= {column.key: column.show(result[column.key]["mean"]) for column in trusted}
             rows.append({"run": result["run"], "fold": "mean", **means})
     return rows

@@ -36,17 +36,14 @@ def gradcheck(
 ) -> None:
     """Check the gradient variants against the loss gradient by finite differences.
 
-    A small float64 network of molecules of the data set takes one step with each variant. The first table has the angle
-    of dW, dA and dB of each layer to the loss gradient (degrees) and the length as its multiple, with the backward
-    rescaling sqrt(m/n) on and off.
+    A small float64 network takes one step with each variant. The first table has the angle of dW, dA and dB of each
+    layer to the loss gradient (degrees) and the length as its multiple, with the backward rescaling sqrt(m/n) or not.
 
-    The second shows what A does. A to mean is the angle of its step to the way to the mean input (degrees), no error
-    the step's length if no output had an error, as a multiple. A alone is how far an output moves if only A steps,
-    compensated the same if B takes its compensating step too (kcal/mol, at the learning rate 0.01). The exponent is
-    that of the rate in what the step of A changes in the end.
+    The second has the angle of A's step to the way to the mean input (degrees), its length if no output had an error,
+    as a multiple, how far an output moves if only A steps, and if B compensates (kcal/mol, at the rate 0.01), and the
+    exponent of the rate in that.
 
-    Every rule is measured; the four that come with the program are also held to what they should do. If that does not
-    hold, the exit status is 1.
+    The four rules that come with the program must do what they should; otherwise the exit status is 1.
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
@@ -67,12 +64,10 @@ def gradcheck(
     write_output(table, [each._asdict() for each in check.directions], format_, output)
     for failure in check.failures:
         print_error(failure)
-    if check.failures:
-        raise typer.Exit(1)
+    raise typer.Exit(int(bool(check.failures)))
 
 
 def _directions_table(check: "GradCheck") -> Table:
-    """Return a row for each variant, direction and rescaling, with the layers as columns and variants as headings."""
     from qm7cli.model.variants import display_name
 
     rows: dict[tuple[str, str, bool], dict[str, Any]] = {}
@@ -86,13 +81,13 @@ def _directions_table(check: "GradCheck") -> Table:
     columns += [Column(f"layer {k}", f"layer {k}") for k in range(1, len(check.sizes))]
     sizes = "-".join(map(str, check.sizes))
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
-    table = make_table(list(rows.values()), columns, note)
-    table.headings = [display_name(variant) for variant, _, _ in rows]
-    return table
+    headings = [display_name(variant) for variant, _, _ in rows]
+    return make_table(list(rows.values()), columns, note, headings=headings)
 
 
 def _motions_table(check: "GradCheck") -> Table:
     from qm7cli.model.variants import display_name
 
+    records = [each._asdict() | {"name": display_name(each.variant)} for each in check.motions]
     note = "The largest change of an output if A steps alone, and if B compensates, in kcal/mol at the rate 0.01."
-    return make_table([each._asdict() | {"name": display_name(each.variant)} for each in check.motions], MOTIONS, note)
+    return make_table(records, MOTIONS, note)

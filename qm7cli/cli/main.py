@@ -14,10 +14,9 @@ from typer.core import TyperGroup
 
 import qm7cli
 from qm7cli.cli.augment import augment
-from qm7cli.cli.baseline import baseline
 from qm7cli.cli.centering import centering
 from qm7cli.cli.collect import collect
-from qm7cli.cli.compare import compare
+from qm7cli.cli.compare import compare, report
 from qm7cli.cli.convert import convert
 from qm7cli.cli.download import download
 from qm7cli.cli.eval import evaluate
@@ -27,11 +26,10 @@ from qm7cli.cli.info import info
 from qm7cli.cli.output import SHOW_TRACEBACKS, note, print_error, print_traceback
 from qm7cli.cli.plot import plot
 from qm7cli.cli.predict import predict
-from qm7cli.cli.report import report
 from qm7cli.cli.split import split
 from qm7cli.cli.status import status
 from qm7cli.cli.sweep import sweep
-from qm7cli.cli.train import train
+from qm7cli.cli.train import baseline, train
 from qm7cli.core.errors import QM7Error, UsageError, notices_to, shortage
 from qm7cli.core.signals import SIGNALS
 
@@ -67,40 +65,30 @@ for name, command in COMMANDS.items():
     app.command(name)(command)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"qm7 {qm7cli.__version__}")
-        raise typer.Exit
-
-
-def _print_citation(wanted: bool) -> None:
-    if wanted:
-        print(files("qm7cli").joinpath("data/bundled/qm7cli.bib").read_text(encoding="utf-8"), end="")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _qm7(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-    cite: Annotated[
-        bool, typer.Option("--cite", callback=_print_citation, is_eager=True, help="Print what to cite, as BibTeX.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    cite: Annotated[bool, typer.Option("--cite", help="Print what to cite, as BibTeX.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train and evaluate pre-bias networks on the QM7 atomization energies.
 
     Example: qm7 train --variant corrected --iterations 20000
     """
-    del version, cite, debug  # `run` takes --debug, which may also stand after the command
+    del debug  # `run` takes it, which may also stand after the command
+    if version:
+        print(f"qm7 {qm7cli.__version__}")
+    if cite:
+        print(files("qm7cli").joinpath("data/bundled/qm7cli.bib").read_text(encoding="utf-8"), end="")
+    if version or cite:
+        raise typer.Exit
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, typer.TyperException):
         if hasattr(error, "possibilities"):  # there is no such option
             return error.message.rstrip(".") + _suggest(error)
-        return error.format_message().replace("Value error, ", "")
+        return error.format_message()
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     return shortage(error) or str(error)
@@ -115,8 +103,8 @@ def _suggest(error: Any) -> str:
     return option_suggestion(error.option_name, known, Experiment)
 
 
-def _set_up() -> None:
-    """Make the standard streams writable, and let signals end the program so that it can tidy up."""
+def main() -> None:
+    """Run the command line in a process of its own: streams are writable, and signals end it so that it tidies up."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more are not used, and cost a fifth of a second to start
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -124,6 +112,14 @@ def _set_up() -> None:
     for number in SIGNALS:
         if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
+    if "_QM7_COMPLETE" in os.environ:  # a shell asks what completes a command line, and Typer answers and exits
+        app(prog_name="qm7")
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # it must not fail again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
 
 
 def _expand_home(argument: str) -> str:
@@ -160,16 +156,3 @@ def run(argv: Sequence[str]) -> int:
             print_error(_sentence(error))
         return error.exit_status if isinstance(error, QM7Error) else 1
     return int(ended or 0)
-
-
-def main() -> None:
-    """Run the command line in a process of its own."""
-    _set_up()
-    if "_QM7_COMPLETE" in os.environ:  # a shell asks what completes a command line, and Typer answers and exits
-        app(prog_name="qm7")
-    status = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError:  # it must not fail again at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(status)

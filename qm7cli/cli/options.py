@@ -12,7 +12,6 @@ from qm7cli.cli.output import Format, print_error, refuse_inputs
 
 if TYPE_CHECKING:
     from qm7cli.data.dataset import Dataset
-    from qm7cli.runs.collect import Run
 
 Read = TypeVar("Read")
 SubtractName = Literal["mean", "composition"]  # qm7cli.model.target.Subtract, without what that imports
@@ -62,8 +61,7 @@ def complete_runs() -> list[str]:
     """Return the runs under runs/ and the directories between."""
     from qm7cli.runs.collect import find_directories
 
-    runs = find_directories([RUNS]).runs
-    return sorted({str(path) for run in runs for path in (run, *run.parents) if RUNS in path.parents})
+    return sorted({str(path) for run in find_directories([RUNS]).runs for path in (run, *run.parents)} - {".", "runs"})
 
 
 Data = Annotated[
@@ -140,9 +138,7 @@ Margin = Annotated[
         help="Say which groups are equivalent to the reference within M kcal/mol. Default: do not say.",
     ),
 ]
-MOLECULE_FORMATS: Final = (
-    "Molecules: XYZ, extended XYZ, SDF, MOL, PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
-)
+MOLECULE_FORMATS = "Molecules: XYZ, extended XYZ, SDF, MOL, PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
 InputFormat = Annotated[
     Literal["xyz", "sdf", "pdb", "traj", "smi", "csv"] | None,
     typer.Option("--input-format", help="What the files are. Default: what their endings or contents say."),
@@ -168,12 +164,11 @@ def load_dataset(data: str | None) -> "Dataset":
 
 
 def each_run(
-    paths: Sequence[Path] | None, read: Callable[[Path], Read], *outputs: Path | None
+    paths: Sequence[Path] | None, read: Callable[[Path], Read], output: Path | None = None
 ) -> tuple[list[Read], int]:
     """Return what `read` makes of each run at or below some paths, and the exit status: 1 if one that was given fails.
 
-    Prints why each run is left out. Raises QM7Error if there is one path and no run, or if an output would lie among
-    the files of a run, and exits if no run is left.
+    Prints why each run is left out, and exits if none is left; an output among the files of a run raises QM7Error.
     """
     from qm7cli.core.errors import QM7Error
     from qm7cli.runs.collect import find_directories, read_runs
@@ -181,8 +176,7 @@ def each_run(
     if not paths and not RUNS.exists():
         raise QM7Error(f"there is no directory {RUNS} here: name a run, or go to the directory where you trained")
     directories = find_directories(paths or [RUNS])
-    for output in outputs:
-        refuse_inputs(output, directories.runs)
+    refuse_inputs(output, directories.runs)
     made, unusable = read_runs(directories, read)
     if not made and len(unusable) == 1:
         raise unusable[0].error
@@ -191,10 +185,3 @@ def each_run(
     if not made:
         raise typer.Exit(1)
     return made, int(any(each.given for each in unusable))
-
-
-def read_each_run(paths: Sequence[Path] | None, *outputs: Path | None) -> "tuple[list[Run], int]":
-    """Return the runs at or below some paths, and the exit status, as `each_run`."""
-    from qm7cli.runs.collect import read_run
-
-    return each_run(paths, read_run, *outputs)

@@ -48,12 +48,13 @@ def print_traceback(text: str) -> None:
 
 def refuse_inputs(output: Path | None, inputs: Iterable[Path | None]) -> None:
     """Raise QM7Error if a file to be written is one of those that are read, or lies in a directory that is."""
-    place = output and output.resolve()
+    if output is None:
+        return
+    places = {output.resolve(), *output.resolve().parents}
     for path in inputs:
-        if place is not None and path is not None and path.resolve() in {place, *place.parents}:
-            if path.is_dir():
-                raise QM7Error(f"{output} lies in the run {path}; choose another output")
-            raise QM7Error(f"{output} is also read here; choose another output")
+        if path and path.resolve() in places:
+            where = f"lies in the run {path}" if path.is_dir() else "is also read here"
+            raise QM7Error(f"{output} {where}; choose another output")
 
 
 def show_value(value: Any) -> str:
@@ -64,6 +65,11 @@ def show_value(value: Any) -> str:
 def show_number(value: float | None, digits: int = 2) -> str:
     """Return a number with so many decimals; a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def show_half_width(width: float | None) -> str:
+    """Return the half-width of an interval; a dash for None."""
+    return "-" if width is None else f"+-{width:.2f}"
 
 
 def show_mean(summary: Mapping[str, float | None]) -> str:
@@ -85,28 +91,27 @@ class Column(NamedTuple):
     unit: str = ""
 
 
-def metric_columns(keys: Iterable[str]) -> list[Column]:
-    """Return the columns of the metrics with these keys."""
+def metric_columns(*parts: str) -> list[Column]:
+    """Return a column for each metric of the test or training molecules, or of both."""
     from qm7cli.model.metrics import METRICS
 
-    return [Column(key, METRICS[key].label, show_number, unit=METRICS[key].unit) for key in keys]
+    metrics = [metric for metric in METRICS.values() if metric.part in parts]
+    return [Column(metric.key, metric.label, show_number, unit=metric.unit) for metric in metrics]
 
 
 def result_columns() -> list[Column]:
     """Return the columns of folds' results."""
-    from qm7cli.model.metrics import METRICS
-
     return [
         Column("fold", "fold", left=True),
         Column("status", "status"),
         Column("iterations", "iterations", lambda count: str(count or "-")),
-        *metric_columns(METRICS),
+        *metric_columns("test", "train"),
         Column("seconds", "minutes", lambda seconds: show_number(seconds and seconds / 60, 1)),
     ]
 
 
 def _paragraph(text: str, indent: str = "") -> str:
-    """Return a text in lines of at most `WIDTH` columns; words are not broken, as paths are words."""
+    """Return a text in lines of at most `WIDTH` columns; words, as paths, are not broken."""
     lines = textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return f"{printable(lines, keep=chr(10))}\n" if text else ""
 
@@ -115,10 +120,9 @@ def _paragraph(text: str, indent: str = "") -> str:
 class Table:
     """A table for people: the cells of each column by its title, and what stands under it.
 
-    `left_columns` are set to the left, `units` are those of columns. `notes` make one paragraph under the table,
-    `sentences` one each, and `below` follows as it is. Rows that share one of the `headings` stand under it. To fit a
-    terminal, `optional` columns may be left out, the least needed first, and the `details` all together; the `keys` are
-    columns that may tell the rows apart without the runs.
+    `notes` make one paragraph, `sentences` one each, and `below` follows as it is. Rows that share one of the
+    `headings` stand under it. To fit a terminal, `optional` columns may be left out, the least needed first, and the
+    `details` all together; the `keys` are columns that may tell the rows apart without the runs.
     """
 
     columns: dict[str, list[str]]
@@ -199,32 +203,30 @@ class Table:
 
 
 def make_table(records: Records, columns: Sequence[Column], *notes: str, **fitting: Any) -> Table:
-    """Return a table of records, a row each; a field that a record lacks is an empty cell.
-
-    `fitting` is what a `Table` takes to fit a terminal.
-    """
+    """Return a table of records, a row each; a field that a record lacks is an empty cell."""
     cells: dict[str, list[str]] = {}
     for column in columns:
         values = [record.get(column.key, "") for record in records]
         cells[column.title] = [value if isinstance(value, str) else column.show(value) for value in values]
     left_columns = {column.title for column in columns if column.left}
-    return Table(cells, left_columns, list(notes), units={c.title: c.unit for c in columns if c.unit}, **fitting)
+    units = {column.title: column.unit for column in columns if column.unit}
+    return Table(cells, left_columns, list(notes), units=units, **fitting)
 
 
 def write_output(
-    table: Table, records: Records | None = None, format_: Format | None = None, output: Path | None = None
+    table: Table, records: Records = (), format_: Format | None = None, output: Path | None = None
 ) -> Format:
     """Write records to a file, or print them, and return the format: that of the file's ending unless one is given.
 
-    CSV and JSON have the records, Markdown and LaTeX the whole table with units. The table for a terminal, the format
-    of any other ending, fits it. A pipe gets the text as it is, a terminal without what would steer it.
+    CSV and JSON have the records, Markdown and LaTeX the whole table with units; what is printed as a table fits a
+    terminal. A pipe gets the text as it is, a terminal without what would steer it.
     """
     terminal = output is None and sys.stdout.isatty()
     format_ = format_ or ENDINGS.get(output.suffix.lower() if output else "", "table")
     render: dict[Format, Callable[[], str]] = {
         "table": lambda: table.fit().text(rule=terminal),
-        "csv": lambda: _csv(records or ()),
-        "json": lambda: json.dumps(list(records or ())) + "\n",
+        "csv": lambda: _csv(records),
+        "json": lambda: json.dumps(list(records)) + "\n",
         "markdown": lambda: _markdown(table),
         "latex": lambda: _latex(table),
     }

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.options import By, Reference, Runs, read_each_run
+from qm7cli.cli.options import By, Reference, Runs, each_run
 from qm7cli.cli.output import say
 
 KindName = Literal["curves", "differences", "folds", "setting", "parity"]
@@ -49,9 +49,10 @@ def plot(
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.analysis.figure_style import Options, image_format, save
     from qm7cli.analysis.plots import KINDS
+    from qm7cli.runs.collect import read_run
 
     image_format(output)
-    usable, status = read_each_run(runs, output)
+    usable, status = each_run(runs, read_run, output)
     comparison = compare_groups(usable, by or (), paired=False)
     options = Options(width=width, caption=caption, log=log, setting=x, reference=reference)
     save(KINDS[kind].draw(comparison, options), output)

@@ -1,24 +1,15 @@
 """`qm7 predict`: energies of the user's own molecules."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli.options import (
-    MOLECULE_FORMATS,
-    Draws,
-    InputFormat,
-    Output,
-    OutputFormat,
-    Quiet,
-    TrainedFolds,
-    complete_runs,
-)
-from qm7cli.cli.output import Column, make_table, note, refuse_inputs, show_number, write_output
+from qm7cli.cli import options
+from qm7cli.cli.output import Column, make_table, note, refuse_inputs, show_half_width, show_number, write_output
 from qm7cli.core.errors import QM7Error, UsageError
 
 if TYPE_CHECKING:
@@ -31,28 +22,28 @@ COLUMNS: Final = (
     Column("name", "molecule", left=True),
     Column("formula", "formula", left=True),
     Column("energy_kcal_mol", "energy", show_number, unit=ENERGY),
-    Column("interval_kcal_mol", "interval", lambda width: "-" if width is None else f"+-{width:.2f}", unit=ENERGY),
+    Column("interval_kcal_mol", "interval", show_half_width, unit=ENERGY),
     Column("spread_kcal_mol", "spread", show_number, unit=ENERGY),
     Column("fold_spread_kcal_mol", "fold spread", show_number, unit=ENERGY),
     Column("conformer_spread_kcal_mol", "conformers", show_number, unit=ENERGY),
     Column("outside", "outside", lambda outside: "yes" if outside else "no"),
 )
 OPTIONAL: Final = ("conformers", "fold spread")  # columns that are left out where all are unknown
+RUN: Final = typer.Option(
+    metavar="RUN",
+    autocompletion=options.complete_runs,
+    help="Run to predict with; may be repeated. Default: the bundled model.",
+)
 
 
 def predict(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}; SMILES: .smi, and .csv with a column of them."),
-    ] = None,
-    run: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="RUN",
-            autocompletion=complete_runs,
-            help="Run to predict with; may be repeated. Default: the bundled model.",
+        typer.Argument(
+            metavar="FILE...", help=f"{options.MOLECULE_FORMATS}; SMILES: .smi, and .csv with a column of them."
         ),
     ] = None,
+    run: Annotated[list[Path] | None, RUN] = None,
     smiles: Annotated[
         list[str] | None, typer.Option(metavar="SMILES", help="Molecule, as CCO; may be repeated.")
     ] = None,
@@ -60,12 +51,12 @@ def predict(
         str | None,
         typer.Option(metavar="NAME", help="Column of SMILES in a .csv. Default: smiles, in whatever letters."),
     ] = None,
-    input_format: InputFormat = None,
-    fold: TrainedFolds = None,
-    draws: Draws = None,
-    format_: OutputFormat = None,
-    output: Output = None,
-    quiet: Quiet = False,
+    input_format: options.InputFormat = None,
+    fold: options.TrainedFolds = None,
+    draws: options.Draws = None,
+    format_: options.OutputFormat = None,
+    output: options.Output = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Predict atomization energies of molecules with the bundled model, or with those of runs.
 
@@ -85,20 +76,20 @@ def predict(
     from qm7cli.data.molecule_files import read_groups
     from qm7cli.model.predict import average_conformers, predict_molecules
 
-    files, runs = paths or [], run or []
+    files = paths or []
     if not files and not smiles:
         raise UsageError("no molecules: name a FILE of molecules, or give --smiles")
     _refuse_confused(files)
-    refuse_inputs(output, [*runs, *files])
-    models, description = _load_models(runs, fold)
+    refuse_inputs(output, [*(run or ()), *files])
+    models, description = _load_models(run or [], fold)
     groups, left_out = _sort(read_groups(files, input_format, smiles_column, smiles or []))
     molecules = [molecule for group in groups for molecule in group.conformers]
     with show_count("molecules", quiet=quiet) as report:
         flat = iter(predict_molecules(models, molecules, draws, lambda done: report(done, len(molecules))))
     predictions = [average_conformers(list(islice(flat, len(group.conformers)))) for group in groups]
-    if not quiet:
-        _say_notes(description, groups, predictions, left_out)
-    records = [_record(group, prediction) for group, prediction in zip(groups, predictions, strict=True)]
+    for line in () if quiet else _notes(description, groups, predictions, left_out):
+        note(line)
+    records = list(map(_record, groups, predictions))
     table = make_table(records, COLUMNS, "energy, interval and spreads in kcal/mol", optional=OPTIONAL)
     if any(record["outside"] for record in records):
         table.notes.append("an interval promises nothing outside")
@@ -142,21 +133,20 @@ def _load_models(runs: list[Path], folds: list[int] | None) -> "tuple[list[FoldM
     return [bundled.model], bundled.description
 
 
-def _say_notes(
+def _notes(
     description: str, groups: "list[Group]", predictions: "list[Prediction]", left_out: list[QM7Error]
-) -> None:
-    """Say on standard error what predicts, and what is to be known of the molecules."""
+) -> Iterator[str]:
+    """Give what is to be known of the model and the molecules."""
     from qm7cli.data.molecule_files import describe_left_out
 
     if description:
-        note(description)
+        yield description
     if any(len(group.conformers) > 1 for group in groups):
-        note("geometries of SMILES are guesses (ETKDG, MMFF94), whose errors are in no interval")
+        yield "geometries of SMILES are guesses (ETKDG, MMFF94), whose errors are in no interval"
     for prediction in predictions:
         if prediction.warnings:
-            note(f"{prediction.molecule}: {'; '.join(prediction.warnings)}")
-    for line in describe_left_out(left_out):
-        note(line)
+            yield f"{prediction.molecule}: {'; '.join(prediction.warnings)}"
+    yield from describe_left_out(left_out)
 
 
 def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:

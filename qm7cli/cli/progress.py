@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from qm7cli.cli.output import note
 from qm7cli.core.errors import BusyError, printable
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from rich.console import Console
@@ -27,68 +27,49 @@ LINE_EVERY: Final = 60.0  # seconds without a line about a fold, at most
 COUNT_EVERY: Final = 10.0  # the same, about molecules or a file
 
 
-class Display:
-    """Shows nothing; see `show_progress`."""
-
-    def report(self, progress: "Progress") -> None:
-        """Show where a job stands."""
-
-    def end_job(self, job: "Job", outcome: "Outcome") -> None:
-        """Show what has become of a job."""
-
-
 @contextmanager
-def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1, quiet: bool) -> Iterator[Display]:
+def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1, quiet: bool) -> Iterator["Display"]:
     """Give what shows the progress of trainings on standard error; nothing if that is to be `quiet`.
 
-    Parameters
-    ----------
-    jobs : int, optional
-        How many there are: a line is printed for each that ends. Without it, they are folds of one run, and a log has a
-        line for each evaluation.
-    complete : int
-        How many of them are complete already.
-    folds : int
-        How many folds of one run are left to train: the time left is that of all.
+    A line is printed for each of the `jobs` that ends, of which so many are `complete` already. Without `jobs` they are
+    the `folds` of one run, whose time left is that of all; a log has a line for each evaluation.
     """
-    if complete and not quiet:
-        note(f"{complete} of {jobs} jobs are complete already")
-    if quiet:
-        yield Display()
-    elif terminal := _terminal():
+    say: Callable[[str], None] = (lambda _: None) if quiet else note
+    if complete:
+        say(f"{complete} of {jobs} jobs are complete already")
+    if terminal := _terminal(quiet=quiet):
         with _bars(terminal) as bars:
             yield _Bars(bars, jobs, complete)
     else:
-        yield _Lines(jobs, complete, folds)
+        yield Display(jobs, complete, folds, say)
 
 
-class _Lines(Display):
+class Display:
     """Lines about the jobs of a sweep as they end, or about the folds of one run as they are trained."""
 
-    def __init__(self, jobs: int | None, complete: int, folds: int) -> None:
-        self.jobs, self.done, self.folds = jobs, complete, folds
+    def __init__(self, jobs: int | None, complete: int, folds: int, say: Callable[[str], None] = note) -> None:
+        self.jobs, self.done, self.folds, self.say = jobs, complete, folds, say
         self.first: dict[int, tuple[float, int]] = {}  # by fold: time and iteration of its first report
         self.reached: dict[int, int] = {}  # by fold: iteration of its last report
         self.last: dict[int, float] = {}  # by fold: time of the last line about it
 
     def report(self, progress: "Progress") -> None:
         """Print a line for each evaluation of one run, and for each minute without one."""
-        now = time.monotonic()
-        began, start = self.first.setdefault(progress.fold, (now, progress.iteration))
-        self.reached[progress.fold] = progress.iteration
-        if self.jobs is not None or (
-            progress.mae is None and now - self.last.setdefault(progress.fold, now) < LINE_EVERY
-        ):
+        fold, now = progress.fold, time.monotonic()
+        began, start = self.first.setdefault(fold, (now, progress.iteration))
+        self.reached[fold] = progress.iteration
+        is_due = progress.mae is not None or now - self.last.setdefault(fold, now) >= LINE_EVERY
+        if self.jobs is not None or not is_due:
             return
-        self.last[progress.fold] = now
-        line = f"fold {progress.fold}: {progress.unit} {progress.iteration} of {progress.iterations}"
+        self.last[fold] = now
+        line = f"fold {fold}: {progress.unit} {progress.iteration} of {progress.iterations}"
         if start < progress.iteration < progress.iterations:
             rate = (progress.iteration - start) / (now - began)
             line += f", {rate:.0f}/s, {self._seconds_left(progress.iterations, now):.0f} s left"
             line += " for all folds" if self.folds > 1 else ""
         if progress.mae is not None:
             line += f", test MAE {progress.mae:.2f} kcal/mol"
-        note(line)
+        self.say(line)
 
     def _seconds_left(self, iterations: int, now: float) -> float:
         """Return how long all folds take, at the rate of those that were trained so far."""
@@ -100,12 +81,12 @@ class _Lines(Display):
         """Print a line, and count the job as done unless it was stopped or is busy elsewhere."""
         name = f"{job.run.name} fold {job.fold}"
         if isinstance(outcome, BusyError):
-            note(f"{name}: busy: another process trains it")
+            self.say(f"{name}: busy: another process trains it")
         elif not isinstance(outcome, Exception) and outcome.status == "partial":
-            note(f"{name}: stopped after {outcome.iterations} iterations")
+            self.say(f"{name}: stopped after {outcome.iterations} iterations")
         else:
             self.done += 1
-            note(f"{self.done} of {self.jobs}: {name}: {_describe_end(outcome)}")
+            self.say(f"{self.done} of {self.jobs}: {name}: {_describe_end(outcome)}")
 
 
 def _describe_end(outcome: "Outcome") -> str:
@@ -117,9 +98,9 @@ def _describe_end(outcome: "Outcome") -> str:
     return f"test MAE {outcome.mae:.2f} kcal/mol, {trained}{outcome.seconds:.0f} s"
 
 
-def _terminal() -> "Console | None":
+def _terminal(*, quiet: bool) -> "Console | None":
     """Return standard error if it is a terminal whose cursor moves: with TERM=dumb or TTY_COMPATIBLE=0 it does not."""
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         return None
     from rich.console import Console
 
@@ -136,7 +117,7 @@ def _bars(terminal: "Console") -> "Bars":
     return rich.Progress(name, rich.BarColumn(), state, rich.TimeRemainingColumn(), console=terminal)
 
 
-class _Bars(_Lines):
+class _Bars(Display):
     """A bar for each job that is being done and, in a sweep, one for the whole, under the lines of jobs that ended."""
 
     def __init__(self, bars: "Bars", jobs: int | None, complete: int) -> None:
@@ -179,30 +160,23 @@ def show_count(name: str, *, quiet: bool, unit: str = "", scale: float = 1) -> I
 
     A terminal shows a bar, a log a line now and then.
     """
+    last, digits = time.monotonic(), 1 if unit else 0
 
     def describe(done: float, size: float) -> str:
-        digits = 1 if unit else 0
         return f"{done / scale:.{digits}f}{f' of {size / scale:.{digits}f}' if size else ''}{unit}"
-
-    if quiet:
-        yield lambda _done, _size: None
-        return
-    if terminal := _terminal():
-        with _bars(terminal) as bars:
-            task = bars.add_task(printable(name), total=None, state="", mae="")
-            yield lambda done, size: bars.update(task, completed=done, total=size or None, state=describe(done, size))
-        return
-    last = time.monotonic()
 
     def say(done: float, size: float) -> None:
         nonlocal last
-        if (now := time.monotonic()) - last >= COUNT_EVERY:
+        if not quiet and (now := time.monotonic()) - last >= COUNT_EVERY:
             last = now
             note(f"{name}: {describe(done, size)}")
 
-    yield say
+    if terminal := _terminal(quiet=quiet):
+        with _bars(terminal) as bars:
+            task = bars.add_task(printable(name), total=None, state="", mae="")
+            yield lambda done, size: bars.update(task, completed=done, total=size or None, state=describe(done, size))
+    else:
+        yield say
 
 
-def show_bytes(name: str, *, quiet: bool) -> "AbstractContextManager[Callable[[float, float], None]]":
-    """Show how many megabytes of a file are done, as `show_count`."""
-    return show_count(name, quiet=quiet, unit=" MB", scale=1e6)
+show_bytes = partial(show_count, unit=" MB", scale=1e6)  # megabytes of a file

@@ -43,10 +43,8 @@ def split(
     if output and not output.name.endswith(splits.SPLIT_FILE):
         raise UsageError(f"--output {output}: the name of a split file must end in .yaml")
     made_by = scheme if within is None else "stratified"
-    own, outer = (
-        resolve(None, [], {"split.scheme": name, **more}).split
-        for name, more in ((made_by, {"split.count": count, "split.seed": seed}), (scheme, {}))
-    )
+    own = resolve(None, [], {"split.scheme": made_by, "split.count": count, "split.seed": seed}).split
+    outer = resolve(None, [], {"split.scheme": scheme}).split
     dataset = load_dataset(data)
     refuse_inputs(output, [dataset.path, Path(scheme)])
     if within is None:

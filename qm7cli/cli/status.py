@@ -78,7 +78,7 @@ def _range(numbers: "Sequence[int]") -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    """Return a time in words that are short: 35 s, 4 min, 2 h 5 min."""
+    """Return a time in short words: 35 s, 4 min, 2 h 5 min."""
     if seconds is None or seconds < 60:
         return "-" if seconds is None else f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)

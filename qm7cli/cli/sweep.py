@@ -14,13 +14,14 @@ from qm7cli.core.errors import StoppedError
 from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from qm7cli.cli.progress import Display
     from qm7cli.data.dataset import Dataset
     from qm7cli.training.claim_fold import Progress
-    from qm7cli.training.executor import Executor, Job, Outcome
+    from qm7cli.training.executor import Job, Outcome
 
+    Failures = list[tuple[Job, Outcome]]
 
 JOB_COLUMNS: Final = (Column("run", "run", left=True), *(Column(key, key) for key in ("fold", "status", "iterations")))
 
@@ -62,7 +63,7 @@ def sweep(
     """
     if (executor == "dask") != (scheduler is not None):
         raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")
-    if jobs is not None and executor == "dask":
+    if jobs is not None and scheduler:
         raise typer.BadParameter("--jobs is for processes; a Dask cluster does as many at a time as it has threads")
     with stop_on_signals(note) as stop:
         from qm7cli.cli.progress import show_progress
@@ -71,18 +72,17 @@ def sweep(
         directory = out or RUNS / file.stem
         flags = {"data": data, "split.scheme": split, "split.folds": fold or None}
         work = plan(read_sweep(file, settings or [], flags), directory)
-        every_job = [job for job, _ in work]
         if dry_run:
-            _print_jobs(every_job)
+            _print_jobs(work)
             return
-        failures: list[tuple[Job, Outcome]] = []
+        failures: Failures = []
         with suppress(StoppedError):
             left = open_runs(work, stop)
             with show_progress(len(work), len(work) - len(left), quiet=quiet) as display:
                 failures = _do_jobs(left, scheduler, jobs, display, stop)
     _print_failures(failures, len(work))
     exit_if_stopped(stop)
-    _print_results(every_job)
+    _print_results(work)
     if not quiet:
         note(f"the runs are in {directory}")
     exit_if_failed([outcome for _, outcome in failures])
@@ -94,7 +94,7 @@ def _do_jobs(
     jobs: int | None,
     display: "Display",
     stop: StopRequest,
-) -> "list[tuple[Job, Outcome]]":
+) -> "Failures":
     """Do jobs; return those that failed or diverged, or are busy elsewhere."""
     from qm7cli.core.errors import QM7Error
     from qm7cli.training.dask_executor import DaskExecutor
@@ -106,51 +106,48 @@ def _do_jobs(
         log_progress(progress)
         display.report(progress)
 
-    failures: list[tuple[Job, Outcome]] = []
-    if work:
-        executor: Executor = (
-            ProcessExecutor(min(jobs or available_cores(), len(work)), report)
-            if scheduler is None
-            else DaskExecutor(scheduler, report)
-        )
-        with closing(executor):
-            for job, outcome in do_logged(work, executor, stop):
-                display.end_job(job, outcome)
-                if isinstance(outcome, QM7Error) or outcome.status == "diverged":
-                    failures.append((job, outcome))
+    failures: Failures = []
+    if not work:
+        return failures
+    at_once = min(jobs or available_cores(), len(work))
+    with closing(DaskExecutor(scheduler, report) if scheduler else ProcessExecutor(at_once, report)) as executor:
+        for job, outcome in do_logged(work, executor, stop):
+            display.end_job(job, outcome)
+            if isinstance(outcome, QM7Error) or outcome.status == "diverged":
+                failures.append((job, outcome))
     return failures
 
 
-def _print_jobs(jobs: "Iterable[Job]") -> None:
+def _print_jobs(work: "Sequence[tuple[Job, Dataset]]") -> None:
     from qm7cli.training.sweep import job_status
 
     rows = []
-    for job in jobs:
+    for job, _ in work:
         status, iterations = job_status(job)
         done = f"{iterations} of {job.experiment.iterations}"
         rows.append({"run": str(job.run), "fold": str(job.fold), "status": status, "iterations": done})
     write_output(make_table(rows, JOB_COLUMNS))
 
 
-def _print_failures(failures: "Sequence[tuple[Job, Outcome]]", jobs: int) -> None:
+def _print_failures(failures: "Failures", jobs: int) -> None:
     """Print why jobs failed, and how many are busy elsewhere."""
     from qm7cli.core.errors import BusyError, QM7Error
     from qm7cli.training.sweep import log_file
 
-    failed = [(job, outcome) for job, outcome in failures if not isinstance(outcome, BusyError)]
-    for job, outcome in failed:
-        reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
-        print_error(f"{reason} ({log_file(job.run, job.fold)})", outcome)
-    busy = len(failures) - len(failed)
+    busy = sum(isinstance(outcome, BusyError) for _, outcome in failures)
+    for job, outcome in failures:
+        if not isinstance(outcome, BusyError):
+            reason = str(outcome) if isinstance(outcome, QM7Error) else f"{job.run}: {outcome.reason}"
+            print_error(f"{reason} ({log_file(job.run, job.fold)})", outcome)
     if busy:
         print_error(f"{busy} of {jobs} jobs are busy: another process trains them; run the same command again later")
 
 
-def _print_results(jobs: "Iterable[Job]") -> None:
+def _print_results(work: "Sequence[tuple[Job, Dataset]]") -> None:
     """Print the comparison of the runs that have a result."""
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.runs.collect import find_runs
 
-    begun = [run for run in dict.fromkeys(job.run for job in jobs) if (run / "results.yaml").exists()]
+    begun = [run for run in dict.fromkeys(job.run for job, _ in work) if (run / "results.yaml").exists()]
     if begun:
         write_output(comparison_table(compare_groups(find_runs(begun))))

@@ -2,7 +2,6 @@ import csv
 import io
 import signal
 
-import pytest
 import yaml
 
 from conftest import wait_for
@@ -23,31 +22,6 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
     assert names == [".lock", "model.npz", "predictions.csv", "result.yaml"]
     again = command("baseline", "--model", "knn", "--fold", "1", "--fold", "3", "--jobs", "1")
     assert again.stdout == done.stdout  # nothing is done again
-
-
-def test_the_memory_is_told_and_too_much_refused_before_anything_is_written(command, tmp_path):
-    assert "a fold takes up to 0.00" in command("baseline").stderr
-    done = command("baseline", "--set", "baseline.memory=1e-5", "--out", "refused", status=1)
-    assert "\nqm7: fold 0 would take 0.00" in done.stderr
-    assert "more than baseline.memory allows (1e-05)" in done.stderr
-    assert not (tmp_path / "refused").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ["--model", "knn", "--set", "baseline.neighbours=99"],
-            "fold 0 has 48 training molecules, fewer than the 99 neighbours",
-        ),
-        (["--fold", "9"], "there is no fold 9"),
-    ],
-)
-def test_wrong_settings_are_one_sentence_and_nothing_is_written(command, tmp_path, arguments, message):
-    done = command("baseline", *arguments, "--quiet", status=1)
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "runs").exists()
 
 
 def test_baselines_and_networks_are_collected_compared_and_drawn_together(command, quick_flags, tmp_path):

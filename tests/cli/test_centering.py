@@ -36,14 +36,6 @@ def test_every_format_says_the_same(command, runs):
     assert "share: of the inputs' second moment about 0 or A that is mean; max, cond: " in " ".join(table)
 
 
-def test_folds_can_be_chosen_and_the_output_is_a_file(command, runs, tmp_path):
-    options = ("--fold", "1", "--format", "json")
-    assert command("centering", *runs, *options, "--output", "x.json").stdout == ""
-    records = json.loads((tmp_path / "x.json").read_text())
-    assert {record["fold"] for record in records} == {1}
-    assert (tmp_path / "x.json").read_text() == command("centering", *runs, *options).stdout
-
-
 def test_the_model_and_the_data_are_enough(command, runs, tmp_path):
     before = command("centering", *runs).stdout
     for path in [*tmp_path.glob("*/*.yaml"), *tmp_path.glob("*/fold-*/*")]:

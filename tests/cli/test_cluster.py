@@ -12,24 +12,18 @@ import pytest
 import yaml
 
 import qm7cli.training.dask_executor
-from conftest import bits, train_one_by_one, wait_for
+from conftest import ENDLESS, SHORT, SWEEP, bits, wait_for
 from qm7cli.core.locks import lock
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.xdist_group("cluster")
 
-SWEEP = {
-    "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 1000, "draws": 3}},
-    "grid": {"variant": ["original", "corrected"], "seed": [0, 1]},
-}
-SHORT = ["--set", "training.iterations=1200", "--set", "training.checkpoint_every=100"]
-ENDLESS = ["--set", "training.iterations=100000000", "--set", "training.checkpoint_every=100"]
 DASK = str(Path(sys.executable).with_name("dask"))
 
 
 @contextmanager
 def starter(directory):
-    """Starts a scheduler, unless there is one at the address, and workers; gives the address and the processes."""
+    """Starts a scheduler and workers; gives the address and the processes."""
     started = []
 
     def start(name, *args):
@@ -38,13 +32,11 @@ def starter(directory):
         started.append(process)
         return process
 
-    def make(workers=2, threads=1, address=None):
-        scheduler = None
-        if address is None:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-            scheduler = start("scheduler", "scheduler", "--host", address, "--no-dashboard")
+    def make(workers, threads=1):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        scheduler = start("scheduler", "scheduler", "--host", address, "--no-dashboard")
         options = ["--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--local-directory", "scratch"]
         return address, scheduler, [start(f"worker-{k}", "worker", address, *options) for k in range(workers)]
 
@@ -62,13 +54,6 @@ def cluster(tmp_path):
         yield make
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """The address of a cluster of one worker with two threads, for all tests that leave it as it is."""
-    with starter(tmp_path_factory.mktemp("cluster")) as make:
-        yield make(workers=1, threads=2)[0]
-
-
 @pytest.fixture
 def start(background, tmp_path):
     """Starts a sweep on a cluster in the background."""
@@ -77,17 +62,7 @@ def start(background, tmp_path):
     return lambda address, *args: background(*dask, address, *args)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(once, small):
-    """The bits of the same runs, trained one by one in this process."""
-    return bits(once("cluster-one-by-one", lambda path: train_one_by_one(SWEEP, SHORT[1::2], small, path)))
-
-
-def folds(directory):
-    return [yaml.safe_load(path.read_text()) for path in sorted(directory.glob("*/fold-*/result.yaml"))]
-
-
-def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster, start, command, undisturbed, tmp_path):
+def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster, start, command, one_by_one, tmp_path):
     address, _, workers = cluster(workers=3)
     process = start(address, *SHORT)
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) >= 3, process)
@@ -98,20 +73,22 @@ def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster,
     assert [line.split(":")[0] for line in stderr.splitlines()][-2:] == ["8 of 8", "the runs are in dask"]
     assert stdout == command("compare", "dask").stdout
     assert len(bits(tmp_path / "dask")) == 20
-    assert bits(tmp_path / "dask") == undisturbed
+    assert bits(tmp_path / "dask") == one_by_one
     assert "test MAE" in next((tmp_path / "dask").glob("*/fold-0/log.txt")).read_text()
 
 
-def test_a_signal_stops_the_jobs_with_their_checkpoints_written(shared, start, tmp_path):
-    process = start(shared, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
+def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path):
+    process = start(
+        cluster(workers=1, threads=2)[0], *ENDLESS, "--set", "training.checkpoint_every=100000000"
+    )  # none on the way
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 143
     assert stderr.splitlines()[-1] == "qm7: stopped by SIGTERM; the same command goes on from here"
-    stopped = folds(tmp_path / "dask")
-    assert [fold["status"] for fold in stopped] == ["partial", "partial"]
-    assert all(fold["iterations"] >= 1000 for fold in stopped)
+    results = [yaml.safe_load(path.read_text()) for path in tmp_path.glob("dask/*/fold-*/result.yaml")]
+    assert [fold["status"] for fold in results] == ["partial", "partial"]
+    assert all(fold["iterations"] >= 250 for fold in results)
     checkpoints = list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))
     assert len(checkpoints) == 2
     for path in checkpoints:
@@ -120,7 +97,7 @@ def test_a_signal_stops_the_jobs_with_their_checkpoints_written(shared, start, t
 
 
 def test_a_scheduler_that_goes_away_is_an_error_for_every_job(cluster, start, tmp_path):
-    address, scheduler, _ = cluster()
+    address, scheduler, _ = cluster(workers=1, threads=2)
     process = start(address, *ENDLESS)
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/checkpoint.npz"))) == 2, process)
     os.killpg(scheduler.pid, signal.SIGKILL)

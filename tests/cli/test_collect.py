@@ -5,9 +5,7 @@ import io
 import json
 import re
 import shutil
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from qm7cli.training.train_run import train_run
@@ -37,26 +35,6 @@ def test_every_format_tells_the_same(command, runs, tmp_path, name):
         assert (tmp_path / f"file.{ending}").read_text() == text
 
 
-def test_the_worst_molecules_of_each_run_are_named_the_worst_first(command, runs, small, tmp_path):
-    records = json.loads(command("collect", runs, "--worst", 2, "--format", "json").stdout)
-    names = ("corrected", "no-prebias", "original")
-    assert [record["run"] for record in records] == [f"runs/{name}" for name in names for _ in range(2)]
-    errors = []
-    for fold in (0, 1):
-        with (tmp_path / f"runs/corrected/fold-{fold}/predictions.csv").open() as file:
-            errors += [abs(float(row["prediction"]) - float(row["target"])) for row in csv.DictReader(file)]
-    assert [abs(record["error"]) for record in records[:2]] == pytest.approx(sorted(errors, reverse=True)[:2])
-    table = command("collect", runs, "--worst", 2).stdout
-    assert table.splitlines()[0].split() == ["run", "molecule", "fold", "energy", "prediction", "error"]
-    assert records[0]["molecule"] == f"{small.formula(records[0]['row'])} ({records[0]['row']})"
-
-
-def test_a_formula_has_carbon_and_hydrogen_first_and_no_ones(small):
-    Z = np.array([[6, 1, 1, 1, 1, 0], [8, 1, 1, 0, 0, 0], [17, 7, 6, 1, 8, 6]], dtype=np.float32)
-    other = replace(small, Z=Z)
-    assert [other.formula(row) for row in range(3)] == ["CH4", "H2O", "C2HClNO"]
-
-
 def test_a_fold_that_diverged_is_told_with_iteration_and_rate(command, runs, quick_flags, tmp_path):
     flags = (*quick_flags, "--variant", "uncompensated", "--out", "runs/control")
     command("train", *flags, "--fold", 0, "--fold", 1, "--set", "training.schedule=[[1,1000]]", status=None)
@@ -74,15 +52,6 @@ def test_a_fold_that_diverged_is_told_with_iteration_and_rate(command, runs, qui
     assert "it diverged in 2 of 2 folds, at iteration" in " ".join(compared.split())
     command("report", runs, "--output", "x.html")
     assert "it diverged in 2 of 2 folds, at iteration" in (tmp_path / "x.html").read_text()
-
-
-def test_numbers_are_to_the_right_and_names_escaped(command, runs, tmp_path):
-    (tmp_path / runs).rename(tmp_path / "a|b_c%")
-    assert r"a\|b_c%/original" in command("collect", "a|b_c%", "--format", "markdown").stdout
-    assert r"a|b\_c\%/original" in command("collect", "a|b_c%", "--format", "latex").stdout
-    *lines, units = command("collect", "a|b_c%").stdout.splitlines()
-    assert len({len(line) for line in lines}) == 1  # all lines end with a number
-    assert units.startswith("MAE and RMSE in kcal/mol")
 
 
 @pytest.mark.parametrize("arguments", [["collect", "--format", "json"], ["report", "--output", "x.html"]])
@@ -109,7 +78,7 @@ def test_the_settings_that_differ_are_columns_where_there_is_room_and_else_the_n
     assert command("collect").stdout.split()[:2] == ["noise", "fold"]
     many = [
         "network.hidden=[15,14,13,12,11]",
-        "training.averaging=0.125",
+        "training.averaging=0.25",
         "encoding.step=1.25",
         "training.batch_size=7",
     ]

@@ -57,22 +57,9 @@ def test_what_is_to_be_known_of_a_comparison_is_always_told(command, runs, quick
     assert command("compare", runs, "--output", "x.csv").stderr.splitlines()[-1] == told
 
 
-def test_one_group_has_figures_and_no_verdict(command, runs):
-    table = command("compare", f"{runs}/original").stdout.splitlines()
-    assert len(table) == 2
-    assert table[1].startswith("all runs")
-
-
 def test_a_margin_is_in_the_words(command, runs):
     said = "equivalent within 100 kcal/mol"
     assert command("compare", runs, "--margin", 100).stdout.replace("\n  ", " ").count(f" {said}: ") == 2
     records = json.loads(command("compare", runs, "--margin", 100, "--format", "json").stdout)
     assert [record["equivalent"] for record in records] == [None, True, True]
     assert said not in command("compare", runs).stdout
-
-
-def test_a_directory_without_runs_is_one_sentence(command, tmp_path):
-    (tmp_path / "empty").mkdir()
-    done = command("compare", "empty", status=1)
-    assert done.stderr.startswith("qm7: empty is not a run, and there is none below it: ")
-    assert done.stderr.count("\n") == 1

@@ -1,33 +1,7 @@
 import os
 import signal
-import subprocess
 
 import pytest
-
-import molecules
-from conftest import qm7_path
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Starts a download into `data/qm7.mat` in the background."""
-    started = []
-
-    def run(*args):
-        process = subprocess.Popen(
-            [qm7_path(), "download", *args],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def test_the_file_comes_to_where_the_other_commands_look(command, server, small, tmp_path):
@@ -62,38 +36,15 @@ def test_an_unknown_file_is_refused_with_both_hashes_and_accepted_when_told_so(c
     assert (tmp_path / "data/qm7.mat").exists()
 
 
-@pytest.mark.parametrize("path", ["other", "page", "none", "cut-without-length"])
-def test_a_failure_is_one_sentence_and_what_was_there_stays(command, server, small, tmp_path, path):
-    (tmp_path / "qm7.mat").write_bytes(server.content[:1000])
-    flags = ["--dest", "qm7.mat", "--sha256", small.sha256, "--force"]
-    done = command("download", "--url", server.url(path), *flags, status=1)
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"qm7: {server.url(path)}: ")
-    assert done.stderr.count("\n") == 1
-    assert (tmp_path / "qm7.mat").read_bytes() == server.content[:1000]
-    command("download", "--url", server.url("good"), *flags)
-
-
 def test_the_next_place_is_told(command, server, small):
     flags = ["--url", server.url("cut"), "--url", server.url("good"), "--sha256", small.sha256]
     assert command("download", *flags).stderr == (f"{server.url('cut')}: it was cut off; trying {server.url('good')}\n")
     assert command("download", *flags, "--quiet", "--force").stderr == ""
 
 
-def test_another_data_set_is_not_replaced_unless_forced(command, server, small, tmp_path):
-    other = molecules.write(tmp_path / "qm7.mat", seed=1).read_bytes()
-    flags = ["--dest", "qm7.mat", "--url", server.url("good"), "--sha256", small.sha256]
-    done = command("download", *flags, status=1)
-    assert done.stderr.startswith("qm7: qm7.mat is there and is not the right file: it has ")
-    assert (tmp_path / "qm7.mat").read_bytes() == other
-    assert server.requests == []
-    command("download", *flags, "--force")
-    assert (tmp_path / "qm7.mat").read_bytes() == server.content
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_download_leaves_nothing(start, server, tmp_path, number):
-    process = start("--url", server.url("stalling"))
+def test_an_interrupted_download_leaves_nothing(background, server, tmp_path, number):
+    process = background("download", "--url", server.url("stalling"))
     assert server.asked.wait(60)
     os.kill(process.pid, number)
     _, stderr = process.communicate(timeout=60)

@@ -1,19 +1,15 @@
 """A command that reads runs, one that writes a file and one that trains, where the machine is against them."""
 
-import ctypes
 import os
-import resource
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import yaml
 
-from conftest import Terminal, bits
+from conftest import bits
 
 WRITTEN = {"collect": "folds.csv", "augment": "set.npz", "train": "run/fold-0/model.npz"}
-FILES = ("collect", "augment")
 ODD = "\n[分子] \udcff\x1b]0;title\x07\x9b\r\u202e"  # line breaks, no UTF-8, what steers a terminal
 
 
@@ -33,15 +29,6 @@ def arguments(quick_flags, three_variants, tmp_path):
     return make
 
 
-def tree(directory):
-    """Return all files but locks, with their content."""
-    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file() and path.name != ".lock"}
-
-
-def iterations(run):
-    return yaml.safe_load((run / "results.yaml").read_text())["folds"][0]["iterations"]
-
-
 def models(run):
     return {name: content for name, content in bits(run).items() if name.name != "config.yaml"}
 
@@ -51,16 +38,14 @@ def assert_one_sentence(done, start):
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["collect", "augment"])
 def test_a_full_disk_is_one_sentence_and_what_was_there_stays(command, arguments, tmp_path, name):
-    args = arguments(name)
-    (tmp_path / WRITTEN[name]).write_text("before")
-    before = tree(tmp_path)
-    done = command(*args, limit=(resource.RLIMIT_FSIZE, 50), status=1)
+    args, file = arguments(name), tmp_path / WRITTEN[name]
+    file.write_text("before")
+    before = sorted(tmp_path.iterdir())
+    done = command(*args, limit=50, status=1)
     assert_one_sentence(done, f"cannot write {WRITTEN[name]}: File too large")
-    assert tree(tmp_path) == before
-    command(*args)
-    assert tree(tmp_path) != before
+    assert (file.read_text(), sorted(tmp_path.iterdir())) == ("before", before)
 
 
 def test_a_run_on_a_full_disk_goes_on_to_the_same_bits_when_there_is_room(command, arguments, tmp_path):
@@ -68,9 +53,9 @@ def test_a_run_on_a_full_disk_goes_on_to_the_same_bits_when_there_is_room(comman
     command(*args)
     more = [*args, "--iterations", "400"]
     before = models(tmp_path / "run")
-    assert_one_sentence(command(*more, limit=(resource.RLIMIT_FSIZE, 1500), status=1), "cannot write run/")
+    assert_one_sentence(command(*more, limit=1500, status=1), "cannot write run/")
     assert models(tmp_path / "run") == before
-    assert iterations(tmp_path / "run") == 300
+    assert "iterations: 300" in (tmp_path / "run/results.yaml").read_text()
     command(*more)
     command(*more, "--out", "whole")
     assert models(tmp_path / "run") == models(tmp_path / "whole") != before
@@ -86,37 +71,10 @@ def test_a_full_standard_output_is_one_sentence_and_the_work_is_done(command, ar
     assert name == "collect" or (tmp_path / WRITTEN[name]).exists()
 
 
-@contextmanager
-def permissions_count():
-    """Make permissions count for this process for a while, even if it is root's."""
-    if os.geteuid():
-        yield
-        return
-    libc = ctypes.CDLL(None)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3 of the system call, this thread
-    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; the last three for the upper 32
-    assert libc.capget(header, sets) == 0
-    before = sets[0]
-    sets[0] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    assert libc.capset(header, sets) == 0
-    try:
-        yield
-    finally:
-        sets[0] = before
-        assert libc.capset(header, sets) == 0
-
-
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_read_only_place_is_one_sentence(command, arguments, tmp_path, name):
-    place = tmp_path / "place"
-    place.mkdir()
-    args = arguments(name, "place")
-    place.chmod(0o555)
-    with permissions_count():
-        done = command(*args, status=1)
-    place.chmod(0o755)
-    assert_one_sentence(done, f"cannot {'make the directory' if name == 'train' else 'write'} place/")
-    assert {path.name for path in place.iterdir()} <= {"trained"}
+def test_a_place_that_nobody_may_write_is_one_sentence(command, arguments, name):
+    done = command(*(f"{arg}".replace("./", "/proc/") for arg in arguments(name)), status=1)
+    assert_one_sentence(done, f"cannot {'make the directory' if name == 'train' else 'write'} /proc/")
 
 
 @pytest.mark.parametrize("name", ["collect", "train"])
@@ -133,17 +91,6 @@ def test_odd_paths_without_home_or_temporary_directory_in_an_old_locale(command,
         command("train", "--config", f"{place}/run/config.yaml", "--out", "again", HOME="/nowhere")
         assert models(tmp_path / "again") == models(tmp_path / place / "run")
         assert done.stdout.splitlines()[-1].endswith("/run/results.yaml")
-
-
-@pytest.mark.parametrize("name", ["collect", "train"])
-def test_on_a_terminal_of_40_columns_nothing_is_cut_and_no_name_steers_it(command, arguments, tmp_path, name):
-    (tmp_path / ODD).mkdir()
-    args = arguments(name, ODD)
-    args = args[: args.index("--format")] if name == "collect" else args
-    done = command(*args, stdout=Terminal(), COLUMNS="40", TERM="xterm", NO_COLOR=None)
-    printed = done.stdout + done.stderr
-    assert not [text for text in ("\x1b]0;", "\x07", "\x9b", "\u202e", "…", "...") if text in printed]
-    assert {"collect": "MAE", "train": "results.yaml"}[name] in printed
 
 
 def test_a_reader_that_has_had_enough_is_no_error_to_tell(command, arguments):

@@ -9,6 +9,7 @@ import yaml
 
 import qm7cli
 from conftest import qm7_path
+from qm7cli.cli import main
 from qm7cli.cli.main import COMMANDS
 
 
@@ -49,56 +50,35 @@ def test_the_help_imports_nothing_heavy_and_answers_in_a_third_of_a_second_of_wo
     ("line", "message"),
     [
         ("train --fold one", "'--fold'"),
-        ("train surplus", "surplus"),
         ("convert x.xyz --output x.npz", "'--energy-key'"),
         ("augment --output x.npz --part all", "'--part'"),
         ("eval run --draws 9223372036854775808", "'--draws'"),
-        ("train --set evaluation.draws=1000001", "evaluation.draws is 1000001, but should be less than"),
         ("train --set split.count=10", "split.count is 10, but it is for stratified and random"),
         ("train --set network.hidden=800,200", 'network.hidden is "800,200": write [800,200]'),
         ("train --set seed=many", 'seed is "many": write a whole number, as 20'),
-        ("train --set encoding=5", "encoding is 5: write keys and values, as {key: value}"),
-        (
-            "train --variant corect",
-            'variant is "corect", not one of original, corrected, no-prebias, uncompensated',
-        ),
-        ("train --split randon", 'split.scheme is "randon"'),
-        ("train --iterations 0", "training.iterations is 0, but should be greater than or equal to 1"),
         ("train --set seed", '--set "seed": write KEY=VALUE'),
         ("train --set sead=1", '--set sead: unknown key sead; did you mean "seed"?'),
-        ("train --set seed=[", "--set seed, line "),
         ("train --set baseline.kernel=gaussian", "--set baseline.kernel: baseline.kernel is "),
         ("train --seed 1:30", "Invalid value for '--seed': 1:30 is not a whole number"),
         ("split --scheme stratifed", 'split.scheme is "stratifed", but it should be published, '),
-        ("split --count 3", "split.count is 3, but it is for stratified and random"),
-        ("split --scheme random --count 1", "split.count is 1, but should be greater than or equal to 2"),
         ("split --output folds.npz", "--output folds.npz: the name of a split file must end in .yaml"),
-        ("split --count 0x10", "Invalid value for '--count': 0x10 is not a whole number"),
         ("baseline --model mean --ridge 1", "baseline.ridge is 1.0, but mean takes none"),
-        (
-            "baseline --set baseline.neighbours=3",
-            "baseline.neighbours is 3, but krr takes none, only scale, ridge, representation",
-        ),
-        ("baseline --scale 1e-300", "baseline.scale is 1e-300"),
         ("download --sha256 abc123", "abc123 is neither any nor 64 hexadecimal digits"),
         ("compare run --margin 0", "Invalid value for '--margin': 0 is not a number of kcal/mol above 0"),
         ("compare run --margin nan", "nan is not a number of kcal/mol above 0"),
         ("augment --output x.npz --split random", "--split needs --fold"),
-        ("augment --output x.npz --part test", "--part needs --fold"),
         ("convert x.xyz --energy-key e --output x.xyz", "the name of a data set file must end in .npz"),
         ("sweep", "FILE"),
         ("predict --run run", "no molecules: name a FILE of molecules, or give --smiles"),
         ("sweep x.yaml --executor dask", "--executor dask and --scheduler ADDRESS go together"),
         ("sweep x.yaml --executor dask --scheduler tcp://h:1 --jobs 2", "--jobs is for processes"),
         ("gradcheck --variant x", "--variant is x, not one of original, "),
-        ("frobnicate", "No such command 'frobnicate'."),
         ("trian", "No such command 'trian'. Did you mean 'train'?"),
         ("train --iteration 5", 'No such option: --iteration; did you mean "--iterations"?'),
         ("train --lr 0.1", '; did you mean "--set training.schedule=..."?'),
         ("train --batch-size 5", '; did you mean "--set training.batch_size=..."?'),
         ("train --set training.iteration=5", '; did you mean "iterations"?'),
         ("eval --lr 5", "No such option: --lr (see"),
-        ("compare run --baseline x", "No such option: --baseline"),
     ],
 )
 def test_wrong_usage_is_one_line_that_asks_what_was_meant_and_status_2(command, tmp_path, line, message):
@@ -107,31 +87,36 @@ def test_wrong_usage_is_one_line_that_asks_what_was_meant_and_status_2(command, 
     assert done.stderr.startswith("qm7: ")
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
-    assert re.search(r" \(see qm7( \w+)? --help\)\n$", done.stderr)
     assert not list(tmp_path.iterdir())
     name = line.split()[0]
     assert done.stderr.endswith(f" (see qm7 {f'{name} ' if name in COMMANDS else ''}--help)\n")
 
 
-def test_the_package_is_the_program_too():
-    programs = ([sys.executable, "-m", "qm7cli"], [qm7_path()])
-    ours, theirs = (subprocess.run([*each, "trian"], capture_output=True, text=True, check=False) for each in programs)
-    assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr)
-    assert ours.returncode == 2
+def test_the_package_the_command_and_the_process_of_the_tests_are_the_same_program(command):
+    here = command("trian", status=2)
+    for program in ([sys.executable, "-m", "qm7cli"], [qm7_path()]):
+        done = subprocess.run([*program, "trian"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (here.returncode, here.stdout, here.stderr)
+
+
+def test_a_bug_is_not_taken_for_a_shortage_and_told_in_a_sentence(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("list changed during iteration")
+
+    monkeypatch.setattr("qm7cli.data.soundness.describe", fail)
+    with pytest.raises(RuntimeError, match="list changed"):
+        main.run(["info", "--data", "gfn7"])
 
 
 def test_the_tilde_is_the_home_directory_in_options_settings_and_the_environment(command, mat, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home/x.mat").write_bytes(mat.read_bytes())
-    (tmp_path / "home/e.yaml").write_text("{data: ~/x.mat, split: {folds: [0]}}")
-    home = {"HOME": str(tmp_path / "home")}
-    ways = {
-        "a": ("--data=~/x.mat",), "b": ("--set", "data=~/x.mat"), "c": ("--config=~/e.yaml",), "d": (),
-    }  # fmt: skip
-    for out, arguments in ways.items():
-        small = ("--fold", 0, "--iterations", 1, "--set", "network.hidden=[2]", "--quiet")
-        command("train", *small, *arguments, f"--out=~/{out}", **home, QM7_DATA="~/x.mat" if out == "d" else None)
-        assert (tmp_path / "home" / out / "results.yaml").exists()
+    (tmp_path / "home/e.yaml").write_text("{data: ~/x.mat, network: {hidden: [2]}}")
+    home, short = {"HOME": str(tmp_path / "home")}, ("--fold", 0, "--iterations", 1, "--quiet", "--out=~/run")
+    command("train", "--config=~/e.yaml", *short, **home)
+    command("train", "--config=~/e.yaml", *short, "--data", "~/x.mat", **home)
+    assert (tmp_path / "home/run/results.yaml").exists()
+    assert "60" in command("info", **home, QM7_DATA="~/x.mat").stdout
     command("split", "--output=~/f.yaml", **home)
     assert "12" in command("split", "--scheme=~/f.yaml", **home).stdout
     assert not (tmp_path / "~").exists()

@@ -1,7 +1,6 @@
 import os
 import re
 
-import numpy as np
 import pytest
 
 import molecules
@@ -14,29 +13,12 @@ def test_info_shows_the_data_set_as_aligned_lines_on_a_pipe(command, small):
     assert lines["SHA-256"].strip() == small.sha256
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"R": molecules.variables()["R"] * 0.529177}, "X is not the Coulomb matrix of Z and R in bohr: molecule"),
-        ({"T": molecules.variables()["T"] / 23.06}, "T holds neither atomization energies nor total energies in kcal"),
-        ({"T": -molecules.variables()["T"]}, "T holds neither atomization energies nor total energies in kcal/mol"),
-    ],
-)
-def test_a_data_set_that_is_not_sound_is_described_and_refused(command, tmp_path, changes, sentence):
-    molecules.write(tmp_path / "x.mat", changes)
+def test_a_data_set_that_is_not_sound_is_described_and_refused(command, tmp_path):
+    molecules.write(tmp_path / "x.mat", {"R": molecules.variables()["R"] * 0.529177})
     done = command("info", "--data", "x.mat", status=1)
     assert done.stdout.startswith("property")
-    assert done.stderr.startswith(f"qm7: {sentence}")
+    assert done.stderr.startswith("qm7: X is not the Coulomb matrix of Z and R in bohr: molecule")
     assert command("info", "--data", "x.mat", "--quiet", status=1).stdout == ""
-
-
-def test_molecules_that_are_there_twice_are_counted_and_said_if_folds_share_them(command, tmp_path):
-    own = molecules.variables(molecules=30)
-    twice = {name: np.concatenate([own[name]] * 2, axis=int(name == "T")) for name in ("X", "T", "Z", "R")}
-    molecules.write(tmp_path / "x.mat", {**twice, "P": np.arange(60).reshape(2, 30)})
-    done = command("info", "--data", "x.mat")
-    assert "30 molecules are copies of others, as molecule 30 of 0" in done.stdout
-    assert done.stderr.startswith("60 test molecules are also trained on, as copies in other folds: ")
 
 
 def test_without_a_data_set_the_places_looked_at_are_named(command):

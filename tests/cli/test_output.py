@@ -15,12 +15,10 @@ from qm7cli.cli.output import (
     note,
     print_error,
     print_traceback,
-    refuse_inputs,
     say,
     show_number,
     write_output,
 )
-from qm7cli.core.errors import QM7Error
 
 ODD = "=a\x1b[31m\r\u202e[bold]\nb\u2028"
 SHOWN = r"=a\x1b[31m\r\u202e[bold]\nb\u2028"
@@ -117,22 +115,6 @@ def test_the_ending_of_the_output_is_the_format_unless_one_is_given(tmp_path, na
     assert (tmp_path / name).read_text().startswith("run,mae")
 
 
-def test_an_output_is_no_input_and_in_no_directory_that_is_read(tmp_path):
-    (tmp_path / "run/fold-0").mkdir(parents=True)
-    (tmp_path / "data.mat").touch()
-    (tmp_path / "link").symlink_to("run/fold-0")
-    inputs = [tmp_path / "run", tmp_path / "data.mat", None]
-    for output, reason in (
-        ("run/x.csv", "lies in the run "),
-        ("link/x.csv", "lies in the run "),
-        ("data.mat", "is also read here"),
-    ):
-        with pytest.raises(QM7Error, match=f"{output} {reason}.*; choose another output$"):
-            refuse_inputs(tmp_path / output, inputs)
-    refuse_inputs(tmp_path / "x.csv", inputs)
-    refuse_inputs(None, inputs)
-
-
 ERRORS = "56.99 +- 3.75"
 
 
@@ -151,11 +133,6 @@ def folds(runs, *more, optional=("status", "iterations")):
     rows = [[run, fold, "complete", "400", *more] for run in runs for fold in ("0", "1", "mean")]
     header = ["run", "fold", "status", "iterations", *(f"column {k}" for k in range(len(more)))]
     return table(header, rows, 2, "kcal/mol", optional=optional)
-
-
-def test_a_table_that_fits_stays_as_it_is():
-    own = folds(["runs/original"], "6.03 +- 0.25")
-    assert (own.fit().columns, own.fit().notes) == (own.columns, ["kcal/mol"])
 
 
 def test_what_is_the_same_everywhere_is_said_under_a_table_that_is_too_wide():

@@ -59,15 +59,6 @@ def test_predictions_are_those_of_the_evaluation_but_for_the_noise(command, trai
         assert row["fold_spread_kcal_mol"] == ""
 
 
-def test_every_format_has_the_same_numbers(command):
-    as_json = predicted(command, "--run", "run", "two.xyz")
-    assert list(as_json[0]) == FIELDS
-    table = command("predict", "--run", "run", "two.xyz").stdout
-    titles = ["molecule", "formula", "energy", "interval", "spread", "fold", "spread", "outside"]
-    assert table.splitlines()[0].split() == titles
-    assert f"{as_json[0]['energy_kcal_mol']:.2f}  " in table
-
-
 def test_what_is_outside_or_left_out_is_one_line_each_and_the_exit_status_says_so(command, trained, small, tmp_path):
     k = trained[0]
     own = xyz(small.Z[k], small.R[k])
@@ -88,36 +79,6 @@ def test_what_is_outside_or_left_out_is_one_line_each_and_the_exit_status_says_s
     notes = "energy, interval and spreads in kcal/mol; an interval promises nothing outside"
     assert " ".join(done.stdout.splitlines()[-1:]) == notes
     assert command("predict", "--run", "run", "odd.xyz", "--quiet", status=1).stderr == ""
-    (tmp_path / "mixed.xyz").write_text(own + xyz(small.Z[k], small.R[k], "charge=1"))
-    assert len(predicted(command, "--run", "run", "mixed.xyz", status=1)) == 1
-    (tmp_path / "charged.xyz").write_text(xyz(small.Z[k], small.R[k], "charge=1"))
-    done = command("predict", "--run", "run", "charged.xyz", status=1)
-    assert done.stderr == ("qm7: no molecule is left: charged.xyz:0 is charged (+1); molecules here are neutral\n")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--run", "run", "none.xyz"], "none.xyz does not exist"),
-        (["--run", "run", "empty.xyz"], "empty.xyz has no molecule"),
-        (["--run", "run", "run/config.yaml"], "run/config.yaml cannot be read as a file of molecules"),
-        (["run", "two.xyz"], "run is a directory, not a file of molecules; if it is a run, write --run run"),
-        (["--run", "other", "two.xyz"], "other "),
-        (["CC(=O)O"], "CC(=O)O is no file; if it is a SMILES, write --smiles 'CC(=O)O'"),
-        (["--run", "run", "two.xyz", "--fold", "3"], "run has no complete fold 3; it has 0, 1"),
-        (["--run", "run", "--smiles", "C("], "no molecule is left: 'C(' is not a SMILES that RDKit reads"),
-        (
-            ["--run", "run", "two.xyz", "--quiet", "--output", "none/x"],
-            "cannot write none/x: No such file or directory",
-        ),
-    ],
-)
-def test_bad_input_is_one_sentence(command, tmp_path, arguments, message):
-    (tmp_path / "empty.xyz").write_text("")
-    done = command("predict", *arguments, status=1)
-    assert done.stdout == ""
-    assert done.stderr.startswith(f"qm7: {message}")
-    assert done.stderr.count("\n") == 1
 
 
 def predicted(command, *arguments, status=0):
@@ -144,10 +105,8 @@ def test_the_interval_is_what_the_held_out_molecules_teach_for_the_spread_of_thi
     for both, *own in zip(predicted(command, "--run", "run", "two.xyz"), *single, strict=True):
         assert both["interval_kcal_mol"] == pytest.approx(np.mean([record["interval_kcal_mol"] for record in own]))
     assert f"+-{own[0]['interval_kcal_mol']:.2f}" in command("predict", "--run", "run", "two.xyz", "--fold", "0").stdout
-    assert (
-        predicted(command, "--run", "run", "two.xyz", "--draws", "2")[0]["interval_kcal_mol"] is None
-    )  # it was made from 3
-    assert predicted(command, "--run", "run", "two.xyz", "--draws", "30")[0]["interval_kcal_mol"] > 0
+    fewer = predicted(command, "--run", "run", "two.xyz", "--draws", "2")  # than the 3 that it was made from
+    assert fewer[0]["interval_kcal_mol"] is None
 
 
 def test_several_runs_are_an_ensemble_and_each_counts_once(command, three_variants, tmp_path):
@@ -158,7 +117,6 @@ def test_several_runs_are_an_ensemble_and_each_counts_once(command, three_varian
         energies = [each["energy_kcal_mol"] for each in own]
         assert record["energy_kcal_mol"] == pytest.approx(np.mean(energies))
         assert record["fold_spread_kcal_mol"] == pytest.approx(np.std(energies, ddof=1))
-        assert record["interval_kcal_mol"] == pytest.approx(np.mean([each["interval_kcal_mol"] for each in own]))
 
 
 def test_runs_on_different_data_sets_are_not_averaged(command, quick_flags):
@@ -189,14 +147,7 @@ def test_the_geometries_of_smiles_are_guesses_with_their_own_spread(command, tmp
     arguments = ("--run", "run", "two.xyz", "x.smi", "--smiles", "OO", "--smiles", "CCCCO")
     records = predicted(command, *arguments, status=1)
     assert [record["name"] for record in records] == ["two.xyz:0", "two.xyz:1", "NN", "water", "OO", "CCCCO"]
-    assert [record["conformer_spread_kcal_mol"] is None for record in records] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-        True,
-    ]
+    assert [record["conformer_spread_kcal_mol"] is None for record in records] == [True] * 2 + [False] * 3 + [True]
     own = predict_molecules(load_models(tmp_path / "run"), embed(Smiles("NN", "NN")))
     energies = [each.energy for each in own]
     assert records[2]["energy_kcal_mol"] == pytest.approx(np.mean(energies))
@@ -220,26 +171,13 @@ def test_a_table_comes_back_with_energies_beside_its_own_columns(command, tmp_pa
     assert [record["dose"] for record in predicted(command, *flags, status=1)] == ["1", "3"]
 
 
-def test_progress_is_shown_in_a_log_and_on_a_terminal(command, monkeypatch, capsys):
+def test_progress_is_shown_in_a_log_and_on_a_terminal(command, monkeypatch):
     monkeypatch.setattr(progress, "COUNT_EVERY", 0)
     assert command("predict", "--run", "run", "two.xyz").stderr.startswith("molecules: 1 of 2\nmolecules: 2 of 2\n")
     assert "molecules:" not in command("predict", "--run", "run", "two.xyz", "--quiet").stderr
-    monkeypatch.setattr("sys.stderr", Terminal())
-    with progress.show_count("molecules", quiet=False) as report:
-        report(1, 2)
-        report(2, 2)
-    assert "2 of 2" in sys.stderr.getvalue()
-    assert capsys.readouterr().out == ""
+    assert "2 of 2" in command("predict", "--run", "run", "two.xyz", stdout=Terminal(), TERM="xterm").stderr
 
 
 def test_a_geometry_is_read_where_assertions_are_left_out(command, tmp_path):
-    pytest.importorskip("ase", reason="ASE is not installed")
     (tmp_path / "water.xyz").write_text("3\n\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n")
-    plain, optimized = (command("predict", "water.xyz", PYTHONOPTIMIZE=level, own=True) for level in ("", "1"))
-    assert optimized.stdout == plain.stdout
-    assert "H2O" in plain.stdout
-
-
-def test_a_run_that_does_not_exist_is_said_not_to(command):
-    done = command("predict", "--run", "none", "--smiles", "C", status=1)
-    assert done.stderr == "qm7: none is not a run: it does not exist\n"
+    assert "H2O" in command("predict", "--run", "run", "water.xyz", PYTHONOPTIMIZE="1").stdout

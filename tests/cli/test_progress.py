@@ -51,7 +51,7 @@ def test_a_job_that_ends_is_a_line_in_a_log_and_the_same_above_the_bars(show, ou
     assert re.search(rf" {done} of 2  *[-0]:", [text for text in shown if text.startswith("jobs")][-1])
 
 
-@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("TERM", "unknown"), ("TTY_COMPATIBLE", "0")])
+@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("TTY_COMPATIBLE", "0")])
 def test_a_terminal_whose_cursor_does_not_move_gets_the_lines_of_a_log(show, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     monkeypatch.setattr("qm7cli.cli.progress.LINE_EVERY", 0)

@@ -1,33 +1,15 @@
 """Sweeps in processes of this machine: from end to end, stopped, killed and with jobs that fail."""
 
-import os
-import signal
-from pathlib import Path
-
 import pytest
 import yaml
 
-from conftest import QUICK, bits, children, train_one_by_one, wait_for
+from conftest import QUICK, SHORT, SWEEP, bits
 from qm7cli.core.locks import lock
-from qm7cli.core.signals import ENDING, STOPPING
-
-SWEEP = {
-    "base": {"split": {"folds": [0, 3]}, "network": {"hidden": [20, 10]}, "evaluation": {"every": 100, "draws": 3}},
-    "grid": {"variant": ["original", "corrected"], "seed": [0, 1]},
-}
-SHORT = ["--set", "training.iterations=300", "--set", "training.checkpoint_every=100"]
-ENDLESS = ["--set", "training.iterations=100000000", "--set", "training.checkpoint_every=100"]
 
 
 @pytest.fixture(autouse=True)
 def _file(tmp_path):
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
-
-
-@pytest.fixture
-def start(background):
-    """Starts a sweep in the background, in a process group of its own."""
-    return lambda *args: background("sweep", "sweep.yaml", "--jobs", 2, *args)
 
 
 def folds(directory):
@@ -36,24 +18,10 @@ def folds(directory):
     return [yaml.safe_load(path.read_text()) for path in files]
 
 
-def checkpoints(directory):
-    return list(directory.glob("*/fold-*/checkpoint.npz"))
-
-
-def workers_of(process):
-    return [pid for pid, args in children(process).items() if "qm7cli.training.process_executor" in args]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(once, small):
-    """The bits of the same runs, trained one by one."""
-    return bits(once("sweep-one-by-one", lambda path: train_one_by_one(SWEEP, SHORT[1::2], small, path)))
-
-
-def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path, undisturbed):
+def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path, one_by_one):
     done = command("sweep", "sweep.yaml", *SHORT)
-    assert bits(tmp_path / "runs/sweep").keys() == undisturbed.keys()
-    assert bits(tmp_path / "runs/sweep") == undisturbed
+    assert bits(tmp_path / "runs/sweep").keys() == one_by_one.keys()
+    assert bits(tmp_path / "runs/sweep") == one_by_one
     *lines, last = done.stderr.splitlines()
     assert [line.split(":")[0] for line in lines] == [f"{n} of 8" for n in range(1, 9)]
     assert all("test MAE" in line for line in lines)
@@ -63,21 +31,21 @@ def test_a_sweep_trains_every_fold_of_every_point_and_compares(command, tmp_path
     again = command("sweep", "sweep.yaml", *SHORT, "--executor", "process")
     assert again.stderr == "8 of 8 jobs are complete already\nthe runs are in runs/sweep\n"
     assert again.stdout == done.stdout
-    more = command("sweep", "sweep.yaml", *SHORT, "--set", "training.iterations=301", "--jobs", 3, "--quiet")
+    more = command("sweep", "sweep.yaml", *SHORT, "--set", "training.iterations=501", "--jobs", 3, "--quiet")
     assert more.stderr == ""
-    assert {fold["iterations"] for fold in folds(tmp_path / "runs/sweep")} == {301}
+    assert {fold["iterations"] for fold in folds(tmp_path / "runs/sweep")} == {501}
 
 
 def test_a_dry_run_prints_the_jobs_and_where_they_stand(command, tmp_path):
     name = "small-corrected-seed1-network.hidden=20,10-evaluation.draws=3"
     flags = [part for assignment in QUICK for part in ("--set", assignment)]
-    command("train", *flags, "--variant", "corrected", "--seed", 1, "--fold", 3, "--out", f"runs/sweep/{name}")
+    command("train", *flags, *SHORT, "--variant", "corrected", "--seed", 1, "--fold", 3, "--out", f"runs/sweep/{name}")
     before = sorted(tmp_path.rglob("*"))
     lines = command("sweep", "sweep.yaml", *SHORT, "--dry-run").stdout.splitlines()
     assert len(lines) == 1 + 4 * 3  # a heading for each run
     assert lines[-3] == f"runs/sweep/{name}"
-    assert lines[-2].split() == ["0", "new", "0", "of", "300"]
-    assert lines[-1].split() == ["3", "complete", "300", "of", "300"]
+    assert lines[-2].split() == ["0", "new", "0", "of", "500"]
+    assert lines[-1].split() == ["3", "complete", "500", "of", "500"]
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -126,39 +94,3 @@ def test_a_fold_that_another_process_trains_is_busy_and_not_failed(command, tmp_
     assert done.stdout == command("compare", "runs/sweep").stdout
     assert not (fold / "log.txt").exists()
     assert command("sweep", "sweep.yaml", *SHORT).stderr.startswith("1 of 2 jobs are complete already\n2 of 2: ")
-
-
-def test_a_second_interrupt_ends_at_once(start, tmp_path):
-    process = start(*ENDLESS)
-    wait_for(lambda: len(checkpoints(tmp_path / "runs/sweep")) == 2, process)
-    workers = workers_of(process)
-    assert len(workers) == 2
-    for worker in workers:
-        os.kill(worker, signal.SIGSTOP)  # so that the first cannot end them
-    process.send_signal(signal.SIGINT)
-    assert process.stderr.readline() == f"{STOPPING}\n"
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert stderr == f"{ENDING}\n"
-    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
-
-
-def test_a_worker_that_is_killed_is_noticed_and_its_job_tried_once_more(start, tmp_path, undisturbed):
-    runs = tmp_path / "runs/sweep"
-    process = start(*SHORT)
-    wait_for(lambda: checkpoints(runs), process)
-    os.kill(workers_of(process)[0], signal.SIGKILL)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0, stderr
-    assert bits(runs) == undisturbed
-
-
-def test_a_run_of_another_configuration_in_the_way_is_refused_before_anything_is_begun(command, tmp_path, quick_flags):
-    name = "small-corrected-seed1-network.hidden=20,10-evaluation.draws=3"
-    command("train", *quick_flags, "--fold", 0, "--out", f"runs/sweep/{name}")
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    done = command("sweep", "sweep.yaml", *SHORT, status=1)
-    assert done.stderr.startswith(f"qm7: runs/sweep/{name} was trained with other settings (variant, seed differ)")
-    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"}
-    assert after.items() <= before.items()
