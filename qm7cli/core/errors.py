@@ -17,10 +17,7 @@ _LOGGER: Final = logging.getLogger("qm7cli")
 
 
 class QM7Error(Exception):
-    """What is wrong, where, and what to do, in one sentence.
-
-    A command prints it in one line on standard error and exits with its `exit_status`.
-    """
+    """What is wrong, where, and what to do, in one sentence, which a command prints before it exits."""
 
     exit_status: int = 1
 
@@ -80,7 +77,8 @@ def notice(sentence: str) -> None:
 @contextmanager
 def notices_to(take: Callable[[str], None]) -> Iterator[None]:
     """Have `take` called with each sentence, in whatever thread it is said; once if it comes again and again."""
-    handler = _Handler(take)
+    handler = _Handler()
+    handler.take = take
     _LOGGER.addHandler(handler)
     try:
         yield
@@ -89,14 +87,13 @@ def notices_to(take: Callable[[str], None]) -> Iterator[None]:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, take: Callable[[str], None]) -> None:
-        super().__init__()
-        self._take, self._last = take, ""
+    take: Callable[[str], None]
+    last = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if (sentence := record.getMessage()) != self._last:  # several jobs may wait for one thing
-            self._last = sentence
-            self._take(sentence)
+        if (sentence := record.getMessage()) != self.last:  # several jobs may wait for one thing
+            self.last = sentence
+            self.take(sentence)
 
 
 def import_extra(module: str, extra: str, purpose: str) -> Any:
