@@ -18,7 +18,7 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -30,14 +30,15 @@ from qm7cli.core.errors import QM7Error, brief
 from qm7cli.core.files import read_bytes, write_file
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
-from qm7cli.data.duplicates import first_copies
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
-PUBLISHED_SIZE: Final = 17_884_280  # bytes
 UNPACKED: Final = 1_500_000_000  # bytes of a file's variables, at most
 MEMORY: Final = 4e9  # bytes that a data set may take while it is read
 BYTES: Final = 27  # that an entry of its Coulomb matrices takes
 MOST_ATOMS: Final = 1000  # in a molecule
+ENTRY: Final = 1e-3  # hartree, by which the matrices of copies differ at most, if their energies agree
+ENERGY: Final = 0.1  # kcal/mol, by which these may differ
+ROUNDING: Final = 1e-6  # of the largest entry: matrices that differ by less are the same, whatever the energies
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 _ELEMENTS: Final = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
@@ -54,41 +55,18 @@ class Dataset:
     """Molecules of up to n atoms, each with its atoms in their canonical order (`qm7cli.data.coulomb.canonical_order`).
 
     One is equal to itself alone.
-
-    Attributes
-    ----------
-    name : str
-        The file's name without its ending.
-    sha256 : str
-        The file's fingerprint, hexadecimal.
-    X : (molecules, n, n) float32
-        Coulomb matrices, hartree.
-    T : (molecules,) float32
-        Energies, kcal/mol.
-    Z : (molecules, n) float32
-        Nuclear charges, 0 for padding.
-    R : (molecules, n, 3) float32
-        Coordinates, bohr.
-    P : sequence of (molecules of the fold,) intp
-        The published folds.
-    order : (molecules, n) intp
-        Places that the atoms have in the file.
-    path : Path or None
-        The file it was read from.
-    energies : {"atomization", "total"}
-        What the file says that T is.
     """
 
-    name: str
-    sha256: str
-    X: NDArray[np.float32]
-    T: NDArray[np.float32]
-    Z: NDArray[np.float32]
-    R: NDArray[np.float32]
-    P: Sequence[NDArray[np.intp]]
-    order: NDArray[np.intp]
-    path: Path | None = None
-    energies: Energies = "atomization"
+    name: str  # the file's name without its ending
+    sha256: str  # the file's fingerprint, hexadecimal
+    X: NDArray[np.float32]  # Coulomb matrices, hartree, (molecules, n, n)
+    T: NDArray[np.float32]  # energies, kcal/mol, (molecules,)
+    Z: NDArray[np.float32]  # nuclear charges, 0 for padding, (molecules, n)
+    R: NDArray[np.float32]  # coordinates, bohr, (molecules, n, 3)
+    P: Sequence[NDArray[np.intp]]  # the published folds, each (molecules of the fold,)
+    order: NDArray[np.intp]  # places that the atoms have in the file, (molecules, n)
+    path: Path  # the file it was read from
+    energies: Energies  # what the file says that T is
 
     def __len__(self) -> int:
         return len(self.T)
@@ -104,8 +82,38 @@ class Dataset:
 
     @cached_property
     def first_copies(self) -> NDArray[np.intp]:
-        """The row of each molecule's first copy, (molecules,), as `qm7cli.data.soundness.first_copies` finds it."""
+        """The row of each molecule's first copy, (molecules,), as `qm7cli.data.dataset.first_copies` finds it."""
         return first_copies(self.X, self.T)
+
+
+def first_copies(X: NDArray[np.float32], T: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return, for each molecule, the row of the first copy of it, (molecules,): its own where it has no earlier one.
+
+    X are Coulomb matrices (molecules, n, n), hartree, T energies (molecules,), kcal/mol. Entries are compared in
+    descending order, so that neither the order of atoms nor a tie of two rows counts.
+    """
+    from scipy.sparse import coo_array  # noqa: PLC0415 - slow to import
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    entries = np.sort(X[:, *np.triu_indices(X.shape[1])], axis=1)  # (molecules, n(n+1)/2)
+    few = np.ascontiguousarray(entries[:, entries.shape[1] // 2 :: 13])  # they tell most molecules apart
+    sums = entries.sum(axis=1, dtype=np.float64)  # copies have close ones
+    order = np.argsort(sums, kind="stable")
+    pairs = [np.empty((0, 2), dtype=np.intp)]
+    for step in range(1, len(order)):
+        close = np.flatnonzero(sums[order[step:]] - sums[order[:-step]] <= ENTRY * entries.shape[1])
+        if not len(close):
+            break
+        close = close[np.abs(few[order[close]] - few[order[close + step]]).max(axis=1) <= ENTRY]
+        a, b = order[close], order[close + step]
+        apart = np.abs(entries[a] - entries[b]).max(axis=1)  # (pairs,)
+        same = (apart <= ENTRY) & (np.abs(T[a] - T[b]) <= ENERGY) | (apart <= ROUNDING * np.abs(entries[a]).max(axis=1))
+        pairs.append(np.stack([a, b], axis=1)[same])
+    a, b = np.concatenate(pairs).T
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(X), len(X)))
+    _, first, group = np.unique(connected_components(graph)[1], return_index=True, return_inverse=True)
+    found: NDArray[np.intp] = first[group]
+    return found
 
 
 def formula(Z: NDArray[np.floating]) -> str:
@@ -139,14 +147,15 @@ def load(path: Path) -> Dataset:
     Raises QM7Error if the file cannot be read, is neither a MATLAB nor an .npz file, is not a data set, or takes too
     much memory.
     """
+    content = read_bytes(path)
     try:
-        return replace(parse(path.stem, read_bytes(path)), path=path)
+        return parse(path, content)
     except QM7Error as error:
-        raise QM7Error(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+        raise QM7Error(f"{path}: {error}") from error
 
 
-def parse(name: str, content: bytes) -> Dataset:
-    """Make a Dataset called `name` of a file's bytes; raises QM7Error like `load`."""
+def parse(path: Path, content: bytes) -> Dataset:
+    """Make a Dataset of the bytes of a file; raises QM7Error like `load`, which does not name the file."""
     if not content:
         raise QM7Error("the file is empty")
     if content.startswith(b"MATLAB 7.3"):
@@ -159,7 +168,7 @@ def parse(name: str, content: bytes) -> Dataset:
         if content.startswith((b"PK", b"MATLAB 5.0 MAT-file")):
             raise QM7Error(f"the file is damaged or cut off ({brief(error) or type(error).__name__})") from error
         raise QM7Error("this is neither a MATLAB nor an .npz file") from error
-    return _check(name, hashlib.sha256(content).hexdigest(), variables)
+    return _check(path, hashlib.sha256(content).hexdigest(), variables)
 
 
 def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
@@ -197,7 +206,7 @@ def check_size(molecules: int, n: int) -> None:
         raise QM7Error(f"reading {size} would take {needed / 1e9:.3g} GB, more than {MEMORY / 1e9:g} GB")
 
 
-def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
+def _check(path: Path, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
     """Make a Dataset of the file's variables, or say what is wrong with them."""
     X = _real(variables, "X", 3)
     molecules, n = X.shape[:2]
@@ -207,13 +216,9 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
     T = _real(variables, "T", 2)
     T = T[0] if len(T) == 1 else T[:, 0] if T.shape[1] == 1 else T
     Z, R = _charges(variables), _real(variables, "R", 3)
-    for variable, shape, needed in (
-        ("T", T.shape, (molecules,)),
-        ("Z", Z.shape, (molecules, n)),
-        ("R", R.shape, (molecules, n, 3)),
-    ):
-        if shape != needed:
-            raise QM7Error(f"{variable} has the shape {shape}; with X as it is, it should be {needed}")
+    for variable, array, shape in (("T", T, (molecules,)), ("Z", Z, (molecules, n)), ("R", R, (molecules, n, 3))):
+        if array.shape != shape:
+            raise QM7Error(f"{variable} has the shape {array.shape}; with X as it is, it should be {shape}")
     asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
     worst = int(asymmetry.argmax())
     if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
@@ -223,7 +228,7 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
         raise QM7Error(f"P is not a partition of the {molecules} molecules into two folds or more")
     order = canonical_order(X)
     return Dataset(
-        name=name,
+        name=path.stem,
         sha256=sha256,
         X=reorder_atoms(X, order),
         T=T,
@@ -231,6 +236,7 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
         R=np.take_along_axis(R, order[:, :, None], axis=1),
         P=[fold.astype(np.intp) for fold in P],
         order=order,
+        path=path,
         energies="total" if str(variables.get("energies")) == "total" else "atomization",
     )
 
