@@ -134,15 +134,12 @@ def test_another_file_is_replaced_only_by_force(tmp_path, sha256):
 def test_a_file_that_is_far_too_large_is_not_read(tmp_path, sha256):
     with (tmp_path / "disk.img").open("wb") as file:
         file.truncate(10**13)  # sparse
-    with pytest.raises(QM7Error, match=r"is not the right file: it has 10000000000000 bytes, more than any data set"):
+    with pytest.raises(QM7Error, match=r"is not the right file: .* it has 10000000000000 bytes, more than 1000000000;"):
         download.find_dataset(tmp_path / "disk.img", sha256, force=False)
 
 
 def test_a_directory_is_no_place_for_the_file(tmp_path, sha256):
     with pytest.raises(QM7Error, match="is not a file; write --dest FILE"):
         download.find_dataset(tmp_path, sha256, force=True)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(QM7Error, match=r"cannot write .*: the directory .*file may not be written to"):
-        download.find_dataset(tmp_path / "file" / "qm7.mat", sha256, force=False)
     assert download.find_dataset(tmp_path / "new" / "er" / "qm7.mat", sha256, force=False) is None
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == []
