@@ -1,10 +1,4 @@
-"""The errors that a user can cause, and what else the library says; it prints nothing itself.
-
-    with notices_to(print):
-        train_run(...)
-
-Notices are warnings of the logger ``qm7cli``: a program that does not listen finds them on standard error.
-"""
+"""The errors that a user can cause, and what else the library says: warnings of the logger ``qm7cli``."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -97,7 +91,7 @@ class _Handler(logging.Handler):
 
 
 def import_extra(module: str, extra: str, purpose: str) -> Any:
-    """Import a module that an `extra` of this package brings, such as ``rdkit.Chem``, for what `purpose` says.
+    """Import a module that an `extra` brings, such as ``rdkit.Chem``.
 
     Raises QM7Error, which begins with `purpose`, as ``SMILES need``, if the library is not installed or is broken.
     """

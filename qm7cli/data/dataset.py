@@ -40,22 +40,18 @@ ENTRY: Final = 1e-3  # hartree, by which the matrices of copies differ at most, 
 ENERGY: Final = 0.1  # kcal/mol, by which these may differ
 ROUNDING: Final = 1e-6  # of the largest entry: matrices that differ by less are the same, whatever the energies
 DEFAULT_PATH: Final = Path("data/qm7.mat")
-_ELEMENTS: Final = """
+SYMBOLS: Final = ("", *"""
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
 Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At
 Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
-"""
-SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
+""".split())  # fmt: skip # by nuclear charge
 Energies = Literal["atomization", "total"]
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Molecules of up to n atoms, each with its atoms in their canonical order (`qm7cli.data.coulomb.canonical_order`).
-
-    One is equal to itself alone.
-    """
+    """Molecules of up to n atoms, each with its atoms in canonical order (`qm7cli.data.coulomb.canonical_order`)."""
 
     name: str  # the file's name without its ending
     sha256: str  # the file's fingerprint, hexadecimal
@@ -94,23 +90,14 @@ def first_copies(X: NDArray[np.float32], T: NDArray[np.float32]) -> NDArray[np.i
     """
     from scipy.sparse import coo_array  # noqa: PLC0415 - slow to import
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+    from scipy.spatial import KDTree  # noqa: PLC0415
 
     entries = np.sort(X[:, *np.triu_indices(X.shape[1])], axis=1)  # (molecules, n(n+1)/2)
-    few = np.ascontiguousarray(entries[:, entries.shape[1] // 2 :: 13])  # they tell most molecules apart
-    sums = entries.sum(axis=1, dtype=np.float64)  # copies have close ones
-    order = np.argsort(sums, kind="stable")
-    pairs = [np.empty((0, 2), dtype=np.intp)]
-    for step in range(1, len(order)):
-        close = np.flatnonzero(sums[order[step:]] - sums[order[:-step]] <= ENTRY * entries.shape[1])
-        if not len(close):
-            break
-        close = close[np.abs(few[order[close]] - few[order[close + step]]).max(axis=1) <= ENTRY]
-        a, b = order[close], order[close + step]
-        apart = np.abs(entries[a] - entries[b]).max(axis=1)  # (pairs,)
-        same = (apart <= ENTRY) & (np.abs(T[a] - T[b]) <= ENERGY) | (apart <= ROUNDING * np.abs(entries[a]).max(axis=1))
-        pairs.append(np.stack([a, b], axis=1)[same])
-    a, b = np.concatenate(pairs).T
-    graph = coo_array((np.ones(len(a)), (a, b)), shape=(len(X), len(X)))
+    few = np.column_stack([entries[:, ::-26], entries.mean(axis=1)])  # they tell most molecules apart
+    a, b = KDTree(few).query_pairs(1.01 * ENTRY, p=np.inf, output_type="ndarray").T  # (pairs,) each
+    apart = np.abs(entries[a] - entries[b]).max(axis=1)  # (pairs,)
+    same = (apart <= ENTRY) & (np.abs(T[a] - T[b]) <= ENERGY) | (apart <= ROUNDING * np.abs(entries[a]).max(axis=1))
+    graph = coo_array((np.ones(same.sum()), (a[same], b[same])), shape=(len(X), len(X)))
     _, first, group = np.unique(connected_components(graph)[1], return_index=True, return_inverse=True)
     found: NDArray[np.intp] = first[group]
     return found
@@ -142,11 +129,7 @@ def locate(data: str | None) -> Path:
 
 
 def load(path: Path) -> Dataset:
-    """Read and check a data set.
-
-    Raises QM7Error if the file cannot be read, is neither a MATLAB nor an .npz file, is not a data set, or takes too
-    much memory.
-    """
+    """Read and check a data set; raises QM7Error if the file cannot be read, is none, or takes too much memory."""
     content = read_bytes(path)
     try:
         return parse(path, content)
@@ -156,8 +139,6 @@ def load(path: Path) -> Dataset:
 
 def parse(path: Path, content: bytes) -> Dataset:
     """Make a Dataset of the bytes of a file; raises QM7Error like `load`, which does not name the file."""
-    if not content:
-        raise QM7Error("the file is empty")
     if content.startswith(b"MATLAB 7.3"):
         raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier")
     try:
@@ -279,8 +260,7 @@ def save(
     """Write a data set in our own format, with `more` arrays such as SMILES; the same one gives the same bytes.
 
     `molecules` are nuclear charges (atoms,) and coordinates (atoms, 3), bohr, `T` energies (molecules,), kcal/mol, and
-    `folds` a partition of all molecules. Raises QM7Error if the molecules are too many or too large to be read again,
-    or the file cannot be written.
+    `folds` a partition of all molecules. Raises QM7Error if they are too many or too large to be read again.
     """
     check_size(len(molecules), max(len(charges) for charges, _ in molecules))
     Z, R = (pad(values) for values in zip(*molecules, strict=True))

@@ -56,17 +56,16 @@ class Group(NamedTuple):
     """A molecule: its geometry, or the conformers of a SMILES, and the row of the table that it stands in."""
 
     conformers: list[Molecule]
-    row: Mapping[str, str]
+    row: Mapping[str, str] = {}
 
 
 def read_groups(
     paths: Iterable[Path], kind: Format | None = None, column: str | None = None, smiles: Sequence[str] = ()
 ) -> Iterator[Group | QM7Error]:
-    """Yield all molecules of files, and of SMILES; in place of one that is left out, the error that says why.
+    """Yield all molecules of files, and of SMILES beside them; for one that is left out, the error that says why.
 
     ``-`` is standard input. `kind` says what the files are, and without it their endings or contents; `column` is that
-    of SMILES in tables, `smiles` are SMILES beside the files. Raises QM7Error if a library is missing, or a file cannot
-    be read or has no molecule.
+    of SMILES in tables. Raises QM7Error if a library is missing, or a file cannot be read or has no molecule.
     """
     for path in paths:
         any_read = False
@@ -166,7 +165,7 @@ def _read_file(path: Path, kind: Format | None, column: str | None) -> Iterator[
                 f"{path} cannot be read as a file of molecules: it is not one of XYZ, extended XYZ, SDF, MOL, PDB, ASE "
                 "trajectories, SMILES (.smi) and tables of SMILES (.csv)"
             )
-    return (each if isinstance(each, QM7Error) else Group([each], {}) for each in found)
+    return (each if isinstance(each, QM7Error) else Group([each]) for each in found)
 
 
 def _by_ending(path: Path) -> Format | None:
@@ -249,14 +248,13 @@ def embed(smiles: Smiles) -> list[Molecule]:
         graph = chem.MolFromSmiles(text)
         if graph is None or not graph.GetNumAtoms():
             raise QM7Error(f"{smiles.place}{text!r} is not a SMILES that RDKit reads")
-        pieces, charge = len(chem.GetMolFrags(graph)), chem.GetFormalCharge(graph)
-        known = all(atom.GetAtomicNum() for atom in graph.GetAtoms())
         graph = chem.AddHs(graph)
-        atoms = graph.GetNumAtoms()
+        pieces, charge, atoms = len(chem.GetMolFrags(graph)), chem.GetFormalCharge(graph), graph.GetNumAtoms()
+        Z = [atom.GetAtomicNum() for atom in graph.GetAtoms()]
         for refused, reason in (
             (pieces > 1, f"has {pieces} fragments, where one molecule is needed"),
             (charge, f"is charged ({charge:+d}); molecules here are neutral"),
-            (not known, "has an atom of no element"),
+            (0 in Z, "has an atom of no element"),
             (atoms > MOST_EMBEDDED, f"has {atoms} atoms with hydrogens, where at most {MOST_EMBEDDED} are embedded"),
         ):
             if refused:
@@ -264,7 +262,6 @@ def embed(smiles: Smiles) -> list[Molecule]:
         geometries = _conformers(graph)
     if not geometries:
         raise QM7Error(f"{smiles.place}RDKit finds no geometry for {text}: give a file with its coordinates")
-    Z = [atom.GetAtomicNum() for atom in graph.GetAtoms()]
     unpaired = sum(atom.GetNumRadicalElectrons() for atom in graph.GetAtoms())
     return [make_molecule(text, Z, R, name=smiles.name, unpaired=unpaired) for R in geometries]
 

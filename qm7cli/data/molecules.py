@@ -105,15 +105,10 @@ def from_ase(place: str, atoms: Any) -> Molecule:
 def as_molecules(given: Given, R: ArrayLike | None = None) -> list[Molecule]:
     """Return the molecules that a program has given, called ``molecule 0`` and so on.
 
-    Parameters
-    ----------
-    given : (atoms,), (molecules, n), ASE atoms or a sequence
-        With `R`, nuclear charges: of one molecule, of several with 0 for padding, or a sequence of arrays (atoms,).
-        Without it, ASE atoms or a sequence of them, of pairs (Z, R) or of `Molecule`.
-    R : (atoms, 3) or (molecules, n, 3), optional
-        Coordinates in bohr. Those of ASE atoms are in angstrom, as always there.
-
-    Raises QM7Error if something else is given, or what `make_molecule` refuses: periodic, charged and others.
+    With coordinates R (atoms, 3) or (molecules, n, 3), bohr, nuclear charges are given: of one molecule, (atoms,), of
+    several with 0 for padding, (molecules, n), or a sequence of arrays (atoms,). Without R, ASE atoms, in angstrom as
+    always there, or a sequence of them, of pairs (Z, R) or of `Molecule`. Raises QM7Error if something else is given,
+    or what `make_molecule` refuses.
     """
     try:
         each: list[Any] = [given] if _is_ase(given) else list(given)  # type: ignore[arg-type] # or it is refused

@@ -126,10 +126,7 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
 
 
 def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: int) -> list[Molecules]:
-    """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none of them.
-
-    Raises QM7Error like `select_folds`, or if there are fewer molecules than folds.
-    """
+    """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none."""
     train = select_folds(dataset, split.model_copy(update={"folds": [fold]}))[0].train
     firsts = dataset.first_copies[train]
     if (different := len(np.unique(firsts))) < count:
@@ -191,10 +188,7 @@ def _spread(by_energy: Molecules, rng: np.random.Generator, size: int) -> Molecu
 
 
 def with_checksum(split: Split) -> Split:
-    """Return the split with the SHA-256 of its file, if it has one, so that a run keeps to the file's content.
-
-    Raises QM7Error if the file cannot be read, or it is another one than `split.sha256` says.
-    """
+    """Return the split with the SHA-256 of its file, so that a run keeps to that; raises QM7Error if it has changed."""
     sha256 = _read(split.file, split.sha256)[1] if split.file else None
     return split.model_copy(update={"sha256": sha256})
 

@@ -73,7 +73,7 @@ def test_matlab_s_doubles_are_as_good(tmp_path, small):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda _: b"", "the file is empty"),
+        (lambda _: b"", "this is neither a MATLAB nor an .npz file"),
         (lambda _: b"<html>404 not found</html>" * 20, "this is neither a MATLAB nor an .npz file"),
         (lambda good: good[: len(good) // 2], "the file is damaged or cut off"),
         (lambda good: good[:60], "the file is damaged or cut off"),
