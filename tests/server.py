@@ -18,7 +18,6 @@ class Server(ThreadingHTTPServer):
         self.requests = []
         self.asked = threading.Event()
         self.end = threading.Event()
-        self.both = threading.Barrier(2)
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}/{path}"
@@ -86,12 +85,6 @@ class Handler(BaseHTTPRequestHandler):
     def stalling(self, content):
         self.cut(content)
         self.server.end.wait()
-
-    def both_at_once(self, content):
-        self.start(content)
-        self.wfile.write(content[: len(content) // 2])
-        self.server.both.wait()  # neither ends before the other is half-way
-        self.wfile.write(content[len(content) // 2 :])
 
     def endless(self, content):
         self.start(b"", length=False)
