@@ -4,7 +4,7 @@ Rupp et al. (PRL 108:058301, 2012), Blum & Reymond (JACS 131:8732, 2009): 7165 m
 Coulomb matrices X, atomization energies T, nuclear charges Z, coordinates R and the published five folds P. Any number
 of folds is read, and of atoms up to `MOST_ATOMS`, as far as `MEMORY` goes.
 
-Our own format is an ``.npz`` file, without X, which is computed::
+Our own format is an ``.npz`` file. X is computed where a file has none::
 
     Z (molecules, n) uint8, R (molecules, n, 3) float32 bohr, T (molecules,) float32 kcal/mol,
     P (folds, molecules of the largest fold) int32, where smaller folds end in -1; smiles, if there are any;
@@ -32,6 +32,7 @@ from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
+VARIABLES: Final = ("X", "T", "Z", "R", "P", "energies")
 UNPACKED: Final = 1_500_000_000  # bytes of a file's variables, at most
 MEMORY: Final = 4e9  # bytes that a data set may take while it is read
 BYTES: Final = 27  # that an entry of its Coulomb matrices takes
@@ -155,21 +156,15 @@ def parse(path: Path, content: bytes) -> Dataset:
 def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
     from scipy.io import loadmat, whosmat  # noqa: PLC0415 - slow to import, and only needed here
 
-    names = ["X", "T", "Z", "R", "P"]
-    _check_unpacked(sum(8 * math.prod(shape) for name, shape, _ in whosmat(io.BytesIO(content)) if name in names))
-    return dict(loadmat(io.BytesIO(content), variable_names=names))
+    _check_unpacked(sum(8 * math.prod(shape) for name, shape, _ in whosmat(io.BytesIO(content)) if name in VARIABLES))
+    return dict(loadmat(io.BytesIO(content), variable_names=VARIABLES))
 
 
 def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         _check_unpacked(sum(info.file_size for info in archive.infolist()))
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        variables = {name: file[name] for name in ("T", "Z", "R", "P", "energies") if name in file}
-    Z, R = _charges(variables), _real(variables, "R", 3)
-    if R.shape != (*Z.shape, 3):
-        raise QM7Error(f"R has the shape {R.shape}; with Z as it is, it should be {(*Z.shape, 3)}")
-    check_size(*Z.shape)
-    return {**variables, "X": coulomb_matrices(Z, R), "T": np.atleast_2d(_real(variables, "T", 1))}
+        return {name: file[name] for name in VARIABLES if name in file}
 
 
 def _check_unpacked(size: int) -> None:
@@ -189,22 +184,18 @@ def check_size(molecules: int, n: int) -> None:
 
 def _check(path: Path, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
     """Make a Dataset of the file's variables, or say what is wrong with them."""
-    X = _real(variables, "X", 3)
-    molecules, n = X.shape[:2]
-    if not molecules or not n or X.shape[2] != n:
-        raise QM7Error(f"X has the shape {X.shape}; it should be (molecules, n, n)")
+    Z, R, T = _charges(variables), _real(variables, "R"), np.squeeze(_real(variables, "T"))
+    molecules, n = Z.shape
     check_size(molecules, n)
-    T = _real(variables, "T", 2)
-    T = T[0] if len(T) == 1 else T[:, 0] if T.shape[1] == 1 else T
-    Z, R = _charges(variables), _real(variables, "R", 3)
-    for variable, array, shape in (("T", T, (molecules,)), ("Z", Z, (molecules, n)), ("R", R, (molecules, n, 3))):
-        if array.shape != shape:
-            raise QM7Error(f"{variable} has the shape {array.shape}; with X as it is, it should be {shape}")
+    for name, array, shape in (("T", T, (molecules,)), ("R", R, (molecules, n, 3))):
+        _check_shape(name, array, shape)
+    X = _real(variables if "X" in variables else {"X": coulomb_matrices(Z, R)}, "X")
+    _check_shape("X", X, (molecules, n, n))
     asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
     worst = int(asymmetry.argmax())
     if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
         raise QM7Error(f"X is not symmetric: molecule {worst} is off by {asymmetry[worst]:.3g}")
-    P = [fold[fold != -1] for fold in _real(variables, "P", 2)]
+    P = [fold[fold != -1] for fold in np.atleast_2d(_real(variables, "P"))]
     if len(P) < 2 or not all(map(len, P)) or not np.array_equal(np.sort(np.concatenate(P)), np.arange(molecules)):
         raise QM7Error(f"P is not a partition of the {molecules} molecules into two folds or more")
     order = canonical_order(X)
@@ -222,9 +213,16 @@ def _check(path: Path, sha256: str, variables: dict[str, NDArray[Any]]) -> Datas
     )
 
 
+def _check_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise QM7Error(f"{name} has the shape {array.shape}; with Z as it is, it should be {shape}")
+
+
 def _charges(variables: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
     """Return the nuclear charges, if every molecule has some."""
-    Z = _real(variables, "Z", 2)
+    Z = _real(variables, "Z")
+    if Z.ndim != 2 or not Z.size:
+        raise QM7Error(f"Z has the shape {Z.shape}; it should be (molecules, n)")
     if not np.isin(Z, np.arange(len(SYMBOLS))).all():
         raise QM7Error(f"Z holds numbers that are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
     atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
@@ -233,15 +231,13 @@ def _charges(variables: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
     return Z
 
 
-def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDArray[np.float32]:
+def _real(variables: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
     """Return a variable as float32, if it is there and holds finite real numbers."""
     if name not in variables:
         raise QM7Error(f"the variable {name} is missing")
     values = np.asarray(variables[name])
     if values.dtype.kind not in "fiu":
         raise QM7Error(f"{name} holds {values.dtype}, not real numbers")
-    if values.ndim != dimensions:
-        raise QM7Error(f"{name} has the shape {values.shape}; it should have {dimensions} dimensions")
     values = values.astype(np.promote_types(values.dtype, np.float32), copy=False)  # halves end before LARGEST
     sound = np.abs(values) < LARGEST  # false for nan too
     if not sound.all():

@@ -34,15 +34,14 @@ def test_a_file_is_read_with_its_fingerprint_and_the_places_that_its_atoms_had(m
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"X": None}, "the variable X is missing"),
-        ({"X": GOOD["X"][:, :, :5]}, "X has the shape (60, 7, 5); it should be (molecules, n, n)"),
-        ({"T": GOOD["T"][:, :50]}, "T has the shape (50,); with X as it is, it should be (60,)"),
-        ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with X as it is, it should be (60, 7, 3)"),
+        ({"X": GOOD["X"][:, :, :5]}, "X has the shape (60, 7, 5); with Z as it is, it should be (60, 7, 7)"),
+        ({"T": GOOD["T"][:, :50]}, "T has the shape (50,); with Z as it is, it should be (60,)"),
+        ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with Z as it is, it should be (60, 7, 3)"),
         ({"T": np.array([["a"] * 60], dtype=object)}, "T holds object, not real numbers"),
         (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is not a number or is too large"),
         (changed("Z", (2, 0), -6), "Z holds numbers that are not nuclear charges, 1 to 118, nor 0"),
         (changed("Z", 2, 0), "Z has no atoms for molecule 2"),
-        ({"T": GOOD["T"].reshape(5, 12)}, "T has the shape (5, 12); with X as it is, it should be (60,)"),
+        ({"T": GOOD["T"].reshape(5, 12)}, "T has the shape (5, 12); with Z as it is, it should be (60,)"),
         (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
         ({"P": GOOD["P"][:4]}, "P is not a partition of the 60 molecules"),
     ],
@@ -136,7 +135,6 @@ def test_folds_of_different_sizes_end_in_minus_one(npz):
     ("changes", "message"),
     [
         ({"Z": None}, "the variable Z is missing"),
-        ({"T": np.zeros((60, 1))}, "T has the shape (60, 1); it should have 1 dimensions"),
         ({"R": np.zeros((60, 6, 3))}, "R has the shape (60, 6, 3); with Z as it is, it should be (60, 7, 3)"),
         ({"R": np.zeros((60, 7, 3))}, "molecule 0: atoms 0 and 1 are in the same place"),
         ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off ("),
