@@ -55,10 +55,7 @@ class SettingsError(QM7Error, ValueError):
 
 
 class Section(BaseModel):
-    """Settings that belong together: frozen, with no other keys than those declared.
-
-    ``Training(iterations=0)`` raises SettingsError, ``Training.model_validate`` pydantic's ValidationError.
-    """
+    """Settings that belong together; ``Training(iterations=0)`` raises SettingsError, `model_validate` pydantic's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,8 +77,8 @@ def mistake(
 ) -> str:
     """Say what is wrong first in what should be a `model`, all of whose fields have defaults.
 
-    The sentence begins with `origin`. ``{line}`` in that becomes the line of the mistake in the YAML `text`, where the
-    model stands under the keys of `place`.
+    The sentence begins with `origin`, where ``{line}`` becomes that of the mistake in the YAML `text`; the model stands
+    there under the keys of `place`.
     """
     errors = error.errors(include_url=False)
     setting = errors[0]["loc"][:2]

@@ -41,11 +41,12 @@ ENTRY: Final = 1e-3  # hartree, by which the matrices of copies differ at most, 
 ENERGY: Final = 0.1  # kcal/mol, by which these may differ
 ROUNDING: Final = 1e-6  # of the largest entry: matrices that differ by less are the same, whatever the energies
 DEFAULT_PATH: Final = Path("data/qm7.mat")
-SYMBOLS: Final = ("", *"""
+_ELEMENTS: Final = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
 Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At
 Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
-""".split())  # fmt: skip # by nuclear charge
+"""
+SYMBOLS: Final = ("", *_ELEMENTS.split())  # by nuclear charge
 Energies = Literal["atomization", "total"]
 BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # sets that come with the package
 

@@ -53,7 +53,7 @@ def make_molecule(
     """Make a molecule of charges Z (atoms,) and coordinates R (atoms, 3), bohr; `place` is where it comes from.
 
     It is charged, or no singlet, if `charge`, the number of `unpaired` electrons or one of `values` says so. Raises
-    QM7Error if it is charged, has no atoms, too many, coinciding ones or others that cannot be.
+    QM7Error if it is charged, or has no atoms, too many, coinciding ones or others that cannot be.
     """
     values = values or {}
     name = name or next((str(values[key]) for key in NAMES if isinstance(values.get(key), str)), "") or place

@@ -16,6 +16,7 @@ BINDING: Final = (-250.0, -10.0)  # kcal/mol per atom, of any molecule; the stro
 WEAKEST: Final = -40.0  # kcal/mol per atom, of the molecules of a set on average; chlorine has -29, water -73
 TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
 STRONGEST: Final = -120.0  # likewise; benzene has -114
+Subtract = Literal["mean", "composition"]  # the setting target.subtract
 VALENCE: Final = -600.0  # kcal/mol per heavy atom, at most, of total energies without core electrons; H2 has -620
 
 
@@ -88,19 +89,16 @@ def _are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
     return bool(((TOTAL[0] < ratios) & (ratios < TOTAL[1])).all())
 
 
-def refuse_unsound(dataset: Dataset, subtract: Literal["mean", "composition"] = "composition") -> None:
+def refuse_unsound(dataset: Dataset, subtract: Subtract = "composition") -> None:
     """Raise QM7Error if a data set is not sound, to be trained on with the setting ``target.subtract``.
 
     That is, if X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, if the energies are neither
     atomization nor total energies in kcal/mol, or if they are total and `subtract` is not ``composition``.
     """
     differences = _coulomb_differences(dataset)
-    worst = int(differences.argmax())
-    if differences[worst] > 1e-2:
-        raise QM7Error(
-            f"X is not the Coulomb matrix of Z and R in bohr: "
-            f"molecule {worst} is off by {differences[worst]:.3g} hartree"
-        )
+    if (worst := differences.max()) > 1e-2:
+        off = f"molecule {differences.argmax()} is off by {worst:.3g} hartree"
+        raise QM7Error(f"X is not the Coulomb matrix of Z and R in bohr: {off}")
     kind = _kind(dataset)
     if kind is None:
         reason = describe_mistake(dataset.T, dataset.Z)
@@ -134,17 +132,11 @@ def describe_leaks(dataset: Dataset, folds: Sequence[NDArray[np.intp]]) -> str |
     firsts = [dataset.first_copies[fold] for fold in folds]
     seen, counts = np.unique(np.concatenate([np.unique(own) for own in firsts]), return_counts=True)
     rows = np.isin(np.concatenate(firsts), seen[counts > 1]).sum()
-    if not rows:
-        return None
-    return (
-        f"{rows} test molecules are also trained on, as copies in other folds: errors look smaller than they are; "
-        "--split stratified keeps copies together"
-    )
+    leaks = f"{rows} test molecules are also trained on, as copies in other folds: errors look smaller than they are"
+    return f"{leaks}; --split stratified keeps copies together" if rows else None
 
 
-def check_for_training(
-    dataset: Dataset, subtract: Literal["mean", "composition"], folds: Sequence[NDArray[np.intp]]
-) -> None:
+def check_for_training(dataset: Dataset, subtract: Subtract, folds: Sequence[NDArray[np.intp]]) -> None:
     """Raise QM7Error as `refuse_unsound`, and give notice of copies and of leaks between the folds to be trained."""
     refuse_unsound(dataset, subtract)
     for sentence in (describe_copies(dataset), describe_leaks(dataset, folds)):
@@ -159,6 +151,9 @@ def describe(dataset: Dataset) -> dict[str, str]:
     sizes = sorted(map(len, dataset.P))
     means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
     worst = _coulomb_differences(dataset)
+    known = {hashlib.sha256(path.read_bytes()).hexdigest(): name for name, path in BUNDLED.items()}
+    owners = {sha256: f"that of {name}, which comes with qm7" for sha256, name in known.items()}
+    owners[PUBLISHED_SHA256] = "the published file's"
     return {
         "molecules": str(len(dataset)),
         "atoms": f"{atoms.min()} to {atoms.max()} per molecule, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
@@ -170,15 +165,8 @@ def describe(dataset: Dataset) -> dict[str, str]:
         "duplicates": describe_copies(dataset) or "none",
         "X of Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
         "SHA-256": dataset.sha256,
-        "which is": _owner(dataset.sha256),
+        "which is": owners.get(dataset.sha256, "not the published file's"),
     }
-
-
-def _owner(sha256: str) -> str:
-    for name, path in BUNDLED.items():
-        if sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
-            return f"that of {name}, which comes with qm7"
-    return f"{'' if sha256 == PUBLISHED_SHA256 else 'not '}the published file's"
 
 
 def count_elements(Z: NDArray[np.floating]) -> str:

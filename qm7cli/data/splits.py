@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import read_text, write_text
@@ -93,10 +93,9 @@ class Fold(NamedTuple):
     test: Molecules
 
 
-class SplitFile(BaseModel):
+class SplitFile(BaseModel, strict=True, extra="forbid", frozen=True):
     """The content of a split file; molecules that are in no fold are left out."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     format: Literal[1] = 1
     scheme: str
     seed: int | None
