@@ -60,16 +60,10 @@ class Handler(BaseHTTPRequestHandler):
         self.start(PAGE, status=404, kind="text/html")
         self.wfile.write(PAGE)
 
-    def send_to(self, place):
-        self.send_response(302)
-        self.send_header("Location", place)
-        self.end_headers()
-
     def elsewhere(self, _):
-        self.send_to("http://[::1/x")
-
-    def round_and_round(self, _):
-        self.send_to("round-and-round")
+        self.send_response(302)
+        self.send_header("Location", "http://[::1/x")
+        self.end_headers()
 
     def cut(self, content):
         self.start(content)
@@ -78,9 +72,6 @@ class Handler(BaseHTTPRequestHandler):
     def cut_without_length(self, content):
         self.start(content, length=False)
         self.wfile.write(content[: len(content) // 2])
-
-    def silent(self, _):
-        self.server.end.wait()
 
     def stalling(self, content):
         self.cut(content)

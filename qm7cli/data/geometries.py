@@ -3,9 +3,10 @@
 A reader yields each molecule of a file or, in its place, the error that says why it is left out.
 """
 
+import functools
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -88,33 +89,31 @@ def _with_symbol(place: str, line: str) -> str:
 def read_trajectory(content: bytes, path: str) -> Iterator[Read]:
     """Read an ASE trajectory."""
     frames = import_extra("ase.io", "chem", "trajectories need").iread(io.BytesIO(content), ":", "traj")
-    number = 0
     try:
-        for number, atoms in enumerate(frames):
-            yield _read_or_error(from_ase, f"{path}:{number}", atoms)
+        yield from _read_each(from_ase, path, frames)
     except Exception as error:  # noqa: BLE001 - ASE raises many kinds
-        yield QM7Error(f"{path} cannot be read behind molecule {number}: {brief(error) or type(error).__name__}")
+        yield QM7Error(f"{path} cannot be read to its end: {brief(error) or type(error).__name__}")
 
 
 def read_sdf(text: str, path: str) -> Iterator[Read]:
     """Read records of an SDF or MOL file, V2000 or V3000."""
-    records = enumerate(RECORD_END.split(text))
-    return (_read_or_error(_read_record, f"{path}:{number}", record) for number, record in records if record.strip())
+    return _read_each(_read_record, path, (record for record in RECORD_END.split(text) if record.strip()))
 
 
 def read_pdb(text: str, path: str) -> Iterator[Read]:
     """Read the models of a PDB file."""
     cell = PDB_CELL.search(text)
     periodic = cell is not None and any(length.strip() and float(length) > PLACEHOLDER for length in cell.groups())
-    models = enumerate(model for model in MODEL_END.split(text) if PDB_ATOM.search(model))
-    return (_read_or_error(_read_model, f"{path}:{number}", model, periodic) for number, model in models)
+    models = (model for model in MODEL_END.split(text) if PDB_ATOM.search(model))
+    return _read_each(functools.partial(_read_model, periodic=periodic), path, models)
 
 
-def _read_or_error(read: Callable[..., Molecule], *of: Any) -> Read:
-    try:
-        return read(*of)
-    except QM7Error as error:
-        return error
+def _read_each(read: Callable[[str, Any], Molecule], path: str, parts: Iterable[Any]) -> Iterator[Read]:
+    for number, part in enumerate(parts):
+        try:
+            yield read(f"{path}:{number}", part)
+        except QM7Error as error:
+            yield error
 
 
 def _read_record(place: str, record: str) -> Molecule:
@@ -137,7 +136,7 @@ def _read_record(place: str, record: str) -> Molecule:
     return molecule
 
 
-def _read_model(place: str, model: str, periodic: bool) -> Molecule:
+def _read_model(place: str, model: str, *, periodic: bool) -> Molecule:
     chem, silent = rdkit("PDB files need")
     if periodic:
         raise QM7Error(f"{place} is periodic; molecules here are not")

@@ -46,10 +46,8 @@ def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, c
         ("page", "it is a web page, not the data set"),
         ("none", "the server answers 404 Not Found"),
         ("elsewhere", "download failed ("),
-        ("round-and-round", "download failed (Exceeded 30 redirects.)"),
         ("cut", "it was cut off"),
         ("cut-without-length", "it has {half} bytes and the SHA-256 "),
-        ("silent", "nothing came within 0.2 s"),
         ("stalling", "nothing came within 0.2 s"),
         ("endless", "it sends more than 1000000 bytes"),
     ],
@@ -61,9 +59,7 @@ def test_each_failure_has_its_sentence_and_what_was_there_stays(
     other = hashlib.sha256(content[:-1] + bytes([content[-1] ^ 1])).hexdigest()
     numbers = {"length": len(content), "half": len(content) // 2, "sha256": sha256, "other": other}
     with pytest.raises(QM7Error) as error:
-        download.download_dataset(
-            dest, [server.url(path)], sha256, timeout=0.2 if path in {"silent", "stalling"} else 20
-        )
+        download.download_dataset(dest, [server.url(path)], sha256, timeout=0.2 if path == "stalling" else 20)
     assert str(error.value).startswith(f"{server.url(path)}: {message.format(**numbers)}")
     assert dest.read_bytes() == b"before"
     assert list(dest.parent.iterdir()) == [dest]

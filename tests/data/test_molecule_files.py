@@ -177,7 +177,7 @@ def test_trajectories_are_read(read, tmp_path):
     for name in ("x.traj", "x"):
         molecules, _ = read(name, content)
         assert [molecule.values["energy"] for molecule in molecules] == [-1.5, -2.5]
-    with pytest.raises(QM7Error, match=r"x\.traj cannot be read behind molecule 0"):
+    with pytest.raises(QM7Error, match=r"x\.traj cannot be read to its end"):
         read("x.traj", content[:200])
 
 
