@@ -97,8 +97,8 @@ def refuse_unsound(dataset: Dataset, subtract: Subtract = "composition") -> None
     """
     differences = _coulomb_differences(dataset)
     if (worst := differences.max()) > 1e-2:
-        off = f"molecule {differences.argmax()} is off by {worst:.3g} hartree"
-        raise QM7Error(f"X is not the Coulomb matrix of Z and R in bohr: {off}")
+        k = differences.argmax()
+        raise QM7Error(f"X is not the Coulomb matrix of Z and R in bohr: molecule {k} is off by {worst:.3g} hartree")
     kind = _kind(dataset)
     if kind is None:
         reason = describe_mistake(dataset.T, dataset.Z)
@@ -132,8 +132,12 @@ def describe_leaks(dataset: Dataset, folds: Sequence[NDArray[np.intp]]) -> str |
     firsts = [dataset.first_copies[fold] for fold in folds]
     seen, counts = np.unique(np.concatenate([np.unique(own) for own in firsts]), return_counts=True)
     rows = np.isin(np.concatenate(firsts), seen[counts > 1]).sum()
-    leaks = f"{rows} test molecules are also trained on, as copies in other folds: errors look smaller than they are"
-    return f"{leaks}; --split stratified keeps copies together" if rows else None
+    if not rows:
+        return None
+    return (
+        f"{rows} test molecules are also trained on, as copies in other folds: errors look smaller than they are; "
+        "--split stratified keeps copies together"
+    )
 
 
 def check_for_training(dataset: Dataset, subtract: Subtract, folds: Sequence[NDArray[np.intp]]) -> None:
