@@ -45,14 +45,9 @@ def shape(*shells):
 
 RING = [(np.cos(k * np.pi / 3), np.sin(k * np.pi / 3), 0) for k in range(6)]
 CUBE = list(product((-1, 1), repeat=3))
-TETRAHEDRON = [point for point in CUBE if np.prod(point) > 0]
 OCTAHEDRON = [*np.eye(3), *-np.eye(3)]
-METHYL = [
-    tuple(2 * np.array(corner) + away) for corner in TETRAHEDRON for away in OCTAHEDRON if np.dot(corner, away) > 0
-]
 SYMMETRIC = {
     "benzene": shape((6, RING, 2.63), (1, RING, 4.69)),
-    "neopentane": shape((6, [(0, 0, 0)], 0), (6, TETRAHEDRON, 2.9), (1, METHYL, 4.1)),
     "cubane": shape((6, CUBE, 2.57), (1, CUBE, 4.62)),
     "sulfur hexafluoride": shape((16, [(0, 0, 0)], 0), (9, OCTAHEDRON, 2.95)),
 }

@@ -18,7 +18,6 @@ class Server(ThreadingHTTPServer):
         self.requests = []
         self.asked = threading.Event()
         self.end = threading.Event()
-        self.both = threading.Barrier(2)
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}/{path}"
@@ -61,16 +60,10 @@ class Handler(BaseHTTPRequestHandler):
         self.start(PAGE, status=404, kind="text/html")
         self.wfile.write(PAGE)
 
-    def send_to(self, place):
-        self.send_response(302)
-        self.send_header("Location", place)
-        self.end_headers()
-
     def elsewhere(self, _):
-        self.send_to("http://[::1/x")
-
-    def round_and_round(self, _):
-        self.send_to("round-and-round")
+        self.send_response(302)
+        self.send_header("Location", "http://[::1/x")
+        self.end_headers()
 
     def cut(self, content):
         self.start(content)
@@ -80,18 +73,9 @@ class Handler(BaseHTTPRequestHandler):
         self.start(content, length=False)
         self.wfile.write(content[: len(content) // 2])
 
-    def silent(self, _):
-        self.server.end.wait()
-
     def stalling(self, content):
         self.cut(content)
         self.server.end.wait()
-
-    def both_at_once(self, content):
-        self.start(content)
-        self.wfile.write(content[: len(content) // 2])
-        self.server.both.wait()  # neither ends before the other is half-way
-        self.wfile.write(content[len(content) // 2 :])
 
     def endless(self, content):
         self.start(b"", length=False)

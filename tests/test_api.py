@@ -128,15 +128,6 @@ def test_paths_are_texts_too_and_the_tilde_is_the_home_directory(run, small, mat
     assert qm7cli.load_dataset("gfn7").path == BUNDLED["gfn7"]
 
 
-def test_settings_that_were_recorded_train_again_whatever_is_of_no_use_to_them(run, small, tmp_path):
-    recorded = qm7cli.load_run(run).results.config
-    split = Split.model_validate({"folds": [0], "count": 7}, context="recorded")
-    again = qm7cli.train(recorded.model_copy(update={"split": split}), small, tmp_path / "again")
-    assert again[0].mae == qm7cli.load_run(run).results[0].mae
-    with pytest.raises(QM7Error, match=r"^count is 7, but it is for stratified and random"):
-        Split(count=7)
-
-
 def test_a_copy_may_be_another_baseline():
     krr = Baseline(model="krr", representation="random", scale=10.0)
     knn = krr.model_copy(update={"model": "knn"})

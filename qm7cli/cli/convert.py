@@ -35,8 +35,7 @@ def convert(
     import numpy as np
 
     from qm7cli.core.errors import UsageError
-    from qm7cli.data.convert import convert_molecules
-    from qm7cli.data.molecule_files import describe_left_out
+    from qm7cli.data.molecule_files import convert_molecules, describe_left_out
     from qm7cli.data.soundness import count_elements, describe_copies
 
     if output.suffix != ".npz":

@@ -1,10 +1,4 @@
-"""The errors that a user can cause, and what else the library says; it prints nothing itself.
-
-    with notices_to(print):
-        train_run(...)
-
-Notices are warnings of the logger ``qm7cli``: a program that does not listen finds them on standard error.
-"""
+"""The errors that a user can cause, and what else the library says: warnings of the logger ``qm7cli``."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,10 +11,7 @@ _LOGGER: Final = logging.getLogger("qm7cli")
 
 
 class QM7Error(Exception):
-    """What is wrong, where, and what to do, in one sentence.
-
-    A command prints it in one line on standard error and exits with its `exit_status`.
-    """
+    """What is wrong, where, and what to do, in one sentence, which a command prints before it exits."""
 
     exit_status: int = 1
 
@@ -80,7 +71,8 @@ def notice(sentence: str) -> None:
 @contextmanager
 def notices_to(take: Callable[[str], None]) -> Iterator[None]:
     """Have `take` called with each sentence, in whatever thread it is said; once if it comes again and again."""
-    handler = _Handler(take)
+    handler = _Handler()
+    handler.take = take
     _LOGGER.addHandler(handler)
     try:
         yield
@@ -89,18 +81,17 @@ def notices_to(take: Callable[[str], None]) -> Iterator[None]:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, take: Callable[[str], None]) -> None:
-        super().__init__()
-        self._take, self._last = take, ""
+    take: Callable[[str], None]
+    last = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if (sentence := record.getMessage()) != self._last:  # several jobs may wait for one thing
-            self._last = sentence
-            self._take(sentence)
+        if (sentence := record.getMessage()) != self.last:  # several jobs may wait for one thing
+            self.last = sentence
+            self.take(sentence)
 
 
 def import_extra(module: str, extra: str, purpose: str) -> Any:
-    """Import a module that an `extra` of this package brings, such as ``rdkit.Chem``, for what `purpose` says.
+    """Import a module that an `extra` brings, such as ``rdkit.Chem``.
 
     Raises QM7Error, which begins with `purpose`, as ``SMILES need``, if the library is not installed or is broken.
     """

@@ -19,9 +19,7 @@ LARGEST_FILE: Final = 2_000_000_000  # bytes of any file
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Replace `path` by what `write` puts into the binary file it is given.
-
-    A symbolic link keeps its place, and so does a device, which is written to directly.
+    """Replace `path` by what `write` puts into the binary file it is given; a link and a device keep their place.
 
     Raises QM7Error if the file cannot be written; what was there before is then untouched.
     """
@@ -66,11 +64,7 @@ def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
-    """Read a file.
-
-    Raises QM7Error if there is none, it cannot be read, has more than `largest` bytes, or is a pipe or a device: what
-    comes from there may never end, and cannot be read twice.
-    """
+    """Read a file; raises QM7Error if it cannot, or if it has more than `largest` bytes or is a pipe or a device."""
     if "\0" in str(path):
         raise QM7Error(f"cannot read {str(path)!r}: no file has such a name")
     with os_errors(f"cannot read {path}"):

@@ -1,7 +1,6 @@
 """Signals as a request to stop, to be asked for where stopping is safe.
 
-Nothing heavy is imported here: a command listens before it imports what it needs, for an interrupt that comes in the
-middle of an import may be lost in it.
+Nothing heavy is imported here: a command listens first, as an interrupt in the middle of an import may be lost.
 """
 
 import signal
@@ -36,9 +35,8 @@ class StopRequest:
 def stop_on_signals(announce: Callable[[str], None]) -> Iterator[StopRequest]:
     """Turn the first of `SIGNALS` into a request to stop; a second SIGINT interrupts at once.
 
-    A signal that is ignored, as under nohup, stays ignored. When a SIGINT comes, `announce` is called with a sentence:
-    what it does and what a second one would. It is called in a thread of its own, for what a signal's handler prints
-    may come in the middle of what is being printed.
+    A signal that is ignored, as under nohup, stays ignored. At a SIGINT, `announce` is called with a sentence that says
+    what it does; in a thread of its own, for what a handler prints may come in the middle of what is being printed.
     """
     request = StopRequest()
     announcements: SimpleQueue[str | None] = SimpleQueue()  # its put may be interrupted by a handler that puts as well

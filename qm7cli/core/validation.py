@@ -2,21 +2,18 @@
 
 import difflib
 import json
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from qm7cli.core.errors import QM7Error
-from qm7cli.core.yaml_text import compose_yaml
+from qm7cli.core.yaml_text import find_line
 
-_BRIEF: Final = reprlib.Repr()
-_BRIEF.maxdict = _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxstring = _BRIEF.maxother = 80
+LARGEST: Final = 1e9  # of any number in a data set, a model or a record
 OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
 _WANTED: Final = {  # by pydantic's name for an error, or its first word, in place of a sentence that names a type
     "int": "a whole number, as 20",
@@ -49,8 +46,6 @@ def _number(value: Any) -> Any:
     return value
 
 
-COPIED: Final = "copied"  # context of validation: a setting that is of no use to the others may be there already
-LARGEST: Final = 1e9  # of any number in a data set, a model or a record
 Whole = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 
@@ -59,37 +54,22 @@ class SettingsError(QM7Error, ValueError):
     """A section is made in Python of what is not a setting, or out of its range."""
 
 
-if TYPE_CHECKING:
-    _Spoken = BaseModel
-else:
-
-    class _OneSentence(type(BaseModel)):
-        """Says what is wrong in a section that Python makes; of one from a file, its reader says it, with the place."""
-
-        def __call__(cls, *args: Any, **values: Any) -> Any:
-            try:
-                return super().__call__(*args, **values)
-            except ValidationError as error:
-                raise SettingsError(mistake(error, cls)) from error
-
-    class _Spoken(BaseModel, metaclass=_OneSentence):
-        pass
-
-
-class Section(_Spoken):
-    """Settings that belong together: frozen, with no other keys than those declared.
-
-    ``Training(iterations=0)`` raises SettingsError, ``Training.model_validate`` pydantic's ValidationError.
-    """
+class Section(BaseModel):
+    """Settings that belong together; ``Training(iterations=0)`` raises SettingsError, `model_validate` pydantic's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with other values, which are validated as those of a new section are, but for `COPIED`."""
+    def __init__(self, **values: Any) -> None:
         try:
-            return self.model_validate(dict(super().model_copy(update=update, deep=deep)), context=COPIED)
+            super().__init__(**values)
         except ValidationError as error:
             raise SettingsError(mistake(error, type(self))) from error
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # what is validated does not go through it
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are validated as those of a new section are."""
+        return type(self)(**dict(super().model_copy(update=update, deep=deep)))
 
 
 def mistake(
@@ -97,21 +77,21 @@ def mistake(
 ) -> str:
     """Say what is wrong first in what should be a `model`, all of whose fields have defaults.
 
-    The sentence begins with `origin`. ``{line}`` in that becomes the line of the mistake in the YAML `text`, where the
-    model stands under the keys of `place`.
+    The sentence begins with `origin`, where ``{line}`` becomes that of the mistake in the YAML `text`; the model stands
+    there under the keys of `place`.
     """
     errors = error.errors(include_url=False)
     setting = errors[0]["loc"][:2]
     # Of a setting that is a number or a list, each has an error: that of the list tells which item.
     first = max((each for each in errors if each["loc"][:2] == setting), key=lambda each: len(each["loc"]))
     location = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "list[")))
-    return origin.replace("{line}", str(_line(text, (*place, *location)))) + _sentence(first, location, model)
+    return origin.replace("{line}", str(find_line(text, (*place, *location)))) + _sentence(first, location, model)
 
 
 def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in location)[:200]
     is_collection = isinstance(error["input"], dict | list | tuple | set)
-    value = _BRIEF.repr(error["input"]) if is_collection else json.dumps(error["input"], default=str)
+    value = repr(error["input"]) if is_collection else json.dumps(error["input"], default=str)
     value = value if len(value) <= 80 else f"{value[:77]}..."
     if error["type"] == "extra_forbidden":
         word, known_here = str(location[-1]), model().model_dump()
@@ -119,7 +99,7 @@ def _sentence(error: Any, location: tuple[str | int, ...], model: type[BaseModel
             known_here = known_here[str(part)]
         elsewhere = _keys_by_name(model).get(OTHER_NAMES.get(word, word))
         close = suggestion(word, known_here, [elsewhere] if elsewhere else [])
-        return f"unknown key {key}" + (close or f"; there are {', '.join(known_here)}")
+        return f"unknown key {key}{close or '; there are ' + ', '.join(known_here)}"
     if error["type"] == "literal_error":
         choices = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{key} is {value}, not one of {', '.join(choices)}{suggestion(value.strip(chr(34)), choices)}"
@@ -151,23 +131,6 @@ def _keys_by_name(model: type[BaseModel]) -> dict[str, str]:
     """Return the dotted keys of a model's settings by their last part, the first of those that share it."""
     keys = [key for key, _ in flatten(model().model_dump())]
     return {key.rpartition(".")[2]: key for key in reversed(keys)}
-
-
-def _line(text: str, location: tuple[str | int, ...]) -> int:
-    """Return the line, from 1, of the innermost part of `location` that stands in the YAML `text`."""
-    node = compose_yaml(text)
-    line = 1
-    for part in location:
-        found: list[Any] = []
-        if isinstance(node, yaml.MappingNode):
-            found = [pair for pair in node.value if pair[0].value == str(part)]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            found = [(item, item) for item in node.value[part:]]
-        if not found:
-            break
-        key, node = found[0]
-        line = key.start_mark.line + 1
-    return int(line)
 
 
 def flatten(tree: Mapping[Any, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """YAML of plain types, as this program writes and reads it: a key at most once in a mapping, and decimal numbers."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import yaml
@@ -70,7 +71,17 @@ def parse_yaml(text: str, origin: object) -> Any:
         raise QM7Error(f"{origin}: this is not YAML: {brief(error)}") from error
 
 
-def compose_yaml(text: str) -> yaml.Node | None:
-    """Return the nodes of a YAML text, which know their lines; raises yaml.YAMLError if it is not YAML."""
-    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
-    return node
+def find_line(text: str, location: Sequence[str | int]) -> int:
+    """Return the line, from 1, of the innermost part of `location`, keys and places in lists, in a YAML text."""
+    node, line = yaml.compose(text, Loader=_Loader), 1
+    for part in location:
+        found: list[Any] = []
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if pair[0].value == str(part)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            found = [(item, item) for item in node.value[part:]]
+        if not found:
+            break
+        key, node = found[0]
+        line = int(key.start_mark.line) + 1
+    return line

@@ -18,18 +18,10 @@ from qm7cli.data.dataset import SYMBOLS
 
 
 class Bags(NamedTuple):
-    """The bags and how much each holds.
+    """The bags and how much each holds."""
 
-    Attributes
-    ----------
-    charges : (bags, 2) intp
-        Nuclear charges of each bag's pair, the smaller first; 0 and the charge for the bag of an element.
-    sizes : (bags,) intp
-        Entries that it holds, 1 or more.
-    """
-
-    charges: NDArray[np.intp]
-    sizes: NDArray[np.intp]
+    charges: NDArray[np.intp]  # of each bag's pair, the smaller first; 0 and the charge for an element, (bags, 2)
+    sizes: NDArray[np.intp]  # entries that each holds, 1 or more, (bags,)
 
     @classmethod
     def of(cls, Z: NDArray[np.floating]) -> Self:

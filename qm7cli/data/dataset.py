@@ -4,7 +4,7 @@ Rupp et al. (PRL 108:058301, 2012), Blum & Reymond (JACS 131:8732, 2009): 7165 m
 Coulomb matrices X, atomization energies T, nuclear charges Z, coordinates R and the published five folds P. Any number
 of folds is read, and of atoms up to `MOST_ATOMS`, as far as `MEMORY` goes.
 
-Our own format is an ``.npz`` file, without X, which is computed::
+Our own format is an ``.npz`` file. X is computed where a file has none::
 
     Z (molecules, n) uint8, R (molecules, n, 3) float32 bohr, T (molecules,) float32 kcal/mol,
     P (folds, molecules of the largest fold) int32, where smaller folds end in -1; smiles, if there are any;
@@ -18,7 +18,7 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -30,14 +30,16 @@ from qm7cli.core.errors import QM7Error, brief
 from qm7cli.core.files import read_bytes, write_file
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import canonical_order, coulomb_matrices, reorder_atoms, row_norms
-from qm7cli.data.duplicates import first_copies
 
 PUBLISHED_SHA256: Final = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
-PUBLISHED_SIZE: Final = 17_884_280  # bytes
+VARIABLES: Final = ("X", "T", "Z", "R", "P", "energies")
 UNPACKED: Final = 1_500_000_000  # bytes of a file's variables, at most
 MEMORY: Final = 4e9  # bytes that a data set may take while it is read
 BYTES: Final = 27  # that an entry of its Coulomb matrices takes
 MOST_ATOMS: Final = 1000  # in a molecule
+ENTRY: Final = 1e-3  # hartree, by which the matrices of copies differ at most, if their energies agree
+ENERGY: Final = 0.1  # kcal/mol, by which these may differ
+ROUNDING: Final = 1e-6  # of the largest entry: matrices that differ by less are the same, whatever the energies
 DEFAULT_PATH: Final = Path("data/qm7.mat")
 _ELEMENTS: Final = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo Tc Ru
@@ -51,44 +53,18 @@ BUNDLED: Final = {"gfn7": Path(__file__).with_name("bundled") / "gfn7.npz"}  # s
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Molecules of up to n atoms, each with its atoms in their canonical order (`qm7cli.data.coulomb.canonical_order`).
+    """Molecules of up to n atoms, each with its atoms in canonical order (`qm7cli.data.coulomb.canonical_order`)."""
 
-    One is equal to itself alone.
-
-    Attributes
-    ----------
-    name : str
-        The file's name without its ending.
-    sha256 : str
-        The file's fingerprint, hexadecimal.
-    X : (molecules, n, n) float32
-        Coulomb matrices, hartree.
-    T : (molecules,) float32
-        Energies, kcal/mol.
-    Z : (molecules, n) float32
-        Nuclear charges, 0 for padding.
-    R : (molecules, n, 3) float32
-        Coordinates, bohr.
-    P : sequence of (molecules of the fold,) intp
-        The published folds.
-    order : (molecules, n) intp
-        Places that the atoms have in the file.
-    path : Path or None
-        The file it was read from.
-    energies : {"atomization", "total"}
-        What the file says that T is.
-    """
-
-    name: str
-    sha256: str
-    X: NDArray[np.float32]
-    T: NDArray[np.float32]
-    Z: NDArray[np.float32]
-    R: NDArray[np.float32]
-    P: Sequence[NDArray[np.intp]]
-    order: NDArray[np.intp]
-    path: Path | None = None
-    energies: Energies = "atomization"
+    name: str  # the file's name without its ending
+    sha256: str  # the file's fingerprint, hexadecimal
+    X: NDArray[np.float32]  # Coulomb matrices, hartree, (molecules, n, n)
+    T: NDArray[np.float32]  # energies, kcal/mol, (molecules,)
+    Z: NDArray[np.float32]  # nuclear charges, 0 for padding, (molecules, n)
+    R: NDArray[np.float32]  # coordinates, bohr, (molecules, n, 3)
+    P: Sequence[NDArray[np.intp]]  # the published folds, each (molecules of the fold,)
+    order: NDArray[np.intp]  # places that the atoms have in the file, (molecules, n)
+    path: Path  # the file it was read from
+    energies: Energies  # what the file says that T is
 
     def __len__(self) -> int:
         return len(self.T)
@@ -104,8 +80,29 @@ class Dataset:
 
     @cached_property
     def first_copies(self) -> NDArray[np.intp]:
-        """The row of each molecule's first copy, (molecules,), as `qm7cli.data.soundness.first_copies` finds it."""
+        """The row of each molecule's first copy, (molecules,), as `qm7cli.data.dataset.first_copies` finds it."""
         return first_copies(self.X, self.T)
+
+
+def first_copies(X: NDArray[np.float32], T: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return, for each molecule, the row of the first copy of it, (molecules,): its own where it has no earlier one.
+
+    X are Coulomb matrices (molecules, n, n), hartree, T energies (molecules,), kcal/mol. Entries are compared in
+    descending order, so that neither the order of atoms nor a tie of two rows counts.
+    """
+    from scipy.sparse import coo_array  # noqa: PLC0415 - slow to import
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+    from scipy.spatial import KDTree  # noqa: PLC0415
+
+    entries = np.sort(X[:, *np.triu_indices(X.shape[1])], axis=1)  # (molecules, n(n+1)/2)
+    few = np.column_stack([entries[:, ::-26], entries.mean(axis=1)])  # they tell most molecules apart
+    a, b = KDTree(few).query_pairs(1.01 * ENTRY, p=np.inf, output_type="ndarray").T  # (pairs,) each
+    apart = np.abs(entries[a] - entries[b]).max(axis=1)  # (pairs,)
+    same = (apart <= ENTRY) & (np.abs(T[a] - T[b]) <= ENERGY) | (apart <= ROUNDING * np.abs(entries[a]).max(axis=1))
+    graph = coo_array((np.ones(same.sum()), (a[same], b[same])), shape=(len(X), len(X)))
+    _, first, group = np.unique(connected_components(graph)[1], return_index=True, return_inverse=True)
+    found: NDArray[np.intp] = first[group]
+    return found
 
 
 def formula(Z: NDArray[np.floating]) -> str:
@@ -134,21 +131,16 @@ def locate(data: str | None) -> Path:
 
 
 def load(path: Path) -> Dataset:
-    """Read and check a data set.
-
-    Raises QM7Error if the file cannot be read, is neither a MATLAB nor an .npz file, is not a data set, or takes too
-    much memory.
-    """
+    """Read and check a data set; raises QM7Error if the file cannot be read, is none, or takes too much memory."""
+    content = read_bytes(path)
     try:
-        return replace(parse(path.stem, read_bytes(path)), path=path)
+        return parse(path, content)
     except QM7Error as error:
-        raise QM7Error(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+        raise QM7Error(f"{path}: {error}") from error
 
 
-def parse(name: str, content: bytes) -> Dataset:
-    """Make a Dataset called `name` of a file's bytes; raises QM7Error like `load`."""
-    if not content:
-        raise QM7Error("the file is empty")
+def parse(path: Path, content: bytes) -> Dataset:
+    """Make a Dataset of the bytes of a file; raises QM7Error like `load`, which does not name the file."""
     if content.startswith(b"MATLAB 7.3"):
         raise QM7Error("this is a MATLAB 7.3 file; save it as version 7 or earlier")
     try:
@@ -159,27 +151,21 @@ def parse(name: str, content: bytes) -> Dataset:
         if content.startswith((b"PK", b"MATLAB 5.0 MAT-file")):
             raise QM7Error(f"the file is damaged or cut off ({brief(error) or type(error).__name__})") from error
         raise QM7Error("this is neither a MATLAB nor an .npz file") from error
-    return _check(name, hashlib.sha256(content).hexdigest(), variables)
+    return _check(path, hashlib.sha256(content).hexdigest(), variables)
 
 
 def _read_mat(content: bytes) -> dict[str, NDArray[Any]]:
     from scipy.io import loadmat, whosmat  # noqa: PLC0415 - slow to import, and only needed here
 
-    names = ["X", "T", "Z", "R", "P"]
-    _check_unpacked(sum(8 * math.prod(shape) for name, shape, _ in whosmat(io.BytesIO(content)) if name in names))
-    return dict(loadmat(io.BytesIO(content), variable_names=names))
+    _check_unpacked(sum(8 * math.prod(shape) for name, shape, _ in whosmat(io.BytesIO(content)) if name in VARIABLES))
+    return dict(loadmat(io.BytesIO(content), variable_names=VARIABLES))
 
 
 def _read_npz(content: bytes) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         _check_unpacked(sum(info.file_size for info in archive.infolist()))
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        variables = {name: file[name] for name in ("T", "Z", "R", "P", "energies") if name in file}
-    Z, R = _charges(variables), _real(variables, "R", 3)
-    if R.shape != (*Z.shape, 3):
-        raise QM7Error(f"R has the shape {R.shape}; with Z as it is, it should be {(*Z.shape, 3)}")
-    check_size(*Z.shape)
-    return {**variables, "X": coulomb_matrices(Z, R), "T": np.atleast_2d(_real(variables, "T", 1))}
+        return {name: file[name] for name in VARIABLES if name in file}
 
 
 def _check_unpacked(size: int) -> None:
@@ -197,33 +183,25 @@ def check_size(molecules: int, n: int) -> None:
         raise QM7Error(f"reading {size} would take {needed / 1e9:.3g} GB, more than {MEMORY / 1e9:g} GB")
 
 
-def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
+def _check(path: Path, sha256: str, variables: dict[str, NDArray[Any]]) -> Dataset:
     """Make a Dataset of the file's variables, or say what is wrong with them."""
-    X = _real(variables, "X", 3)
-    molecules, n = X.shape[:2]
-    if not molecules or not n or X.shape[2] != n:
-        raise QM7Error(f"X has the shape {X.shape}; it should be (molecules, n, n)")
+    Z, R, T = _charges(variables), _real(variables, "R"), np.squeeze(_real(variables, "T"))
+    molecules, n = Z.shape
     check_size(molecules, n)
-    T = _real(variables, "T", 2)
-    T = T[0] if len(T) == 1 else T[:, 0] if T.shape[1] == 1 else T
-    Z, R = _charges(variables), _real(variables, "R", 3)
-    for variable, shape, needed in (
-        ("T", T.shape, (molecules,)),
-        ("Z", Z.shape, (molecules, n)),
-        ("R", R.shape, (molecules, n, 3)),
-    ):
-        if shape != needed:
-            raise QM7Error(f"{variable} has the shape {shape}; with X as it is, it should be {needed}")
+    for name, array, shape in (("T", T, (molecules,)), ("R", R, (molecules, n, 3))):
+        _check_shape(name, array, shape)
+    X = _real(variables if "X" in variables else {"X": coulomb_matrices(Z, R)}, "X")
+    _check_shape("X", X, (molecules, n, n))
     asymmetry = np.abs(X - X.transpose(0, 2, 1)).max(axis=(1, 2))  # (molecules,)
     worst = int(asymmetry.argmax())
     if asymmetry[worst] > 1e-4 * np.abs(X[worst]).max():
         raise QM7Error(f"X is not symmetric: molecule {worst} is off by {asymmetry[worst]:.3g}")
-    P = [fold[fold != -1] for fold in _real(variables, "P", 2)]
+    P = [fold[fold != -1] for fold in np.atleast_2d(_real(variables, "P"))]
     if len(P) < 2 or not all(map(len, P)) or not np.array_equal(np.sort(np.concatenate(P)), np.arange(molecules)):
         raise QM7Error(f"P is not a partition of the {molecules} molecules into two folds or more")
     order = canonical_order(X)
     return Dataset(
-        name=name,
+        name=path.stem,
         sha256=sha256,
         X=reorder_atoms(X, order),
         T=T,
@@ -231,13 +209,21 @@ def _check(name: str, sha256: str, variables: dict[str, NDArray[Any]]) -> Datase
         R=np.take_along_axis(R, order[:, :, None], axis=1),
         P=[fold.astype(np.intp) for fold in P],
         order=order,
+        path=path,
         energies="total" if str(variables.get("energies")) == "total" else "atomization",
     )
 
 
+def _check_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise QM7Error(f"{name} has the shape {array.shape}; with Z as it is, it should be {shape}")
+
+
 def _charges(variables: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
     """Return the nuclear charges, if every molecule has some."""
-    Z = _real(variables, "Z", 2)
+    Z = _real(variables, "Z")
+    if Z.ndim != 2 or not Z.size:
+        raise QM7Error(f"Z has the shape {Z.shape}; it should be (molecules, n)")
     if not np.isin(Z, np.arange(len(SYMBOLS))).all():
         raise QM7Error(f"Z holds numbers that are not nuclear charges, 1 to {len(SYMBOLS) - 1}, nor 0 for padding")
     atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
@@ -246,15 +232,13 @@ def _charges(variables: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
     return Z
 
 
-def _real(variables: dict[str, NDArray[Any]], name: str, dimensions: int) -> NDArray[np.float32]:
+def _real(variables: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
     """Return a variable as float32, if it is there and holds finite real numbers."""
     if name not in variables:
         raise QM7Error(f"the variable {name} is missing")
     values = np.asarray(variables[name])
     if values.dtype.kind not in "fiu":
         raise QM7Error(f"{name} holds {values.dtype}, not real numbers")
-    if values.ndim != dimensions:
-        raise QM7Error(f"{name} has the shape {values.shape}; it should have {dimensions} dimensions")
     values = values.astype(np.promote_types(values.dtype, np.float32), copy=False)  # halves end before LARGEST
     sound = np.abs(values) < LARGEST  # false for nan too
     if not sound.all():
@@ -273,8 +257,7 @@ def save(
     """Write a data set in our own format, with `more` arrays such as SMILES; the same one gives the same bytes.
 
     `molecules` are nuclear charges (atoms,) and coordinates (atoms, 3), bohr, `T` energies (molecules,), kcal/mol, and
-    `folds` a partition of all molecules. Raises QM7Error if the molecules are too many or too large to be read again,
-    or the file cannot be written.
+    `folds` a partition of all molecules. Raises QM7Error if they are too many or too large to be read again.
     """
     check_size(len(molecules), max(len(charges) for charges, _ in molecules))
     Z, R = (pad(values) for values in zip(*molecules, strict=True))

@@ -6,9 +6,7 @@ A reader yields each molecule of a file or, in its place, the error that says wh
 import functools
 import io
 import re
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -18,8 +16,9 @@ from qm7cli.data.dataset import MOST_ATOMS, SYMBOLS
 from qm7cli.data.molecules import BOHR, PLACEHOLDER, Molecule, from_ase, make_molecule
 
 Read = Molecule | QM7Error
-MOST_COLUMNS: Final = 1000  # of an extended XYZ file
 NUMBER: Final = re.compile(r"\s*\d{1,9}\s*")
+MOST_COLUMNS: Final = 1000  # of an extended XYZ file
+COLUMNS: Final = re.compile(r":[SRIL]:(\d+)")
 COLON: Final = re.compile(r"\b(\w+):\s+(?=[-+.\d])")  # Charge: 1, which ASE does not read
 RECORD_END: Final = re.compile(r"^\$\$\$\$.*\n?", re.MULTILINE)
 MODEL_END: Final = re.compile(r"^END.*\n?", re.MULTILINE)
@@ -32,8 +31,7 @@ def read_xyz(text: str, path: str) -> Iterator[Read]:
 
     Behind what cannot be read, the next frame begins at the next line that has nothing but a number.
     """
-    _import_xyz()
-    read = import_extra("ase.io", "chem", "XYZ files need").read
+    ase = import_extra("ase.io.extxyz", "chem", "XYZ files need")
     lines, k, number = text.split("\n"), 0, 0
     while k < len(lines):
         start, k = k, k + 1
@@ -46,33 +44,20 @@ def read_xyz(text: str, path: str) -> Iterator[Read]:
             k += 1
             number += 1
             end = k + int(lines[start])
-            yield _read_frame(read, f"{path}:{number - 1}", lines[start:end])
+            yield _read_frame(ase, f"{path}:{number - 1}", lines[start:end])
             k = end + 3 if lines[start + 1].startswith("gdb") else end
         except QM7Error as error:
             yield error
             k = next((at for at in range(k, len(lines)) if NUMBER.fullmatch(lines[at])), len(lines))
 
 
-def _import_xyz() -> Any:
-    """Return ASE's reader of XYZ; it reads inside of an assertion, which PYTHONOPTIMIZE would leave out."""
-    module = import_extra("ase.io.extxyz", "chem", "XYZ files need")
-    if sys.flags.optimize:
-        exec(_with_assertions(str(module.__file__)), vars(module))  # noqa: S102 - ASE's own
-    return module
-
-
-@functools.cache
-def _with_assertions(file: str) -> Any:
-    return compile(Path(file).read_text(encoding="utf-8"), file, "exec", optimize=0)
-
-
-def _read_frame(read: Any, place: str, frame: list[str]) -> Molecule:
+def _read_frame(ase: Any, place: str, frame: list[str]) -> Molecule:
     count = int(frame[0])
     if count > MOST_ATOMS:
         raise QM7Error(f"{place}: {count} atoms, where at most {MOST_ATOMS} are read")
     if len(frame) < 2 + count:
         raise QM7Error(f"{place}: the file ends before its {count} atoms")
-    comment, atoms, values = COLON.sub(r"\1=", frame[1]), frame[2:], {}
+    comment, atoms, values = COLON.sub(r"\1=", frame[1]).replace("pbc=None", 'pbc="F F F"'), frame[2:], {}
     if comment.startswith("gdb"):  # QM9: columns of numbers, from 1; the fifth of an atom is a partial charge
         words = comment.split()
         comment, values = "", {"name": " ".join(words[:2])} | {str(k): word for k, word in enumerate(words, start=1)}
@@ -81,9 +66,10 @@ def _read_frame(read: Any, place: str, frame: list[str]) -> Molecule:
         values = {"name": comment.strip()}
     if "Properties=" not in comment or "Properties=species:S:1:" in comment:
         atoms = [_with_symbol(place, line) for line in atoms]
-    text = io.StringIO("\n".join([frame[0], comment, *atoms, ""]))
-    try:
-        found = read(text, format="extxyz", properties_parser=_comment_values)
+    if (columns := sum(map(int, COLUMNS.findall(comment)))) > MOST_COLUMNS:
+        raise QM7Error(f"{place}: it has {columns} columns, where {MOST_COLUMNS} are the most")
+    try:  # the part of ASE's reader that needs no assertions, which PYTHONOPTIMIZE leaves out
+        found = ase._read_xyz_frame(iter([comment, *atoms]), count)  # noqa: SLF001
     except Exception as error:  # ASE raises many kinds
         raise QM7Error(f"{place} cannot be read: {brief(error) or type(error).__name__}") from error
     found.info |= values
@@ -100,44 +86,34 @@ def _with_symbol(place: str, line: str) -> str:
     return " ".join([symbol, *rest])
 
 
-def _comment_values(comment: str) -> dict[str, Any]:
-    """Return what the comment of an extended XYZ file says, as ASE reads it."""
-    values: dict[str, Any] = _import_xyz().key_val_str_to_dict(comment)
-    columns = sum(map(int, str(values.get("Properties", "")).split(":")[2::3]))
-    if columns > MOST_COLUMNS:
-        raise QM7Error(f"it has {columns} columns, where {MOST_COLUMNS} are the most")
-    return values | ({"pbc": [False] * 3} if values.get("pbc") == "None" else {})
-
-
 def read_trajectory(content: bytes, path: str) -> Iterator[Read]:
     """Read an ASE trajectory."""
     frames = import_extra("ase.io", "chem", "trajectories need").iread(io.BytesIO(content), ":", "traj")
-    number = 0
     try:
-        for number, atoms in enumerate(frames):
-            yield _read_or_error(from_ase, f"{path}:{number}", atoms)
+        yield from _read_each(from_ase, path, frames)
     except Exception as error:  # noqa: BLE001 - ASE raises many kinds
-        yield QM7Error(f"{path} cannot be read behind molecule {number}: {brief(error) or type(error).__name__}")
+        yield QM7Error(f"{path} cannot be read to its end: {brief(error) or type(error).__name__}")
 
 
 def read_sdf(text: str, path: str) -> Iterator[Read]:
     """Read records of an SDF or MOL file, V2000 or V3000."""
-    records = enumerate(RECORD_END.split(text))
-    return (_read_or_error(_read_record, f"{path}:{number}", record) for number, record in records if record.strip())
+    return _read_each(_read_record, path, (record for record in RECORD_END.split(text) if record.strip()))
 
 
 def read_pdb(text: str, path: str) -> Iterator[Read]:
     """Read the models of a PDB file."""
     cell = PDB_CELL.search(text)
-    models = enumerate(model for model in MODEL_END.split(text) if PDB_ATOM.search(model))
-    return (_read_or_error(_read_model, f"{path}:{number}", model, cell) for number, model in models)
+    periodic = cell is not None and any(length.strip() and float(length) > PLACEHOLDER for length in cell.groups())
+    models = (model for model in MODEL_END.split(text) if PDB_ATOM.search(model))
+    return _read_each(functools.partial(_read_model, periodic=periodic), path, models)
 
 
-def _read_or_error(read: Callable[..., Molecule], *of: Any) -> Read:
-    try:
-        return read(*of)
-    except QM7Error as error:
-        return error
+def _read_each(read: Callable[[str, Any], Molecule], path: str, parts: Iterable[Any]) -> Iterator[Read]:
+    for number, part in enumerate(parts):
+        try:
+            yield read(f"{path}:{number}", part)
+        except QM7Error as error:
+            yield error
 
 
 def _read_record(place: str, record: str) -> Molecule:
@@ -160,9 +136,9 @@ def _read_record(place: str, record: str) -> Molecule:
     return molecule
 
 
-def _read_model(place: str, model: str, cell: re.Match[str] | None) -> Molecule:
+def _read_model(place: str, model: str, *, periodic: bool) -> Molecule:
     chem, silent = rdkit("PDB files need")
-    if cell and any(length.strip() and float(length) > PLACEHOLDER for length in cell.groups()):
+    if periodic:
         raise QM7Error(f"{place} is periodic; molecules here are not")
     with silent():
         graph = chem.MolFromPDBBlock(model, sanitize=False, removeHs=False, proximityBonding=False)

@@ -1,4 +1,4 @@
-"""Files of molecules: what a file is, by its ending or its content, and all the molecules in it.
+"""Files of molecules: what a file is, by its ending or its content, all the molecules in it, and data sets of them.
 
 The geometries of SMILES are guesses: a SMILES says which atoms are bound, not where they are. RDKit embeds it several
 times (ETKDGv3: Riniker & Landrum, JCIM 55:2562, 2015; Wang et al., JCIM 60:2044, 2020) and relaxes each conformer by a
@@ -17,9 +17,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
+import numpy as np
+
 from qm7cli.core.errors import QM7Error, notice
+from qm7cli.core.validation import LARGEST
+from qm7cli.data.coulomb import coulomb_matrices
+from qm7cli.data.dataset import Dataset, check_size, first_copies, load, pad, save
 from qm7cli.data.geometries import NUMBER, PDB_ATOM, PDB_CELL, rdkit, read_pdb, read_sdf, read_trajectory, read_xyz
 from qm7cli.data.molecules import BOHR, NAMES, Molecule, make_molecule
+from qm7cli.data.soundness import UNITS, describe_mistake, energy_kind
+from qm7cli.data.splits import stratified
 
 Format = Literal["xyz", "sdf", "pdb", "traj", "smi", "csv"]
 ENDINGS: Final[dict[str, Format]] = {
@@ -49,17 +56,16 @@ class Group(NamedTuple):
     """A molecule: its geometry, or the conformers of a SMILES, and the row of the table that it stands in."""
 
     conformers: list[Molecule]
-    row: Mapping[str, str]
+    row: Mapping[str, str] = {}
 
 
 def read_groups(
     paths: Iterable[Path], kind: Format | None = None, column: str | None = None, smiles: Sequence[str] = ()
 ) -> Iterator[Group | QM7Error]:
-    """Yield all molecules of files, and of SMILES; in place of one that is left out, the error that says why.
+    """Yield all molecules of files, and of SMILES beside them; for one that is left out, the error that says why.
 
     ``-`` is standard input. `kind` says what the files are, and without it their endings or contents; `column` is that
-    of SMILES in tables, `smiles` are SMILES beside the files. Raises QM7Error if a library is missing, or a file cannot
-    be read or has no molecule.
+    of SMILES in tables. Raises QM7Error if a library is missing, or a file cannot be read or has no molecule.
     """
     for path in paths:
         any_read = False
@@ -72,10 +78,7 @@ def read_groups(
 
 
 def read_molecules(paths: Sequence[Path], kind: Format | None = None) -> tuple[list[Molecule], list[QM7Error]]:
-    """Return the molecules of files with coordinates, in order, and why others are left out.
-
-    Raises QM7Error as `read_groups`, and if nothing is left or a file has SMILES.
-    """
+    """Return the molecules of files with coordinates, and why others are left out; raises QM7Error if none is left."""
     for path in paths:
         if {_by_ending(path), kind} & {"smi", "csv"}:
             raise QM7Error(f"{path} has SMILES, and this needs coordinates: XYZ, SDF, MOL, PDB or ASE trajectories")
@@ -85,6 +88,56 @@ def read_molecules(paths: Sequence[Path], kind: Format | None = None) -> tuple[l
     if not molecules:
         raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
     return molecules, left_out
+
+
+def convert_molecules(
+    files: Sequence[Path],
+    key: str,
+    units: str,
+    count: int,
+    output: Path,
+    *,
+    kind: Format | None = None,
+    force: bool = False,
+) -> tuple[Dataset, list[QM7Error]]:
+    """Write the molecules of files and their energies as a data set; return it, and why molecules are left out.
+
+    `kind` says what the files are, `key` how they call the energy, atomization or total, and `units`, one of `UNITS`,
+    its unit. It is split into `count` folds, stratified by energy; copies of a molecule are in one. Raises QM7Error if
+    `output` is there already, unless `force`, or the files do not give a data set.
+    """
+    if output.is_file() and not force:
+        raise QM7Error(f"{output} is there already; --force replaces it")
+    molecules, left_out = read_molecules(files, kind)
+    T = np.array([_energy(molecule, key, UNITS[units]) for molecule in molecules])  # (molecules,)
+    pairs = [(molecule.Z, molecule.R) for molecule in molecules]
+    Z, R = (pad(each) for each in zip(*pairs, strict=True))  # (molecules, n, ...)
+    energies = energy_kind(T, Z)
+    if energies is None:
+        raise QM7Error(describe_mistake(T, Z, [molecule.name for molecule in molecules], units))
+    check_size(*Z.shape)
+    written = T.astype(np.float32)
+    firsts = first_copies(coulomb_matrices(Z, R).astype(np.float32, copy=False), written)
+    if (different := len(np.unique(firsts))) < count:
+        raise QM7Error(f"{different} molecules are too few for {count} folds")
+    folds = stratified(written, count, np.random.default_rng(0), firsts)
+    more = {"energies": np.array(energies)} if energies == "total" else {}
+    save(output, pairs, written, folds, **more)
+    return load(output), left_out
+
+
+def _energy(molecule: Molecule, key: str, unit: float) -> float:
+    """Return a molecule's energy in kcal/mol; `unit` is the file's, in kcal/mol."""
+    if key not in molecule.values:
+        there = ", ".join(sorted(molecule.values)) or "nothing"
+        raise QM7Error(f"{molecule.name}: there is no {key}; the file has {there}")
+    try:
+        energy = float(molecule.values[key]) * unit
+    except (TypeError, ValueError, OverflowError) as error:
+        raise QM7Error(f"{molecule.name}: {key} is {molecule.values[key]!r}, which is not a number") from error
+    if not abs(energy) < LARGEST:  # true for nan too
+        raise QM7Error(f"{molecule.name}: {key} is {molecule.values[key]}")
+    return energy
 
 
 def describe_left_out(left_out: Sequence[QM7Error]) -> Iterator[str]:
@@ -112,7 +165,7 @@ def _read_file(path: Path, kind: Format | None, column: str | None) -> Iterator[
                 f"{path} cannot be read as a file of molecules: it is not one of XYZ, extended XYZ, SDF, MOL, PDB, ASE "
                 "trajectories, SMILES (.smi) and tables of SMILES (.csv)"
             )
-    return (each if isinstance(each, QM7Error) else Group([each], {}) for each in found)
+    return (each if isinstance(each, QM7Error) else Group([each]) for each in found)
 
 
 def _by_ending(path: Path) -> Format | None:
@@ -164,10 +217,7 @@ def read_smi(text: str, path: str) -> list[Smiles]:
 
 
 def read_csv(text: str, path: str, column: str | None = None) -> list[Smiles]:
-    """Read a table with a column of SMILES: `column`, or the one that is called so, in whatever letters.
-
-    Raises QM7Error if there is no such column.
-    """
+    """Read a table with a column of SMILES: `column`, or the one that is called so, in whatever letters."""
     first = text.partition("\n")[0]
     table = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), restkey="more", restval="")
     names = list(table.fieldnames or [])
@@ -198,14 +248,13 @@ def embed(smiles: Smiles) -> list[Molecule]:
         graph = chem.MolFromSmiles(text)
         if graph is None or not graph.GetNumAtoms():
             raise QM7Error(f"{smiles.place}{text!r} is not a SMILES that RDKit reads")
-        pieces, charge = len(chem.GetMolFrags(graph)), chem.GetFormalCharge(graph)
-        known = all(atom.GetAtomicNum() for atom in graph.GetAtoms())
         graph = chem.AddHs(graph)
-        atoms = graph.GetNumAtoms()
+        pieces, charge, atoms = len(chem.GetMolFrags(graph)), chem.GetFormalCharge(graph), graph.GetNumAtoms()
+        Z = [atom.GetAtomicNum() for atom in graph.GetAtoms()]
         for refused, reason in (
             (pieces > 1, f"has {pieces} fragments, where one molecule is needed"),
             (charge, f"is charged ({charge:+d}); molecules here are neutral"),
-            (not known, "has an atom of no element"),
+            (0 in Z, "has an atom of no element"),
             (atoms > MOST_EMBEDDED, f"has {atoms} atoms with hydrogens, where at most {MOST_EMBEDDED} are embedded"),
         ):
             if refused:
@@ -213,7 +262,6 @@ def embed(smiles: Smiles) -> list[Molecule]:
         geometries = _conformers(graph)
     if not geometries:
         raise QM7Error(f"{smiles.place}RDKit finds no geometry for {text}: give a file with its coordinates")
-    Z = [atom.GetAtomicNum() for atom in graph.GetAtoms()]
     unpaired = sum(atom.GetNumRadicalElectrons() for atom in graph.GetAtoms())
     return [make_molecule(text, Z, R, name=smiles.name, unpaired=unpaired) for R in geometries]
 

@@ -26,34 +26,18 @@ NAMES: Final = ("name", "title", "id")
 
 @dataclass(frozen=True)
 class Molecule:
-    """A neutral molecule that is not periodic.
+    """A neutral molecule that is not periodic."""
 
-    Attributes
-    ----------
-    name : str
-        What it is called or, without a name, the file and, from 0, the place in it.
-    Z : (atoms,) float32
-        Nuclear charges.
-    R : (atoms, 3) float32
-        Coordinates, bohr.
-    values : dict
-        What else the file says of it, such as energies, by key.
-    open_shell : str
-        What says that it is not a singlet, such as ``multiplicity 3``; empty if nothing does.
-    """
-
-    name: str
-    Z: NDArray[np.float32]
-    R: NDArray[np.float32]
-    values: Mapping[str, Any] = field(default_factory=dict)
-    open_shell: str = ""
+    name: str  # what it is called or, without a name, the file and, from 0, the place in it
+    Z: NDArray[np.float32]  # nuclear charges, (atoms,)
+    R: NDArray[np.float32]  # coordinates, bohr, (atoms, 3)
+    values: Mapping[str, Any] = field(default_factory=dict)  # what else the file says of it, such as energies, by key
+    open_shell: str = ""  # what says that it is not a singlet, such as ``multiplicity 3``; empty if nothing does
 
     def coulomb_matrix(self, n: int) -> NDArray[np.float32]:
         """Return the Coulomb matrix, padded, (n, n) float32, hartree."""
-        C = np.zeros((n, n), dtype=np.float32)
-        atoms = len(self.Z)
-        C[:atoms, :atoms] = coulomb_matrices(self.Z[None], self.R[None])[0]
-        return C
+        C = coulomb_matrices(self.Z[None], self.R[None])[0].astype(np.float32)  # (atoms, atoms)
+        return np.pad(C, (0, n - len(C)))
 
 
 def make_molecule(
@@ -69,22 +53,19 @@ def make_molecule(
     """Make a molecule of charges Z (atoms,) and coordinates R (atoms, 3), bohr; `place` is where it comes from.
 
     It is charged, or no singlet, if `charge`, the number of `unpaired` electrons or one of `values` says so. Raises
-    QM7Error if it is charged, has no atoms, too many, coinciding ones or others that cannot be.
+    QM7Error if it is charged, or has no atoms, too many, coinciding ones or others that cannot be.
     """
     values = values or {}
-    own = Molecule(
-        name=name or next((str(values[key]) for key in NAMES if isinstance(values.get(key), str)), "") or place,
-        Z=np.asarray(Z, dtype=np.float32),
-        R=np.asarray(R, dtype=np.float32),
-        values=values,
-        open_shell=next(
-            (f"{key} {spin:g}, not a singlet" for key, spin in _numbers(place, values, SPINS) if spin not in {0, 1}),
-            f"{unpaired} unpaired electron{'s'[: unpaired - 1]}" if unpaired else "",
-        ),
-    )
-    for total in (charge, *(each for _, each in _numbers(place, values, CHARGES))):
-        if round(total):
-            raise QM7Error(f"{place} is charged ({round(total):+d}); molecules here are neutral")
+    name = name or next((str(values[key]) for key in NAMES if isinstance(values.get(key), str)), "") or place
+    open_shell = f"{unpaired} unpaired electron{'s'[: unpaired - 1]}" if unpaired else ""
+    for key, number in _numbers(place, values):
+        if key.lower() in CHARGES:
+            charge = charge if round(charge) else number
+        elif number not in {0, 1}:
+            open_shell = f"{key} {number:g}, not a singlet"
+    if round(charge):
+        raise QM7Error(f"{place} is charged ({round(charge):+d}); molecules here are neutral")
+    own = Molecule(name, np.asarray(Z, dtype=np.float32), np.asarray(R, dtype=np.float32), values, open_shell)
     if not len(own.Z) or not (own.Z > 0).all():
         raise QM7Error(f"{place}: it has no atoms, or some of no element")
     if not np.isfinite(own.R).all():
@@ -98,16 +79,16 @@ def make_molecule(
     return own
 
 
-def _numbers(place: str, values: Mapping[str, Any], keys: frozenset[str]) -> Iterator[tuple[str, float]]:
-    """Yield what values of some keys, whatever their case, are; a word of a comment is no value."""
+def _numbers(place: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield the charges and spins among values, by their keys in whatever letters; a word of a comment is no value."""
     for key, value in values.items():
-        if str(key).lower() in keys and not isinstance(value, bool):
+        if str(key).lower() in CHARGES | SPINS and not isinstance(value, bool):
             try:
                 number = float(value)
                 round(number)  # which nan and infinity have not
             except (TypeError, ValueError, OverflowError) as error:
                 raise QM7Error(f"{place}: its {key} is {value}, which is not a number") from error
-            yield key, number
+            yield str(key), number
 
 
 def from_ase(place: str, atoms: Any) -> Molecule:
@@ -124,28 +105,23 @@ def from_ase(place: str, atoms: Any) -> Molecule:
 def as_molecules(given: Given, R: ArrayLike | None = None) -> list[Molecule]:
     """Return the molecules that a program has given, called ``molecule 0`` and so on.
 
-    Parameters
-    ----------
-    given : (atoms,), (molecules, n), ASE atoms or a sequence
-        With `R`, nuclear charges: of one molecule, of several with 0 for padding, or a sequence of arrays (atoms,).
-        Without it, ASE atoms or a sequence of them, of pairs (Z, R) or of `Molecule`.
-    R : (atoms, 3) or (molecules, n, 3), optional
-        Coordinates in bohr. Those of ASE atoms are in angstrom, as always there.
-
-    Raises QM7Error if something else is given, or what `make_molecule` refuses: periodic, charged and others.
+    With coordinates R (atoms, 3) or (molecules, n, 3), bohr, nuclear charges are given: of one molecule, (atoms,), of
+    several with 0 for padding, (molecules, n), or a sequence of arrays (atoms,). Without R, ASE atoms, in angstrom as
+    always there, or a sequence of them, of pairs (Z, R) or of `Molecule`. Raises QM7Error if something else is given,
+    or what `make_molecule` refuses.
     """
     try:
-        charges: list[Any] = [given] if _is_ase(given) else list(given)  # type: ignore[arg-type] # or it is refused
+        each: list[Any] = [given] if _is_ase(given) else list(given)  # type: ignore[arg-type] # or it is refused
         places: list[Any] = [] if R is None else list(R)  # type: ignore[arg-type]
     except TypeError as error:
         raise QM7Error("molecules are given as arrays Z and R, as ASE atoms or as a list") from error
-    if R is None:
-        return [_as_molecule(f"molecule {k}", each) for k, each in enumerate(charges)]
-    if charges and np.ndim(charges[0]) == 0:  # of one molecule
-        charges, places = [charges], [places]
-    if len(charges) != len(places):
-        raise QM7Error(f"there are charges of {len(charges)} molecules, and coordinates of {len(places)}")
-    return [_as_molecule(f"molecule {k}", pair) for k, pair in enumerate(zip(charges, places, strict=True))]
+    if R is not None:
+        if each and np.ndim(each[0]) == 0:  # charges of one molecule
+            each, places = [each], [places]
+        if len(each) != len(places):
+            raise QM7Error(f"there are charges of {len(each)} molecules, and coordinates of {len(places)}")
+        each = list(zip(each, places, strict=True))
+    return [_as_molecule(f"molecule {k}", one) for k, one in enumerate(each)]
 
 
 def _is_ase(given: Any) -> bool:

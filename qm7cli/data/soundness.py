@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error, notice
 from qm7cli.data.coulomb import coulomb_matrices
-from qm7cli.data.dataset import BUNDLED, PUBLISHED_SHA256, SYMBOLS, Dataset
+from qm7cli.data.dataset import BUNDLED, PUBLISHED_SHA256, SYMBOLS, Dataset, Energies
 
 UNITS: Final = {"kcal/mol": 1.0, "kJ/mol": 1 / 4.184, "eV": 23.060547830619026, "hartree": 627.5094740630558}  # CODATA
 BINDING: Final = (-250.0, -10.0)  # kcal/mol per atom, of any molecule; the strongest bound metal, tungsten, has -205
 WEAKEST: Final = -40.0  # kcal/mol per atom, of the molecules of a set on average; chlorine has -29, water -73
 TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
 STRONGEST: Final = -120.0  # likewise; benzene has -114
+Subtract = Literal["mean", "composition"]  # the setting target.subtract
 VALENCE: Final = -600.0  # kcal/mol per heavy atom, at most, of total energies without core electrons; H2 has -620
 
 
-def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Literal["atomization", "total"] | None:
+def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Energies | None:
     """Say what energies T (molecules,), kcal/mol, of molecules of charges Z (molecules, n) can be; None if neither."""
-    seeming = {unit for unit, size in UNITS.items() if _are_total(T * (size / UNITS["hartree"]), Z)}
+    seeming = {unit for unit, size in UNITS.items() if _are_total(T * size, Z)}
     if seeming:  # total energies with all electrons, in that unit
         return "total" if "kcal/mol" in seeming else None
     if not not_atomization(T, Z):
@@ -30,17 +31,17 @@ def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Literal["at
     if (T / heavy >= VALENCE).any():
         return None
     for factor in {one / other for one in UNITS.values() for other in UNITS.values()}:
-        total = _are_total(T * (factor / UNITS["hartree"]), Z)
-        if total or (not not_atomization(T * factor, Z) and (T * factor).sum() / np.count_nonzero(Z) > STRONGEST):
+        atomization = not not_atomization(T * factor, Z) and (T * factor).sum() / np.count_nonzero(Z) > STRONGEST
+        if atomization or _are_total(T * factor, Z):
             return None  # it is another unit
     return "total"
 
 
 def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
-    """Say why energies cannot be atomization energies of molecules; None if they can.
+    """Say why energies T (molecules,), kcal/mol, cannot be atomization energies; None if they can.
 
-    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none. T are energies
-    (molecules,), kcal/mol, Z nuclear charges (molecules, n), 0 for padding; without `names`, rows name the molecules.
+    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none. Z are nuclear
+    charges (molecules, n), 0 for padding; without `names`, rows name the molecules.
     """
     atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
     per_atom = T / atoms  # (molecules,)
@@ -61,19 +62,16 @@ def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Seq
 
 
 def describe_mistake(
-    T: NDArray[np.floating],
-    Z: NDArray[np.floating],
-    names: Sequence[str] | None = None,
-    units: str = "kcal/mol",
+    T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None, units: str = "kcal/mol"
 ) -> str:
-    """Say what is wrong with energies T (molecules,), kcal/mol, of no kind, and what they seem to be.
+    """Say what is wrong with energies of no kind, and what they seem to be, where they were taken for `units`.
 
-    `Z` and `names` are as for `not_atomization`; `units` are those that the energies were taken for.
+    T, Z and `names` are as for `not_atomization`.
     """
     reason = not_atomization(T, Z, names) or "no molecule has such energies"
     written = T / UNITS[units]
     for unit, size in UNITS.items():
-        if _are_total(written * (size / UNITS["hartree"]), Z):
+        if _are_total(written * size, Z):
             return f"{reason}: they seem to be total energies in {unit}"
     for sign, name in ((1, "they seem to be"), (-1, "they seem to have the other sign and to be")):
         for unit, size in UNITS.items():
@@ -83,34 +81,34 @@ def describe_mistake(
 
 
 def _are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
-    """Say whether all energies T (molecules,), hartree, are total energies of molecules of charges Z (molecules, n).
+    """Say whether all energies T (molecules,), kcal/mol, are total energies of molecules of charges Z (molecules, n).
 
     The diagonal of a Coulomb matrix, 0.5 Z^2.4, is a fit to the total energies of free atoms (Rupp et al.).
     """
-    ratios = -T / (0.5 * Z.astype(np.float64) ** 2.4).sum(axis=1)  # (molecules,)
+    ratios = -T / UNITS["hartree"] / (0.5 * Z.astype(np.float64) ** 2.4).sum(axis=1)  # (molecules,)
     return bool(((TOTAL[0] < ratios) & (ratios < TOTAL[1])).all())
 
 
-def refuse_unsound(dataset: Dataset, subtract: Literal["mean", "composition"] = "composition") -> None:
-    """Raise QM7Error if a data set is not sound.
+def refuse_unsound(dataset: Dataset, subtract: Subtract = "composition") -> None:
+    """Raise QM7Error if a data set is not sound, to be trained on with the setting ``target.subtract``.
 
     That is, if X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, if the energies are neither
-    atomization nor total energies in kcal/mol, or if they are total and `subtract`, the setting ``target.subtract``, is
-    not ``composition``.
+    atomization nor total energies in kcal/mol, or if they are total and `subtract` is not ``composition``.
     """
     differences = _coulomb_differences(dataset)
-    worst = int(differences.argmax())
-    if differences[worst] > 1e-2:
-        raise QM7Error(
-            f"X is not the Coulomb matrix of Z and R in bohr: "
-            f"molecule {worst} is off by {differences[worst]:.3g} hartree"
-        )
-    kind = "total" if dataset.energies == "total" else energy_kind(dataset.T, dataset.Z)
+    if (worst := differences.max()) > 1e-2:
+        k = differences.argmax()
+        raise QM7Error(f"X is not the Coulomb matrix of Z and R in bohr: molecule {k} is off by {worst:.3g} hartree")
+    kind = _kind(dataset)
     if kind is None:
         reason = describe_mistake(dataset.T, dataset.Z)
         raise QM7Error(f"T holds neither atomization energies nor total energies in kcal/mol: {reason}")
     if kind == "total" and subtract != "composition":
         raise QM7Error(f"{dataset.name} has total energies: --set target.subtract=composition learns what is left")
+
+
+def _kind(dataset: Dataset) -> Energies | None:
+    return "total" if dataset.energies == "total" else energy_kind(dataset.T, dataset.Z)
 
 
 def _coulomb_differences(dataset: Dataset) -> NDArray[np.float64]:
@@ -131,21 +129,18 @@ def describe_copies(dataset: Dataset) -> str | None:
 
 def describe_leaks(dataset: Dataset, folds: Sequence[NDArray[np.intp]]) -> str | None:
     """Say how many molecules are in one fold and, as copies, in another, so that test errors are too small."""
-    firsts = [np.unique(dataset.first_copies[fold]) for fold in folds]
-    seen, counts = np.unique(np.concatenate(firsts), return_counts=True)
-    shared = seen[counts > 1]
-    if not len(shared):
+    firsts = [dataset.first_copies[fold] for fold in folds]
+    seen, counts = np.unique(np.concatenate([np.unique(own) for own in firsts]), return_counts=True)
+    rows = np.isin(np.concatenate(firsts), seen[counts > 1]).sum()
+    if not rows:
         return None
-    rows = sum(int(np.isin(dataset.first_copies[fold], shared).sum()) for fold in folds)
     return (
         f"{rows} test molecules are also trained on, as copies in other folds: errors look smaller than they are; "
         "--split stratified keeps copies together"
     )
 
 
-def check_for_training(
-    dataset: Dataset, subtract: Literal["mean", "composition"], folds: Sequence[NDArray[np.intp]]
-) -> None:
+def check_for_training(dataset: Dataset, subtract: Subtract, folds: Sequence[NDArray[np.intp]]) -> None:
     """Raise QM7Error as `refuse_unsound`, and give notice of copies and of leaks between the folds to be trained."""
     refuse_unsound(dataset, subtract)
     for sentence in (describe_copies(dataset), describe_leaks(dataset, folds)):
@@ -160,27 +155,22 @@ def describe(dataset: Dataset) -> dict[str, str]:
     sizes = sorted(map(len, dataset.P))
     means = ", ".join(f"{T[fold].mean():.2f}" for fold in dataset.P)
     worst = _coulomb_differences(dataset)
-    kind = "total" if dataset.energies == "total" else energy_kind(dataset.T, dataset.Z) or "of no known kind"
+    known = {hashlib.sha256(path.read_bytes()).hexdigest(): name for name, path in BUNDLED.items()}
+    owners = {sha256: f"that of {name}, which comes with qm7" for sha256, name in known.items()}
+    owners[PUBLISHED_SHA256] = "the published file's"
     return {
         "molecules": str(len(dataset)),
         "atoms": f"{atoms.min()} to {atoms.max()} per molecule, mean {atoms.mean():.2f}; room for {dataset.Z.shape[1]}",
         "elements": count_elements(dataset.Z),
-        "energies": kind,
+        "energies": _kind(dataset) or "of no known kind",
         "energy": f"{T.min():.2f} to {T.max():.2f}, mean {T.mean():.2f}, std {T.std():.2f} kcal/mol",
         "folds": f"{len(dataset.P)} of {sizes[0]}{f' to {sizes[-1]}' if sizes[-1] > sizes[0] else ''} molecules",
         "mean per fold": f"{means} kcal/mol",
         "duplicates": describe_copies(dataset) or "none",
         "X of Z and R": f"largest difference {worst.max():.2g} hartree, in molecule {worst.argmax()}",
         "SHA-256": dataset.sha256,
-        "which is": _owner(dataset.sha256),
+        "which is": owners.get(dataset.sha256, "not the published file's"),
     }
-
-
-def _owner(sha256: str) -> str:
-    for name, path in BUNDLED.items():
-        if sha256 == hashlib.sha256(path.read_bytes()).hexdigest():
-            return f"that of {name}, which comes with qm7"
-    return f"{'' if sha256 == PUBLISHED_SHA256 else 'not '}the published file's"
 
 
 def count_elements(Z: NDArray[np.floating]) -> str:

@@ -9,16 +9,15 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import read_text, write_text
-from qm7cli.core.validation import COPIED, Section, Whole, refusal, suggestion
+from qm7cli.core.validation import Section, Whole, refusal, suggestion
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
 
@@ -27,7 +26,6 @@ Part = Literal["test", "train"]  # of a fold's molecules
 SCHEMES: Final = ("published", "stratified", "random")
 DRAWN: Final = SCHEMES[1:]  # those that have a count and a seed
 SPLIT_FILE: Final = (".yaml", ".yml")
-RECORDED: Final = "recorded"  # context of validation: a run's settings, whose version may have ignored a count
 
 
 class Split(Section):
@@ -65,7 +63,7 @@ class Split(Section):
     @field_validator("scheme")
     @classmethod
     def _known(cls, scheme: str) -> str:
-        if scheme not in SCHEMES and (not scheme.endswith(SPLIT_FILE) or "\0" in scheme):
+        if scheme not in SCHEMES and not scheme.endswith(SPLIT_FILE):
             known = f"{', '.join(SCHEMES)} or a .yaml file that qm7 split has written"
             raise refusal(f"it should be {known}{suggestion(scheme, SCHEMES)}")
         return scheme
@@ -77,15 +75,14 @@ class Split(Section):
             raise refusal("folds are a list of different numbers, at least one")
         return folds
 
-    @model_validator(mode="after")
-    def _count_is_of_use(self, info: ValidationInfo) -> Self:
+    @field_validator("count")
+    @classmethod
+    def _of_use(cls, count: int, info: ValidationInfo) -> int:
         """Refuse a count where no folds are made; the default says nothing, and stands in every run."""
-        default = type(self).model_fields["count"].default
-        if info.context not in (RECORDED, COPIED) and self.scheme not in DRAWN and self.count != default:
-            reason = refusal(f"it is for {' and '.join(DRAWN)}: the folds of {self.scheme} are fixed")
-            refused = InitErrorDetails(type=reason, loc=("count",), input=self.count)
-            raise ValidationError.from_exception_data("Split", [refused])
-        return self
+        scheme = info.data.get("scheme", DRAWN[0])  # which is left out if it is refused itself
+        if scheme not in DRAWN and count != cls.model_fields["count"].default:
+            raise refusal(f"it is for {' and '.join(DRAWN)}: the folds of {scheme} are fixed")
+        return count
 
 
 class Fold(NamedTuple):
@@ -96,10 +93,9 @@ class Fold(NamedTuple):
     test: Molecules
 
 
-class SplitFile(BaseModel):
+class SplitFile(BaseModel, strict=True, extra="forbid", frozen=True):
     """The content of a split file; molecules that are in no fold are left out."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
     format: Literal[1] = 1
     scheme: str
     seed: int | None
@@ -108,14 +104,11 @@ class SplitFile(BaseModel):
 
 
 def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
-    """Deal the molecules to folds.
+    """Deal the molecules to disjoint folds, which have them all but for those of a split file.
 
     ``published`` takes the folds that the data set carries; ``random`` shuffles and cuts; ``stratified`` sorts by
     energy and deals every `split.count` neighbors to different folds, as the published split was made; both keep
-    copies of a molecule in one fold. A split file says itself.
-
-    The folds are disjoint; but for those of a split file, they are a partition of all molecules. Raises QM7Error if
-    there are fewer molecules than folds, or a split file cannot be used.
+    copies of a molecule in one fold. Raises QM7Error if there are too few molecules, or a split file cannot be used.
     """
     if split.file:
         return _folds_of_file(split.file, dataset, split.sha256)
@@ -132,10 +125,7 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
 
 
 def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: int) -> list[Molecules]:
-    """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none of them.
-
-    Raises QM7Error like `select_folds`, or if there are fewer molecules than folds.
-    """
+    """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none."""
     train = select_folds(dataset, split.model_copy(update={"folds": [fold]}))[0].train
     firsts = dataset.first_copies[train]
     if (different := len(np.unique(firsts))) < count:
@@ -162,9 +152,7 @@ def select_folds(dataset: Dataset, split: Split) -> list[Fold]:
     """Return the folds to train, those of `split.folds` or all.
 
     Each trains on the molecules of the others, or `split.train_size` of them: a larger choice contains a smaller one,
-    and each is spread evenly over the energies.
-
-    Raises QM7Error if there is no such fold, or there are too few molecules.
+    and each is spread evenly over the energies. Raises QM7Error if there is no such fold, or too few molecules.
     """
     folds = make_folds(dataset, split)
     numbers = range(len(folds)) if split.folds is None else sorted(split.folds)
@@ -199,12 +187,9 @@ def _spread(by_energy: Molecules, rng: np.random.Generator, size: int) -> Molecu
 
 
 def with_checksum(split: Split) -> Split:
-    """Return the split with the SHA-256 of its file, if it has one, so that a run keeps to the file's content.
-
-    Raises QM7Error if the file cannot be read, or it is another one than `split.sha256` says.
-    """
+    """Return the split with the SHA-256 of its file, so that a run keeps to that; raises QM7Error if it has changed."""
     sha256 = _read(split.file, split.sha256)[1] if split.file else None
-    return split if sha256 == split.sha256 else split.model_copy(update={"sha256": sha256})
+    return split.model_copy(update={"sha256": sha256})
 
 
 def write_split(path: Path, dataset: Dataset, scheme: str, seed: int | None, folds: Sequence[Molecules]) -> None:

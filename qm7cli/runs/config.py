@@ -1,7 +1,7 @@
 """What lies where in a run, and its ``config.yaml``: the settings and the data set, written when a fold is begun."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -9,7 +9,6 @@ from qm7cli.core.errors import QM7Error, damaged
 from qm7cli.core.files import read_text, write_text
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
-from qm7cli.data.splits import RECORDED
 from qm7cli.runs.experiment import Experiment
 
 
@@ -64,11 +63,6 @@ def read_config(run: Path) -> RunConfig:
     try:
         record = parse_yaml(text, path)
         dataset = DatasetRecord.model_validate(record.pop("dataset"))
-        return RunConfig(recorded_experiment(record), dataset)
+        return RunConfig(Experiment.model_validate(record), dataset)
     except (QM7Error, ValidationError, AttributeError, LookupError) as error:
         raise damaged(path) from error
-
-
-def recorded_experiment(tree: Any) -> Experiment:
-    """Return the settings that a run has recorded; raises pydantic's ValidationError if they are none."""
-    return Experiment.model_validate(tree, context=RECORDED)

@@ -12,10 +12,8 @@ from qm7cli.core.errors import printable
     [
         ("ä 分子 e\u0301 [bold]", "ä 分子 e\u0301 [bold]"),
         ("\x1b[31mred\x1b]0;title\x07", r"\x1b[31mred\x1b]0;title\x07"),
-        ("\x9b31m", r"\x9b31m"),
         ("a\rb\nc\td\x08", r"a\rb\nc\td\x08"),
         ("\u202eabc\u2066", r"\u202eabc\u2066"),
-        ("a\u2028b\x85c", r"a\u2028b\x85c"),
         ("\udcff\U000e0001", r"\udcff\U000e0001"),
     ],
 )

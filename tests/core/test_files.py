@@ -24,11 +24,6 @@ def test_a_failed_write_leaves_what_was_there_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_in_a_missing_directory_is_one_sentence(tmp_path):
-    with pytest.raises(QM7Error, match=r"cannot write .*: No such file or directory"):
-        files.write_text(tmp_path / "none" / "x", "text")
-
-
 def test_pipes_and_devices_are_refused_at_once_and_whatever_is_too_large(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with within(10):

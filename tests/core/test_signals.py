@@ -8,23 +8,16 @@ from qm7cli.core.signals import ENDING, STOPPING, stop_on_signals
 
 def test_the_first_signal_asks_to_stop_and_a_second_interrupt_does_so_at_once():
     before = signal.getsignal(signal.SIGINT)
-    with stop_on_signals(print) as request:
-        assert not request()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert request()
-        assert request.signal == signal.SIGTERM
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+    for first, said in ((signal.SIGTERM, []), (signal.SIGINT, [STOPPING])):
+        sentences = []
+        with stop_on_signals(sentences.append) as request:
+            assert not request()
+            os.kill(os.getpid(), first)
+            assert (request(), request.signal) == (True, first)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        assert sentences == [*said, ENDING]
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_an_interrupt_says_what_it_does_and_what_another_one_would():
-    sentences = []
-    with stop_on_signals(sentences.append):
-        os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert sentences == [STOPPING, ENDING]
     assert "Ctrl-C again ends at once" in STOPPING
 
 

@@ -23,7 +23,8 @@ def test_yaml_holds_every_text(name):
          ["1_", "_1", "1__0", "1e", "e5", ".", "+", "1.2.3", "--1", "inf", "nan"]),
         ("['010', \"1e6\", !!str 10, !!int 010, !!float 3]", ["010", "1e6", "10", 10, 3.0]),
         ("[null, ~, true, false, yes, no, on]", [None, None, True, False, True, False, True]),
-        ("a: 1\nb: {c: [2, &x d], e: *x}\n", {"a": 1, "b": {"c": [2, "d"], "e": "d"}}),
+        ("a: &a [1, 2]\nb: [*a, *a]\nc: &c {x: 1}\nd: {<<: *c, y: 2}",
+         {"a": [1, 2], "b": [[1, 2]] * 2, "c": {"x": 1}, "d": {"x": 1, "y": 2}}),
         ("", None),
     ],
 )  # fmt: skip
@@ -49,14 +50,7 @@ def test_what_is_not_yaml_is_one_sentence_that_names_the_line(text, message):
     assert str(error.value).startswith(message)
 
 
-def test_aliases_in_moderation_are_followed():
-    text = "a: &a [1, 2]\nb: [*a, *a]\nc: &c {x: 1}\nd: {<<: *c, y: 2}"
-    assert yaml_text.parse_yaml(text, "x") == {"a": [1, 2], "b": [[1, 2]] * 2, "c": {"x": 1}, "d": {"x": 1, "y": 2}}
-
-
-@pytest.mark.parametrize(
-    "text", ["1e6", "010", "1:30", "0x1F", "1_000", "yes", "null", ".5", "1.", "2020-01-01", "a b"]
-)
+@pytest.mark.parametrize("text", ["1e6", "010", "1:30", "0x1F", "1_000", "yes", "null", ".5", "2020-01-01", "a b"])
 def test_a_text_that_looks_like_a_number_is_written_so_that_every_reader_takes_it_for_a_text(text):
     written = yaml_text.format_yaml({"name": text, "number": 1e-6, "whole": 10})
     for read in (yaml_text.parse_yaml(written, "x"), yaml.safe_load(written)):
