@@ -1,13 +1,11 @@
-"""`qm7 compare` and `qm7 report`: groups of runs against a reference, for a terminal and as a page."""
+"""`qm7 compare`: groups of runs against a reference."""
 
-import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, each_run
-from qm7cli.cli.output import Table, note, say, show_number, write_output
+from qm7cli.cli.output import Table, note, show_number, write_output
 
 if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
@@ -46,35 +44,6 @@ def compare(
     written = write_output(comparison_table(comparison), comparison.records(), format_, output)
     for sentence in comparison.notes if written in {"csv", "json", "latex"} else ():  # which have no sentences
         note(sentence)
-    raise typer.Exit(status)
-
-
-def report(
-    output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
-    runs: Runs = None,
-    by: By = None,
-    reference: Reference = None,
-    margin: Margin = None,
-) -> None:
-    """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
-
-    The page needs no other file and no network, and prints on A4. Needs matplotlib: pip install 'qm7cli[plots]'
-
-    Example: qm7 report runs/variants --output report.html
-    """
-    from qm7cli.analysis.compare import compare_groups
-    from qm7cli.analysis.report import render_report
-    from qm7cli.core.files import write_text
-    from qm7cli.runs.collect import read_run
-
-    usable, status = each_run(runs, read_run, output)
-    comparison = compare_groups(usable, by or (), reference, margin=margin)
-    choices = [*(("--by", key) for key in by or ()), ("--reference", reference), ("--margin", margin and f"{margin:g}")]
-    chosen = [part for option, value in choices if value for part in (option, value)]
-    command = shlex.join(["qm7", "report", *map(str, runs or ()), *chosen, "--output", "FILE.html"])
-    table = comparison_table(comparison)
-    write_text(output, render_report(comparison, usable, list(table.columns), table.rows, command, reference))
-    say(str(output))
     raise typer.Exit(status)
 
 

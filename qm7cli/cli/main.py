@@ -14,9 +14,10 @@ from typer.core import TyperGroup
 
 import qm7cli
 from qm7cli.cli.augment import augment
+from qm7cli.cli.baseline import baseline
 from qm7cli.cli.centering import centering
 from qm7cli.cli.collect import collect
-from qm7cli.cli.compare import compare, report
+from qm7cli.cli.compare import compare
 from qm7cli.cli.convert import convert
 from qm7cli.cli.download import download
 from qm7cli.cli.eval import evaluate
@@ -26,10 +27,11 @@ from qm7cli.cli.info import info
 from qm7cli.cli.output import SHOW_TRACEBACKS, note, print_error, print_traceback
 from qm7cli.cli.plot import plot
 from qm7cli.cli.predict import predict
+from qm7cli.cli.report import report
 from qm7cli.cli.split import split
 from qm7cli.cli.status import status
 from qm7cli.cli.sweep import sweep
-from qm7cli.cli.train import baseline, train
+from qm7cli.cli.train import train
 from qm7cli.core.errors import QM7Error, UsageError, notices_to, shortage
 from qm7cli.core.signals import SIGNALS
 
