@@ -1,6 +1,6 @@
 """`qm7 compare`: groups of runs against a reference."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
