@@ -77,7 +77,7 @@ def _worst(runs: "Sequence[Run]", count: int) -> list[dict[str, Any]]:
     """Return the molecules of each run with the largest errors; raises QM7Error if no fold is complete."""
     from qm7cli.core.errors import QM7Error
     from qm7cli.runs.datasets import RunDatasets
-    from qm7cli.runs.predictions import read_predictions
+    from qm7cli.runs.models import read_predictions
 
     datasets, records = RunDatasets(), []
     for run in runs:

@@ -5,7 +5,7 @@ from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
 
-from qm7cli.core.errors import QM7Error, StoppedError
+from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.soundness import check_for_training
 from qm7cli.data.splits import make_folds, select_folds, with_checksum
@@ -58,13 +58,9 @@ def train_run(
 
     Returns what ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
 
-    Raises
-    ------
-    FoldsError
-        If a fold has no result: another process trains it, a file of it is damaged, or its process was lost twice.
-        The other folds are trained first.
-    QM7Error
-        If there is no such fold, the data set is not sound, or the directory cannot be used.
+    Raises FoldsError, after the other folds, if one has no result: another process trains it, a file of it is damaged,
+    or its process was lost twice. Raises QM7Error if there is no such fold, the data set is not sound, or the directory
+    cannot be used.
     """
     experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
     chosen = select_folds(dataset, experiment.split)
@@ -77,10 +73,7 @@ def train_run(
 
         for fold in chosen:
             refuse(experiment, dataset, fold)
-    try:
-        prepare_run(run, experiment, folds, dataset, overwrite=overwrite, stopped=stopped)
-    except StoppedError:
-        return None
+    prepare_run(run, experiment, folds, dataset, overwrite=overwrite)
     work = [(Job(run, experiment, fold), dataset) for fold in folds]
     at_once = min(jobs, len(folds))
     with closing(ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped)) as executor:

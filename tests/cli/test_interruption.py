@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from conftest import bits, wait_for
-from qm7cli.core.locks import lock
 from qm7cli.core.signals import STOPPING
 
 LONG = ["--set", "training.iterations=100000", "--set", "training.checkpoint_every=200"]
@@ -85,14 +84,3 @@ def test_two_processes_train_different_folds_of_a_run_and_not_the_same(start, tm
     assert first.poll() is None
     assert {fold["fold"]: fold["status"] for fold in read(tmp_path)["folds"]}[1] == "complete"
     assert read(tmp_path)["config"]["split"]["folds"] == [0, 1]
-
-
-def test_a_signal_ends_the_wait_for_a_run_that_another_process_holds(start, tmp_path):
-    (tmp_path / "run").mkdir()
-    with lock(tmp_path / "run/.lock"):  # as a process has it that was stopped with Ctrl-Z at the wrong moment
-        process = start("--fold", "0")
-        assert process.stderr.readline() == "waiting for the lock run/.lock, which another process holds\n"
-        process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stdout) == (143, "")
-    assert stderr == "qm7: stopped by SIGTERM; the same command goes on from here\n"

@@ -6,9 +6,8 @@ import yaml
 
 from conftest import COMPLETE
 from qm7cli.core.errors import QM7Error
-from qm7cli.runs.config import fold_directory, fold_numbers
-from qm7cli.runs.models import evaluate_run, load_models
-from qm7cli.runs.predictions import read_predictions
+from qm7cli.runs.access import fold_directory, fold_numbers
+from qm7cli.runs.models import describe_evaluation, evaluate_folds, load_models, read_predictions
 from qm7cli.runs.results import (
     FoldResult,
     HistoryRow,
@@ -20,6 +19,12 @@ from qm7cli.runs.results import (
     write_fold_alone,
 )
 from qm7cli.training.train_run import train_run
+
+
+def evaluate_run(run, dataset, folds=None, parts=("test",)):
+    models = load_models(run, folds, dataset)
+    return describe_evaluation(str(run), None, evaluate_folds(run, models, dataset, parts=parts), parts)
+
 
 PARTIAL = FoldResult(fold=2, status="partial", iterations=4, seconds=0.5, train_molecules=48, test_molecules=12)
 
