@@ -10,7 +10,7 @@ import json
 import re
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -87,14 +87,9 @@ def read_config(run: Path) -> RunConfig:
     try:
         record = parse_yaml(text, path)
         dataset = DatasetRecord.model_validate(record.pop("dataset"))
-        return RunConfig(recorded_experiment(record), dataset)
+        return RunConfig(Experiment.model_validate(record, context=RECORDED), dataset)
     except (QM7Error, ValidationError, AttributeError, LookupError) as error:
         raise damaged(path) from error
-
-
-def recorded_experiment(tree: Any) -> Experiment:
-    """Return the settings that a run has recorded; raises pydantic's ValidationError if they are none."""
-    return Experiment.model_validate(tree, context=RECORDED)
 
 
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:

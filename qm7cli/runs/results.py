@@ -23,8 +23,9 @@ from qm7cli.core.errors import QM7Error, damaged
 from qm7cli.core.files import read_text, write_text
 from qm7cli.core.locks import lock
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
+from qm7cli.data.splits import RECORDED
 from qm7cli.model.metrics import TEST_METRICS
-from qm7cli.runs.access import DatasetRecord, fold_directory, fold_numbers, read_config, recorded_experiment
+from qm7cli.runs.access import DatasetRecord, fold_directory, fold_numbers, read_config
 from qm7cli.runs.experiment import Experiment
 
 Status = Literal["complete", "partial", "diverged"]
@@ -224,7 +225,7 @@ def read_results(run: Path) -> RunResults:
             fold | {name: record[f"{name}s" if name == "environment" else "histories"][fold["fold"]] for name in APART}
             for fold in record["folds"]
         ]
-        config = recorded_experiment(record["config"])
+        config = Experiment.model_validate(record["config"], context=RECORDED)
         return RunResults(dataset=record["dataset"], folds=folds, config=config)
     except (QM7Error, ValidationError, LookupError, TypeError) as error:
         raise damaged(path) from error

@@ -73,10 +73,9 @@ def refuse(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
     if needed > settings.memory:
         allowed = f"more than baseline.memory allows ({settings.memory:g})"
         raise QM7Error(f"fold {fold.number} would take {needed:.3g} GB, {allowed}")
-    if (settings.neighbours or 0) > n:
-        raise QM7Error(
-            f"fold {fold.number} has {n} training molecules, fewer than the {settings.neighbours} neighbours"
-        )
+    neighbours = settings.neighbours or 0
+    if neighbours > n:
+        raise QM7Error(f"fold {fold.number} has {n} training molecules, fewer than the {neighbours} neighbours")
     searched = searched_keys(settings)
     if searched and n < 2 * INNER_FOLDS:
         raise QM7Error(f"fold {fold.number} has too few training molecules ({n}) to find {searched[0]}; give it")

@@ -146,9 +146,7 @@ def fold_status(result: FoldResult | None, iterations: int) -> str:
         return "new"
     if result.iterations > iterations:
         return "longer"
-    if result.status == "complete" and result.iterations < iterations:
-        return "partial"
-    return result.status
+    return "partial" if result.status == "complete" and result.iterations < iterations else result.status
 
 
 def too_long(

@@ -23,7 +23,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from qm7cli.core.errors import BusyError, QM7Error
-from qm7cli.core.files import make_directory, read_text
+from qm7cli.core.files import read_text
 from qm7cli.core.validation import flatten, mistake
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.dataset import Dataset, load, locate
@@ -128,12 +128,11 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     """
     datasets: dict[Path, Dataset] = {}
     runs: set[Path] = set()
-    checked: set[tuple[Path, str, str]] = set()
+    checked = set()
     work = []
     for experiment in experiments:
-        path = locate(experiment.data)
+        path, subtract, split = locate(experiment.data), experiment.target.subtract, experiment.split
         dataset = datasets[path] = datasets.get(path) or load(path)
-        subtract, split = experiment.target.subtract, experiment.split
         if (check := (path, subtract, split.model_dump_json(exclude={"folds", "train_size"}))) not in checked:
             check_for_training(dataset, subtract, make_folds(dataset, split))
             checked.add(check)
@@ -150,19 +149,16 @@ def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
 
     Raises QM7Error if one cannot be used (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
     """
-    runs: dict[Path, list[tuple[Job, Dataset]]] = {}
     left = []
     for job, dataset in work:
-        runs.setdefault(job.run, []).append((job, dataset))
         status, iterations = job_status(job)
         if status == "longer":
             raise too_long(job.run, job.fold, iterations, job.experiment.iterations, "choose another --out")
         if status != "complete":
             left.append((job, dataset))
     incomplete = {job.run for job, _ in left}
-    for run, jobs in runs.items():
-        job, dataset = jobs[0]
-        prepare_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False)
+    for run, (job, dataset) in {job.run: (job, dataset) for job, dataset in work}.items():
+        prepare_run(run, job.experiment, [], dataset, overwrite=False)
         if run not in incomplete and not (run / "results.yaml").exists():
             make_results(run)
     return left
@@ -204,7 +200,7 @@ def log_file(run: Path, fold: int) -> Path:
 def log(run: Path, fold: int, text: str) -> None:
     """Add a text with the time to the log file of a fold; if it cannot be written, the work goes on."""
     path = log_file(run, fold)
-    with suppress(OSError, QM7Error):
-        make_directory(path.parent)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")

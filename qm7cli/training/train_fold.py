@@ -34,17 +34,9 @@ def train_fold(
 ) -> FoldResult:
     """Train one fold of a run, or fit the experiment's baseline to it; return its result, as it is written.
 
-    Parameters
-    ----------
-    experiment, dataset, fold
-        The settings, the molecules, and which of them are held out.
-    run : Path
-        The run's directory, prepared by `qm7cli.runs.access.prepare_run`.
-    report : callable
-        Called with the progress about every tenth of a second, and after each evaluation.
-    stopped : callable
-        Asked after each iteration and often in an evaluation; when true, the checkpoint is written and the result is
-        ``partial``. An interrupted evaluation is done when the training goes on.
+    `qm7cli.runs.access.prepare_run` has prepared the run's directory. `report` is called with the progress about every
+    tenth of a second, and after each evaluation. `stopped` is asked after each iteration and often in an
+    evaluation; when true, the checkpoint is written and the result is ``partial``.
 
     Raises QM7Error if another process trains this fold, a file of it is damaged or cannot be written, or it has been
     trained for longer than `experiment` asks.

@@ -41,20 +41,9 @@ def train_run(
 ) -> RunResults | None:
     """Train the folds of an experiment, each from where it stands.
 
-    Parameters
-    ----------
-    experiment, dataset
-        The settings, `split.folds` included, and the molecules.
-    run : Path
-        The run's directory, made if absent.
-    jobs : int
-        Folds trained at a time; 1, the default, trains in this process, more in processes of their own.
-    overwrite : bool
-        Remove what the directory has of these folds first; default False.
-    report : callable
-        Called with the progress of any fold, in this process.
-    stopped : callable
-        Asked often; when true, folds in training write their checkpoints and no further fold is begun.
+    `jobs` folds are trained at a time: one in this process, more in processes of their own. With `overwrite`, what the
+    directory `run` has of these folds is removed first. `report` is called with the progress, in this process.
+    `stopped` is asked often; when true, folds in training write their checkpoints and no further fold is begun.
 
     Returns what ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
 

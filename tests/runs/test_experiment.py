@@ -65,12 +65,6 @@ def test_a_number_is_the_same_in_a_file_an_assignment_and_a_flag(tmp_path):
                 resolve(origin, assignments, flags)
 
 
-def test_the_resolved_experiment_reads_back_the_same(tmp_path):
-    experiment = resolve(None, ["split.folds=[3, 1]", "data=a b.mat", "encoding.noise=0.1"], {"variant": "no-prebias"})
-    (tmp_path / "x.yaml").write_text(format_yaml(experiment.model_dump(mode="json")))
-    assert resolve(tmp_path / "x.yaml", [], {}) == experiment
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -181,14 +175,6 @@ def test_settings_that_make_no_difference_are_no_part_of_the_configuration():
     }  # fmt: skip
     drawn = resolve(None, [], {"baseline.model": "knn", "baseline.representation": "random"})
     assert set(identity(drawn)) - set(identity(knn)) == {"encoding.noise", "evaluation.draws", "baseline.draws"}
-
-
-def test_a_baseline_has_the_defaults_of_what_it_takes():
-    krr = resolve(None, [], {"baseline.model": "krr"})
-    assert (krr.baseline.representation, krr.baseline.kernel, krr.baseline.draws) == ("sorted", "gaussian", None)
-    drawn = resolve(None, [], {"baseline.model": "linear", "baseline.representation": "random"})
-    assert (drawn.baseline.kernel, drawn.baseline.draws) == (None, 4)
-    assert krr.iterations == 0 < resolve(None, [], {}).iterations
 
 
 def test_a_count_of_folds_is_refused_where_no_folds_are_made_and_the_default_is_not(tmp_path):

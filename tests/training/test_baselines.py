@@ -89,20 +89,16 @@ def test_the_mean_is_that_of_the_training_energies(fit, energies):
     assert result.hyperparameters is None
 
 
-def test_nearest_neighbours_are_those_of_the_sorted_matrices(fit, small, parts, sorted_triangles):
+@pytest.mark.parametrize(("representation", "count"), [("sorted", 3), ("eigenspectrum", 1)])
+def test_nearest_neighbours_are_those_of_the_representation(fit, small, parts, sorted_triangles, representation, count):
+    """Eigenvalues are ordered by magnitude."""
     train, test = parts
-    _, predictions = fit(model="knn", neighbours=3)
+    spectra = [sorted(np.linalg.eigvals(C.astype(float)).real, key=abs, reverse=True) for C in small.X]
+    X = {"sorted": sorted_triangles, "eigenspectrum": spectra}[representation]
+    _, predictions = fit(model="knn", representation=representation, neighbours=count)
     for molecule, prediction in zip(test, predictions, strict=True):
-        nearest = sorted(train, key=lambda other: math.dist(sorted_triangles[molecule], sorted_triangles[other]))[:3]
+        nearest = sorted(train, key=lambda other: math.dist(X[molecule], X[other]))[:count]
         assert prediction == pytest.approx(np.mean([small.T[other] for other in nearest]))
-
-
-def test_the_eigenspectrum_is_ordered_by_magnitude(fit, small, parts):
-    train, test = parts
-    spectra = np.array([sorted(np.linalg.eigvals(C.astype(float)).real, key=abs, reverse=True) for C in small.X])
-    _, predictions = fit(model="knn", representation="eigenspectrum", neighbours=1)
-    for molecule, prediction in zip(test, predictions, strict=True):
-        assert prediction == small.T[min(train, key=lambda other: math.dist(spectra[molecule], spectra[other]))]
 
 
 def test_ridge_regression_minimises_the_penalised_squares(fit, parts, energies, sorted_triangles):
@@ -142,21 +138,18 @@ def test_kernel_ridge_regression_solves_its_equation(fit, parts, energies, sorte
     np.testing.assert_allclose(predictions, kernel_ridge(K, L, energies[0], ridge), rtol=1e-7)
 
 
-def test_kernel_ridge_regression_on_bags_of_bonds_solves_its_equation(fit, parts, energies, bags):
-    K, L = (laplacian(bags[part], bags[parts[0]], 300) for part in parts)
-    _, predictions = fit(model="krr", **BAGS)
-    np.testing.assert_allclose(predictions, kernel_ridge(K, L, energies[0], 1e-3), rtol=1e-5)
-
-
-@pytest.mark.parametrize("exponent", [1, 4])
-def test_without_the_composition_bags_are_those_of_pairs(fit, small, parts, exponent):
+@pytest.mark.parametrize(("subtract", "exponent"), [("mean", 1), ("composition", 4)])
+def test_kernel_ridge_regression_on_bags_of_bonds_solves_its_equation(fit, small, parts, energies, subtract, exponent):
+    """Where the composition is subtracted, the bags are those of pairs alone."""
     train, test = parts
     X, sizes = reference.bags(list(zip(small.Z, small.R, strict=True)), exponent)
-    X = X[:, sum(size for (a, _), size in sizes.items() if a == 0) :]
-    coefficients, y = reference.composition_target(small.Z[train], small.T[train])
-    known = reference.composition(small.Z[test], coefficients) @ [*coefficients.values()]
+    y, known = energies[0], 0
+    if subtract == "composition":
+        X = X[:, sum(size for (a, _), size in sizes.items() if a == 0) :]
+        coefficients, y = reference.composition_target(small.Z[train], small.T[train])
+        known = reference.composition(small.Z[test], coefficients) @ [*coefficients.values()]
     expected = kernel_ridge(*(laplacian(X[part], X[train], 300) for part in parts), y, 1e-3) + known
-    _, predictions = fit(model="krr", subtract="composition", exponent=exponent, **BAGS)
+    _, predictions = fit(model="krr", subtract=subtract, exponent=exponent, **BAGS)
     np.testing.assert_allclose(predictions, expected, rtol=1e-5)
 
 
@@ -182,7 +175,6 @@ SAVED = [
     {"model": "krr", **BAGS},
     {"model": "krr", **BAGS, "exponent": 4, "subtract": "composition"},
 ]
-DRAWN = {"model": "krr", "kernel": "gaussian", "representation": "random", "draws": 2, "scale": 30.0, "ridge": 1e-3}
 
 
 @pytest.fixture
@@ -205,18 +197,6 @@ def test_a_saved_baseline_predicts_what_the_fit_predicted_whatever_the_atoms_ord
         (one,) = predict_molecules([model], [Molecule("m", small.Z[k][shuffled], small.R[k][shuffled])], 7)
         assert one.energy == pytest.approx(expected, rel=1e-5)
         assert one.spread is None
-
-
-def test_a_baseline_on_random_matrices_draws_as_a_network_does(saved, small, parts):
-    model, predictions = saved(**DRAWN)
-    evaluated = model.evaluate(small, "test", model.draws_of(None))
-    assert len(evaluated.predictions) == 10
-    np.testing.assert_array_equal(evaluated.predictions.mean(axis=0), predictions)
-    k = parts[1][0]
-    own = Molecule("m", small.Z[k][small.Z[k] > 0], small.R[k][small.Z[k] > 0])
-    few, many = predict_molecules([model], [own], 3)[0], predict_molecules([model], [own])[0]
-    assert 0 < few.spread != many.spread > 0
-    assert many.energy == pytest.approx(predictions[0], abs=3 * many.spread)
 
 
 @pytest.mark.parametrize(

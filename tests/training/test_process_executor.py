@@ -35,14 +35,6 @@ if "-c" in sys.orig_argv:  # in a worker
 """
 
 
-FAILING = """
-from qm7cli.training.fold_training import FoldTraining
-def iterate(training):
-    raise MemoryError("no room")
-FoldTraining.iterate = iterate
-"""
-
-
 @pytest.fixture
 def site(tmp_path):
     """Has Python run some code as it starts, in workers too, where PYTHONPATH is what this gives."""
@@ -79,12 +71,3 @@ def test_what_a_worker_prints_does_not_disturb_what_it_says_to_its_parent(comman
     done = command("train", *quick_flags, *two, "--quiet", PYTHONPATH=site(TALKATIVE))
     assert sorted(done.stderr.splitlines()) == ["from C"] * 2 + ["from Python"] * 2
     assert "status: complete" in done.stdout
-
-
-def test_an_error_is_the_same_sentence_whether_one_fold_is_trained_at_a_time_or_two(command, site, quick_flags):
-    two = ("train", *quick_flags, "--fold", 0, "--fold", 1, "--out", "run")
-    failing = site(FAILING)
-    one, other = (command(*two, "--jobs", jobs, status=1, PYTHONPATH=failing).stderr for jobs in (1, 2))
-    assert one == other
-    assert one.startswith("qm7: fold 0 of run: not enough memory for these settings")
-    assert one.count("\n") == 2

@@ -61,10 +61,6 @@ def test_the_base_may_be_an_experiment_file_beside_the_sweep_file(written, tmp_p
     assert settings(read_sweep(file), *keys) == [(5, 2.0, 20), (5, 2.0, None)]
 
 
-def test_an_empty_sweep_file_of_a_base_is_one_point(written):
-    assert read_sweep(written("base: {seed: 1}")) == [Experiment(seed=1)]
-
-
 def test_what_is_given_goes_before_the_base(written):
     file = written("base: {seed: 1, training: {iterations: 9}}\ngrid: {variant: [corrected]}")
     (experiment,) = read_sweep(file, ["training.iterations=11", "encoding={noise: 3}"], {"data": "gfn7"})
@@ -104,12 +100,6 @@ def test_a_mistake_in_a_sweep_file_is_named_with_its_place(written, text, messag
 def test_the_keys_of_a_sweep_file_are_none_of_an_experiment():
     assert SweepFile.model_fields.keys() == SWEEP_KEYS
     assert not SWEEP_KEYS & Experiment.model_fields.keys()
-
-
-def test_a_base_may_leave_to_the_points_what_its_settings_are_of(written):
-    file = written("base: {baseline: {kernel: laplacian}}\ngrid: {baseline.model: [krr]}")
-    (swept,) = read_sweep(file)
-    assert (swept.baseline.kernel, swept.baseline.representation) == ("laplacian", "sorted")
 
 
 def test_a_swept_setting_cannot_be_given_as_well(written):

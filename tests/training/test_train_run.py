@@ -9,10 +9,8 @@ import pytest
 
 import molecules
 from conftest import bits
-from qm7cli.core.errors import BusyError, QM7Error, notices_to
+from qm7cli.core.errors import QM7Error, notices_to
 from qm7cli.data.dataset import load
-from qm7cli.runs.access import lock_fold
-from qm7cli.runs.results import read_results
 from qm7cli.training import executor as jobs_module
 from qm7cli.training import process_executor as processes
 from qm7cli.training.executor import Job, LostError, do_jobs
@@ -65,16 +63,6 @@ def test_a_fold_that_another_process_trains_is_come_back_to_and_found_complete(t
     assert [(fold.fold, fold.status) for fold in results.folds] == [(k, "complete") for k in (0, 3, 4)]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_fold_that_is_still_busy_at_the_end_is_an_error_that_says_so(tmp_path, quick, small, jobs):
-    run = tmp_path / "run"
-    with lock_fold(run, 3), pytest.raises(FoldsError) as failure:
-        train_run(quick("split.folds=[3, 4]"), small, run, jobs=jobs)
-    assert isinstance(failure.value.errors[3], BusyError)
-    assert str(failure.value) == f"fold 3 of {run} is being trained by another process"
-    assert failure.value.results[4].status == "complete"
-
-
 @pytest.fixture
 def workers(monkeypatch):
     """The worker process that was given each fold last, by fold."""
@@ -115,16 +103,6 @@ def test_a_fold_whose_worker_others_end_is_tried_once_more(tmp_path, quick, smal
     assert train_run(experiment, small, run).status == "complete"
     train_run(experiment, small, tmp_path / "alone")
     assert bits(run) == bits(tmp_path / "alone")
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_stop_leaves_the_folds_begun_partial_and_begins_no_other(tmp_path, quick, small, jobs):
-    experiment = quick("training.iterations=1000000")
-    seen = []
-    outcomes = train_run(experiment, small, tmp_path / "run", jobs=jobs, report=seen.append, stopped=lambda: bool(seen))
-    assert {fold.status for fold in outcomes.folds} == {"partial"}
-    assert len(outcomes.folds) == jobs
-    assert outcomes == read_results(tmp_path / "run")
 
 
 def test_a_worker_that_does_not_answer_is_ended_some_seconds_after_a_stop(tmp_path, quick, small, workers, monkeypatch):
