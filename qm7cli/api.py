@@ -23,13 +23,12 @@ from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.predict import Prediction, predict_molecules
 from qm7cli.runs import models as run_models
-from qm7cli.runs.access import default_directory
+from qm7cli.runs.access import default_name, trained_folds
 from qm7cli.runs.collect import Run, find_runs
-from qm7cli.runs.config import trained_folds
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults
 from qm7cli.training.claim_fold import Progress
-from qm7cli.training.descent import DivergenceError
+from qm7cli.training.fold_training import DivergenceError
 from qm7cli.training.train_run import FoldsError, train_run
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -75,10 +74,9 @@ def train(
     if experiment.data is None and dataset.path is not None:  # so that others find it
         name = {path: name for name, path in BUNDLED.items()}.get(dataset.path, str(dataset.path))
         experiment = experiment.model_copy(update={"data": name})
-    run = _expanded(out) if out is not None else default_directory(Path("runs"), experiment, dataset.name)
-    results = cast(  # nothing stops it
-        "RunResults", train_run(experiment, dataset, run, jobs=jobs, overwrite=overwrite, report=report)
-    )
+    run = _expanded(out) if out is not None else Path("runs") / default_name(experiment, dataset.name)
+    results = train_run(experiment, dataset, run, jobs=jobs, overwrite=overwrite, report=report)
+    results = cast("RunResults", results)  # nothing stops it
     asked = experiment.split.folds
     diverged: dict[int, QM7Error] = {
         result.fold: DivergenceError(str(result.reason), result.diverged_at or 0, result.rate or 0.0)

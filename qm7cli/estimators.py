@@ -22,7 +22,7 @@ from qm7cli.model.network import Layer, Network, draw_layers, feed_forward
 from qm7cli.model.variants import RULES, Variant
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.settings import Architecture, Encoding, Training
-from qm7cli.training.descent import Descent, DivergenceError
+from qm7cli.training.fold_training import Descent, DivergenceError
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin

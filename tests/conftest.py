@@ -21,8 +21,7 @@ import molecules
 from qm7cli.cli import main
 from qm7cli.core.locks import lock
 from qm7cli.data import dataset
-from qm7cli.runs.access import default_name, prepare_run, register_fold
-from qm7cli.runs.config import fold_directory
+from qm7cli.runs.access import default_name, fold_directory, prepare_run, register_fold
 from qm7cli.runs.experiment import resolve
 from qm7cli.runs.results import FoldResult
 from qm7cli.training.fold_training import read_about

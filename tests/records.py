@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from qm7cli.core.validation import flatten
+from qm7cli.runs.access import DatasetRecord
 from qm7cli.runs.collect import Run
-from qm7cli.runs.config import DatasetRecord
 from qm7cli.runs.experiment import resolve, unused_keys
 from qm7cli.runs.results import FoldResult, HistoryRow, RunResults
 

@@ -11,7 +11,7 @@ import qm7cli
 from conftest import bits
 from qm7cli import Architecture, Baseline, DomainWarning, Evaluation, Experiment, QM7Error, Split, Training
 from qm7cli.data.dataset import BUNDLED
-from qm7cli.runs.config import read_config
+from qm7cli.runs.access import read_config
 from qm7cli.training.train_run import train_run
 
 EXPERIMENT = Experiment(

@@ -9,8 +9,7 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import SettingsError
 from qm7cli.data.splits import select_folds
 from qm7cli.model.encoder import Encoder
-from qm7cli.training.descent import DivergenceError
-from qm7cli.training.fold_training import FoldTraining
+from qm7cli.training.fold_training import DivergenceError, FoldTraining
 
 sklearn = pytest.importorskip("sklearn")
 from sklearn.datasets import make_friedman1  # noqa: E402

@@ -1,6 +1,6 @@
 """`qm7 sweep`: every fold of every configuration of a sweep file."""
 
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -10,7 +10,6 @@ from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.options import RUNS, Data, Folds, Jobs, Quiet, Settings, Split, complete_experiments
 from qm7cli.cli.output import Column, make_table, note, print_error, write_output
 from qm7cli.cli.train import exit_if_failed, exit_if_stopped
-from qm7cli.core.errors import StoppedError
 from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
@@ -75,11 +74,9 @@ def sweep(
         if dry_run:
             _print_jobs(work)
             return
-        failures: Failures = []
-        with suppress(StoppedError):
-            left = open_runs(work, stop)
-            with show_progress(len(work), len(work) - len(left), quiet=quiet) as display:
-                failures = _do_jobs(left, scheduler, jobs, display, stop)
+        left = open_runs(work)
+        with show_progress(len(work), len(work) - len(left), quiet=quiet) as display:
+            failures = _do_jobs(left, scheduler, jobs, display, stop)
     _print_failures(failures, len(work))
     exit_if_stopped(stop)
     _print_results(work)

@@ -94,12 +94,12 @@ def train_and_print(
     """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
     from qm7cli.data.splits import select_folds
-    from qm7cli.runs.access import default_directory
+    from qm7cli.runs.access import default_name
     from qm7cli.training.executor import Job, available_cores
     from qm7cli.training.sweep import job_status
     from qm7cli.training.train_run import FoldsError, train_run
 
-    run = out or default_directory(options.RUNS, experiment, dataset.name)
+    run = out or options.RUNS / default_name(experiment, dataset.name)
     jobs = jobs or available_cores()
     chosen = [fold.number for fold in select_folds(dataset, experiment.split)]
     left = sum(overwrite or job_status(Job(run, experiment, fold))[0] != "complete" for fold in chosen)

@@ -1,49 +1,36 @@
 """Locks between processes (filelock): the operating system's, so that a lock ends with the process that holds it."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
-from qm7cli.core.errors import SAY_AFTER, BusyError, StoppedError, notice, os_errors
+from qm7cli.core.errors import SAY_AFTER, BusyError, notice, os_errors
 
-GIVE_UP_AFTER: Final = 2.0  # seconds after which a stop ends the wait for a lock: those waited for are held for less
 LOOKED_AT: Final = 0.1  # seconds for which a lock is tried before it is another's: `is_held` takes it for an instant
 
 
 @contextmanager
-def lock(path: Path, busy: str | None = None, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     """Hold the lock file `path`, which is made if absent.
 
-    If another process holds it, raise BusyError with the sentence `busy`; default: wait, and raise StoppedError after
-    `GIVE_UP_AFTER` seconds as soon as `stopped` is true.
+    If another process holds it, raise BusyError with the sentence `busy`; default: wait, and say so after a while.
     """
-    begun, said, held = time.monotonic(), False, FileLock(path)
-    while not _acquired(held):
-        waited = time.monotonic() - begun
-        if busy is not None:
-            raise BusyError(busy)
-        if waited > GIVE_UP_AFTER and stopped():
-            raise StoppedError(f"stopped while another process held the lock {path}")
-        if waited > SAY_AFTER and not said:
+    held = FileLock(path)
+    with os_errors(f"cannot lock {path}"):
+        try:
+            held.acquire(timeout=SAY_AFTER if busy is None else LOOKED_AT)
+        except Timeout as error:
+            if busy is not None:
+                raise BusyError(busy) from error
             notice(f"waiting for the lock {path}, which another process holds")
-            said = True
+            held.acquire()
     try:
         yield
     finally:
         held.release()
-
-
-def _acquired(held: FileLock) -> bool:
-    with os_errors(f"cannot lock {held.lock_file}"):
-        try:
-            held.acquire(timeout=LOOKED_AT)
-        except Timeout:  # an OSError as well
-            return False
-    return True
 
 
 def is_held(path: Path) -> bool:

@@ -1,34 +1,30 @@
-"""Who may train what in a run directory: one configuration per run, one process per fold.
+"""A run directory: what lies where, its ``config.yaml``, and who may train what in it.
 
-A run's ``.lock`` is held while ``config.yaml`` or ``results.yaml`` is written, a fold's while it is trained. A fold is
-entered into ``config.yaml`` when its training is about to begin, so a command that is refused changes nothing.
+There is one configuration per run and one process per fold. A run's ``.lock`` is held while ``config.yaml`` or
+``results.yaml`` is written, a fold's while it is trained. A fold is entered into ``config.yaml`` when its training is
+about to begin, so a command that is refused changes nothing.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from qm7cli.core.errors import QM7Error
-from qm7cli.core.files import make_directory, remove_file
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from qm7cli.core.errors import QM7Error, damaged
+from qm7cli.core.files import make_directory, read_text, remove_file, write_text
 from qm7cli.core.locks import lock
 from qm7cli.core.validation import flatten
+from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
-from qm7cli.runs.config import DatasetRecord, RunConfig, fold_directory, fold_numbers, read_config, write_config
-from qm7cli.runs.experiment import RECORDED_SETTINGS, Experiment, differing_keys, identity
-from qm7cli.runs.results import make_results
+from qm7cli.runs.experiment import RECORDED_SETTINGS, Experiment, identity
 from qm7cli.runs.settings import Baseline
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "predictions.csv", "log.txt")
 LONGEST_NAME: Final = 200  # bytes
-
-
-def default_directory(parent: Path, experiment: Experiment, dataset: str) -> Path:
-    """Return where an experiment goes by default below `parent`."""
-    return parent / default_name(experiment, dataset)
 
 
 def default_name(experiment: Experiment, dataset: str) -> str:
@@ -50,6 +46,51 @@ def default_name(experiment: Experiment, dataset: str) -> str:
     return name
 
 
+def fold_directory(run: Path, fold: int) -> Path:
+    """Return the directory of a fold."""
+    return run / f"fold-{fold}"
+
+
+def fold_numbers(run: Path) -> list[int]:
+    """Return the numbers of the folds that a run directory has, in order."""
+    numbers = (path.name.removeprefix("fold-") for path in run.glob("fold-*") if path.is_dir())
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def trained_folds(run: Path) -> list[int]:
+    """Return the numbers of the folds whose model a run directory has, in order."""
+    return [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "model.npz").exists()]
+
+
+class DatasetRecord(BaseModel):
+    """The data set of a run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    sha256: str
+    molecules: int
+
+
+class RunConfig(NamedTuple):
+    """What a run is of; `split.folds` of the experiment are the folds that were begun."""
+
+    experiment: Experiment
+    dataset: DatasetRecord
+
+
+def read_config(run: Path) -> RunConfig:
+    """Read ``config.yaml``; raises QM7Error if there is none, or it is damaged."""
+    path = run / "config.yaml"
+    text = read_text(path)
+    try:
+        record = parse_yaml(text, path)
+        dataset = DatasetRecord.model_validate(record.pop("dataset"))
+        return RunConfig(Experiment.model_validate(record), dataset)
+    except (QM7Error, ValidationError, AttributeError, LookupError) as error:
+        raise damaged(path) from error
+
+
 def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
     """Return a context that holds a fold; entering it raises BusyError if another process trains the fold."""
     directory = fold_directory(run, fold)
@@ -57,27 +98,18 @@ def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
     return lock(directory / ".lock", busy=f"fold {fold} of {run} is being trained by another process")
 
 
-def prepare_run(
-    run: Path,
-    experiment: Experiment,
-    folds: list[int],
-    dataset: Dataset,
-    *,
-    overwrite: bool,
-    stopped: Callable[[], bool] = lambda: False,
-) -> None:
+def prepare_run(run: Path, experiment: Experiment, folds: list[int], dataset: Dataset, *, overwrite: bool) -> None:
     """Make a run directory, or check that `folds` of an experiment may be trained in the one that is there.
 
-    With `overwrite`, remove these folds first, and the whole run if its configuration is another one. `stopped` is
-    asked while another process holds the run's lock.
+    With `overwrite`, remove these folds first, and the whole run if its configuration is another one; the next fold
+    that is written makes ``results.yaml`` anew.
 
-    Raises StoppedError if stopped then; QM7Error if the directory is not a run or was trained with other settings, or a
-    fold to remove is in training.
+    Raises QM7Error if the directory is no run or was trained with other settings, or a fold to remove is in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
     make_directory(run)
-    with lock(run / ".lock", stopped=stopped):
+    with lock(run / ".lock"):
         if not overwrite:
             _refuse_differences(run, experiment, dataset)
             return
@@ -86,11 +118,8 @@ def prepare_run(
         except QM7Error:  # config.yaml is damaged
             differing = ["config.yaml"]
         _remove_folds(run, [number for number in fold_numbers(run) if differing or number in folds])
-        if differing:  # config.yaml last: a command that is killed here finds the same differences again
-            remove_file(run / "results.yaml")
+        if differing:  # last: a command that is killed before finds the same differences again
             remove_file(run / "config.yaml")
-        elif (run / "results.yaml").exists():
-            make_results(run)
 
 
 def _is_bare(path: Path) -> bool:
@@ -98,18 +127,29 @@ def _is_bare(path: Path) -> bool:
     return path.name.startswith((".", "fold-")) and not (path / "result.yaml").exists()
 
 
-def register_fold(
-    run: Path, experiment: Experiment, fold: int, dataset: Dataset, stopped: Callable[[], bool] = lambda: False
-) -> None:
+def _remove_folds(run: Path, folds: list[int]) -> None:
+    """Remove the files of folds, and the run's results: all, or none if one of the folds is in training."""
+    with ExitStack() as locks:
+        for fold in folds:
+            locks.enter_context(lock_fold(run, fold))
+        remove_file(run / "results.yaml")
+        for fold in folds:
+            for name in FOLD_FILES:
+                remove_file(fold_directory(run, fold) / name)
+
+
+def register_fold(run: Path, experiment: Experiment, fold: int, dataset: Dataset) -> None:
     """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
 
-    Raises StoppedError if stopped while waiting for the run's lock; QM7Error if the run's configuration has changed.
+    Raises QM7Error if the run's configuration has changed.
     """
-    with lock(run / ".lock", stopped=stopped):
+    with lock(run / ".lock"):
         _refuse_differences(run, experiment, dataset)
         begun = (read_config(run).experiment.split.folds or []) if (run / "config.yaml").exists() else []
         split = experiment.split.model_copy(update={"folds": sorted({fold, *begun})})
-        write_config(run, RunConfig(experiment.model_copy(update={"split": split}), DatasetRecord.of(dataset)))
+        record = {"name": dataset.name, "sha256": dataset.sha256, "molecules": len(dataset)}
+        settings = experiment.model_copy(update={"split": split}).model_dump(mode="json")
+        write_text(run / "config.yaml", format_yaml({"dataset": record, **settings}))
 
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
@@ -123,17 +163,8 @@ def _differences(run: Path, experiment: Experiment, dataset: Dataset) -> list[st
     if not (run / "config.yaml").exists():
         return []
     config = read_config(run)
-    differing = differing_keys(identity(config.experiment), identity(experiment))
+    there, asked = identity(config.experiment), identity(experiment)
+    differing = [key for key in there | asked if there.get(key) != asked.get(key)]
     if config.dataset.sha256 != dataset.sha256:
         differing.append(f"data (SHA-256 {config.dataset.sha256[:12]}... there, {dataset.sha256[:12]}... now)")
     return differing
-
-
-def _remove_folds(run: Path, folds: Iterable[int]) -> None:
-    """Remove the files of folds: of all, or of none if one is in training."""
-    with ExitStack() as locks:
-        for fold in folds:
-            locks.enter_context(lock_fold(run, fold))
-        for fold in folds:
-            for name in FOLD_FILES:
-                remove_file(fold_directory(run, fold) / name)

@@ -15,18 +15,17 @@ from typing import Any, NamedTuple, TypeVar, cast
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import flatten
 from qm7cli.model.metrics import METRICS
-from qm7cli.runs.config import trained_folds
-from qm7cli.runs.experiment import Experiment, unused_keys
+from qm7cli.runs.access import trained_folds
+from qm7cli.runs.experiment import DEFAULTS, unused_keys
 from qm7cli.runs.results import FoldResult, RunResults, read_results
 
 Read = TypeVar("Read")
 
 
 class Run(NamedTuple):
-    """A run's directory and its results.
+    """A run's directory, its settings and its results.
 
-    `settings` has all but the folds, by dotted key; the data set and a split file by their names, wherever they lie.
-    Settings that the network or the baseline does not use are left out.
+    The settings that are of use, but the folds, are by dotted key; data set and split file are named without place.
     """
 
     path: Path
@@ -75,7 +74,10 @@ def find_directories(paths: Iterable[Path]) -> Directories:
     for path in paths:
         runs = _search(path)
         if not runs:
-            unusable.append(Unusable(QM7Error(_no_run(path)), given=True))
+            reason = "is not a run, and there is none below it: there is no results.yaml and no fold-*/model.npz"
+            if not path.is_dir():
+                reason = f"is not a run: it {'is a file' if path.exists() else 'does not exist'}"
+            unusable.append(Unusable(QM7Error(f"{path} {reason}"), given=True))
         for run in runs:
             place = os.path.realpath(run)
             first, given = found.get(place, (run, False))
@@ -92,12 +94,6 @@ def _search(path: Path) -> list[Path]:
         if "results.yaml" in files or trained_folds(Path(directory)):
             found.append(Path(directory))
     return sorted(found)
-
-
-def _no_run(path: Path) -> str:
-    if not path.is_dir():
-        return f"{path} is not a run: it {'is a file' if path.exists() else 'does not exist'}"
-    return f"{path} is not a run, and there is none below it: there is no results.yaml and no fold-*/model.npz"
 
 
 def read_runs(directories: Directories, read: Callable[[Path], Read]) -> tuple[list[Read], list[Unusable]]:
@@ -124,21 +120,18 @@ def read_run(run: Path) -> Run:
     """Read the results of the run in a directory; raises QM7Error if there are none, or they are damaged."""
     results = read_results(run)
     settings = dict(flatten(results.config.model_dump(mode="json")))
-    del settings["split.folds"]
     settings |= {"data": results.dataset.name, "split.scheme": Path(results.config.split.scheme).name}
-    for key in unused_keys(results.config):
-        del settings[key]
-    return Run(run, settings, results)
+    unused = {"split.folds", *unused_keys(results.config)}
+    return Run(run, {key: value for key, value in settings.items() if key not in unused}, results)
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:
     """Return the dotted keys of the settings in which some runs differ."""
-    values: dict[str, set[str]] = {}
+    values: dict[str, set[str]] = {key: set() for key in DEFAULTS}
     for run in runs:
         for key, value in run.settings.items():
-            values.setdefault(key, set()).add(json.dumps(value))
-    order = [key for key, _ in flatten(Experiment().model_dump())]
-    return sorted((key for key, different in values.items() if len(different) > 1), key=order.index)
+            values[key].add(json.dumps(value))
+    return [key for key, different in values.items() if len(different) > 1]
 
 
 def collect_folds(runs: Sequence[Run]) -> list[dict[str, Any]]:

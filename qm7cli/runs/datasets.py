@@ -17,7 +17,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import read_bytes
 from qm7cli.data.dataset import BUNDLED, DEFAULT_PATH, PUBLISHED_SHA256, Dataset, load, locate
 from qm7cli.model.fold_model import FoldModel
-from qm7cli.runs.config import read_config
+from qm7cli.runs.access import read_config
 from qm7cli.runs.models import refuse_other_dataset
 
 
@@ -33,7 +33,6 @@ class RunDatasets:
         self._given = None if data is None else load(locate(data))
         self._fingerprints: dict[Path, str | None] = {}
         self._loaded: dict[str, Dataset] = {}
-        self._missing: set[str] = set()
 
     @property
     def paths(self) -> list[Path]:
@@ -48,19 +47,18 @@ class RunDatasets:
         return dataset
 
     def known(self, run: Path, sha256: str) -> Dataset | None:
-        """Return the data set with a SHA-256 on which a run was trained, None if it is not found or given."""
-        if self._given:
-            return self._given if self._given.sha256 == sha256 else None
-        if sha256 not in self._missing:
-            with suppress(QM7Error):
-                return self._found(run, sha256)
-            self._missing.add(sha256)
+        """Return the data set with a SHA-256 on which a run was trained, None if it is not found."""
+        with suppress(QM7Error):
+            return self._found(run, sha256)
         return None
 
     def _found(self, run: Path, sha256: str) -> Dataset:
         if sha256 in self._loaded:
             return self._loaded[sha256]
-        places = _places(run)
+        # Where the settings say, the likeliest place; the models may be all that is left of a run.
+        config = read_config(run) if (run / "config.yaml").exists() else None
+        names = [config and config.experiment.data, os.environ.get("QM7_DATA"), str(DEFAULT_PATH), *BUNDLED]
+        places = dict.fromkeys(BUNDLED.get(name, Path(name).expanduser()) for name in names if name)
         for path in places:
             if self._fingerprint(path) == sha256:
                 dataset = self._loaded[sha256] = load(path)
@@ -70,7 +68,7 @@ class RunDatasets:
             for path in places
             if path not in BUNDLED.values()
         )
-        name = _record(run)[1] or "a data set"
+        name = config.dataset.name if config else "a data set"
         fetch = "qm7 download fetches it, or " if sha256 == PUBLISHED_SHA256 else ""
         raise QM7Error(
             f"{run} was trained on {name}, SHA-256 {sha256[:12]}..., which is not found: looked at {looked}; "
@@ -84,17 +82,3 @@ class RunDatasets:
             with suppress(QM7Error):
                 self._fingerprints[path] = hashlib.sha256(read_bytes(path)).hexdigest()
         return self._fingerprints[path]
-
-
-def _places(run: Path) -> list[Path]:
-    """Return where the data set of a run may be, the likeliest first, each once."""
-    names = [_record(run)[0], os.environ.get("QM7_DATA"), str(DEFAULT_PATH), *BUNDLED]
-    return list(dict.fromkeys(BUNDLED.get(name, Path(name).expanduser()) for name in names if name))
-
-
-def _record(run: Path) -> tuple[str | None, str | None]:
-    """Return where the settings of a run say that its data set lies, and its name; None where the models are all."""
-    if not (run / "config.yaml").exists():
-        return None, None
-    config = read_config(run)
-    return config.experiment.data, config.dataset.name

@@ -24,6 +24,7 @@ from qm7cli.model.variants import Variant
 from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, TargetSettings, Training
 
 ENDING: Final = ".yaml"
+SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
 _PACKAGE: Final = Path(__file__).parents[1]
 
 
@@ -39,31 +40,23 @@ def find_experiment(file: Path) -> Path:
 
     Raises QM7Error if there is neither.
     """
-    if file.exists() and not file.is_dir():
-        return file
-    named = experiment_files() if file.parent == Path() else {}
-    if found := named.get(file.name.removesuffix(ENDING)):
-        return found
-    if file.exists():
-        return file  # a directory, which its reader refuses
-    raise QM7Error(
-        f"cannot read {file}: No such file or directory; qm7 experiments lists those that come with the program"
-    )
+    named = experiment_files() if file.parent == Path() and not file.is_file() else {}
+    found = named.get(file.name.removesuffix(ENDING), file)
+    if not found.exists():
+        missing = "No such file or directory; qm7 experiments lists those that come with the program"
+        raise QM7Error(f"cannot read {file}: {missing}")
+    return found
 
 
 def is_sweep(file: Path) -> bool:
-    """Say whether an experiment file has the keys of a sweep; raises QM7Error if it cannot be read."""
-    tree = parse_yaml(read_text(file), file)
-    return isinstance(tree, dict) and bool(tree.keys() & SWEEP_KEYS)
+    """Say whether a file that comes with the program has the keys of a sweep."""
+    return bool(parse_yaml(read_text(file), file).keys() & SWEEP_KEYS)
 
 
 def purpose(file: Path) -> str:
     """Return the first sentence of the comment at the top of an experiment file."""
     lines = takewhile(lambda line: line.startswith("# "), read_text(file).splitlines())
     return re.split(r"(?<=[.?]) (?=[A-Z])", " ".join(line.removeprefix("# ") for line in lines))[0]
-
-
-SWEEP_KEYS: Final = frozenset({"base", "grid", "points"})  # of a sweep file, none of which an experiment has
 
 
 class Experiment(Section):
@@ -118,11 +111,6 @@ def identity(experiment: Experiment) -> dict[str, Any]:
     return {key: value for key, value in flatten(experiment.model_dump(mode="json")) if key not in ignored}
 
 
-def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys in which two identities differ."""
-    return [key for key in {**one, **other} if key not in one or key not in other or one[key] != other[key]]
-
-
 def unused_keys(experiment: Experiment) -> set[str]:
     """Return the dotted keys of settings that make no difference: a baseline's to the network, and the reverse."""
     baseline = experiment.baseline
@@ -173,16 +161,19 @@ def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flag
     `base` is a YAML file, the name of one that comes with the program, or what it would hold. An assignment's value is
     read as YAML. `flags` are values by dotted key; those that are None are left out.
 
-    Raises QM7Error for an unknown key, a wrong type, a value out of range or one that others leave no use for, with the
-    place it stands in; UsageError if that is an assignment or a flag.
+    Raises QM7Error for what is no setting, with the place it stands in; UsageError if that is an assignment or a flag.
     """
     first = read_source(base, find_experiment(base)) if isinstance(base, Path) else Source(dict(flatten(base or {})))
-    given = {key: value for key, value in flags.items() if value is not None}
-    return merge([first, *map(parse_assignment, assignments), Source(given, error=UsageError)])
+    return merge([first, *given_settings(assignments, flags)])
 
 
-def parse_assignment(assignment: str) -> Source:
-    """Return the settings that a ``KEY=VALUE`` gives; raises UsageError if it is not one."""
+def given_settings(assignments: Iterable[str], flags: Mapping[str, Any]) -> list[Source]:
+    """Return what a command line gives, as `resolve` takes it; raises UsageError if it is not ``KEY=VALUE``."""
+    chosen = {key: value for key, value in flags.items() if value is not None}
+    return [*map(_parse_assignment, assignments), Source(chosen, error=UsageError)]
+
+
+def _parse_assignment(assignment: str) -> Source:
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
         raise UsageError(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')

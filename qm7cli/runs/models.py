@@ -1,4 +1,7 @@
-"""The models of a run: reading them, and evaluating them again, fold by fold or averaged over runs that share folds."""
+"""What the models of a run predict: its ``predictions.csv``, and its models, read and evaluated again.
+
+They are evaluated fold by fold, or averaged over runs that share their folds.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +10,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.core.errors import QM7Error
+from qm7cli.core.errors import QM7Error, damaged
+from qm7cli.core.files import LARGEST_FILE, format_csv, read_text, write_text
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Part
 from qm7cli.model.baseline_model import load_fold_model
@@ -15,10 +19,45 @@ from qm7cli.model.conformal import rank_correlation
 from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.metrics import METRICS, Evaluation
 from qm7cli.model.model import Model
-from qm7cli.runs.config import fold_directory, trained_folds
+from qm7cli.runs.access import fold_directory, trained_folds
 from qm7cli.runs.results import summary
 
 TRUST: Final = ("interval", "coverage", "rank_correlation", "run_rank_correlation")  # of `trust`
+
+
+class Predictions(NamedTuple):
+    """A fold's test molecules, as rows of the data set, and their energies in kcal/mol; (molecules,) each."""
+
+    molecules: NDArray[np.intp]
+    targets: NDArray[np.float64]
+    predictions: NDArray[np.float64]
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Predicted minus true energies, kcal/mol, (molecules,)."""
+        return self.predictions - self.targets
+
+
+def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dataset) -> None:
+    """Write a fold's ``predictions.csv``: target, prediction and sample standard deviation over draws, kcal/mol."""
+    molecules, predictions = evaluation.molecules, evaluation.predictions
+    spread = [None] * len(molecules) if evaluation.spreads is None else evaluation.spreads
+    columns = (molecules, dataset.T[molecules], predictions.mean(axis=0), spread)
+    text = format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True))
+    write_text(fold_directory(run, fold) / "predictions.csv", text)
+
+
+def read_predictions(run: Path, fold: int) -> Predictions:
+    """Return what `write_predictions` has written, without the spread; raises QM7Error if it is missing or damaged."""
+    path = fold_directory(run, fold) / "predictions.csv"
+    if not path.exists():
+        raise QM7Error(f"{path} is missing")
+    lines = read_text(path, LARGEST_FILE).splitlines()[1:]
+    try:
+        molecules, targets, predictions = np.loadtxt(lines, delimiter=",", ndmin=2, usecols=(0, 1, 2)).T
+    except (ValueError, IndexError) as error:
+        raise damaged(path) from error
+    return Predictions(molecules.astype(np.intp), targets, predictions)
 
 
 class FoldEvaluation(NamedTuple):
@@ -65,10 +104,9 @@ def evaluate_folds(
     parts: Sequence[Part] = ("test",),
     report: Callable[[Path, int], None] = lambda _run, _fold: None,
 ) -> list[FoldEvaluation]:
-    """Evaluate models of a run on the data set that they were trained on.
+    """Evaluate models of a run on its data set; `report` is called with the run and the fold when one is done.
 
     Predictions are averaged over `draws`; default: the run's own number, which gives the digits of its results again.
-    `report` is called with the run and the number of each fold, when it is done.
     """
     evaluated = []
     for model in models:
@@ -91,20 +129,15 @@ def average_runs(runs: Mapping[str, Sequence[FoldEvaluation]]) -> list[FoldEvalu
     for name, evaluated in others:
         theirs = [each.fold for each in evaluated]
         if theirs != folds:
-            raise QM7Error(f"{first} has the folds {_list(folds)}, {name} {_list(theirs)}; --fold chooses shared ones")
+            ours, theirs_listed = (", ".join(map(str, numbers)) for numbers in (folds, theirs))
+            raise QM7Error(f"{first} has the folds {ours}, {name} {theirs_listed}; --fold chooses shared ones")
         for one, other in zip(own, evaluated, strict=True):
             for part, evaluation in one.members[0].items():
                 same = other.members[0][part]
-                if not (
-                    np.array_equal(evaluation.molecules, same.molecules)
-                    and np.array_equal(evaluation.targets, same.targets)
-                ):
+                columns = (evaluation.molecules, same.molecules), (evaluation.targets, same.targets)
+                if not all(np.array_equal(*pair) for pair in columns):
                     raise QM7Error(f"fold {one.fold} of {first} and of {name} have different molecules")
     return [_average(same) for same in zip(*runs.values(), strict=True)]
-
-
-def _list(folds: Sequence[int]) -> str:
-    return ", ".join(map(str, folds))
 
 
 def _average(folds: Sequence[FoldEvaluation]) -> FoldEvaluation:
@@ -118,12 +151,12 @@ def _average(folds: Sequence[FoldEvaluation]) -> FoldEvaluation:
 
 
 def trust(evaluated: Sequence[FoldEvaluation], fold: FoldEvaluation) -> dict[str, float | None]:
-    """Say what spreads and intervals tell of the errors of a fold's test molecules.
+    """Say what spreads and intervals tell of the errors of a fold's test molecules; None where that cannot be said.
 
     ``interval`` is the mean half width of their intervals, kcal/mol; ``coverage`` the fraction of them whose true
     energy is in the interval that another fold's molecules teach, averaged over the other folds of `evaluated`;
     ``rank_correlation`` Spearman's, of the magnitude of the error and the spread over draws; ``run_rank_correlation``
-    that with the spread over runs. What cannot be said is None.
+    that with the spread over runs.
     """
     errors = fold.mean("test").residuals
     own = fold.half_widths(fold)
@@ -141,11 +174,7 @@ def trust(evaluated: Sequence[FoldEvaluation], fold: FoldEvaluation) -> dict[str
 def describe_evaluation(
     name: str, variant: str | None, evaluated: Sequence[FoldEvaluation], parts: Sequence[Part] = ("test",)
 ) -> dict[str, Any]:
-    """Return what was evaluated of a run.
-
-    It has ``run``, ``variant``, ``units`` (kcal/mol), ``folds`` and the summary of each metric, as ``results.yaml``,
-    and of what `trust` says if the test molecules are among the `parts`.
-    """
+    """Return what was evaluated of a run: its folds, and the summary of each metric and of what `trust` says."""
     keys = [key for key, metric in METRICS.items() if metric.part in parts]
     records = []
     for fold in evaluated:
@@ -199,20 +228,3 @@ def refuse_other_dataset(run: Path, models: Iterable[FoldModel], dataset: Datase
                 f"fold {model.fold} of {run} was trained on another data set: "
                 f"SHA-256 {model.sha256[:12]}... there, {dataset.sha256[:12]}... now"
             )
-
-
-def evaluate_run(
-    run: Path,
-    dataset: Dataset,
-    *,
-    folds: Sequence[int] | None = None,
-    draws: int | None = None,
-    parts: Sequence[Part] = ("test",),
-) -> dict[str, Any]:
-    """Evaluate `folds` of a run, or all that are trained, from their models; see `describe_evaluation` for the result.
-
-    Raises QM7Error if there is no such run or fold, a model is damaged, or it was trained on another data set.
-    """
-    models = load_models(run, folds, dataset)
-    evaluated = evaluate_folds(run, models, dataset, draws=draws, parts=parts)
-    return describe_evaluation(str(run), getattr(models[0], "variant", None), evaluated, parts)

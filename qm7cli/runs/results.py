@@ -1,15 +1,14 @@
 """The results of a fold (``fold-0/result.yaml``) and of its run (``results.yaml``): one record, written and read here.
 
-A fold's file is written when its training begins, at each evaluation and when it ends. ``results.yaml`` has the folds
-of the run: the errors first, then the settings and environments, and the histories last. Processes may train different
-folds of one run at once, so it is changed under the run's lock; it can be made anew from the folds' files.
+A fold's file is written when its training begins, at each evaluation and when it ends. ``results.yaml`` can always be
+made anew from the folds' files; it is changed under the run's lock, as processes may train different folds at once.
 """
 
 import functools
 import platform
 import statistics
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -25,8 +24,11 @@ from qm7cli.core.files import read_text, write_text
 from qm7cli.core.locks import lock
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.model.metrics import TEST_METRICS
-from qm7cli.runs.config import DatasetRecord, fold_directory, fold_numbers, read_config
+from qm7cli.runs.access import DatasetRecord, fold_directory, fold_numbers, read_config
 from qm7cli.runs.experiment import Experiment
+
+Status = Literal["complete", "partial", "diverged"]
+APART: Final = ("environment", "history")  # of a fold, which `results.yaml` has behind all that is read first
 
 
 class Environment(BaseModel):
@@ -52,11 +54,8 @@ class Environment(BaseModel):
 @functools.cache
 def current_environment() -> Environment:
     """Return the environment of this process, without times."""
-    blas = {
-        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
-        for library in threadpool_info()
-        if library["user_api"] == "blas"
-    }
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    blas = {f"{each['internal_api']} {each['version']} {each.get('architecture', '')}".strip() for each in libraries}
     return Environment(
         qm7cli=qm7cli.__version__,
         git=_git_commit(),
@@ -81,16 +80,11 @@ def _git_commit() -> str | None:
 
 
 def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-Status = Literal["complete", "partial", "diverged"]
-APART: Final = ("environment", "history")  # of a fold, which `results.yaml` has behind all that is read first
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 class HistoryRow(NamedTuple):
@@ -164,16 +158,6 @@ class RunResults(BaseModel):
         return {result.fold: result for result in self.folds}[fold]
 
     @property
-    def baseline(self) -> str | None:
-        """The baseline's name; None for a network."""
-        return self.config.baseline.model
-
-    @property
-    def variant(self) -> str | None:
-        """The network's variant; None for a baseline."""
-        return None if self.baseline else self.config.variant
-
-    @property
     def status(self) -> Status:
         """``diverged`` if a fold is, else ``partial`` if one is, else ``complete``."""
         statuses = {result.status for result in self.folds}
@@ -199,7 +183,7 @@ class RunResults(BaseModel):
 def summary(values: Iterable[float | None]) -> dict[str, float | None]:
     """Return ``mean`` and ``std``, the population standard deviation, of the values that are not None.
 
-    The deviation is None for one value, and both are None for none.
+    What there are too few values for is None.
     """
     known = [value for value in values if value is not None]
     return {
@@ -224,19 +208,10 @@ def write_fold_alone(run: Path, result: FoldResult) -> None:
     write_text(fold_directory(run, result.fold) / "result.yaml", format_yaml(_fields(result)))
 
 
-def write_fold(run: Path, result: FoldResult, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Write a fold's result, and ``results.yaml`` with it.
-
-    Raises StoppedError if stopped while waiting for the run's lock: the fold's result is written then.
-    """
+def write_fold(run: Path, result: FoldResult) -> None:
+    """Write a fold's result, and ``results.yaml`` with it."""
     write_fold_alone(run, result)
-    enter_fold(run, result, stopped)
-
-
-def enter_fold(run: Path, result: FoldResult, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Enter a fold's result into ``results.yaml``, unless it is there; raises StoppedError like `write_fold`."""
-    with lock(run / ".lock", stopped=stopped):
-        make_results(run, result)
+    make_results(run, result)
 
 
 def read_results(run: Path) -> RunResults:
@@ -263,24 +238,23 @@ def known_results(run: Path) -> RunResults | None:
 
 
 def make_results(run: Path, changed: FoldResult | None = None) -> None:
-    """Make ``results.yaml`` of what it has, the folds it lacks and one that has `changed`; the run's lock is held.
-
-    A fold without ``result.yaml`` is left out.
-    """
-    known = known_results(run)
-    results = {result.fold: result for result in known.folds} if known else {}
-    if changed is not None:
-        if results.get(changed.fold) == changed:
-            return
-        results[changed.fold] = changed
-    begun = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "result.yaml").exists()]
-    folds = [result for fold in begun if (result := results.get(fold) or read_fold(run, fold))]
-    config = read_config(run)
-    made = RunResults(dataset=config.dataset, folds=folds, config=config.experiment)
-    write_text(run / "results.yaml", format_yaml(_document(made)))
+    """Make ``results.yaml`` of what it has, the folds that it lacks, and one that has `changed`."""
+    with lock(run / ".lock"):
+        known = known_results(run)
+        results = {result.fold: result for result in known.folds} if known else {}
+        if changed is not None:
+            if results.get(changed.fold) == changed:
+                return
+            results[changed.fold] = changed
+        begun = [fold for fold in fold_numbers(run) if (fold_directory(run, fold) / "result.yaml").exists()]
+        folds = [result for fold in begun if (result := results.get(fold) or read_fold(run, fold))]
+        config = read_config(run)
+        made = RunResults(dataset=config.dataset, folds=folds, config=config.experiment)
+        write_text(run / "results.yaml", format_yaml(_document(made)))
 
 
 def _document(results: RunResults) -> dict[str, Any]:
+    """Return what ``results.yaml`` has: the errors first, then settings and environments, and the histories last."""
     folds = {result.fold: _fields(result) for result in results.folds}
     return {
         "status": results.status,

@@ -3,15 +3,9 @@
 What they see of a molecule is in `qm7cli.model.representations`, the models in `qm7cli.model.regressors`, the search
 for what is not given in `hyperparameter_search`. Of a random form there are several draws, over which the predictions
 are averaged.
-
-    runs/NAME/fold-0/model.npz         the fitted baseline
-    runs/NAME/fold-0/predictions.csv   of the test molecules
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -21,61 +15,39 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
 from qm7cli.model.baseline_model import BaselineModel, save_baseline
-from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK
 from qm7cli.model.regressors import BLOCK, DISTANCE_MODELS, THREADS, fit_model, model_rows
 from qm7cli.model.representations import Representation
 from qm7cli.model.target import NOTHING_SUBTRACTED
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.predictions import write_predictions
 from qm7cli.runs.results import FoldResult
-from qm7cli.training.claim_fold import Progress, Report, claim_fold, fit_target
+from qm7cli.training.claim_fold import FoldWork, fit_target
 from qm7cli.training.hyperparameter_search import INNER_FOLDS, find_hyperparameters, searched_keys, searched_molecules
 
 
-def fit_fold(
-    experiment: Experiment,
-    dataset: Dataset,
-    fold: Fold,
-    run: Path,
-    report: Report = lambda _: None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> FoldResult:
-    """Fit the baseline of an experiment to one fold of a run, or return its result if that has been done.
+def fit_baseline(work: FoldWork) -> FoldResult:
+    """Fit the baseline of an experiment to a fold and write its files; progress is counted in trials.
 
-    Parameters are those of `qm7cli.training.train_fold.train_fold`; progress is counted in trials of hyperparameters.
-    If stopped, the result is ``partial``, and the next call begins anew; a factorisation cannot be stopped half-way.
+    If stopped, the result is ``partial``, and the next call begins anew; a factorization cannot be stopped half-way.
 
-    Raises
-    ------
-    QM7Error
-        If another process works on this fold, the fit is refused (`refuse`), or a matrix is singular.
+    Raises QM7Error if the fit is refused (`refuse`), or a matrix is singular.
     """
-    with claim_fold(experiment, dataset, fold, run, stopped) as work:
-        if work.finished is not None:
-            return work.finished
-        refuse(experiment, dataset, fold)
-        result = work.begin(work.result("partial", 0, 0.0))
-        begun = time.perf_counter()
-
-        def report_trial(done: int, trials: int, mae: float | None = None) -> None:
-            report(Progress(run, fold.number, done, trials, mae, "trial"))
-
-        found = _fit(experiment, dataset, fold, report_trial, stopped)
-        if found is None:
-            return result
-        model, trials = found
-        try:
-            evaluation = model.evaluate(dataset, "test", model.draws_of(None), stopped)
-        except StoppedError:
-            return result
-        domain = Domain.of(dataset, fold.train, fold.test)
-        save_baseline(work.directory / "model.npz", replace(model, domain=domain, interval=evaluation.interval))
-        write_predictions(run, fold.number, evaluation, dataset)
-        values = {**evaluation.errors("test"), "hyperparameters": model.regressor.hyperparameters or None}
-        result = work.write(work.result("complete", 0, time.perf_counter() - begun, **values))
-        report_trial(trials, trials, evaluation.mae)
+    refuse(work.experiment, work.dataset, work.fold)
+    result = work.begin(work.result("partial", 0, 0.0))
+    begun = time.perf_counter()
+    found = _fit(work)
+    if found is None:
         return result
+    model, trials = found
+    try:
+        evaluation = model.evaluate(work.dataset, "test", model.draws, work.stopped)
+    except StoppedError:
+        return result
+    work.write_model(save_baseline, model, evaluation)
+    values = {**evaluation.errors("test"), "hyperparameters": model.regressor.hyperparameters or None}
+    result = work.write(work.result("complete", 0, time.perf_counter() - begun, **values))
+    work.report_progress(trials, trials, evaluation.mae, "trial")
+    return result
 
 
 def needed_memory(experiment: Experiment, dataset: Dataset, fold: Fold) -> float:
@@ -101,24 +73,18 @@ def refuse(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
     if needed > settings.memory:
         allowed = f"more than baseline.memory allows ({settings.memory:g})"
         raise QM7Error(f"fold {fold.number} would take {needed:.3g} GB, {allowed}")
-    if (settings.neighbours or 0) > n:
-        raise QM7Error(
-            f"fold {fold.number} has {n} training molecules, fewer than the {settings.neighbours} neighbours"
-        )
+    neighbours = settings.neighbours or 0
+    if neighbours > n:
+        raise QM7Error(f"fold {fold.number} has {n} training molecules, fewer than the {neighbours} neighbours")
     searched = searched_keys(settings)
     if searched and n < 2 * INNER_FOLDS:
         raise QM7Error(f"fold {fold.number} has too few training molecules ({n}) to find {searched[0]}; give it")
     fit_representation(experiment, dataset, fold)
 
 
-def _fit(
-    experiment: Experiment,
-    dataset: Dataset,
-    fold: Fold,
-    report: Callable[[int, int], None],
-    stopped: Callable[[], bool],
-) -> tuple[BaselineModel, int] | None:
+def _fit(work: FoldWork) -> tuple[BaselineModel, int] | None:
     """Return the fitted model and the number of trials of hyperparameters; None if stopped."""
+    experiment, dataset, fold = work.experiment, work.dataset, work.fold
     settings = experiment.baseline
     target = NOTHING_SUBTRACTED  # a regressor subtracts the mean by itself
     if experiment.target.subtract == "composition":
@@ -127,8 +93,8 @@ def _fit(
     representation = fit_representation(experiment, dataset, fold)
     rng = stream(experiment.seed, fold.number, Purpose.BASELINE)
     X = [representation.draw(dataset, dataset.Z[fold.train], fold.train, rng) for _ in range(settings.draws or 1)]
-    found = find_hyperparameters(experiment, fold.number, X, y, report, stopped)
-    if found is None or stopped():
+    found = find_hyperparameters(work, X, y)
+    if found is None or work.stopped():
         return None
     best, trials = found
     points = np.concatenate(X)  # (draws molecules, d)

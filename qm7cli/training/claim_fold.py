@@ -1,22 +1,27 @@
-"""The prologue that a network's training and a baseline's fit share: hold the fold, and look at its result."""
+"""What a network's training and a baseline's fit share: hold the fold, look at its result, write its files."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
+from qm7cli.model.domain import Domain
+from qm7cli.model.fold_model import FoldModel
+from qm7cli.model.metrics import Evaluation
 from qm7cli.model.target import Target
-from qm7cli.runs.access import lock_fold, register_fold
-from qm7cli.runs.config import fold_directory
+from qm7cli.runs.access import fold_directory, lock_fold, register_fold
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.results import FoldResult, Status, current_environment, enter_fold, read_fold, write_fold
+from qm7cli.runs.models import write_predictions
+from qm7cli.runs.results import FoldResult, Status, current_environment, make_results, read_fold, write_fold
+
+OwnModel = TypeVar("OwnModel", bound=FoldModel)
 
 
 class Progress(NamedTuple):
@@ -44,6 +49,7 @@ class FoldWork:
     dataset: Dataset
     fold: Fold
     run: Path
+    report: Report
     stopped: Callable[[], bool]
     before: FoldResult | None
     started: str
@@ -60,13 +66,19 @@ class FoldWork:
 
     def begin(self, result: FoldResult) -> FoldResult:
         """Enter the fold into the run's configuration and write its first result; raises like `register_fold`."""
-        register_fold(self.run, self.experiment, self.fold.number, self.dataset, self.stopped)
+        register_fold(self.run, self.experiment, self.fold.number, self.dataset)
         return self.write(result)
 
     def write(self, result: FoldResult) -> FoldResult:
-        """Write the fold's result and the run's, and return it; raises like `write_fold`."""
-        write_fold(self.run, result, self.stopped)
+        """Write the fold's result and the run's, and return it."""
+        write_fold(self.run, result)
         return result
+
+    def write_model(self, save: Callable[[Path, OwnModel], None], model: OwnModel, test: Evaluation) -> None:
+        """Write the fold's model, with its domain and interval, and its predictions."""
+        domain = Domain.of(self.dataset, self.fold.train, self.fold.test)
+        save(self.directory / "model.npz", replace(model, domain=domain, interval=test.interval))
+        write_predictions(self.run, self.fold.number, test, self.dataset)
 
     def result(self, status: Status, iterations: int, seconds: float, **values: Any) -> FoldResult:
         """Return a result of the fold; `values` are further fields."""
@@ -82,32 +94,30 @@ class FoldWork:
             **values,
         )
 
+    def report_progress(self, done: int, of: int, mae: float | None = None, unit: str = "iteration") -> None:
+        """Report how much is done of how much."""
+        self.report(Progress(self.run, self.fold.number, done, of, mae, unit))
+
 
 @contextmanager
 def claim_fold(
-    experiment: Experiment, dataset: Dataset, fold: Fold, run: Path, stopped: Callable[[], bool]
+    experiment: Experiment, dataset: Dataset, fold: Fold, run: Path, report: Report, stopped: Callable[[], bool]
 ) -> Iterator[FoldWork]:
     """Hold a fold, with one BLAS thread, and look at what is there already.
 
     A finished fold that ``results.yaml`` lacks is entered there. Else nothing is written before `FoldWork.begin`.
 
-    Raises
-    ------
-    BusyError
-        If another process holds the fold.
-    StoppedError
-        If stopped while waiting for the run's lock.
-    QM7Error
-        If the fold has been trained for longer than `experiment` asks, or its result is damaged.
+    Raises BusyError if another process holds the fold; QM7Error if it has been trained for longer than `experiment`
+    asks, or its result is damaged.
     """
     with lock_fold(run, fold.number), threadpool_limits(1):
         before = read_fold(run, fold.number)
         started = before.environment.started if before and before.environment else None
-        work = FoldWork(experiment, dataset, fold, run, stopped, before, started or _now())
+        work = FoldWork(experiment, dataset, fold, run, report, stopped, before, started or _now())
         if before is not None and before.iterations > experiment.iterations:
             raise too_long(run, fold.number, before.iterations, experiment.iterations)
         if work.finished is not None:
-            enter_fold(run, work.finished, stopped)
+            make_results(run, work.finished)
         yield work
 
 
@@ -136,9 +146,7 @@ def fold_status(result: FoldResult | None, iterations: int) -> str:
         return "new"
     if result.iterations > iterations:
         return "longer"
-    if result.status == "complete" and result.iterations < iterations:
-        return "partial"
-    return result.status
+    return "partial" if result.status == "complete" and result.iterations < iterations else result.status
 
 
 def too_long(

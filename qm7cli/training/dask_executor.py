@@ -1,8 +1,7 @@
 """Jobs on a Dask cluster, whose workers write to the shared file system and return small records.
 
-When Dask loses a worker, another goes on with its job from the last checkpoint. A job whose worker is asked to end, or
-whose task was cancelled or has lost its client, writes its checkpoint and ends; in the former case another worker goes
-on.
+When Dask loses a worker, another goes on with its job from the last checkpoint. A job whose worker is asked to end
+writes its checkpoint first; so does one whose task was cancelled or has lost its client, and ends.
 """
 
 import functools
@@ -14,15 +13,14 @@ from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.errors import SAY_AFTER, BusyError, QM7Error, notice
+from qm7cli.core.errors import BusyError, QM7Error, notice
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.training.claim_fold import Progress, Report
-from qm7cli.training.executor import Job, Outcome, do_job, is_stopped
+from qm7cli.training.executor import STOP_WITHIN, Job, Outcome, do_job, is_stopped
 
 CONNECT_WITHIN: Final = 10.0  # seconds in which a scheduler must answer, also one that was lost
 REPORT_EVERY: Final = 1.0  # seconds between a job's reports, at least: they all pass through the scheduler
 LOCK_TIMEOUT: Final = 30.0  # seconds that a job waits for the fold's lock, which a lost worker may hold a little longer
-STOP_WITHIN: Final = 5.0  # seconds in which jobs that were cancelled are waited for
 _reading = threading.Lock()
 
 
@@ -43,15 +41,14 @@ class DaskExecutor:
             self._client: Any = Client(scheduler, timeout=CONNECT_WITHIN, set_as_default=False)
         except (OSError, ValueError) as error:
             raise QM7Error(f"no Dask scheduler answers at {scheduler}: {error}") from error
+        self._scheduler, self._report = scheduler, report
         self._futures = self._client.get_executor(pure=False)
-        self._topic = f"qm7-{uuid4().hex}"
-        self._report = report
         self._jobs: list[Job] = []
         self._submitted: list[Future[Outcome]] = []
         self._running: set[int] = set()
         self._changed = threading.Condition()
+        self._topic = f"qm7-{uuid4().hex}"
         self._client.subscribe_topic(self._topic, self._on_event)
-        self._scheduler = scheduler
         self._workers: set[str] = set()
         self._client.subscribe_topic("all", self._on_worker_event)
         self._workers |= self._client.nthreads().keys()
@@ -78,9 +75,7 @@ class DaskExecutor:
         for future in self._submitted:
             future.cancel()
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._running, timeout=SAY_AFTER):
-                notice(f"waiting up to {STOP_WITHIN:g} s for jobs to write their checkpoints")
-                self._changed.wait_for(lambda: not self._running, timeout=STOP_WITHIN - SAY_AFTER)
+            self._changed.wait_for(lambda: not self._running, timeout=STOP_WITHIN)
 
     def close(self) -> None:
         """Leave the cluster; what is still being done there writes its checkpoint and ends."""
@@ -134,7 +129,8 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
             worker.log_event(topic, (number, *progress[2:]))  # without run and fold: the client knows its jobs
 
     try:
-        dataset = _dataset(data, sha256)
+        with _reading:  # threads of one worker
+            dataset = _read(data, sha256)
         deadline = time.monotonic() + LOCK_TIMEOUT
         while True:
             outcome = do_job(job, dataset, report, stopped)
@@ -150,16 +146,10 @@ def _do(job: Job, data: str, sha256: str, topic: str, number: int) -> Outcome:
     return outcome
 
 
-def _dataset(data: str, sha256: str) -> Dataset:
-    """Return the data set, which a worker reads once; raises QM7Error if it is another one here."""
-    with _reading:  # threads of one worker
-        dataset = _read(data, sha256)
+@functools.lru_cache(maxsize=4)
+def _read(data: str, sha256: str) -> Dataset:
+    """Read a data set, as one with this SHA-256 once; raises QM7Error if it is another one here."""
+    dataset = load(locate(data))
     if dataset.sha256 != sha256:
         raise QM7Error(f"{data} is another file on a worker: SHA-256 {dataset.sha256[:12]}..., not {sha256[:12]}...")
     return dataset
-
-
-@functools.lru_cache(maxsize=4)
-def _read(data: str, _: str) -> Dataset:
-    """Read a data set, again only for another SHA-256: the file may have changed."""
-    return load(locate(data))

@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple, Protocol
 
-from qm7cli.core.errors import SAY_AFTER, BusyError, QM7Error, StoppedError, notice, shortage
+from qm7cli.core.errors import BusyError, QM7Error, notice, shortage
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import select_folds
 from qm7cli.runs.experiment import Experiment
@@ -59,11 +59,7 @@ class Executor(Protocol):
 
 
 class SerialExecutor:
-    """Does each job at once, in this process (`Executor`).
-
-    `report` is called with the progress. `stopped` is asked often; when true, the job that is being done writes its
-    checkpoint, and no other is begun.
-    """
+    """Does each job at once, in this process (`Executor`); begins no other when `stopped` is true."""
 
     def __init__(self, report: Report, stopped: Callable[[], bool]) -> None:
         self._report, self._stopped = report, stopped
@@ -85,32 +81,25 @@ class SerialExecutor:
 
 
 def do_job(job: Job, dataset: Dataset, report: Report, stopped: Callable[[], bool]) -> Outcome:
-    """Train a job's fold from where it stands, or fit a baseline; return any error, with its traceback as a note."""
+    """Train a job's fold from where it stands; return any error, with its traceback as a note."""
     try:
         (fold,) = select_folds(dataset, job.experiment.split.model_copy(update={"folds": [job.fold]}))
-        if job.experiment.baseline.model:
-            from qm7cli.training.baselines import fit_fold  # noqa: PLC0415 - a tenth of a second, for those who want one
-
-            return fit_fold(job.experiment, dataset, fold, job.run, report, stopped)
         return train_fold(job.experiment, dataset, fold, job.run, report, stopped)
-    except QM7Error as error:
-        error.add_note(traceback.format_exc())
-        return error
     except Exception as error:  # noqa: BLE001 - whatever befalls a job, the others go on
-        return error_outcome(job, error)
+        return as_outcome(job, error)
+
+
+def as_outcome(job: Job, error: Exception) -> QM7Error:
+    """Return an error as the outcome of a job, with its traceback as a note."""
+    reason = shortage(error) or f"{type(error).__name__}: {error}"
+    outcome = error if isinstance(error, QM7Error) else QM7Error(f"{job}: {reason}")
+    outcome.add_note("".join(traceback.format_exception(error)))
+    return outcome
 
 
 def is_stopped(outcome: Outcome) -> bool:
     """Say whether a job was stopped before its end."""
-    return isinstance(outcome, StoppedError) or (isinstance(outcome, FoldResult) and outcome.status == "partial")
-
-
-def error_outcome(job: Job, error: Exception) -> QM7Error:
-    """Return an unforeseen error as the outcome of a job, with its traceback as a note."""
-    reason = shortage(error) or f"{type(error).__name__}: {error}"
-    outcome = QM7Error(f"{job}: {reason}")
-    outcome.add_note("".join(traceback.format_exception(error)))
-    return outcome
+    return isinstance(outcome, FoldResult) and outcome.status == "partial"
 
 
 class _Attempt(NamedTuple):
@@ -125,20 +114,13 @@ class _Attempt(NamedTuple):
 def do_jobs(
     work: Iterable[tuple[Job, Dataset]], executor: Executor, stopped: Callable[[], bool]
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Have jobs done, and give each with its outcome as it ends.
+    """Have jobs done, each on its data set, and give each with its outcome as it ends.
 
     A job whose worker is lost is tried once more. One whose fold another process trains is tried again when all others
     have ended; if the fold is still busy, the outcome is that BusyError.
 
-    Parameters
-    ----------
-    work : iterable of (Job, Dataset)
-        The jobs with their data sets.
-    executor : Executor
-        Does them.
-    stopped : callable
-        Asked often; when true, jobs that are being done write their checkpoints, and no further job is begun. Those
-        that have not ended after `STOP_WITHIN` seconds are left to the executor's `close`.
+    `stopped` is asked often; when true, jobs that are being done write their checkpoints, and no further job is begun.
+    Those that have not ended after `STOP_WITHIN` seconds are left to the executor's `close`.
     """
     pending: dict[Future[Outcome], _Attempt] = {}
     ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
@@ -153,12 +135,15 @@ def do_jobs(
         submit(_Attempt(job, dataset))
     for future in _as_they_end(pending, ended, executor, stopped):
         attempt = pending.pop(future)
-        outcome = _outcome(attempt, future, stopped)
-        if isinstance(outcome, LostError):
-            submit(attempt._replace(lost=True))
-        elif isinstance(outcome, BusyError) and not attempt.busy:
+        outcome = _outcome(attempt.job, future)
+        if isinstance(outcome, LostError) and not stopped():
+            if not attempt.lost:
+                submit(attempt._replace(lost=True))
+                continue
+            outcome = QM7Error(f"{outcome}; the same command goes on from its checkpoint")
+        if isinstance(outcome, BusyError) and not attempt.busy:
             busy.append(attempt)
-        elif not isinstance(outcome, StoppedError):
+        elif not isinstance(outcome, LostError):
             yield attempt.job, outcome
         if busy and not pending and not stopped():
             for again in busy:
@@ -166,17 +151,14 @@ def do_jobs(
             busy = []
 
 
-def _outcome(attempt: _Attempt, future: Future[Outcome], stopped: Callable[[], bool]) -> Outcome:
-    """Return a job's outcome: LostError if it is to be tried once more, StoppedError if a stop prevents that."""
+def _outcome(job: Job, future: Future[Outcome]) -> Outcome:
+    """Return a job's outcome, LostError if it may be tried again."""
     try:
         return future.result()
     except (LostError, CancelledError) as error:
-        lost = f"{attempt.job}: {str(error) or 'the executor shut down'}"
-        if stopped():
-            return StoppedError(lost)
-        return QM7Error(f"{lost}; the same command goes on from its checkpoint") if attempt.lost else LostError(lost)
+        return LostError(f"{job}: {str(error) or 'the executor shut down'}")
     except Exception as error:  # noqa: BLE001 - of the executor
-        return error_outcome(attempt.job, error)
+        return as_outcome(job, error)
 
 
 def _as_they_end(
@@ -186,24 +168,15 @@ def _as_they_end(
     stopped: Callable[[], bool],
 ) -> Iterator[Future[Outcome]]:
     """Give futures as they end, until none is pending, or `STOP_WITHIN` seconds after a stop."""
-    stopping, said = math.inf, False  # since when
+    deadline = math.inf
     while pending:
-        if stopping == math.inf and stopped():
-            stopping = time.monotonic()
+        if deadline == math.inf and stopped():
+            deadline = time.monotonic() + STOP_WITHIN
             executor.stop()
         try:
             yield ended.get(timeout=0.1)
         except Empty:
-            waited = time.monotonic() - stopping
-            if waited > STOP_WITHIN:
-                notice(f"{_folds(pending.values())}: no answer; what came after the last checkpoint is lost")
+            if time.monotonic() > deadline:
+                names = " and ".join(str(attempt.job) for attempt in pending.values())
+                notice(f"{names}: no answer; what came after the last checkpoint is lost")
                 return
-            if waited > SAY_AFTER and not said:
-                notice(f"waiting up to {STOP_WITHIN:g} s for a checkpoint of {_folds(pending.values())}")
-                said = True
-
-
-def _folds(attempts: Iterable[_Attempt]) -> str:
-    """Name the folds of some jobs, if they are few."""
-    names = [str(attempt.job) for attempt in attempts]
-    return " and ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1} others"

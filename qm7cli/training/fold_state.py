@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from qm7cli.core.locks import is_held
-from qm7cli.runs.config import fold_directory, fold_numbers
+from qm7cli.runs.access import fold_directory, fold_numbers
 from qm7cli.runs.results import FoldResult, read_fold, read_results
 from qm7cli.training.fold_training import read_about
 
@@ -31,14 +31,6 @@ class FoldState(NamedTuple):
     seconds_left: float | None
 
 
-class _Point(NamedTuple):
-    """Where a training was at some time, in seconds since the epoch."""
-
-    time: float
-    iterations: int
-    seconds: float
-
-
 def fold_states(run: Path) -> list[FoldState]:
     """Return the states of a run's folds that were begun, in order; raises QM7Error if a file of it is damaged."""
     results = read_results(run)
@@ -58,23 +50,18 @@ def fold_states(run: Path) -> list[FoldState]:
 def _unfinished(run: Path, fold: int, result: FoldResult | None, asked: int, *, running: bool) -> FoldState:
     """Return the state of a fold that has not ended."""
     directory = fold_directory(run, fold)
-    points, kept = [_Point(0, 0, 0)], 0
+    points, kept = [(0.0, 0, 0.0)], 0  # of the training: a time, and the iterations and seconds until then
     if result is not None:
-        points.append(_Point((directory / "result.yaml").stat().st_mtime, result.iterations, result.seconds))
+        points.append(((directory / "result.yaml").stat().st_mtime, result.iterations, result.seconds))
     if (checkpoint := directory / "checkpoint.npz").exists():
         about = read_about(checkpoint)
         kept = about.iteration
-        points.append(_Point(checkpoint.stat().st_mtime, about.iteration, about.seconds))
+        points.append((checkpoint.stat().st_mtime, about.iteration, about.seconds))
     mae = result.history[-1].test_mae if result and result.history else None
     if not running:
         return FoldState(str(run), fold, "interrupted", kept, asked, mae, None)
-    latest = max(points)
-    return FoldState(str(run), fold, "running", latest.iterations, asked, mae, _seconds_left(latest, asked))
-
-
-def _seconds_left(latest: _Point, asked: int) -> float | None:
-    """Return how long a training takes that goes on as fast as it was up to the `latest` point; None if unknown."""
-    if not latest.iterations or not latest.seconds:
-        return None
-    whole = latest.seconds / latest.iterations * (asked - latest.iterations)
-    return round(max(0.0, whole - max(0.0, time.time() - latest.time)), 1)
+    when, iterations, seconds = max(points)
+    left = None
+    if iterations and seconds:  # it goes on as fast as until then
+        left = round(max(0.0, seconds / iterations * (asked - iterations) - max(0.0, time.time() - when)), 1)
+    return FoldState(str(run), fold, "running", iterations, asked, mae, left)

@@ -5,11 +5,14 @@ block k is drawn from its own streams, so a training that stopped in the middle 
 goes on with the same bits.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, NoReturn, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qm7cli.core.arrays import About, load_about, load_arrays, save_arrays
 from qm7cli.core.errors import QM7Error
@@ -25,8 +28,67 @@ from qm7cli.model.reduced import ReducedFeatures, moves_unused
 from qm7cli.model.variants import RULES, Array
 from qm7cli.runs.experiment import Experiment, identity
 from qm7cli.runs.results import HistoryRow
+from qm7cli.runs.settings import Training
 from qm7cli.training.claim_fold import fit_target
-from qm7cli.training.descent import Descent
+
+BLOCK: Final = 1250  # samples drawn at once: 50 minibatches of 25, on QM7 10 MB of features
+MAX_RMSE: Final = 1000.0  # of a minibatch, in standard deviations of the targets
+
+
+class DivergenceError(QM7Error):
+    """The RMSE of a minibatch is NaN or above `MAX_RMSE`, or a parameter is too large to go on with."""
+
+    def __init__(self, sentence: str, iteration: int, rate: float) -> None:
+        super().__init__(sentence)
+        self.iteration, self.rate = iteration, rate
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Stochastic gradient descent on any samples, as settings say.
+
+    `name` is what is trained, for errors, as ``fold 0``; `seed` and `fold` name the streams of the minibatches, which
+    are drawn from so many `samples`.
+    """
+
+    settings: Training
+    name: str
+    seed: int
+    fold: int
+    samples: int
+
+    def place(self, iteration: int) -> tuple[int, slice]:
+        """Return the block that an iteration, counted from 1, is in, and its minibatch's place there."""
+        b = self.settings.batch_size
+        block, place = divmod(iteration - 1, max(1, BLOCK // b))
+        return block, slice(place * b, (place + 1) * b)
+
+    def draw(self, block: int) -> NDArray[np.intp]:
+        """Draw the samples of the minibatches of a block, with replacement, (minibatches times b,)."""
+        b = self.settings.batch_size
+        rng = stream(self.seed, self.fold, Purpose.MINIBATCHES, block)
+        return rng.integers(0, self.samples, max(1, BLOCK // b) * b)
+
+    def step(self, network: Network, X: Array, targets: Array, iteration: int) -> None:
+        """Train on the minibatch of an iteration, X (b, m) and targets (b,); raises DivergenceError."""
+        a = 1 / (1 + self.settings.averaging * iteration)
+        errors = network.step(X, targets, self.rate(iteration), a)
+        self.check((np.dot(errors, errors) / len(errors)) ** 0.5, iteration)
+
+    def rate(self, iteration: int) -> float:
+        """Return the learning rate of an iteration, counted from 1."""
+        schedule = self.settings.schedule
+        return schedule[bisect_right(schedule, iteration, key=lambda step: step[0]) - 1][1]
+
+    def check(self, rmse: float, iteration: int) -> None:
+        """Raise DivergenceError if an RMSE, in standard deviations, is NaN or above `MAX_RMSE`."""
+        if not rmse < MAX_RMSE:  # true for nan
+            self.diverge(iteration)
+
+    def diverge(self, iteration: int) -> NoReturn:
+        """Raise DivergenceError."""
+        rate = self.rate(iteration)
+        raise DivergenceError(f"{self.name} diverged at iteration {iteration} (rate {rate:g})", iteration, rate)
 
 
 class CheckpointAbout(About):
@@ -40,22 +102,9 @@ class CheckpointAbout(About):
     s: float
 
 
-def save_checkpoint(path: Path, about: CheckpointAbout, P: Array, Q: Array, basis: Array) -> None:
-    """Write a training's plain values, parameters, their average and the basis that they are in, all float32."""
-    save_arrays(path, about, {"P": P, "Q": Q, "basis": basis})
-
-
 def read_about(path: Path) -> CheckpointAbout:
     """Return the plain values of a checkpoint; raises QM7Error if there is none, or it is damaged."""
     return load_about(path, CheckpointAbout)
-
-
-def load_checkpoint(path: Path, identity: dict[str, Any]) -> tuple[CheckpointAbout, Array, Array, Array]:
-    """Read what `save_checkpoint` has written; raises QM7Error if it is damaged or of other settings."""
-    about, arrays = load_arrays(path, CheckpointAbout)
-    if about.identity != identity:
-        raise QM7Error(f"{path} was written with other settings; remove it to train this fold from the start")
-    return about, arrays["P"], arrays["Q"], arrays["basis"]
 
 
 class FoldTraining:
@@ -63,14 +112,8 @@ class FoldTraining:
 
     Attributes
     ----------
-    experiment, dataset, fold
-        The settings, all molecules, and those held out.
-    encoder : Encoder
-        Fitted to the training molecules.
     target : Target
-        What is subtracted from the energies, and the unit of what is left.
-    targets : (molecules of the data set,) float32
-        What is left of the energies, in this unit.
+        What is subtracted from the energies; `targets` (molecules of the data set,) float32 are what is left.
     sizes : list of int
         Features m, hidden units of each layer, 1.
     features : ReducedFeatures
@@ -80,13 +123,7 @@ class FoldTraining:
     resting : (d, n) float32
         What the first W has in all others, where it never changes.
     network : Network
-        The parameters and their average.
-    descent : Descent
-        How it is trained.
-    iteration : int
-        Iterations done.
-    seconds : float
-        Time spent on them.
+        The parameters and their average, after `iteration` iterations, which took so many `seconds`.
     history : list of HistoryRow
         A row for each interim evaluation.
     """
@@ -98,14 +135,8 @@ class FoldTraining:
             raise QM7Error(f"fold {fold.number}: all training energies are the same")
         self.targets = self.target.scaled(dataset.T, dataset.Z)
         encoding, network = experiment.encoding, experiment.network
-        self.encoder = Encoder.fit(
-            dataset,
-            fold.train,
-            encoding.noise,
-            encoding.step,
-            self._stream(Purpose.ENCODER),
-            center=encoding.center,
-        )
+        rng = self._stream(Purpose.ENCODER)
+        self.encoder = Encoder.fit(dataset, fold.train, encoding.noise, encoding.step, rng, center=encoding.center)
         self.sizes = [len(self.encoder.mean), *network.hidden, 1]
         weights, biases = self._stream(Purpose.WEIGHTS), self._stream(Purpose.BIASES)
         layers = draw_layers(self.sizes, weights, network.bias_of_layers, biases)
@@ -118,19 +149,20 @@ class FoldTraining:
             self.resting = diagonal - self.basis @ (self.basis.T @ diagonal)
         P = as_vector(self._reduced(layers))
         self.network = self._network(P, P.copy(), 1.0)
-        self.iteration = 0
-        self.seconds = 0.0
+        self.iteration, self.seconds = 0, 0.0
         self.history: list[HistoryRow] = []
-        self.descent = Descent(
-            experiment.training, f"fold {fold.number}", experiment.seed, fold.number, samples=len(fold.train)
-        )
+        name, samples = f"fold {fold.number}", len(fold.train)
+        self.descent = Descent(experiment.training, name, experiment.seed, fold.number, samples)
         self._block = -1
 
     @classmethod
     def resume(cls, experiment: Experiment, dataset: Dataset, fold: Fold, path: Path) -> Self:
         """Go on from a checkpoint; raises QM7Error if it is damaged or was written with other settings."""
         training = cls(experiment, dataset, fold)
-        about, P, Q, basis = load_checkpoint(path, training.identity())
+        about, arrays = load_arrays(path, CheckpointAbout)
+        if about.identity != training.identity():
+            raise QM7Error(f"{path} was written with other settings; remove it to train this fold from the start")
+        P, Q, basis = arrays["P"], arrays["Q"], arrays["basis"]
         if not np.array_equal(basis, training.basis):  # another machine may find another one
             P, Q = (training._in_own_basis(vector, basis) for vector in (P, Q))
         training.network = training._network(P, Q, about.s)
@@ -149,7 +181,7 @@ class FoldTraining:
             history=self.history,
             s=network.s,
         )
-        save_checkpoint(path, about, network.P, network.Q, self.basis)
+        save_arrays(path, about, {"P": network.P, "Q": network.Q, "basis": self.basis})
 
     def identity(self) -> dict[str, Any]:
         """Return what a checkpoint must agree in, as it reads back from JSON."""
@@ -184,12 +216,7 @@ class FoldTraining:
     def evaluate(self, stopped: Callable[[], bool] = lambda: False) -> tuple[Evaluation, Evaluation]:
         """Evaluate the averaged network as it is now, on the test and on the training molecules.
 
-        Raises
-        ------
-        StoppedError
-            If `stopped`, which is asked often.
-        DivergenceError
-            If an RMSE is NaN or above `MAX_RMSE`.
+        Raises StoppedError if `stopped`, which is asked often; DivergenceError if an RMSE is NaN or above `MAX_RMSE`.
         """
         model = self.model()
         test, train = (model.evaluate(self.dataset, part, model.draws, stopped) for part in ("test", "train"))

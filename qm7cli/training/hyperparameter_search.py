@@ -1,13 +1,12 @@
 """The search for a baseline's hyperparameters that are not given.
 
-They minimise the inner error: in three inner folds of the training molecules, the model is fitted to all forms of the
-others, and its predictions are averaged over the forms of those held out. Where each molecule has several forms, `knn`
-and `krr` search on at most `SEARCHED` forms, or as many as there are training molecules if that is more: those of fewer
-molecules, spread evenly over the energies.
+They minimize the inner error: in three inner folds of the training molecules, the model is fitted to all forms of the
+others, and its predictions are averaged over the forms of those held out. Where molecules have several forms, `knn` and
+`krr` search on at most `SEARCHED`, or as many as there are training molecules: of fewer, spread over the energies.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from operator import itemgetter
 from typing import Final
@@ -20,8 +19,8 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.splits import Molecules, stratified
 from qm7cli.model.baseline_names import HYPERPARAMETERS, Hyperparameters
 from qm7cli.model.regressors import DISTANCE_MODELS, Array, fit_model, model_rows
-from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.settings import Baseline
+from qm7cli.training.claim_fold import FoldWork
 
 INNER_FOLDS: Final = 3
 SEARCHED: Final = 8000  # forms of molecules whose distances are looked at in the search, if there are several of each
@@ -44,34 +43,17 @@ def searched_molecules(settings: Baseline, n: int) -> int:
 
 
 def find_hyperparameters(
-    experiment: Experiment,
-    fold: int,
-    X: Sequence[NDArray[np.float32]],
-    y: Array,
-    report: Callable[[int, int], None],
-    stopped: Callable[[], bool],
+    work: FoldWork, X: Sequence[NDArray[np.float32]], y: Array
 ) -> tuple[Hyperparameters, int] | None:
-    """Find the hyperparameters of the least inner error.
+    """Find the hyperparameters of the least inner error; report each trial, and look for a stop before it.
 
-    Parameters
-    ----------
-    experiment, fold
-        The settings and the fold's number.
-    X : sequence of (molecules, d) float32
-        The representation of the training molecules in each draw.
-    y : (molecules,) float64
-        What is to be learned of their energies, kcal/mol.
-    report : callable
-        Called before each trial with the number of those done and of all.
-    stopped : callable
-        Asked before each trial; when true, the search ends.
+    X are the representations of the training molecules in each draw, (molecules, d); y (molecules,) float64 is what is
+    to be learned of their energies, kcal/mol.
 
-    Returns
-    -------
-    tuple or None
-        The hyperparameters, with those that are given, and the number of trials, 1 if all are given; None if stopped.
+    Returns the hyperparameters, with those that are given, and the number of trials, 1 if all are given; None if
+    stopped.
     """
-    settings = experiment.baseline
+    settings = work.experiment.baseline
     coarse = coarse_candidates(settings, X[0])
     trials = len(coarse) + len(finer_candidates(settings, coarse[0]))
     if trials == 1:
@@ -79,7 +61,7 @@ def find_hyperparameters(
     count = searched_molecules(settings, len(y))
     evenly = (2 * np.arange(count) + 1) * len(y) // (2 * count)  # places in the order of the energies
     some = np.sort(np.argsort(y, kind="stable")[evenly])
-    inner = stratified(y[some], INNER_FOLDS, stream(experiment.seed, fold, Purpose.INNER_FOLDS))
+    inner = stratified(y[some], INNER_FOLDS, stream(work.experiment.seed, work.fold.number, Purpose.INNER_FOLDS))
     points = np.concatenate([draw[some] for draw in X])  # (draws molecules, d)
     rows = model_rows(settings, points, points)
     tried: list[tuple[float, Hyperparameters]] = []
@@ -89,9 +71,9 @@ def find_hyperparameters(
         yield from finer_candidates(settings, min(tried, key=itemgetter(0))[1])
 
     for candidate in candidates():
-        if stopped():
+        if work.stopped():
             return None
-        report(len(tried), trials)
+        work.report_progress(len(tried), trials, unit="trial")
         tried.append((inner_error(settings, candidate, rows, y[some], inner), candidate))
     return min(tried, key=itemgetter(0))[1], trials
 

@@ -1,13 +1,12 @@
 """Jobs in worker processes on this machine.
 
 A worker is a fresh Python with one BLAS thread. It imports this module, never the program of its parent, which
-would run once more in it. It reads one job after another from its standard input, each data set once, and
-writes their outcomes to its standard output. It ignores the terminal's Ctrl-C and hang-up, and stops when its
-parent says so or has ended, which ends the input, or when somebody else asks it to (SIGTERM).
+would run once more in it. It reads one job after another from its connection and writes their outcomes to it. It
+ignores the terminal's Ctrl-C and hang-up, and stops when it is asked to (SIGTERM) or its parent has ended, which ends
+the connection.
 """
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -15,9 +14,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from types import FrameType
-from typing import IO, cast
+from typing import Any
 
 from qm7cli.core.errors import QM7Error, notice, notices_to
 from qm7cli.core.signals import SIGNALS, StopRequest, signals_blocked, take_signals
@@ -25,8 +26,7 @@ from qm7cli.data.dataset import Dataset
 from qm7cli.training.claim_fold import Progress, Report
 from qm7cli.training.executor import Job, LostError, Outcome, do_job, is_stopped
 
-Work = tuple[Job, str, Dataset | None]  # the data set's SHA-256, and itself if the worker doesn't have it yet
-Message = Progress | str | Outcome  # a job's progress, a notice, or a job's outcome
+STANDARD_ERROR = 2
 
 
 class ProcessExecutor:
@@ -91,109 +91,78 @@ class _Worker:
     """The parent's end of a worker process."""
 
     def __init__(self) -> None:
-        program = f"import sys; sys.path[:] = {list(map(str, sys.path))!a}; from {__name__} import work; work()"
-        with signals_blocked():  # one that comes before the worker is ready waits until it is
+        self._asked = False  # to stop
+        self._connection, theirs = Pipe()
+        path = list(map(str, sys.path))
+        program = f"import sys; sys.path[:] = {path!a}; from {__name__} import work; work({theirs.fileno()})"
+        with theirs, signals_blocked():  # a signal that comes before the worker is ready waits until it is
             self.process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-P", "-c", program],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
+                stdout=STANDARD_ERROR,
+                pass_fds=[theirs.fileno()],
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
-        self._input, self._output = cast("IO[bytes]", self.process.stdin), cast("IO[bytes]", self.process.stdout)
-        self._sending = threading.Lock()
-        self._known: set[str] = set()  # data sets that it has been sent, by SHA-256
-        self._asked = False  # to stop
 
     def do(self, job: Job, dataset: Dataset, report: Report) -> Outcome:
         """Have a job done; raises LostError if the process ends before the job."""
-        self._send((job, dataset.sha256, None if dataset.sha256 in self._known else dataset))
-        self._known.add(dataset.sha256)
-        while isinstance(message := self._receive(), Progress | str):
-            if isinstance(message, str):
-                notice(message)
-            else:
-                report(message)
-        if is_stopped(message) and not self._asked:
+        try:
+            self._connection.send((job, dataset))
+            while isinstance(message := self._connection.recv(), Progress | str):
+                if isinstance(message, str):
+                    notice(message)
+                else:
+                    report(message)
+        except (EOFError, OSError) as error:
+            code = self.process.wait()
+            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
+            raise LostError(f"its process ended {how}") from error
+        outcome: Outcome = message
+        if is_stopped(outcome) and not self._asked:
             raise LostError("its process was asked to stop")
-        return message
+        return outcome
 
     def stop(self) -> None:
-        """Ask the process to end its job with a checkpoint, and itself; it may be stopped and not hear of it."""
+        """Ask the process to end its job with a checkpoint, and itself."""
         self._asked = True
-        threading.Thread(target=self._send, args=(None,), daemon=True).start()
+        self.process.terminate()
 
     def end(self) -> None:
         """End the process, whatever it does, and wait until it is gone."""
         self.process.kill()
         self.process.wait()
-        with self._sending, suppress(OSError):
-            self._input.close()
-        self._output.close()
-
-    def _send(self, message: Work | None) -> None:
-        with self._sending, suppress(OSError):  # a dead one is noticed where its answer is read
-            if not self._input.closed:
-                pickle.dump(message, self._input)
-                self._input.flush()
-
-    def _receive(self) -> Message:
-        try:
-            message: Message = pickle.load(self._output)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
-            code = self.process.wait()
-            how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
-            raise LostError(f"its process ended {how}") from error
-        return message
+        self._connection.close()
 
 
-def work() -> None:
+def work(descriptor: int) -> None:
     """Do jobs as a worker process, until it is asked to stop or its parent has ended."""
+    connection = Connection(descriptor)
     stop = StopRequest()
-    jobs: SimpleQueue[Work | None] = SimpleQueue()
+    jobs: SimpleQueue[tuple[Job, Dataset] | None] = SimpleQueue()
 
     def ask_to_stop(number: int = signal.SIGTERM, _: FrameType | None = None) -> None:
         stop.signal = number
         jobs.put(None)
 
+    def send(message: Progress | str | Outcome) -> None:
+        try:
+            connection.send(message)
+        except OSError:  # the parent has ended
+            ask_to_stop()
+
     for number in SIGNALS:  # they come to the whole group; the parent asks for the stop
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, ask_to_stop)
     take_signals()
-    source, sink = _private_streams()
-
-    def send(message: Message) -> None:
-        try:
-            pickle.dump(message, sink)
-            sink.flush()
-        except OSError:  # the parent has ended
-            ask_to_stop()
-
-    threading.Thread(target=_listen, args=(source, jobs.put, ask_to_stop), daemon=True).start()
-    datasets: dict[str, Dataset] = {}
+    threading.Thread(target=_listen, args=(connection, jobs.put, ask_to_stop), daemon=True).start()
     with notices_to(send):
-        while (message := jobs.get()) is not None:
-            job, sha256, dataset = message
-            if dataset is not None:
-                datasets[sha256] = dataset
-            send(do_job(job, datasets[sha256], send, stop))
-    with suppress(OSError):  # likewise
-        sink.close()
+        while (job := jobs.get()) is not None:
+            send(do_job(*job, send, stop))
 
 
-def _private_streams() -> tuple[IO[bytes], IO[bytes]]:
-    """Return standard input and output, and put /dev/null in their place, so that nothing else reads or writes them."""
-    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
-    sys.stdout = sys.stderr
-    return source, sink
-
-
-def _listen(source: IO[bytes], take: Callable[[Work], None], ask_to_stop: Callable[[], None]) -> None:
-    """Take jobs from the parent until it asks for the stop or has ended."""
-    with suppress(EOFError, pickle.UnpicklingError):
-        while (message := pickle.load(source)) is not None:
-            take(message)
+def _listen(connection: Any, take: Callable[[tuple[Job, Dataset]], None], ask_to_stop: Callable[[], None]) -> None:
+    """Take jobs from the parent until it has ended."""
+    with suppress(EOFError, OSError):
+        while True:
+            take(connection.recv())
     ask_to_stop()

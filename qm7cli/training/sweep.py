@@ -22,23 +22,21 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.core.errors import BusyError, QM7Error, UsageError
-from qm7cli.core.files import make_directory, read_text
-from qm7cli.core.locks import lock
+from qm7cli.core.errors import BusyError, QM7Error
+from qm7cli.core.files import read_text
 from qm7cli.core.validation import flatten, mistake
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.dataset import Dataset, load, locate
 from qm7cli.data.soundness import check_for_training
 from qm7cli.data.splits import make_folds, select_folds, with_checksum
-from qm7cli.runs.access import default_directory, prepare_run
-from qm7cli.runs.config import fold_directory
+from qm7cli.runs.access import default_name, fold_directory, prepare_run
 from qm7cli.runs.experiment import (
     NOT_IDENTITY,
     Experiment,
     Source,
     find_experiment,
+    given_settings,
     merge,
-    parse_assignment,
     read_source,
 )
 from qm7cli.runs.results import make_results, read_fold
@@ -61,22 +59,12 @@ class SweepFile(BaseModel):
 def read_sweep(
     file: Path, assignments: Sequence[str] = (), flags: Mapping[str, Any] = MappingProxyType({})
 ) -> list[Experiment]:
-    """Return the experiment of every point of a sweep file.
+    """Return the experiment of every point of a sweep file, or of the one of this name that comes with the program.
 
-    Parameters
-    ----------
-    file : Path
-        The sweep file, or the name of one that comes with the program; an experiment file that it names is looked for
-        beside it, then among those that come with the program.
-    assignments : sequence of str
-        ``KEY=VALUE`` settings that go before the base's.
-    flags : mapping
-        Settings of all points by dotted key; those that are None are left out.
+    An experiment file that it names is looked for beside it, then among those that come with the program. What
+    `assignments` and `flags` give (`qm7cli.runs.experiment.resolve`) goes before the base's.
 
-    Raises
-    ------
-    QM7Error
-        If the file or a point of it is wrong, or a setting is both swept and given.
+    Raises QM7Error if the file or a point of it is wrong, or a setting is both swept and given.
     """
     found = find_experiment(file)
     text = read_text(found)
@@ -94,8 +82,7 @@ def read_sweep(
         base = read_source(beside, beside if beside.exists() or beside.suffix else find_experiment(Path(sweep.base)))
     else:
         base = Source(dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, ("base",))
-    given = [parse_assignment(assignment) for assignment in assignments]
-    given.append(Source({key: value for key, value in flags.items() if value is not None}, error=UsageError))
+    given = given_settings(assignments, flags)
     return [_experiment(file, base, point, given) for point in _points(sweep, file)]
 
 
@@ -113,7 +100,7 @@ def _experiment(file: Path, base: Source, point: dict[str, Any], given: Sequence
         split = with_checksum(experiment.split)
     except QM7Error as error:
         raise QM7Error(f"{origin}{error}") from error
-    return experiment if split == experiment.split else experiment.model_copy(update={"split": split})
+    return experiment.model_copy(update={"split": split})
 
 
 def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
@@ -136,23 +123,20 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
 def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, Dataset]]:
     """Return the jobs of a sweep, each fold of each experiment, with their data sets, each of which is read once.
 
-    Raises
-    ------
-    QM7Error
-        If two experiments would be the same run, a data set cannot be used, is not sound or has no such fold.
+    Raises QM7Error if two experiments would be the same run, a data set cannot be used, is not sound or has no such
+    fold.
     """
     datasets: dict[Path, Dataset] = {}
     runs: set[Path] = set()
-    checked: set[tuple[Path, str, str]] = set()
+    checked = set()
     work = []
     for experiment in experiments:
-        path = locate(experiment.data)
+        path, subtract, split = locate(experiment.data), experiment.target.subtract, experiment.split
         dataset = datasets[path] = datasets.get(path) or load(path)
-        subtract, split = experiment.target.subtract, experiment.split
         if (check := (path, subtract, split.model_dump_json(exclude={"folds", "train_size"}))) not in checked:
             check_for_training(dataset, subtract, make_folds(dataset, split))
             checked.add(check)
-        run = default_directory(directory, experiment, dataset.name)
+        run = directory / default_name(experiment, dataset.name)
         if run in runs:
             raise QM7Error(f"two points are the same run, {run}: they have the same settings")
         runs.add(run)
@@ -160,34 +144,23 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     return work
 
 
-def open_runs(
-    work: Sequence[tuple[Job, Dataset]], stopped: Callable[[], bool] = lambda: False
-) -> list[tuple[Job, Dataset]]:
+def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
     """Make the run directories of a sweep, or check that they are runs of its points; return the jobs left to do.
 
-    Raises
-    ------
-    StoppedError
-        If stopped while waiting for the lock of a run.
-    QM7Error
-        If one cannot be used (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
+    Raises QM7Error if one cannot be used (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
     """
-    runs: dict[Path, list[tuple[Job, Dataset]]] = {}
     left = []
     for job, dataset in work:
-        runs.setdefault(job.run, []).append((job, dataset))
         status, iterations = job_status(job)
         if status == "longer":
             raise too_long(job.run, job.fold, iterations, job.experiment.iterations, "choose another --out")
         if status != "complete":
             left.append((job, dataset))
     incomplete = {job.run for job, _ in left}
-    for run, jobs in runs.items():
-        job, dataset = jobs[0]
-        prepare_run(run, job.experiment, [job.fold for job, _ in jobs], dataset, overwrite=False, stopped=stopped)
+    for run, (job, dataset) in {job.run: (job, dataset) for job, dataset in work}.items():
+        prepare_run(run, job.experiment, [], dataset, overwrite=False)
         if run not in incomplete and not (run / "results.yaml").exists():
-            with lock(run / ".lock", stopped=stopped):
-                make_results(run)
+            make_results(run)
     return left
 
 
@@ -227,7 +200,7 @@ def log_file(run: Path, fold: int) -> Path:
 def log(run: Path, fold: int, text: str) -> None:
     """Add a text with the time to the log file of a fold; if it cannot be written, the work goes on."""
     path = log_file(run, fold)
-    with suppress(OSError, QM7Error):
-        make_directory(path.parent)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")

@@ -5,7 +5,7 @@ from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
 
-from qm7cli.core.errors import QM7Error, StoppedError
+from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.soundness import check_for_training
 from qm7cli.data.splits import make_folds, select_folds, with_checksum
@@ -41,30 +41,15 @@ def train_run(
 ) -> RunResults | None:
     """Train the folds of an experiment, each from where it stands.
 
-    Parameters
-    ----------
-    experiment, dataset
-        The settings, `split.folds` included, and the molecules.
-    run : Path
-        The run's directory, made if absent.
-    jobs : int
-        Folds trained at a time; 1, the default, trains in this process, more in processes of their own.
-    overwrite : bool
-        Remove what the directory has of these folds first; default False.
-    report : callable
-        Called with the progress of any fold, in this process.
-    stopped : callable
-        Asked often; when true, folds in training write their checkpoints and no further fold is begun.
+    `jobs` folds are trained at a time: one in this process, more in processes of their own. With `overwrite`, what the
+    directory `run` has of these folds is removed first. `report` is called with the progress, in this process.
+    `stopped` is asked often; when true, folds in training write their checkpoints and no further fold is begun.
 
     Returns what ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
 
-    Raises
-    ------
-    FoldsError
-        If a fold has no result: another process trains it, a file of it is damaged, or its process was lost twice.
-        The other folds are trained first.
-    QM7Error
-        If there is no such fold, the data set is not sound, or the directory cannot be used.
+    Raises FoldsError, after the other folds, if one has no result: another process trains it, a file of it is damaged,
+    or its process was lost twice. Raises QM7Error if there is no such fold, the data set is not sound, or the directory
+    cannot be used.
     """
     experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
     chosen = select_folds(dataset, experiment.split)
@@ -77,10 +62,7 @@ def train_run(
 
         for fold in chosen:
             refuse(experiment, dataset, fold)
-    try:
-        prepare_run(run, experiment, folds, dataset, overwrite=overwrite, stopped=stopped)
-    except StoppedError:
-        return None
+    prepare_run(run, experiment, folds, dataset, overwrite=overwrite)
     work = [(Job(run, experiment, fold), dataset) for fold in folds]
     at_once = min(jobs, len(folds))
     with closing(ProcessExecutor(at_once, report) if at_once > 1 else SerialExecutor(report, stopped)) as executor:

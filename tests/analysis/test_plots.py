@@ -12,7 +12,7 @@ from qm7cli.analysis.figure_style import COLORS, FORMATS, METHODS, Options, as_s
 from qm7cli.analysis.plots import KINDS
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import find_runs
-from qm7cli.runs.predictions import read_predictions
+from qm7cli.runs.models import read_predictions
 from records import change, evaluated, make_run
 
 MAES = {"original": (3.0, 5.0), "corrected": (3.5, 5.1), "no-prebias": (2.0, 4.5)}

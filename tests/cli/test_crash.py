@@ -14,8 +14,7 @@ from conftest import bits, iterations_in, wait_for
 from kills import deaths
 from qm7cli.core.arrays import load_arrays
 from qm7cli.data import dataset
-from qm7cli.runs.access import prepare_run
-from qm7cli.runs.config import read_config
+from qm7cli.runs.access import prepare_run, read_config
 from qm7cli.runs.experiment import resolve
 from qm7cli.runs.results import read_results
 from qm7cli.training.fold_training import CheckpointAbout

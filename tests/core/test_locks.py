@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from qm7cli.core import locks
-from qm7cli.core.errors import BusyError, QM7Error, StoppedError, notices_to
+from qm7cli.core.errors import BusyError, QM7Error, notices_to
 
 
 def test_a_lock_is_refused_while_another_process_has_it_and_free_when_that_is_dead(tmp_path):
@@ -26,23 +26,19 @@ def test_a_lock_is_refused_while_another_process_has_it_and_free_when_that_is_de
         pass
 
 
-def test_a_stop_ends_the_wait_for_a_lock_and_it_is_said_what_is_waited_for(tmp_path, monkeypatch):
+def test_it_is_said_what_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "SAY_AFTER", 0)
-    monkeypatch.setattr(locks, "GIVE_UP_AFTER", 0.2)
+    held = locks.FileLock(tmp_path / "x")
     said = []
-    with (
-        locks.lock(tmp_path / "x"),
-        notices_to(said.append),
-        pytest.raises(StoppedError, match=f"stopped while another process held the lock {tmp_path}/x"),
-        locks.lock(tmp_path / "x", stopped=lambda: bool(said)),
-    ):
+
+    def hear(sentence):
+        said.append(sentence)
+        held.release()
+
+    held.acquire()
+    with notices_to(hear), locks.lock(tmp_path / "x"):
         pass
     assert said == [f"waiting for the lock {tmp_path}/x, which another process holds"]
-
-
-def test_a_lock_that_is_free_is_had_after_a_stop_too(tmp_path):
-    with locks.lock(tmp_path / "x", stopped=lambda: True):
-        pass
 
 
 def test_a_lock_where_there_is_no_directory_is_one_sentence(tmp_path):

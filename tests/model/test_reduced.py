@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.arrays import load_arrays
+from qm7cli.core.arrays import load_arrays, save_arrays
 from qm7cli.data.splits import select_folds
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import Layer, as_layers, as_vector
 from qm7cli.model.reduced import ReducedFeatures, moves_unused
 from qm7cli.model.variants import RULES
-from qm7cli.training.fold_training import CheckpointAbout, FoldTraining, save_checkpoint
+from qm7cli.training.fold_training import CheckpointAbout, FoldTraining
 
 ALL = np.arange(60)
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_in_another_basis_goes_on_but_for_rounding(small, quick, tm
             layers = training.layers(as_layers(arrays[name], training.network.sizes))
             return as_vector([training.features.reduce(layers[0], basis), *layers[1:]])
 
-        save_checkpoint(tmp_path / "old.npz", about, turned("P"), turned("Q"), basis)
+        save_arrays(tmp_path / "old.npz", about, {"P": turned("P"), "Q": turned("Q"), "basis": basis})
         resumed = FoldTraining.resume(experiment, small, fold, tmp_path / "old.npz")
         for each in (training, resumed):
             for _ in range(20):

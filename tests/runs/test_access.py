@@ -8,8 +8,8 @@ from conftest import COMPLETE
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.locks import lock
 from qm7cli.runs.access import default_name, lock_fold, prepare_run, register_fold
-from qm7cli.runs.experiment import Experiment, resolve
-from qm7cli.runs.results import read_fold, read_results, write_fold
+from qm7cli.runs.experiment import resolve
+from qm7cli.runs.results import make_results, read_fold, read_results, write_fold
 
 
 def test_another_configuration_is_refused_naming_what_differs(run, quick, small):
@@ -37,6 +37,7 @@ def test_overwriting_removes_the_folds_asked_for_and_all_of_another_configuratio
         write_fold(run, COMPLETE.model_copy(update={"fold": fold}))
     prepare_run(run, quick(), [2], small, overwrite=True)
     assert [read_fold(run, fold) is None for fold in (0, 2)] == [False, True]
+    make_results(run)  # as the next fold that is written does
     assert [fold.fold for fold in read_results(run).folds] == [0]
     assert (run / "config.yaml").exists()
     prepare_run(run, quick(seed=1), [2], small, overwrite=True)
@@ -72,8 +73,8 @@ def test_what_a_killed_process_has_left_of_a_new_run_does_not_keep_it_closed(tmp
     register_fold(tmp_path / "run", quick(), 0, small)
 
 
-@pytest.mark.parametrize("name", ["results.yaml", "fold-0/result.yaml", "config.yml"])
-def test_what_no_overwriting_leaves_is_not_taken_for_a_run(tmp_path, quick, small, name):
+@pytest.mark.parametrize("name", ["results.yaml", "fold-0/result.yaml", "thesis.tex"])
+def test_a_directory_with_other_files_is_not_taken_for_a_run(tmp_path, quick, small, name):
     path = tmp_path / "run" / name
     path.parent.mkdir(parents=True)
     path.write_text("another program's")
@@ -81,15 +82,8 @@ def test_what_no_overwriting_leaves_is_not_taken_for_a_run(tmp_path, quick, smal
         with pytest.raises(QM7Error, match="is a directory with other files, not a run"):
             prepare_run(tmp_path / "run", quick(), [0], small, overwrite=overwrite)
     assert path.read_text() == "another program's"
-
-
-def test_a_directory_with_other_files_is_left_alone(tmp_path, quick, small):
-    (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(QM7Error, match="is a directory with other files, not a run"):
-        prepare_run(tmp_path, quick(), [0], small, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(QM7Error, match="is a file, not a directory"):
-        prepare_run(tmp_path / "thesis.tex", quick(), [0], small, overwrite=False)
+        prepare_run(path, quick(), [0], small, overwrite=False)
 
 
 @pytest.mark.parametrize("write", [
@@ -111,13 +105,23 @@ def test_what_all_folds_share_is_written_under_the_run_s_lock(run, quick, small,
     assert [path.read_bytes() if path.exists() else b"" for path in shared] != before
 
 
-def test_the_default_name_tells_the_settings_that_differ():
-    experiment = resolve(None, ["encoding.noise=0.5", "network.hidden=[20, 10]"], {"seed": 3, "variant": "corrected"})
-    assert default_name(experiment, "qm7") == "qm7-corrected-seed3-encoding.noise=0.5-network.hidden=20,10"
-    assert default_name(Experiment(), "qm7") == "qm7-original-seed0"
-    settings = ["encoding.center=no", "network.offset=1", "network.bias=[2, 0.5]"]
-    expected = "qm7-uncompensated-seed0-encoding.center=false-network.offset=1.0-network.bias=2.0,0.5"
-    assert default_name(resolve(None, settings, {"variant": "uncompensated"}), "qm7") == expected
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ([], "qm7-original-seed0"),
+        (["encoding.noise=0.5", "network.hidden=[20, 10]", "seed=3", "variant=corrected"],
+         "qm7-corrected-seed3-encoding.noise=0.5-network.hidden=20,10"),
+        (["encoding.center=no", "network.offset=1", "network.bias=[2, 0.5]", "variant=uncompensated"],
+         "qm7-uncompensated-seed0-encoding.center=false-network.offset=1.0-network.bias=2.0,0.5"),
+        (["baseline={model: krr, kernel: laplacian, memory: 2}"], "qm7-krr-seed0-baseline.kernel=laplacian"),
+        (["baseline={model: knn, representation: random}", "encoding.noise=2", "variant=corrected"],
+         "qm7-knn-seed0-encoding.noise=2.0-baseline.representation=random-baseline.draws=4"),
+        (["split.scheme=some where/ten.yaml", "split.sha256=abc"], "qm7-original-seed0-split=ten"),
+        (["split.sha256=abc"], "qm7-original-seed0"),
+    ],
+)  # fmt: skip
+def test_the_default_name_tells_the_settings_that_differ_and_count(settings, name):
+    assert default_name(resolve(None, settings, {}), "qm7") == name
 
 
 def test_a_name_that_would_be_too_long_for_a_directory_ends_in_a_digest():
@@ -127,20 +131,3 @@ def test_a_name_that_would_be_too_long_for_a_directory_ends_in_a_digest():
     assert one.startswith("äääääääää-original-seed1-training.schedule=1,0.01,2,")
     similar = default_name(resolve(None, [schedule.replace("98, 0.01", "98, 0.02"), "seed=1"], {}), "ä" * 9)
     assert len({one, other, similar}) == 3
-
-
-def test_a_baseline_is_named_after_what_it_is():
-    flags = {"baseline.model": "krr", "baseline.kernel": "laplacian", "baseline.memory": 2}
-    assert default_name(resolve(None, [], flags), "qm7") == "qm7-krr-seed0-baseline.kernel=laplacian"
-    flags = {"baseline.model": "knn", "baseline.representation": "random", "encoding.noise": 2, "variant": "corrected"}
-    expected = "qm7-knn-seed0-encoding.noise=2.0-baseline.representation=random-baseline.draws=4"
-    assert default_name(resolve(None, [], flags), "qm7") == expected
-
-
-def test_a_split_file_gives_its_name_and_a_fingerprint_without_a_file_means_nothing():
-    named = [default_name(resolve(None, assignments, {}), "qm7") for assignments in (
-        ["split.scheme=some where/ten.yaml", "split.sha256=abc"],
-        ["split.sha256=abc"],
-        ["split.scheme=random", "split.sha256=abc"],
-    )]  # fmt: skip
-    assert named == ["qm7-original-seed0-split=ten", "qm7-original-seed0", "qm7-original-seed0-split.scheme=random"]

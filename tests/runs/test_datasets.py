@@ -54,13 +54,6 @@ def test_a_bundled_set_is_found_without_any_file_and_known_by_the_models_alone(t
     assert RunDatasets().of(run, models).sha256 == gfn7.sha256
 
 
-def test_another_file_in_its_place_is_passed_over(trained, mat, small, monkeypatch):
-    other = molecules.write(Path("other.mat"), seed=1)
-    run = trained("run", f"data={other}")
-    monkeypatch.setenv("QM7_DATA", str(mat))
-    assert RunDatasets().of(*run).sha256 == small.sha256
-
-
 def test_one_that_is_nowhere_is_a_sentence_with_the_places(trained, small):
     run, models = trained("run", "data=gone.mat")
     molecules.write(Path("data.mat"), seed=1)

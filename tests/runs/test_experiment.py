@@ -7,7 +7,7 @@ from qm7cli.core.errors import QM7Error, UsageError
 from qm7cli.core.validation import SettingsError
 from qm7cli.core.yaml_text import format_yaml
 from qm7cli.data.splits import Split
-from qm7cli.runs.experiment import Experiment, differing_keys, identity, resolve
+from qm7cli.runs.experiment import Experiment, identity, resolve
 from qm7cli.runs.settings import Baseline, Training
 
 
@@ -51,13 +51,6 @@ def test_another_split_leaves_the_fingerprint_of_the_former_behind(tmp_path):
     assert (both.split.scheme, both.split.sha256) == ("b.yaml", "def")
 
 
-def test_numbers_that_yaml_leaves_strings_are_read():
-    experiment = resolve(None, ["training.iterations=2e4", "encoding.noise=5e-1", "training.schedule=[[1, 1e-3]]"], {})
-    assert experiment.training.iterations == 20_000
-    assert experiment.encoding.noise == 0.5
-    assert experiment.training.schedule == [(1, 0.001)]
-
-
 def test_a_number_is_the_same_in_a_file_an_assignment_and_a_flag(tmp_path):
     file = tmp_path / "x.yaml"
     for text, number in (("010", 10), ("1_000", 1000), ("1e3", 1000), ("+5", 5), ("08", 8)):
@@ -67,19 +60,9 @@ def test_a_number_is_the_same_in_a_file_an_assignment_and_a_flag(tmp_path):
         assert resolve(None, [], {"seed": text}).seed == number
     for text in ("1:30", "0x10", "0o10", "0b1", "1__0", "1_", "ten"):
         file.write_text(f"seed: {text}")
-        for origin, assignments, flags in (
-            (file, [], {}),
-            (None, [f"seed={text}"], {}),
-            (None, [], {"seed": text}),
-        ):
+        for origin, assignments, flags in ((file, [], {}), (None, [f"seed={text}"], {}), (None, [], {"seed": text})):
             with pytest.raises(QM7Error, match=f'seed is "{text}": write a whole number'):
                 resolve(origin, assignments, flags)
-
-
-def test_the_resolved_experiment_reads_back_the_same(tmp_path):
-    experiment = resolve(None, ["split.folds=[3, 1]", "data=a b.mat", "encoding.noise=0.1"], {"variant": "no-prebias"})
-    (tmp_path / "x.yaml").write_text(format_yaml(experiment.model_dump(mode="json")))
-    assert resolve(tmp_path / "x.yaml", [], {}) == experiment
 
 
 @pytest.mark.parametrize(
@@ -87,52 +70,30 @@ def test_the_resolved_experiment_reads_back_the_same(tmp_path):
     [
         ("varaint: original", 'line 1: unknown key varaint; did you mean "variant"?'),
         ("seed: 1\ntraining:\n  iteratons: 5", 'line 3: unknown key training.iteratons; did you mean "iterations"?'),
+        ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
+        ("training: {lr: 0.01}", 'unknown key training.lr; did you mean "training.schedule"?'),
+        ("function: 3", "unknown key function"),
         (
             "variant: corected",
             'variant is "corected", not one of original, corrected, no-prebias, uncompensated; did you mean "corr',
         ),
         (
             "split: {scheme: stratifed}",
-            'split.scheme is "stratifed", but it should be published, stratified, random or a .yaml file',
-        ),
-        (
-            "split: {scheme: stratifed}",
-            'that qm7 split has written; did you mean "stratified"?',
+            "should be published, stratified, random or a .yaml file that qm7 split has written; did you mean",
         ),
         ("seed: -1", "seed is -1, but should be greater than or equal to 0"),
         ("seed: yes", "seed is true, but a number is needed here"),
-        ("training: {iterations: many}", 'training.iterations is "many": write a whole number'),
         ("training: {iterations: 1.5}", "training.iterations is 1.5: write a whole number"),
+        ("training: {iterations: 1" + 400 * "0" + "}", "training.iterations is 10000"),
         ("training: 5", "training is 5: write keys and values"),
         ("encoding: {noise: .nan}", "encoding.noise is NaN, but should be a finite number"),
-        ("encoding: {step: 0}", "encoding.step is 0, but should be greater than or equal to 0.001"),
         ("network: {hidden: [10, 0]}", "network.hidden.1 is 0, but should be greater than or equal to 1"),
-        (
-            "training: {schedule: [[2, 0.1]]}",
-            "but a schedule is a list of [iteration, rate] that starts at iteration 1",
-        ),
+        ("training: {schedule: [[2, 0.1]]}", "a schedule is a list of [iteration, rate] that starts at iteration 1"),
         ("training: {schedule: [[1, 0.1], [1, 0.2]]}", "but a schedule is a list of [iteration, rate]"),
         ("split: {folds: [0, 0]}", "but folds are a list of different numbers"),
-        ("seed: 1\nvariant: [", "line 3: this is not YAML"),
         ("seed: 1\nvariant: original\nseed: 2", "line 3: this is not YAML: the key seed is there twice"),
         ("seed: 2020-13-45", "this is not YAML: month must be in 1..12"),
-        ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
-        ("function: 3", "unknown key function"),
-        ("training: {seed: 3}", 'unknown key training.seed; did you mean "seed"?'),
-        ("training: {lr: 0.01}", 'unknown key training.lr; did you mean "training.schedule"?'),
-        ("network: {hidden: [1000000]}", "network.hidden.0 is 1000000, but should be less than or equal to 100000"),
-        (
-            "training: {batch_size: 9223372036854775807}",
-            "training.batch_size is 9223372036854775807, but should be less",
-        ),
-        ("training: {iterations: 1" + 400 * "0" + "}", "training.iterations is 10000"),
-        ("evaluation: {draws: 1e18}", "evaluation.draws is 1e+18, but should be less than or equal to 1000000"),
-        ("baseline: {model: knn, representation: random, draws: 1000001}", "baseline.draws is 1000001, but should be"),
-        (
-            "split:\n  count: 10",
-            "line 2: split.count is 10, but it is for stratified and random: the folds of published are fixed",
-        ),
-        ("split: {scheme: a.yaml, count: 10}", "but it is for stratified and random: the folds of a.yaml are fixed"),
+        ("split:\n  count: 10", "line 2: split.count is 10, but it is for stratified and random: the folds of publi"),
         ("- a", "an experiment file holds keys and values, not a list"),
     ],
 )
@@ -153,16 +114,22 @@ def test_a_mistake_in_an_assignment_names_the_assignment():
         resolve(None, [], {"variant": "x"})
 
 
-@pytest.mark.parametrize(("assignment", "message"), [
-    ("network.bias=[1]", "network.bias is [1.0], but 2 hidden layers take one number, or 2 of them"),
-    ("network.bias=[1, -1]", "network.bias.1 is -1, but should be greater than or equal to 0"),
-    ("network.bias=[1, x]", 'network.bias.1 is "x": write a number'),
-    ("network.bias=-1", "network.bias is -1, but should be greater than or equal to 0"),
-    ("network.bias=yes", "network.bias is true, but a number is needed here"),
-    ("network.offset=.inf", "network.offset is Infinity, but should be a finite number"),
-    ("encoding.center=maybe", 'encoding.center is "maybe": write true or false'),
-])  # fmt: skip
-def test_what_a_network_does_not_take_is_refused(assignment, message):
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("network.bias=[1]", "network.bias is [1.0], but 2 hidden layers take one number, or 2 of them"),
+        ("network.bias=[1, x]", 'network.bias.1 is "x": write a number'),
+        ("network.bias=-1", "network.bias is -1, but should be greater than or equal to 0"),
+        ("network.offset=.inf", "network.offset is Infinity, but should be a finite number"),
+        ("encoding.center=maybe", 'encoding.center is "maybe": write true or false'),
+        ("baseline={model: mean, kernel: gaussian}", 'baseline.kernel is "gaussian", but mean takes none'),
+        ("baseline={model: krr, draws: 2}", "baseline.draws is 2, but krr takes none"),
+        ("baseline.representation=sorted", 'baseline.representation is "sorted", but the network takes none'),
+        ("baseline={model: forest}", "not one of mean, knn, linear, krr"),
+        ("baseline={model: krr, scale: -1}", "baseline.scale is -1"),
+    ],
+)
+def test_what_a_network_or_a_baseline_does_not_take_is_refused(assignment, message):
     with pytest.raises(QM7Error, match=re.escape(message)):
         resolve(None, [assignment], {})
 
@@ -181,16 +148,10 @@ def test_a_file_that_is_missing_or_no_text_is_one_sentence(tmp_path):
 
 
 def test_only_settings_that_change_the_numbers_make_another_configuration():
-    free = [
-        "data=x.mat",
-        "split.folds=[2]",
-        "training.iterations=5",
-        "training.checkpoint_every=2",
-        "evaluation.every=3",
-    ]
-    assert differing_keys(identity(resolve(None, free, {})), identity(Experiment())) == []
-    other = resolve(None, ["encoding.noise=2", "split.seed=1"], {"seed": 4})
-    assert differing_keys(identity(other), identity(Experiment())) == ["seed", "split.seed", "encoding.noise"]
+    free = ["data=x.mat", "split.folds=[2]", "training={iterations: 5, checkpoint_every: 2}", "evaluation.every=3"]
+    usual, other = identity(Experiment()), identity(resolve(None, ["encoding.noise=2", "split.seed=1"], {"seed": 4}))
+    assert identity(resolve(None, free, {})) == usual
+    assert [key for key in usual if other[key] != usual[key]] == ["seed", "split.seed", "encoding.noise"]
 
 
 def test_what_is_overridden_is_whatever_it_was_before(tmp_path):
@@ -205,22 +166,6 @@ def test_what_is_overridden_is_whatever_it_was_before(tmp_path):
         resolve(None, ["nothing={}"], {})
 
 
-@pytest.mark.parametrize(
-    ("assignments", "message"),
-    [
-        (["baseline={model: mean, kernel: gaussian}"], 'baseline.kernel is "gaussian", but mean takes none'),
-        (["baseline={model: knn, ridge: 1}"], "baseline.ridge is 1.0, but knn takes none"),
-        (["baseline={model: krr, draws: 2}"], "baseline.draws is 2, but krr takes none"),
-        (["baseline.representation=sorted"], 'baseline.representation is "sorted", but the network takes none'),
-        (["baseline={model: forest}"], "not one of mean, knn, linear, krr"),
-        (["baseline={model: krr, scale: -1}"], "baseline.scale is -1"),
-    ],
-)
-def test_what_a_baseline_does_not_take_is_refused(assignments, message):
-    with pytest.raises(QM7Error, match=message):
-        resolve(None, assignments, {})
-
-
 def test_settings_that_make_no_difference_are_no_part_of_the_configuration():
     network, knn = resolve(None, [], {}), resolve(None, [], {"baseline.model": "knn"})
     assert {key for key in identity(network) if key.startswith("baseline.")} == {"baseline.model"}
@@ -230,14 +175,6 @@ def test_settings_that_make_no_difference_are_no_part_of_the_configuration():
     }  # fmt: skip
     drawn = resolve(None, [], {"baseline.model": "knn", "baseline.representation": "random"})
     assert set(identity(drawn)) - set(identity(knn)) == {"encoding.noise", "evaluation.draws", "baseline.draws"}
-
-
-def test_a_baseline_has_the_defaults_of_what_it_takes():
-    krr = resolve(None, [], {"baseline.model": "krr"})
-    assert (krr.baseline.representation, krr.baseline.kernel, krr.baseline.draws) == ("sorted", "gaussian", None)
-    drawn = resolve(None, [], {"baseline.model": "linear", "baseline.representation": "random"})
-    assert (drawn.baseline.kernel, drawn.baseline.draws) == (None, 4)
-    assert krr.iterations == 0 < resolve(None, [], {}).iterations
 
 
 def test_a_count_of_folds_is_refused_where_no_folds_are_made_and_the_default_is_not(tmp_path):
@@ -277,13 +214,6 @@ def test_every_way_to_a_baseline_gives_the_same_settings(tmp_path):
         assert experiment == whole
 
 
-def test_what_a_baseline_does_not_take_is_refused_in_python_too():
-    with pytest.raises(SettingsError, match="mean takes none"):
-        Baseline(model="mean", kernel="gaussian")
-    with pytest.raises(SettingsError, match="greater than 0"):
-        Experiment().training.model_copy(update={"schedule": [(1, -1.0)]})
-
-
 def test_what_does_not_go_together_is_named_with_the_place_of_what_was_given_last(tmp_path):
     file = tmp_path / "x.yaml"
     file.write_text("seed: 1\nbaseline:\n  model: mean\n  kernel: gaussian\n")
@@ -305,6 +235,7 @@ def test_no_sentence_begins_as_pydantic_s():
         lambda: Training(schedule=[(2, 0.1)]),
         lambda: Experiment(seed=True),
         lambda: Baseline(kernel="gaussian"),
+        lambda: Experiment().training.model_copy(update={"schedule": [(1, -1.0)]}),
     ):
         with pytest.raises(SettingsError) as error:
             make()

@@ -6,9 +6,8 @@ import yaml
 
 from conftest import COMPLETE
 from qm7cli.core.errors import QM7Error
-from qm7cli.runs.config import fold_directory, fold_numbers
-from qm7cli.runs.models import evaluate_run, load_models
-from qm7cli.runs.predictions import read_predictions
+from qm7cli.runs.access import fold_numbers
+from qm7cli.runs.models import describe_evaluation, evaluate_folds, load_models, read_predictions
 from qm7cli.runs.results import (
     FoldResult,
     HistoryRow,
@@ -20,6 +19,12 @@ from qm7cli.runs.results import (
     write_fold_alone,
 )
 from qm7cli.training.train_run import train_run
+
+
+def evaluate_run(run, dataset, folds=None, parts=("test",)):
+    models = load_models(run, folds, dataset)
+    return describe_evaluation(str(run), None, evaluate_folds(run, models, dataset, parts=parts), parts)
+
 
 PARTIAL = FoldResult(fold=2, status="partial", iterations=4, seconds=0.5, train_molecules=48, test_molecules=12)
 
@@ -127,17 +132,6 @@ def test_a_run_without_models_or_the_fold_or_of_another_data_set_is_not_evaluate
         evaluate_run(run, small, folds=[1])
     with pytest.raises(QM7Error, match=r"fold 2 of .* was trained on another data set"):
         evaluate_run(run, replace(small, sha256="0" * 64))
-
-
-def test_the_models_are_enough_to_predict_with(run, quick, small):
-    train_run(quick("split.folds=[2]"), small, run)
-    for name in ("config.yaml", "results.yaml"):
-        (run / name).unlink()
-    (model,) = load_models(run, dataset=small)
-    assert model.fold == 2
-    (fold_directory(run, 2) / "model.npz").write_text("nonsense")
-    with pytest.raises(QM7Error, match=r"fold-2/model.npz is damaged or from another version"):
-        load_models(run)
 
 
 def test_damaged_or_missing_predictions_are_one_sentence(run):

@@ -14,8 +14,7 @@ from qm7cli.model.activations import ACTIVATIONS
 from qm7cli.model.encoder import FIT_DRAWS
 from qm7cli.model.network import Layer
 from qm7cli.model.variants import RULES
-from qm7cli.training.descent import BLOCK
-from qm7cli.training.fold_training import FoldTraining
+from qm7cli.training.fold_training import BLOCK, DivergenceError, FoldTraining
 
 STEPS = 200
 # A step rounds each parameter once more, by at most 2^-24 of the largest: 200 steps, if all roundings pointed the
@@ -138,12 +137,6 @@ def test_a_fold_whose_energies_are_all_the_same_is_refused(small, quick):
         FoldTraining(quick(), small, fold._replace(train=fold.train[:1]))
 
 
-def test_the_rate_changes_at_the_iterations_of_the_schedule(small, quick):
-    experiment = quick("training.schedule=[[1, 0.1], [5, 0.2], [7, 0.3]]")
-    fold_training = FoldTraining(experiment, small, select_folds(small, experiment.split)[0])
-    assert [fold_training.descent.rate(i) for i in (1, 4, 5, 6, 7, 99)] == [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
-
-
 def test_a_checkpoint_is_of_one_configuration_fold_and_data_set(small, quick, tmp_path):
     zero, one = select_folds(small, Split(folds=[0, 1]))
     path = tmp_path / "checkpoint.npz"
@@ -156,3 +149,11 @@ def test_a_checkpoint_is_of_one_configuration_fold_and_data_set(small, quick, tm
     ):
         with pytest.raises(QM7Error, match="was written with other settings"):
             FoldTraining.resume(experiment, dataset, fold, path)
+
+
+def test_a_training_whose_parameters_have_left_all_measure_writes_no_checkpoint(small, quick, tmp_path):
+    training = FoldTraining(quick(), small, select_folds(small, quick().split)[0])
+    training.network.layers[0].W[0, 0] = 1e9  # the unit saturates, and the errors are those of any network
+    with pytest.raises(DivergenceError, match=r"fold 0 diverged at iteration 0 \(rate 0.001\)$"):
+        training.save(tmp_path / "c.npz")
+    assert not list(tmp_path.iterdir())

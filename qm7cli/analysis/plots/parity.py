@@ -7,7 +7,7 @@ import numpy as np
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.figure_style import INCH, Options, drawable, drawing, explain, looks_of
-from qm7cli.runs.predictions import read_predictions
+from qm7cli.runs.models import read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
