@@ -1,5 +1,3 @@
-"""`qm7 compare`."""
-
 import json
 import shutil
 
