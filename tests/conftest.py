@@ -3,18 +3,20 @@
 import contextlib
 import io
 import os
-import resource
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 import warnings
-import zipfile
 from itertools import product
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command has it
 
+import numpy as np
 import pytest
 
 import molecules
@@ -42,17 +44,9 @@ SWEEP = {
 SHORT = ["--set", "training.iterations=500", "--set", "training.checkpoint_every=100"]
 ENDLESS = ["--set", "training.iterations=100000000", "--set", "training.checkpoint_every=100"]
 
+ERRORS = {"mae": 3.0, "rmse": 5.0, "train_mae": 1.0, "train_rmse": 2.0}
 COMPLETE = FoldResult(
-    fold=0,
-    status="complete",
-    mae=3.0,
-    rmse=5.0,
-    train_mae=1.0,
-    train_rmse=2.0,
-    iterations=9,
-    seconds=1.0,
-    train_molecules=48,
-    test_molecules=12,
+    fold=0, status="complete", iterations=9, seconds=1.0, train_molecules=48, test_molecules=12, **ERRORS
 )
 
 
@@ -110,30 +104,29 @@ def once(tmp_path_factory):
     def once(name, make):
         path = root / name
         with lock(root / f"{name}.lock"):
-            if not path.exists():
-                unfinished = tmp_path_factory.mktemp(name)
-                make(unfinished)
-                unfinished.rename(path)
+            if not (root / f"{name}.made").exists():
+                path.mkdir(exist_ok=True)
+                make(path)
+                (root / f"{name}.made").touch()
         return path
 
     return once
 
 
 @pytest.fixture(scope="session")
-def wheel(once):
-    """A directory with the package's wheel, what that installs in `site`, and a `qm7` in `bin` that runs it."""
+def installed(once):
+    """The programs of a fresh environment into which the package's wheel, which lies above it, is installed."""
 
-    def build(path):
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(path)]
-        subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
-        with zipfile.ZipFile(next(path.glob("*.whl"))) as archive:
-            archive.extractall(path / "site")
-        program = path / "bin/qm7"
-        program.parent.mkdir()
-        program.write_text(f"#!{sys.executable}\nfrom qm7cli.__main__ import main\nmain()\n")
-        program.chmod(0o755)
+    def make(path):
+        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", path]
+        subprocess.run(build, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+        venv.create(path / "venv")
+        install = [sys.executable, "-m", "pip", "--python", path / "venv/bin/python", "install", "--quiet", "--no-deps"]
+        subprocess.run([*install, "--no-index", next(path.glob("*.whl"))], check=True)
+        (site,) = path.glob("venv/lib/python*/site-packages")
+        (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
 
-    return once("wheel", build)
+    return once("installed", make) / "venv/bin"
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +138,12 @@ def three_variants(once, small):
             train_run(resolve(None, [*QUICK, "split.folds=[0,1]"], {"variant": variant}), small, path / variant)
 
     return once("three-variants", make)
+
+
+@pytest.fixture
+def copied(three_variants, tmp_path):
+    """A copy of the three runs under `runs` of the command's directory."""
+    return shutil.copytree(three_variants, tmp_path / "runs")
 
 
 @pytest.fixture(scope="session")
@@ -174,18 +173,14 @@ def run(tmp_path, quick, small):
 def command(tmp_path, mat):
     """Runs qm7 in an empty directory, with the small data set as $QM7_DATA."""
 
-    def run(*args, status=0, own=False, limit=None, stdout=None, **environment):
-        """Run in this process or one of its `own`; files may become as large as `limit`, None leaves a variable out.
-
-        `status` is what the command must exit with, None if it may be any.
-        """
-        own = own or any(name.startswith("PYTHON") and environment[name] for name in environment)
+    def run(*args, status=0, own=False, stdout=None, **environment):
+        """Run in this process or one of its `own`, which must exit with a status; None leaves a variable out."""
         environment = {"QM7_DATA": str(mat), **environment}
-        if own:
+        if own or stdout or any(name.startswith("PYTHON") for name in environment):
             done = run_alone(args, tmp_path, stdout=stdout, **environment)
         else:
-            done = run_here(args, tmp_path, limit=limit, stdout=stdout, **environment)
-        assert status in {None, done.returncode}, done.stderr
+            done = run_here(args, tmp_path, **environment)
+        assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -216,16 +211,9 @@ def quick_flags():
     return [part for assignment in QUICK for part in ("--set", assignment)]
 
 
-class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
-
-    def isatty(self):
-        return True
-
-
-def run_here(args, directory, *, limit=None, stdout=None, **environment):
+def run_here(args, directory, **environment):
     """Run a command in this process, in a directory, as `run_alone` does in one of its own."""
-    stdout, stderr = stdout or io.StringIO(), Terminal() if isinstance(stdout, Terminal) else io.StringIO()
+    stdout, stderr = io.StringIO(), io.StringIO()
     argv = list(map(str, args))
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -233,7 +221,6 @@ def run_here(args, directory, *, limit=None, stdout=None, **environment):
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
         warnings.catch_warnings(action="ignore"),
-        limited(limit) if limit else contextlib.nullcontext(),
     ):
         for name, value in environment.items():
             if value is None:
@@ -241,19 +228,7 @@ def run_here(args, directory, *, limit=None, stdout=None, **environment):
             else:
                 patch.setenv(name, value)
         status = main.run(argv)
-    printed = [stream.getvalue() if isinstance(stream, io.StringIO) else None for stream in (stdout, stderr)]
-    return subprocess.CompletedProcess(argv, status, *printed)
-
-
-@contextlib.contextmanager
-def limited(size):
-    """Limit how large the files of this process may become for a while."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    return subprocess.CompletedProcess(argv, status, stdout.getvalue(), stderr.getvalue())
 
 
 def run_alone(args, directory, *, stdout=None, **environment):
@@ -269,6 +244,12 @@ def run_alone(args, directory, *, stdout=None, **environment):
         timeout=120,
         check=False,
     )
+
+
+def fold_errors(run, fold):
+    """Return errors and spreads of the predictions of a fold."""
+    table = np.genfromtxt(run / f"fold-{fold}/predictions.csv", delimiter=",", names=True)
+    return table["prediction"] - table["target"].astype(np.float32), table["spread"]
 
 
 def iterations_in(checkpoint):
@@ -299,13 +280,6 @@ def wait_for(condition, process=None):
         assert time.monotonic() < deadline
         assert process is None or process.poll() is None, process.communicate()
         time.sleep(0.01)
-
-
-def children(process):
-    """Return the ids and the command lines of the processes that a process has started."""
-    listing = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]
-    listed = subprocess.run(listing, capture_output=True, text=True, check=False)
-    return {int(pid): args for pid, args in (line.split(None, 1) for line in listed.stdout.splitlines())}
 
 
 def bits(directory):

@@ -5,8 +5,6 @@ import traceback
 import warnings
 from itertools import count
 
-import pytest
-
 DEAD = 9
 CHANGES = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")  # of os, by which pathlib does them too
 
@@ -17,8 +15,6 @@ def deaths(work):
     Gives the number of the change after each death, so that what is left can be looked at. A process is a fork, which
     takes along what is loaded already.
     """
-    if not hasattr(os, "fork"):
-        pytest.skip("this system has no fork")
     for number in count(1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: those of BLAS, none of which is in use

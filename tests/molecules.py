@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 from scipy.io import savemat
 
+from qm7cli.data.molecules import BOHR
 from reference import coulomb_matrix
 
 ELEMENTS = (1, 6, 7, 8)
@@ -27,6 +28,13 @@ def variables(molecules=60, n=7, folds=5, seed=0):
     X = np.array([coulomb_matrix(*molecule) for molecule in zip(Z, R, strict=True)], dtype=np.float32)
     P = rng.permutation(molecules).reshape(folds, -1)
     return {"X": X, "T": T, "Z": Z, "R": R, "P": P}
+
+
+def xyz(Z, R, comment=""):
+    """Return a molecule (bohr) as a frame of an XYZ file (angstrom)."""
+    symbols = {1: "H", 6: "C", 7: "N", 8: "O", 14: "Si"}
+    lines = [f"{symbols[int(z)]} {' '.join(f'{x * BOHR:.8f}' for x in r)}" for z, r in zip(Z, R, strict=True) if z]
+    return f"{len(lines)}\n{comment}\n" + "".join(line + "\n" for line in lines)
 
 
 def write(path, changes=None, **kwargs):

@@ -30,14 +30,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append(self.path)
         self.server.asked.set()
+        name, _, without_length = self.path[1:].partition("-")
+        self.length = not without_length
         with suppress(ConnectionError):  # the client has had enough
-            getattr(self, self.path[1:].replace("-", "_"))(self.server.content)
+            getattr(self, name)(self.server.content)
         self.close_connection = True
 
-    def start(self, content, status=200, kind="application/octet-stream", length=True):
+    def start(self, content, status=200, kind="application/octet-stream"):
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        if length:
+        if self.length:
             self.send_header("Content-Length", len(content))
         self.end_headers()
 
@@ -45,20 +47,15 @@ class Handler(BaseHTTPRequestHandler):
         self.start(content)
         self.wfile.write(content)
 
-    def good_without_length(self, content):
-        self.start(content, length=False)
-        self.wfile.write(content)
-
     def other(self, content):
         self.good(content[:-1] + bytes([content[-1] ^ 1]))
 
-    def page(self, _):
-        self.start(PAGE, kind="text/html")
+    def page(self, _, status=200):
+        self.start(PAGE, status, "text/html")
         self.wfile.write(PAGE)
 
-    def none(self, _):
-        self.start(PAGE, status=404, kind="text/html")
-        self.wfile.write(PAGE)
+    def none(self, content):
+        self.page(content, 404)
 
     def elsewhere(self, _):
         self.send_response(302)
@@ -69,16 +66,13 @@ class Handler(BaseHTTPRequestHandler):
         self.start(content)
         self.wfile.write(content[: len(content) // 2])
 
-    def cut_without_length(self, content):
-        self.start(content, length=False)
-        self.wfile.write(content[: len(content) // 2])
-
     def stalling(self, content):
         self.cut(content)
         self.server.end.wait()
 
     def endless(self, content):
-        self.start(b"", length=False)
+        self.length = False
+        self.start(content)
         while True:
             self.wfile.write(content)
 

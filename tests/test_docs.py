@@ -1,5 +1,6 @@
 """The pages of docs/: what they show is run, and what is generated is current."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,11 +10,12 @@ from pathlib import Path
 import make_reference
 import pytest
 import sessions
+from qm7cli.runs.access import read_config
 
+from conftest import qm7_path
 from qm7cli.training.sweep import read_sweep
 
 DOCS = Path(__file__).parents[1] / "docs"
-VARIANTS = ("original", "corrected", "no-prebias")
 
 
 def snippets(page, language):
@@ -46,7 +48,6 @@ def test_a_session_that_goes_otherwise_is_noticed():
 
 
 def test_another_library_learns_from_an_augmented_set(command, small, tmp_path):
-    pytest.importorskip("sklearn")
     (commands,) = snippets("augmented-sets.md", "sh")
     for line in commands.splitlines():
         assert line.startswith("qm7 ")
@@ -67,5 +68,21 @@ def test_the_sweep_files_and_the_scripts_and_recipes_for_clusters_are_what_they_
         assert len(read_sweep(tmp_path / "sweep.yaml")) > 1
     for recipe in snippets("sweeps.md", "python"):
         compile(recipe, "sweeps.md", "exec")
-    for script in (*snippets("sweeps.md", "sh"), *snippets("sweeps.md", "bash")):
+    for script in snippets("sweeps.md", "sh"):
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_a_task_of_the_slurm_array_trains_its_fold_and_one_whose_time_is_up_is_queued_again(mat, tmp_path):
+    (script,) = snippets("sweeps.md", "bash")
+    stub = f'srun() {{ {Path(qm7_path()).parent}/"$@" && return ${{STATUS:-0}}; }}\nscontrol() {{ echo "$@"; }}\n'
+    script = stub + script.replace("--iterations 200000", "--iterations 5 --quiet --out run")
+    slurm = {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_JOB_ID": "31", "QM7_DATA": str(mat)}
+    for status in (0, 143):
+        env = {**os.environ, **slurm, "STATUS": str(status)}
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (status, "")
+        assert done.stdout.endswith("requeue 31_7\n") == (status == 143)
+    config = read_config(tmp_path / "run").experiment
+    assert (config.variant, config.split.folds) == ("corrected", [2])

@@ -2,7 +2,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -25,44 +24,37 @@ for number, cell in enumerate(cells):
 
 
 @pytest.fixture
-def outside(wheel, tmp_path):
-    """Runs Python with the package from its wheel, outside the checkout, and returns what it prints."""
+def outside(installed, tmp_path):
+    """Runs an installed program outside the checkout, and returns what it prints."""
 
-    def run(*args, stdin=""):
-        environment = {**os.environ, "PYTHONPATH": str(wheel / "site")}
-        done = subprocess.run(
-            [sys.executable, *args],
-            cwd=tmp_path,
-            env={name: value for name, value in environment.items() if name != "QM7_DATA"},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def run(program, *args, **options):
+        environment = {name: value for name, value in os.environ.items() if name not in {"QM7_DATA", "PYTHONPATH"}}
+        own = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, "text": True, **options}
+        return subprocess.run([installed / program, *args], check=True, **own).stdout
 
     return run
 
 
-def test_a_wheel_holds_the_package_alone_and_works_outside_the_checkout(wheel, outside):
-    with zipfile.ZipFile(next(wheel.glob("*.whl"))) as archive:
+def test_a_wheel_holds_the_package_alone_and_its_installed_command_works(installed, outside, tmp_path):
+    with zipfile.ZipFile(next(installed.parents[1].glob("*.whl"))) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"qm7cli"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     bundled = {name.rpartition("/")[2] for name in names if name.startswith("qm7cli/experiments/")}
     assert bundled == {path.name for path in (ROOT / "experiments").glob("*.yaml")}
     assert "qm7cli/py.typed" in names
-    program = "import qm7cli.__main__; print(qm7cli.__file__); qm7cli.__main__.main()"
-    for line in ("info --data gfn7", "--cite", "experiments variants", "predict --smiles C --quiet"):
-        assert outside("-c", program, *line.split()).startswith(str(wheel / "site"))
+    assert outside("python", "-c", "import qm7cli; print(qm7cli.__file__)").startswith(str(installed.parent))
+    for line in ("--cite", "experiments variants", "predict --smiles C --quiet"):
+        assert outside("qm7", *line.split())
+    outside("qm7", *["train", "--data", "gfn7", "--fold", "0", "--iterations", "1", "--out", "run"])
+    assert (tmp_path / "run/results.yaml").exists()
 
 
-def test_the_page_about_python_runs_outside_the_checkout_and_prints_what_it_shows(wheel, outside):
-    pytest.importorskip("sklearn")
+def test_the_page_about_python_runs_outside_the_checkout_and_prints_what_it_shows(installed, outside):
     cells = CELL.findall((ROOT / "docs" / "python.md").read_text())
     warnings = ("-W", "error", "-W", "default::UserWarning")
-    printed = outside(*warnings, "-c", NOTEBOOK, str(wheel), stdin=json.dumps([code for code, _ in cells]))
+    root = str(installed.parent)
+    printed = outside("python", *warnings, "-c", NOTEBOOK, root, input=json.dumps([code for code, _ in cells]))
     for (code, shown), line in zip(cells, printed.splitlines(), strict=True):
         ours, theirs = json.loads(line), shown
         assert re.sub(NUMBER, "N", ours) == re.sub(NUMBER, "N", theirs), code

@@ -1,7 +1,6 @@
 import re
 
 import numpy as np
-import pytest
 
 
 def test_the_size_is_told_before_and_the_arrays_after(command, tmp_path):
@@ -18,11 +17,3 @@ def test_the_size_is_told_before_and_the_arrays_after(command, tmp_path):
     ]
     with np.load(tmp_path / "x.npz") as arrays:
         assert arrays["X"].shape == (2, 12, 28)
-
-
-def test_without_a_fold_all_molecules_are_drawn_and_encoded(command, tmp_path):
-    assert command("augment", "--encode", "--output", "x.npz", "--quiet").stderr == ""
-    with np.load(tmp_path / "x.npz") as arrays:
-        assert arrays["features"].shape[:2] == (10, 60)
-        assert np.abs(arrays["features"].mean()) < 0.01
-        assert arrays["features"].std() == pytest.approx(1, abs=0.01)

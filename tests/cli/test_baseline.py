@@ -1,12 +1,7 @@
 import csv
 import io
-import signal
 
 import yaml
-
-from conftest import wait_for
-
-LAPLACIAN = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
 
 
 def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
@@ -26,30 +21,17 @@ def test_a_baseline_is_a_run_like_any_other(command, tmp_path):
 
 def test_baselines_and_networks_are_collected_compared_and_drawn_together(command, quick_flags, tmp_path):
     command("train", "--fold", "0", "--fold", "1", *quick_flags, "--out", "runs/network")
-    command(*LAPLACIAN, "--fold", "0", "--fold", "1", "--out", "runs/krr")
+    laplacian = ("baseline", "--kernel", "laplacian", "--scale", "100", "--ridge", "1e-6")
+    command(*laplacian, "--fold", "0", "--fold", "1", "--out", "runs/krr")
     command("baseline", "--model", "mean", "--fold", "0", "--fold", "1", "--out", "runs/mean")
-    rows = list(csv.DictReader(io.StringIO(command("collect", "runs", "--format", "csv").stdout)))
-    assert [(row["baseline.model"], row["iterations"]) for row in rows[::2]] == [
-        ("krr", "0"),
-        ("mean", "0"),
-        ("", "300"),
-    ]
+    rows = csv.DictReader(io.StringIO(command("collect", "runs", "--format", "csv").stdout))
+    expected = [("krr", "0"), ("mean", "0"), ("", "300")]
+    assert [(row["baseline.model"], row["iterations"]) for row in rows][::2] == expected
     compared = command("compare", "runs").stdout
     assert [line.split()[0] for line in compared.splitlines()[1:4]] == ["network", "mean", "krr"]
     assert "against network is not decided: " in compared
     assert "different lengths" not in compared
-    for kind in ("curves", "folds"):
-        command("plot", "runs", "--kind", kind, "--output", f"{kind}.png")
+    command("plot", "runs", "--kind", "folds", "--output", "folds.png")
     alone = command("plot", "runs/krr", "runs/mean", "--kind", "curves", "--output", "alone.png", status=1)
     assert alone.stderr == "qm7: there is no curve to draw: baselines are fitted at once\n"
     assert not (tmp_path / "alone.png").exists()
-
-
-def test_an_interrupted_search_leaves_a_run_that_the_same_command_finishes(command, background, tmp_path):
-    search = ("baseline", "--data", "gfn7", "--scale", "100", "--fold", "0", "--jobs", "1", "--out", "run")
-    process = background(*search)
-    wait_for((tmp_path / "run/fold-0/result.yaml").exists, process)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
-    assert yaml.safe_load((tmp_path / "run/results.yaml").read_text())["status"] == "partial"
-    assert "complete" in command(*search).stdout

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,20 +14,17 @@ import qm7cli.training.dask_executor
 from conftest import ENDLESS, SHORT, SWEEP, bits, wait_for
 from qm7cli.core.locks import lock
 
-pytest.importorskip("distributed")
 pytestmark = pytest.mark.xdist_group("cluster")
 
-DASK = str(Path(sys.executable).with_name("dask"))
 
-
-@contextmanager
-def starter(directory):
+@pytest.fixture
+def cluster(tmp_path):
     """Starts a scheduler and workers; gives the address and the processes."""
-    started = []
+    dask, started = Path(sys.executable).with_name("dask"), []
 
     def start(name, *args):
-        with (directory / f"{name}.log").open("w") as log:
-            process = subprocess.Popen([DASK, *args], cwd=directory, stdout=log, stderr=log, start_new_session=True)
+        with (tmp_path / f"{name}.log").open("w") as log:
+            process = subprocess.Popen([dask, *args], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True)
         started.append(process)
         return process
 
@@ -45,13 +41,6 @@ def starter(directory):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """Starts clusters for one test."""
-    with starter(tmp_path) as make:
-        yield make
 
 
 @pytest.fixture
@@ -78,9 +67,8 @@ def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster,
 
 
 def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, tmp_path):
-    process = start(
-        cluster(workers=1, threads=2)[0], *ENDLESS, "--set", "training.checkpoint_every=100000000"
-    )  # none on the way
+    address, *_ = cluster(workers=1, threads=2)
+    process = start(address, *ENDLESS, "--set", "training.checkpoint_every=100000000")  # none on the way
     wait_for(lambda: len(list((tmp_path / "dask").glob("*/fold-*/log.txt"))) == 2, process)  # it has heard of both
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=30)

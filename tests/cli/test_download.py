@@ -26,22 +26,6 @@ def test_a_right_file_is_left_alone_without_a_request_unless_forced(command, ser
     assert server.requests == ["/good", "/good"]
 
 
-def test_an_unknown_file_is_refused_with_both_hashes_and_accepted_when_told_so(command, server, small, tmp_path):
-    done = command("download", "--url", server.url("good"), status=1)
-    published = "fd6c26c1086887310518e6a6da778253bc5d3ceb8166007a679a740fff9ee6ea"
-    assert f"the SHA-256 {small.sha256}, not {published}" in done.stderr
-    assert "--sha256 any" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-    command("download", "--url", server.url("good"), "--sha256", "any")
-    assert (tmp_path / "data/qm7.mat").exists()
-
-
-def test_the_next_place_is_told(command, server, small):
-    flags = ["--url", server.url("cut"), "--url", server.url("good"), "--sha256", small.sha256]
-    assert command("download", *flags).stderr == (f"{server.url('cut')}: it was cut off; trying {server.url('good')}\n")
-    assert command("download", *flags, "--quiet", "--force").stderr == ""
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_download_leaves_nothing(background, server, tmp_path, number):
     process = background("download", "--url", server.url("stalling"))

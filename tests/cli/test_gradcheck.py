@@ -1,6 +1,3 @@
-import numpy as np
-import pytest
-
 from qm7cli.model.variants import RULES
 
 
@@ -13,11 +10,6 @@ def test_the_rules_are_as_expected_on_the_bundled_molecules(command):
     assert lines[-1] == "All of it is as expected."
 
 
-@pytest.mark.realdata
-def test_the_rules_are_as_expected_on_qm7(command, qm7):
-    assert command("gradcheck", "--data", qm7.path).stdout.endswith("All of it is as expected.\n")
-
-
 def test_an_expectation_that_does_not_hold_is_an_error(command, monkeypatch, tmp_path):
     monkeypatch.setitem(RULES, "original", RULES["corrected"])
     said = command("gradcheck", "--output", "found.txt", status=1).stderr
@@ -26,14 +18,10 @@ def test_an_expectation_that_does_not_hold_is_an_error(command, monkeypatch, tmp
     assert "as expected" not in (tmp_path / "found.txt").read_text()
 
 
-@pytest.mark.parametrize("speed", [0.5, 0.0])
-def test_a_rule_of_one_s_own_is_measured_and_held_to_nothing(command, monkeypatch, speed):
-    def follow(C, CW, dZ, _):
-        return -speed * C.sum(axis=0), dZ.sum(axis=0) - np.sign(speed) * CW.sum(axis=0)
-
-    monkeypatch.setitem(RULES, "half-speed", follow)
+def test_a_rule_of_one_s_own_is_measured_and_held_to_nothing(command, monkeypatch):
+    monkeypatch.setitem(RULES, "half-speed", lambda C, CW, dZ, _: (-C.sum(axis=0) / 2, (dZ - CW).sum(axis=0)))
     alone = command("gradcheck", "--variant", "half-speed").stdout
     assert alone.count("half-speed") == 2
-    assert ("\ndA " in alone) == (speed > 0)
+    assert "\ndA " in alone
     assert "as expected" not in alone
     assert command("gradcheck").stdout.endswith("All of it is as expected.\n")

@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 
 from conftest import COMPLETE as DONE
-from conftest import Terminal
 from qm7cli.cli.progress import show_progress
 from qm7cli.core.errors import BusyError, QM7Error
 from qm7cli.runs.experiment import Experiment
 from qm7cli.training.claim_fold import Progress
 from qm7cli.training.executor import Job
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self):
+        return True
+
 
 COMPLETE = DONE.model_copy(update={"mae": 3.14, "seconds": 2.0})
 OUTCOMES = [  # and the lines that they give, one of two jobs being complete already
@@ -49,13 +56,6 @@ def test_a_job_that_ends_is_a_line_in_a_log_and_the_same_above_the_bars(show, ou
     assert [text for text in shown if not re.match("jobs|run fold 0 +[━╸╺]", text)] == log
     done = 2 if line.startswith("2 of 2") else 1
     assert re.search(rf" {done} of 2  *[-0]:", [text for text in shown if text.startswith("jobs")][-1])
-
-
-@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("TTY_COMPATIBLE", "0")])
-def test_a_terminal_whose_cursor_does_not_move_gets_the_lines_of_a_log(show, monkeypatch, name, value):
-    monkeypatch.setenv(name, value)
-    monkeypatch.setattr("qm7cli.cli.progress.LINE_EVERY", 0)
-    assert show(Terminal(), COMPLETE) == ["1 of 2 jobs are complete already", OUTCOMES[0][1]]
 
 
 def test_the_time_left_is_that_of_all_folds(capsys, monkeypatch, tmp_path):

@@ -17,15 +17,14 @@ def test_folds_are_shown_with_size_mean_and_deviation(command, small):
 def test_a_written_split_is_trained_on_everywhere(command, quick_flags, tmp_path):
     done = command("split", "--scheme", "stratified", "--count", "4", "--seed", "7", "--output", "four.yaml")
     assert done.stdout.splitlines()[-1] == "four.yaml"
-    command("train", *quick_flags, "--split", "four.yaml", "--fold", "3")
-    command("train", *quick_flags, "--split", "stratified", "--set", "split.count=4", "--set", "split.seed=7",
-            "--fold", "3", "--out", "same")  # fmt: skip
+    train = ("train", *quick_flags, "--fold", "3")
+    command(*train, "--split", "four.yaml")
+    command(*train, "--set=split={scheme: stratified, count: 4, seed: 7}", "--out", "same")
     run = tmp_path / "runs/small-original-seed0-split=four-network.hidden=20,10-evaluation.draws=3"
     assert results(run)["folds"][0]["mae"] == results(tmp_path / "same")["folds"][0]["mae"]
     assert f"  {results(run)['mae']['mean']:.2f}  " in command("eval", run).stdout
     shown = command("split", "--scheme", "four.yaml").stdout
     assert shown == done.stdout.removesuffix("four.yaml\n")
-    command("augment", "--split", "four.yaml", "--fold", "3", "--output", "x.npz")
 
 
 def test_a_split_within_a_fold_has_its_training_molecules_alone(command, small, tmp_path):
