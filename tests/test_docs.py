@@ -10,9 +10,9 @@ from pathlib import Path
 import make_reference
 import pytest
 import sessions
-from qm7cli.runs.access import read_config
 
 from conftest import qm7_path
+from qm7cli.runs.access import read_config
 from qm7cli.training.sweep import read_sweep
 
 DOCS = Path(__file__).parents[1] / "docs"
