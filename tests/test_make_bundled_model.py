@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 
-from qm7cli.core.arrays import load_arrays
 from qm7cli.core.errors import QM7Error
+from qm7cli.core.files import load_arrays
 from qm7cli.model.model import BundledAbout, ModelAbout, load_bundled
 from qm7cli.runs.models import load_models
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from qm7cli.core.arrays import About, load_about, load_arrays, save_arrays
 from qm7cli.core.errors import QM7Error
+from qm7cli.core.files import About, load_about, load_arrays, save_arrays
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.dataset import Dataset

@@ -6,7 +6,8 @@ import pytest
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import select_folds
 from qm7cli.model.activations import Units
-from qm7cli.model.model import load_model, save_model
+from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.model import save_model
 from qm7cli.runs.results import HistoryRow
 from qm7cli.training.descent import DivergenceError
 from qm7cli.training.fold_training import CheckpointAbout, FoldTraining, load_checkpoint, save_checkpoint
@@ -23,13 +24,13 @@ def training(small, quick):
 
 def test_a_model_reads_back_and_predicts_the_same(tmp_path, training, small):
     save_model(tmp_path / "model.npz", training.model())
-    model = load_model(tmp_path / "model.npz")
+    model = load_fold_model(tmp_path / "model.npz")
     assert model.evaluate(small, "test", 2).mae == training.model().evaluate(small, "test", 2).mae
     assert (model.variant, model.seed, model.fold, model.iterations) == ("original", 0, 0, 5)
     np.testing.assert_array_equal(model.target.coefficients, training.target.coefficients)
     assert model.target[:2] == training.target[:2]
     save_model(tmp_path / "offset.npz", replace(model, units=Units("relu", 0.5)))
-    assert load_model(tmp_path / "offset.npz").units == ("relu", 0.5)
+    assert load_fold_model(tmp_path / "offset.npz").units == ("relu", 0.5)
 
 
 def test_a_checkpoint_reads_back_to_the_last_bit(tmp_path, training):

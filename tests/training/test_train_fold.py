@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from conftest import iterations_in
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import select_folds
-from qm7cli.model.model import load_model
+from qm7cli.model.baseline_model import load_fold_model
 from qm7cli.model.variants import RULES
 from qm7cli.runs.access import prepare_run
 from qm7cli.runs.results import read_fold, read_results
@@ -138,7 +138,8 @@ def test_the_model_is_the_average_after_the_last_iteration(train, small, quick):
     with threadpool_limits(1):  # as a training has it; two threads of some BLAS give other bits
         for _ in range(300):
             fold_training.iterate()
-    for saved, layer in zip(load_model(run / "fold-1/model.npz").layers, fold_training.model().layers, strict=True):
+    kept = load_fold_model(run / "fold-1/model.npz")
+    for saved, layer in zip(kept.layers, fold_training.model().layers, strict=True):
         np.testing.assert_array_equal(saved.W, layer.W)
 
 
