@@ -75,7 +75,7 @@ def readers(small):
     return {
         "small.mat": trained,
         "small.npz": trained,
-        "few.smi": lambda path: list(read_groups([path], None, None, [])),
+        "few.smi": lambda path: read_groups([path]),
         "water.xyz": lambda path: read_molecules([path]),
         "experiment.yaml": lambda path: resolve(path, [], {}),
         "split.yaml": lambda path: make_folds(small, Split(scheme=str(path))),

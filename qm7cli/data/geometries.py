@@ -68,8 +68,8 @@ def _read_frame(ase: Any, place: str, frame: list[str]) -> Molecule:
         atoms = [_with_symbol(place, line) for line in atoms]
     if (columns := sum(map(int, COLUMNS.findall(comment)))) > MOST_COLUMNS:
         raise QM7Error(f"{place}: it has {columns} columns, where {MOST_COLUMNS} are the most")
-    try:  # the part of ASE's reader that needs no assertions, which PYTHONOPTIMIZE leaves out
-        found = ase._read_xyz_frame(iter([comment, *atoms]), count)  # noqa: SLF001
+    try:
+        (found,) = ase.read_xyz(io.StringIO("\n".join([str(count), comment, *atoms])), 0)
     except Exception as error:  # ASE raises many kinds
         raise QM7Error(f"{place} cannot be read: {brief(error) or type(error).__name__}") from error
     found.info |= values

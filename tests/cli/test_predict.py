@@ -176,8 +176,3 @@ def test_progress_is_shown_in_a_log_and_on_a_terminal(command, monkeypatch):
     assert command("predict", "--run", "run", "two.xyz").stderr.startswith("molecules: 1 of 2\nmolecules: 2 of 2\n")
     assert "molecules:" not in command("predict", "--run", "run", "two.xyz", "--quiet").stderr
     assert "2 of 2" in command("predict", "--run", "run", "two.xyz", stdout=Terminal(), TERM="xterm").stderr
-
-
-def test_a_geometry_is_read_where_assertions_are_left_out(command, tmp_path):
-    (tmp_path / "water.xyz").write_text("3\n\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n")
-    assert "H2O" in command("predict", "--run", "run", "water.xyz", PYTHONOPTIMIZE="1").stdout
