@@ -40,11 +40,6 @@ def test_a_stop_ends_the_wait_for_a_lock_and_it_is_said_what_is_waited_for(tmp_p
     assert said == [f"waiting for the lock {tmp_path}/x, which another process holds"]
 
 
-def test_a_lock_that_is_free_is_had_after_a_stop_too(tmp_path):
-    with locks.lock(tmp_path / "x", stopped=lambda: True):
-        pass
-
-
 def test_a_lock_where_there_is_no_directory_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(QM7Error, match=r"cannot lock .*file/x: "), locks.lock(tmp_path / "file/x"):
