@@ -71,7 +71,7 @@ def train(
 
     Raises FoldsError if a fold has no result, or has diverged, after the others: `errors` by fold, and `results`.
     """
-    if experiment.data is None and dataset.path is not None:  # so that others find it
+    if experiment.data is None:  # so that others find it
         name = {path: name for name, path in BUNDLED.items()}.get(dataset.path, str(dataset.path))
         experiment = experiment.model_copy(update={"data": name})
     run = _expanded(out) if out is not None else Path("runs") / default_name(experiment, dataset.name)

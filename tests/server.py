@@ -28,53 +28,32 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        content = self.server.content
+        half = content[: len(content) // 2]
+        length, sent = {  # what is said of the length, and what is sent
+            "/good": (len(content), content),
+            "/good-without-length": (None, content),
+            "/other": (len(content), content[:-1] + bytes([content[-1] ^ 1])),
+            "/page": (len(PAGE), PAGE),
+            "/none": (len(PAGE), PAGE),
+            "/cut": (len(content), half),
+            "/cut-without-length": (None, half),
+            "/stalling": (len(content), half),
+            "/endless": (None, content),
+        }[self.path]
         self.server.requests.append(self.path)
         self.server.asked.set()
-        name, _, without_length = self.path[1:].partition("-")
-        self.length = not without_length
-        with suppress(ConnectionError):  # the client has had enough
-            getattr(self, name)(self.server.content)
         self.close_connection = True
-
-    def start(self, content, status=200, kind="application/octet-stream"):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        if self.length:
-            self.send_header("Content-Length", len(content))
-        self.end_headers()
-
-    def good(self, content):
-        self.start(content)
-        self.wfile.write(content)
-
-    def other(self, content):
-        self.good(content[:-1] + bytes([content[-1] ^ 1]))
-
-    def page(self, _, status=200):
-        self.start(PAGE, status, "text/html")
-        self.wfile.write(PAGE)
-
-    def none(self, content):
-        self.page(content, 404)
-
-    def elsewhere(self, _):
-        self.send_response(302)
-        self.send_header("Location", "http://[::1/x")
-        self.end_headers()
-
-    def cut(self, content):
-        self.start(content)
-        self.wfile.write(content[: len(content) // 2])
-
-    def stalling(self, content):
-        self.cut(content)
-        self.server.end.wait()
-
-    def endless(self, content):
-        self.length = False
-        self.start(content)
-        while True:
-            self.wfile.write(content)
+        with suppress(ConnectionError):  # the client has had enough
+            self.send_response(404 if self.path == "/none" else 200)
+            if length is not None:
+                self.send_header("Content-Length", length)
+            self.end_headers()
+            self.wfile.write(sent)
+            while self.path == "/endless":
+                self.wfile.write(sent)
+            if self.path == "/stalling":
+                self.server.end.wait()
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def train_on(path):
 READERS = {  # by file; a sound file gives a value that is sound, too
     "small.mat": train_on,
     "small.npz": train_on,
-    "few.smi": lambda path: list(read_groups([path], None, None, [])),
+    "few.smi": lambda path: list(read_groups([path])),
     "water.xyz": lambda path: read_molecules([path]),
     "experiment.yaml": lambda path: resolve(path, [], {}),
     "split.yaml": lambda path: make_folds(dataset.load(path.with_name("small.mat")), Split(scheme=str(path))),

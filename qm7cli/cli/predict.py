@@ -1,7 +1,7 @@
 """`qm7 predict`: energies of the user's own molecules."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -82,7 +82,7 @@ def predict(
     _refuse_confused(files)
     refuse_inputs(output, [*(run or ()), *files])
     models, description = _load_models(run or [], fold)
-    groups, left_out = _sort(read_groups(files, input_format, smiles_column, smiles or []))
+    groups, left_out = read_groups(files, input_format, smiles_column, smiles or [])
     molecules = [molecule for group in groups for molecule in group.conformers]
     with show_count("molecules", quiet=quiet) as report:
         flat = iter(predict_molecules(models, molecules, draws, lambda done: report(done, len(molecules))))
@@ -96,19 +96,6 @@ def predict(
     write_output(table, records, format_, output)
     if left_out or any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
-
-
-def _sort(read: "Iterable[Group | QM7Error]") -> "tuple[list[Group], list[QM7Error]]":
-    """Part what was read from what is left out; raises QM7Error if nothing was read."""
-    groups, left_out = [], []
-    for each in read:
-        if isinstance(each, QM7Error):
-            left_out.append(each)
-        else:
-            groups.append(each)
-    if not groups:
-        raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
-    return groups, left_out
 
 
 def _refuse_confused(files: Sequence[Path]) -> None:

@@ -1,7 +1,7 @@
-"""Files that are whole or absent.
+"""Files that are whole or absent: text, tables, and arrays beside a JSON record (``.npz``).
 
 A file is written beside its place, flushed to the disk and renamed over what was there: a reader, or a process
-that is killed, finds the old file or the new one and never a part.
+that is killed, finds the old file or the new one and never a part. Nothing is pickled.
 """
 
 import csv
@@ -10,12 +10,17 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Literal, TypeVar, Union
 
-from qm7cli.core.errors import QM7Error, os_errors
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from qm7cli.core.errors import QM7Error, damaged, os_errors
 
 LARGEST_TEXT: Final = 32_000_000  # bytes of YAML; a sweep of 100,000 points has 20 million
 LARGEST_FILE: Final = 2_000_000_000  # bytes of any file
+Arrays = dict[str, NDArray[Any]]
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -24,7 +29,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Raises QM7Error if the file cannot be written; what was there before is then untouched.
     """
     with os_errors(f"cannot write {path}"):
-        if is_special_file(path):
+        if path.exists() and not path.is_file():
             with path.open("wb") as device:
                 write(device)
             return
@@ -49,11 +54,6 @@ def remove_file(path: Path) -> None:
     """Remove a file, if it is there; raises QM7Error if it cannot be removed."""
     with os_errors(f"cannot remove {path}"):
         path.unlink(missing_ok=True)
-
-
-def is_special_file(path: Path) -> bool:
-    """Say whether something is there that is not a file: a device, a pipe or a directory."""
-    return path.exists() and not path.is_file()
 
 
 def format_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -92,3 +92,43 @@ def make_directory(path: Path) -> None:
         raise QM7Error(f"{path} is a file, not a directory")
     with os_errors(f"cannot make the directory {path}"):
         path.mkdir(parents=True, exist_ok=True)
+
+
+class About(BaseModel):
+    """The plain values of a file of arrays; its `kind` tells files of one class from others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    kind: str
+    format: Literal[1] = 1
+
+
+OwnAbout = TypeVar("OwnAbout", bound=About)
+
+
+def save_arrays(path: Path, about: About, arrays: Arrays, *, compressed: bool = False) -> None:
+    """Write arrays and what they are, the same ones as the same bytes; raises QM7Error if it cannot."""
+    save = np.savez_compressed if compressed else np.savez
+    named = {"about": np.array(about.model_dump_json()), **arrays}
+    write_file(path, lambda file: save(file, **named))  # type: ignore[arg-type] # no array is named allow_pickle
+
+
+def load_arrays(path: Path, *kinds: type[OwnAbout]) -> tuple[OwnAbout, Arrays]:
+    """Read what `save_arrays` has written of some kind; raises QM7Error if it cannot, or is of none of them."""
+    content = read_bytes(path)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = dict(file)
+        any_kind: TypeAdapter[OwnAbout] = TypeAdapter(Union[kinds])  # type: ignore[arg-type] # noqa: UP007 - a tuple
+        return any_kind.validate_json(str(arrays.pop("about"))), arrays
+    except Exception as error:  # zipfile, zlib, numpy and pydantic each have their own for a damaged file
+        raise damaged(path) from error
+
+
+def load_about(path: Path, kind: type[OwnAbout]) -> OwnAbout:
+    """Read what a file of arrays is, without them; raises QM7Error if it is missing or damaged."""
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            return kind.model_validate_json(str(file["about"]))
+    except Exception as error:  # as above
+        raise damaged(path) from error

@@ -5,13 +5,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Integral
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.yaml_text import find_line
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 LARGEST: Final = 1e9  # of any number in a data set, a model or a record
 OTHER_NAMES: Final = {"lr": "schedule", "learning_rate": "schedule"}  # that settings have in other programs
@@ -54,18 +59,20 @@ class SettingsError(QM7Error, ValueError):
     """A section is made in Python of what is not a setting, or out of its range."""
 
 
-class Section(BaseModel):
+class _SectionType(ModelMetaclass):
+    """The type of sections: what is made by a call is refused in a sentence; `model_validate` does not come here."""
+
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:  # noqa: N805 - of a class of classes
+        try:
+            return super().__call__(*arguments, **values)
+        except ValidationError as error:
+            raise SettingsError(mistake(error, cls)) from error  # type: ignore[arg-type] # all are of models
+
+
+class Section(BaseModel, metaclass=_SectionType):
     """Settings that belong together; ``Training(iterations=0)`` raises SettingsError, `model_validate` pydantic's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise SettingsError(mistake(error, type(self))) from error
-
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # what is validated does not go through it
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with other values, which are validated as those of a new section are."""

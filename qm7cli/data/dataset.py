@@ -69,10 +69,6 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.T)
 
-    def formula(self, row: int) -> str:
-        """Return a molecule's sum formula."""
-        return formula(self.Z[row])
-
     @cached_property
     def norms(self) -> NDArray[np.float32]:
         """Row norms of X, (molecules, n) float32."""

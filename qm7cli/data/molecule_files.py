@@ -61,20 +61,24 @@ class Group(NamedTuple):
 
 def read_groups(
     paths: Iterable[Path], kind: Format | None = None, column: str | None = None, smiles: Sequence[str] = ()
-) -> Iterator[Group | QM7Error]:
-    """Yield all molecules of files, and of SMILES beside them; for one that is left out, the error that says why.
+) -> tuple[list[Group], list[QM7Error]]:
+    """Return all molecules of files, and of SMILES beside them, and the errors that say why others are left out.
 
     ``-`` is standard input. `kind` says what the files are, and without it their endings or contents; `column` is that
-    of SMILES in tables. Raises QM7Error if a library is missing, or a file cannot be read or has no molecule.
+    of SMILES in tables. Raises QM7Error if a library is missing, a file cannot be read, or no molecule is left.
     """
+    read: list[Group | QM7Error] = []
     for path in paths:
-        any_read = False
-        for each in _read_file(path, kind, column):
-            any_read = True
-            yield each
-        if not any_read:
+        found = list(_read_file(path, kind, column))
+        if not found:
             raise QM7Error(f"{path} has no molecule")
-    yield from _embed_all([Smiles(text, text) for text in smiles])
+        read += found
+    read += _embed_all([Smiles(text, text) for text in smiles])
+    groups = [each for each in read if isinstance(each, Group)]
+    left_out = [each for each in read if isinstance(each, QM7Error)]
+    if not groups:
+        raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
+    return groups, left_out
 
 
 def read_molecules(paths: Sequence[Path], kind: Format | None = None) -> tuple[list[Molecule], list[QM7Error]]:
@@ -82,12 +86,8 @@ def read_molecules(paths: Sequence[Path], kind: Format | None = None) -> tuple[l
     for path in paths:
         if {_by_ending(path), kind} & {"smi", "csv"}:
             raise QM7Error(f"{path} has SMILES, and this needs coordinates: XYZ, SDF, MOL, PDB or ASE trajectories")
-    read = list(read_groups(paths, kind))
-    left_out = [each for each in read if isinstance(each, QM7Error)]
-    molecules = [each.conformers[0] for each in read if isinstance(each, Group)]
-    if not molecules:
-        raise QM7Error(f"no molecule is left: {left_out[0]}{f', and {len(left_out) - 1} more' if left_out[1:] else ''}")
-    return molecules, left_out
+    groups, left_out = read_groups(paths, kind)
+    return [group.conformers[0] for group in groups], left_out
 
 
 def convert_molecules(

@@ -16,7 +16,7 @@ BINDING: Final = (-250.0, -10.0)  # kcal/mol per atom, of any molecule; the stro
 WEAKEST: Final = -40.0  # kcal/mol per atom, of the molecules of a set on average; chlorine has -29, water -73
 TOTAL: Final = (0.95, 1.2)  # total energy, hartree, of a molecule over -sum 0.5 Z^2.4, which fits that of free atoms
 STRONGEST: Final = -120.0  # likewise; benzene has -114
-Subtract = Literal["mean", "composition"]  # the setting target.subtract
+Subtract = Literal["mean", "composition"]  # the setting target.subtract, from what is learned
 VALENCE: Final = -600.0  # kcal/mol per heavy atom, at most, of total energies without core electrons; H2 has -620
 
 

@@ -8,15 +8,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
-from qm7cli.data.bags import Bags
+from qm7cli.core.files import Arrays, load_arrays, save_arrays
 from qm7cli.data.coulomb import Matrices
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.baseline_names import Hyperparameters, Kernel, Kind, RepresentationName
 from qm7cli.model.fold_model import FoldAbout, FoldModel, fold_content, read_fold
 from qm7cli.model.model import ModelAbout, read_model
 from qm7cli.model.regressors import Regressor, model_rows
-from qm7cli.model.representations import Representation
+from qm7cli.model.representations import Bags, Representation
 
 
 @dataclass(frozen=True, kw_only=True)

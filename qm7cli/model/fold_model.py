@@ -15,8 +15,8 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.arrays import About, Arrays
 from qm7cli.core.errors import QM7Error, StoppedError
+from qm7cli.core.files import About, Arrays
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
 from qm7cli.data.dataset import Dataset

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from qm7cli.core.arrays import Arrays, load_arrays, save_arrays
+from qm7cli.core.files import Arrays, load_arrays, save_arrays
 from qm7cli.data.coulomb import Matrices
 from qm7cli.data.dataset import SYMBOLS, Dataset
 from qm7cli.model.activations import ActivationName, Units
@@ -101,11 +101,6 @@ def model_content(model: Model) -> tuple[dict[str, Any], Arrays]:
     for k, layer in enumerate(model.layers):
         arrays |= {f"layer{k}.{symbol}": P for symbol, P in layer._asdict().items()}
     return values, arrays
-
-
-def load_model(path: Path) -> Model:
-    """Read a network; raises QM7Error if there is none, or it is damaged."""
-    return read_model(*load_arrays(path, ModelAbout))
 
 
 def read_model(about: ModelAbout, arrays: Arrays) -> Model:

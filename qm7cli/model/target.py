@@ -8,14 +8,14 @@ least squares (no intercept) from the training molecules; the model then learns 
     target.energies(outputs, dataset.Z)  # kcal/mol again
 """
 
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.data.dataset import SYMBOLS
+from qm7cli.data.soundness import Subtract
 
-Subtract = Literal["mean", "composition"]
 NOTHING_LEFT: Final = 1e-6  # kcal/mol; a smaller standard deviation of what is left is rounding
 
 

@@ -8,9 +8,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from qm7cli.core.validation import Real, Section, Whole, refusal
+from qm7cli.data.soundness import Subtract
 from qm7cli.model.activations import ActivationName, Units
 from qm7cli.model.baseline_names import HYPERPARAMETERS, Kernel, Kind, RepresentationName
-from qm7cli.model.target import Subtract
 
 MOST_DRAWS: Final = 1_000_000
 Deviation = Annotated[Real, Field(ge=0, le=1e3)]

@@ -14,8 +14,8 @@ from typing import Any, Final, Literal, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.core.arrays import About, load_about, load_arrays, save_arrays
 from qm7cli.core.errors import QM7Error
+from qm7cli.core.files import About, load_about, load_arrays, save_arrays
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.dataset import Dataset

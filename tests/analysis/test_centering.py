@@ -1,17 +1,13 @@
-import json
-
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from qm7cli.analysis.centering import POINTS, layer_records, measure_centering
+from qm7cli.analysis.centering import POINTS, layer_records
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data import dataset
 from qm7cli.data.splits import select_folds
 from qm7cli.runs.experiment import resolve
-from qm7cli.runs.models import load_models
 from qm7cli.training.fold_training import FoldTraining
-from qm7cli.training.train_run import train_run
 
 
 @pytest.fixture
@@ -113,14 +109,3 @@ def test_the_digits_are_the_same_again_whatever_the_threads(trained):
         once = layer_records(model, gfn7)
     with threadpool_limits(2):
         assert layer_records(model, gfn7) == once
-
-
-def test_a_run_has_a_record_of_plain_values_for_every_fold_and_layer(quick, small, tmp_path):
-    run = tmp_path / "run"
-    train_run(quick("split.folds=[0,2,3]", "training.iterations=20", variant="corrected"), small, run)
-    records = measure_centering(run, load_models(run), small)
-    assert [(record["fold"], record["layer"]) for record in records] == [(f, k) for f in (0, 2, 3) for k in (1, 2, 3)]
-    assert all((r["run"], r["variant"], r["iterations"]) == (str(run), "corrected", 20) for r in records)
-    assert json.loads(json.dumps(records)) == records
-    assert measure_centering(run, load_models(run, [3, 0]), small) == records[:3] + records[6:]
-    assert len({record["distance"] for record in records}) == 9

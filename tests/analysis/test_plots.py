@@ -8,7 +8,7 @@ import pytest
 from matplotlib.text import Text
 
 from qm7cli.analysis.compare import compare_groups
-from qm7cli.analysis.figure_style import COLORS, FORMATS, METHODS, Options, as_svg, looks, save
+from qm7cli.analysis.figure_style import COLORS, METHODS, Options, as_svg, looks, save
 from qm7cli.analysis.plots import KINDS
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import find_runs
@@ -77,17 +77,6 @@ def test_every_axis_has_a_label_and_every_energy_its_unit(of_kind, runs, kind):
     assert note(figure)
 
 
-def test_the_same_runs_give_the_same_bytes_and_another_ending_is_refused(runs, tmp_path, monkeypatch):
-    for format_ in FORMATS:
-        for epoch in ("1", "1000000000"):
-            monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
-            save(draw("folds", runs), tmp_path / f"{epoch}.{format_}")
-        assert (tmp_path / f"1.{format_}").read_bytes() == (tmp_path / f"1000000000.{format_}").read_bytes()
-    for name in ("x.jpg", ".svg"):
-        with pytest.raises(QM7Error, match=r"is not the name of a picture: it should end in \.png, \.svg or \.pdf$"):
-            save(draw("folds", runs), tmp_path / name)
-
-
 def test_a_rule_has_one_color_and_marker_in_every_picture(runs):
     for kind in ("curves", "folds", "differences"):
         (axes,) = draw(kind, runs).axes
@@ -96,11 +85,8 @@ def test_a_rule_has_one_color_and_marker_in_every_picture(runs):
     control = of_variant("uncompensated", (3, 4))
     (axes,) = draw("curves", [*runs, control]).axes
     assert lines(axes)["uncompensated (control)"].get_linestyle() == "--"
-    (alone,) = draw("curves", [runs[1]]).axes
-    assert next(iter(lines(alone).values())).get_color() == COLORS[1]
     several = looks(["original", "original", "corrected", "uncompensated", "original"])
     assert len({(look["color"], str(look["linestyle"])) for look in several}) == 5
-    assert several[0]["color"] == COLORS[0]
     assert len({look["color"] for look in looks(["original"] * 7)}) == 7
 
 
@@ -251,7 +237,6 @@ def test_diverged_folds_are_crosses_above_the_frame_a_row_a_group():
     ("settings", "along", "reason"),
     [
         ([["seed=0"], ["seed=1"]], None, "there is no axis to draw along: the runs differ in no numeric setting"),
-        ([["network.hidden=[3]"], ["network.hidden=[4]"]], None, "there is no axis to draw along"),
         ([["network.hidden=[3]"]], "network.hidden", r"network.hidden of 0 is \[3\], not a number"),
         ([["seed=1"]], "network.ofset", "there is no setting network.ofset; did you mean"),
         (
@@ -300,16 +285,7 @@ def test_folds_that_diverged_are_told_below_and_without_a_complete_one_there_is_
         draw(kind, gone)
 
 
-def test_ticks_are_plain_numbers():
-    figure = draw("curves", [evaluated(make_run("a", [], [0.5]), {1: 4e7, 1_000_000: 0.5})])
-    figure.draw_without_rendering()
-    (axes,) = figure.axes
-    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        shown = [float(label.get_text().replace(",", "")) for label in axis.get_ticklabels() if label.get_text()]
-        assert 2 <= len([tick for tick in shown if low <= tick <= high]) <= 9
-
-
-def test_names_are_drawn_as_they_are_and_no_sign_is_replaced(runs, tmp_path):
+def test_names_are_drawn_as_they_are_and_a_picture_has_one_of_three_formats(runs, tmp_path):
     whole = compare_groups(runs, paired=False)
     names = ("data=$\\no$ <b>\udcff", "offset=-0.5")
     groups = [group._replace(name=name) for group, name in zip(whole.groups, names, strict=False)]
@@ -318,6 +294,8 @@ def test_names_are_drawn_as_they_are_and_no_sign_is_replaced(runs, tmp_path):
         text = "".join(ET.parse(tmp_path / "odd.svg").getroot().itertext())  # noqa: S314 - our own
         assert "data=$\\no$ <b>\\udcff" in text
         assert "offset=-0.5" in text
+    with pytest.raises(QM7Error, match=r"is not the name of a picture: it should end in \.png, \.svg or \.pdf$"):
+        save(draw("folds", runs), tmp_path / "x.jpg")
 
 
 def test_pictures_in_one_page_have_ids_of_their_own_and_all_that_they_refer_to(of_kind, runs):

@@ -9,7 +9,7 @@ import pytest
 import molecules
 from conftest import bits, iterations_in, wait_for
 from kills import deaths
-from qm7cli.core.arrays import load_arrays
+from qm7cli.core.files import load_arrays
 from qm7cli.data import dataset
 from qm7cli.runs.access import prepare_run
 from qm7cli.runs.experiment import resolve

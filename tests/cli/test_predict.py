@@ -131,3 +131,8 @@ def test_a_table_comes_back_with_energies_beside_its_own_columns(command, tmp_pa
     shown = [(row["input_formula"], row["dose"], row["formula"]) for row in rows]
     assert shown == [("ours", "1", "H4N2"), ("theirs", "3", "H2O2")]
     assert [record["dose"] for record in predicted(command, *flags, status=1)] == ["1", "3"]
+
+
+def test_a_geometry_is_read_where_assertions_are_left_out(command, tmp_path):
+    (tmp_path / "water.xyz").write_text("3\n\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n")
+    assert "H2O" in command("predict", "--run", "run", "water.xyz", PYTHONOPTIMIZE="1").stdout

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -96,3 +97,39 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "replace", noted("replace", Path.replace))
     files.write_text(tmp_path / "x", "text")
     assert done == ["fsync", "replace"]
+
+
+class One(files.About):
+    kind: Literal["one"] = "one"
+    number: float
+
+
+class Two(files.About):
+    kind: Literal["two"] = "two"
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file of arrays."""
+    files.save_arrays(tmp_path / "x.npz", One(number=0.1), {"a": np.arange(300.0)})
+    return tmp_path / "x.npz"
+
+
+def test_arrays_read_back_as_what_they_are_and_the_same_ones_give_the_same_bytes(path, tmp_path):
+    about, read = files.load_arrays(path, Two, One)
+    assert about == files.load_about(path, One) == One(number=0.1)
+    np.testing.assert_array_equal(read.pop("a"), np.arange(300.0))
+    assert not read
+    files.save_arrays(tmp_path / "y.npz", about, {"a": np.arange(300.0)})
+    assert (tmp_path / "y.npz").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-30], lambda b: b[:200] + b"?" + b[201:], lambda _: b"x" * 99])
+def test_a_damaged_file_or_one_of_another_kind_is_one_sentence(path, damage):
+    sentence = r"x.npz is damaged or from another version; --overwrite trains it again"
+    with pytest.raises(QM7Error, match=sentence):
+        files.load_arrays(path, Two)
+    path.write_bytes(damage(path.read_bytes()))
+    for read in (files.load_arrays, files.load_about):
+        with pytest.raises(QM7Error, match=sentence):
+            read(path, One)

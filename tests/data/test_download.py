@@ -45,7 +45,6 @@ def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, c
         ("other", "it has {length} bytes and the SHA-256 {other}, not {sha256}; --sha256 any accepts"),
         ("page", "it is a web page, not the data set"),
         ("none", "the server answers 404 Not Found"),
-        ("elsewhere", "download failed ("),
         ("cut", "it was cut off"),
         ("cut-without-length", "it has {half} bytes and the SHA-256 "),
         ("stalling", "nothing came within 0.2 s"),
@@ -101,14 +100,6 @@ def test_an_address_that_is_none_is_refused_without_a_request(server, dest, sha2
     with pytest.raises(UsageError, match="is not an http:// or https:// address"):
         download.download_dataset(dest, [server.url("good"), url], sha256)
     assert server.requests == []
-
-
-def test_the_right_file_is_found_and_an_empty_one_is_none(mat, sha256, tmp_path):
-    assert download.find_dataset(mat, sha256, force=False).sha256 == sha256
-    assert download.find_dataset(mat, "any", force=False).sha256 == sha256
-    assert download.find_dataset(mat, sha256, force=True) is None
-    (tmp_path / "empty.mat").touch()
-    assert download.find_dataset(tmp_path / "empty.mat", sha256, force=False) is None
 
 
 def test_a_file_that_is_far_too_large_is_not_read_and_a_directory_is_no_place_for_the_data_set(tmp_path, sha256):

@@ -50,28 +50,27 @@ def found(tmp_path, monkeypatch):
         path.write_text(text)
         noticed = []
         with notices_to(noticed.append):
-            groups = list(read_groups([path.relative_to(tmp_path)], None, column))
-        return [str(each) if isinstance(each, QM7Error) else (each.conformers[0].name, each.row) for each in groups], (
-            noticed
-        )
+            groups, left_out = read_groups([path.relative_to(tmp_path)], None, column)
+        return [(each.conformers[0].name, each.row) for each in groups], list(map(str, left_out)), noticed
 
     return read
 
 
 def test_a_file_has_one_smiles_per_line_and_its_name_and_may_have_a_header(found):
     assert found("x.smi", "C\n\nCC  ethane, a gas \nC#N\tHCN\n")[0] == [("C", {}), ("ethane, a gas", {}), ("HCN", {})]
-    groups, noticed = found("x.smi", "SMILES Name\nC methane\nfoo bar\n")
-    assert groups == [("methane", {}), "x.smi, line 3: 'foo' is not a SMILES that RDKit reads"]
+    groups, left_out, noticed = found("x.smi", "SMILES Name\nC methane\nfoo bar\n")
+    assert groups == [("methane", {})]
+    assert left_out == ["x.smi, line 3: 'foo' is not a SMILES that RDKit reads"]
     assert noticed == ["x.smi, line 1: 'SMILES Name' is no SMILES and is taken for a header"]
     with pytest.raises(QM7Error, match=r"x\.smi has no molecule"):
         found("x.smi", " \n")
 
 
 def test_a_table_has_a_column_of_smiles_and_keeps_the_others(found):
-    groups, _ = found("x.csv", "id,SMILES,dose\na,C,1\nb,[NH4+],2\nc,CC,3\n")
-    assert groups[0] == ("a", {"id": "a", "SMILES": "C", "dose": "1"})
-    assert groups[1] == "x.csv, line 3: [NH4+] is charged (+1); molecules here are neutral"
-    assert groups[2] == ("c", {"id": "c", "SMILES": "CC", "dose": "3"})
+    groups, left_out, _ = found("x.csv", "id,SMILES,dose\na,C,1\nb,[NH4+],2\nc,CC,3\n")
+    rows = {"id": "a", "SMILES": "C", "dose": "1"}, {"id": "c", "SMILES": "CC", "dose": "3"}
+    assert groups == list(zip("ac", rows, strict=True))
+    assert left_out == ["x.csv, line 3: [NH4+] is charged (+1); molecules here are neutral"]
     assert found("x.csv", "structure;dose\nC;1\n", "structure")[0] == [("C", {"structure": "C", "dose": "1"})]
     with pytest.raises(QM7Error, match=r"x\.csv has no column smiles; --smiles-column names one of structure, dose"):
         found("x.csv", "structure;dose\nC;1\n")

@@ -1,11 +1,7 @@
-import shutil
-from collections import namedtuple
-
 import numpy as np
 import pytest
 
 import molecules
-from qm7cli.core.errors import QM7Error
 from qm7cli.data.splits import Split, select_folds
 from qm7cli.model.augment import augmented_set
 from qm7cli.training.fold_training import FoldTraining
@@ -50,14 +46,6 @@ def test_each_matrix_is_that_of_its_molecule_in_the_order_of_its_permutation(wri
             assert np.array_equal(arrays["X"][draw, k], matrices[molecule][np.ix_(order, order)][upper])
 
 
-def test_without_noise_the_rows_are_sorted_and_with_it_every_draw_is_another(write):
-    arrays = write(noise=0.0)
-    norms = np.linalg.norm(molecules.variables()["X"], axis=2)[None].repeat(3, axis=0)
-    assert (np.diff(np.take_along_axis(norms, arrays["permutation"].astype(int), axis=2), axis=2) <= 1e-3).all()
-    one, other = write()["permutation"][:2]
-    assert not np.array_equal(one, other)
-
-
 def test_a_molecule_s_draws_do_not_depend_on_its_company_nor_on_how_many_follow(write, small):
     everything = write(draws=4)
     part = write([2], "test", draws=2)
@@ -83,12 +71,3 @@ def test_the_same_set_gives_the_same_bytes_as_many_as_said_and_progress_ends_the
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     write(step=1.0)
     assert (tmp_path / "x.npz").read_bytes() == before
-
-
-def test_a_disk_without_room_is_one_sentence_and_nothing_is_written(small, tmp_path, monkeypatch):
-    usage = namedtuple("Usage", "free")  # noqa: PYI024 - as shutil has it
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1000))
-    augmented = augmented_set(small, Split(), "train", 1, 1.0, 0)
-    with pytest.raises(QM7Error, match=r"x.npz would take 7860 bytes, but only 1000 are free there"):
-        augmented.write(tmp_path / "x.npz")
-    assert list(tmp_path.iterdir()) == []

@@ -41,16 +41,6 @@ def test_there_are_as_many_thresholds_as_the_published_rule_makes(small, step):
     assert encoder.counts.tolist() == expected
 
 
-def test_the_features_of_the_fit_have_mean_0_and_one_standard_deviation(small):
-    rng = np.random.default_rng(3)
-    encoder = Encoder.fit(small, TRAIN, 1.0, 1.0, rng)
-    again = np.random.default_rng(3)
-    again.standard_normal((FIT_DRAWS, len(TRAIN), 7), dtype=np.float32)
-    features = encoder.draw(small, TRAIN, again)
-    np.testing.assert_allclose(features.mean(axis=0), 0, atol=1e-5)
-    assert features.std() == pytest.approx(1, rel=1e-5)
-
-
 def test_features_that_are_not_centered_differ_by_their_mean_alone(small):
     centered, raw = (
         Encoder.fit(small, TRAIN, 1.0, 1.0, np.random.default_rng(3), center=center) for center in (True, False)

@@ -104,11 +104,3 @@ def test_feeding_forward_gives_what_the_training_network_gives(network, units):
     X, targets = next(minibatches(1))
     before = feed_forward(network.averaged(), X, units)
     np.testing.assert_allclose(network.step(X, targets, 0.02, 0.5), before - targets, atol=1e-5)
-
-
-def test_a_network_without_hidden_layers_is_a_linear_model():
-    network = initial([30, 1], "corrected")
-    weights = np.linspace(-1, 1, 30)
-    for X, _ in minibatches(3000):
-        errors = network.step(X, (X @ weights).astype(np.float32), 0.02, 0.1)
-    assert abs(errors).max() < 1e-3

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.arrays import load_arrays, save_arrays
+from qm7cli.core.files import load_arrays, save_arrays
 from qm7cli.data.splits import select_folds
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import Layer, as_layers, as_vector

@@ -1,9 +1,9 @@
-import sys
+"""What models predict, of the data set and of molecules outside it."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
 import reference
@@ -12,9 +12,12 @@ from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data import dataset
 from qm7cli.data.molecules import Molecule
 from qm7cli.data.splits import select_folds
+from qm7cli.model import fold_model
+from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.conformal import Interval
 from qm7cli.model.domain import Domain
-from qm7cli.model.model import Model
-from qm7cli.model.network import feed_forward
+from qm7cli.model.model import save_model
+from qm7cli.model.network import Layer, feed_forward
 from qm7cli.model.predict import average_conformers, predict_molecules
 from qm7cli.runs.experiment import resolve
 from qm7cli.training.fold_training import FoldTraining
@@ -37,14 +40,65 @@ def models(small):
     return [train(small, fold, 200, "network.hidden=[20]", "evaluation.draws=4") for fold in (0, 1)]
 
 
+@pytest.fixture
+def model(models):
+    """The first of them."""
+    return models[0]
+
+
 def molecule(dataset, k):
     """Return a molecule of a data set, without its padding."""
     real = dataset.Z[k] > 0
     return Molecule(f"{k}", dataset.Z[k][real], dataset.R[k][real])
 
 
-def test_a_prediction_is_the_mean_over_draws_and_its_spread(models, small):
-    model = models[0]
+def test_errors_are_those_of_the_mean_over_draws(model, small):
+    evaluation = model.evaluate(small, "test", 4)
+    assert evaluation.predictions.shape == (4, 12)
+    errors = [sum(drawn) / 4 - float(small.T[k]) for drawn, k in zip(evaluation.predictions.T, small.P[0], strict=True)]
+    assert evaluation.mae == pytest.approx(sum(abs(error) for error in errors) / 12)
+    assert evaluation.rmse == pytest.approx((sum(error**2 for error in errors) / 12) ** 0.5)
+
+
+def test_an_evaluation_gives_the_same_digits_again_whatever_the_threads(model, small):
+    once = model.evaluate(small, "train", 3)
+    with threadpool_limits(2):
+        again = model.evaluate(small, "train", 3)
+    np.testing.assert_array_equal(once.predictions, again.predictions)
+
+
+def test_more_draws_begin_with_the_same_draws(model, small):
+    few, many = (model.evaluate(small, "test", draws).predictions for draws in (2, 5))
+    np.testing.assert_array_equal(few, many[:2])
+    assert not np.array_equal(many[0], many[1])
+
+
+def test_parts_are_the_fold_s_molecules(model, small):
+    np.testing.assert_array_equal(model.evaluate(small, "test", 1).molecules, small.P[0])
+    np.testing.assert_array_equal(np.sort(model.evaluate(small, "train", 1).molecules), np.sort(small.P[1:], axis=None))
+
+
+def test_predictions_are_in_kcal_per_mol(model, small):
+    """A network of zeros predicts the mean of the training energies."""
+    zeros = replace(model, layers=[Layer(0 * W, A, 0 * B) for W, A, B in model.layers])
+    predictions = zeros.predict_rows(small, small.P[0], 1, np.random.default_rng(0))
+    np.testing.assert_allclose(predictions, small.T[model.train].mean(dtype=float))
+
+
+def test_an_interval_is_kept_with_the_model_and_holds_for_its_draws_or_more(model, small, tmp_path):
+    evaluation = model.evaluate(small, "test", model.draws)
+    assert evaluation.interval == Interval.of(evaluation.residuals, evaluation.spreads)
+    path = tmp_path / "model.npz"
+    save_model(path, replace(model, interval=evaluation.interval))
+    kept = load_fold_model(path)
+    assert kept.interval == evaluation.interval
+    base, slope = kept.interval
+    assert kept.half_width(2.0, kept.draws) == pytest.approx(base + 2 * slope)
+    assert kept.half_width(2.0, kept.draws - 1) is None
+    assert model.half_width(2.0, model.draws) is None  # in training, there is none
+
+
+def test_a_prediction_is_the_mean_over_draws_and_its_spread(model, small):
     k = int(model.train[0])
     one = predict_molecules([model], [molecule(small, k)], draws=500)[0]
     energies = model.predict_rows(small, np.array([k]), 500, np.random.default_rng(0))[:, 0]  # with other noise
@@ -71,16 +125,8 @@ def test_every_molecule_has_the_same_noise_on_its_sorted_rows(models, small):
 
 def test_many_draws_are_made_a_few_at_a_time_and_are_the_same(models, small, monkeypatch):
     whole = models[0].draw(molecule(small, 3), 20).energies
-    sizes = []
-
-    def counted(model, features, Z, really=Model.energies):
-        sizes.append(len(features))
-        return really(model, features, Z)
-
-    monkeypatch.setattr(Model, "energies", counted)
-    monkeypatch.setattr(sys.modules["qm7cli.model.fold_model"], "CHUNK", 7)
+    monkeypatch.setattr(fold_model, "CHUNK", 7)
     np.testing.assert_allclose(models[0].draw(molecule(small, 3), 20).energies, whole, atol=1e-3)
-    assert sizes == [7, 7, 6]
 
 
 def test_several_models_are_averaged_with_their_spread(models, small):
@@ -96,29 +142,14 @@ def test_a_molecule_s_number_does_not_depend_on_its_company(models, small):
     assert predict_molecules(models, [molecule(small, k) for k in range(12)])[7] == alone
 
 
-def test_turning_shifting_and_reordering_atoms_changes_nothing_beyond_rounding(models, small):
-    before = molecule(small, 5)
-    order = np.random.default_rng(1).permutation(len(before.Z))
-    R = Rotation.random(random_state=1).apply(before.R) + np.array([1, 2, 3])
-    after = replace(before, Z=before.Z[order], R=R[order].astype(np.float32))
-    one, other = predict_molecules(models, [before, after])
-    assert other.energy == pytest.approx(one.energy, abs=0.02)
-
-
-@pytest.fixture(scope="module")
-def of_gfn7():
-    """The bundled set and a model of it after some training."""
+def test_the_order_of_the_atoms_in_a_file_changes_no_energy():
     gfn7 = dataset.load(dataset.locate("gfn7"))
-    return gfn7, train(gfn7, 0, 100, "network.hidden=[50]", "evaluation.draws=3")
-
-
-def test_the_order_of_the_atoms_in_a_file_changes_no_energy(of_gfn7):
-    gfn7, model = of_gfn7
-    originals = [molecule(gfn7, int(k)) for k in np.linspace(0, len(gfn7) - 1, 50).astype(int)]
+    model = train(gfn7, 0, 20, "network.hidden=[20]", "encoding.step=4.0", "evaluation.draws=2")
+    originals = [molecule(gfn7, int(k)) for k in np.linspace(0, len(gfn7) - 1, 25).astype(int)]
     originals += [Molecule(name, *shape) for name, shape in SYMMETRIC.items()]
     expected = [prediction.energy for prediction in predict_molecules([model], originals)]
     rng = np.random.default_rng(0)
-    for _ in range(4):
+    for _ in range(3):
         orders = [rng.permutation(len(each.Z)) for each in originals]
         shuffled = [replace(each, Z=each.Z[i], R=each.R[i]) for each, i in zip(originals, orders, strict=True)]
         energies = [prediction.energy for prediction in predict_molecules([model], shuffled)]
