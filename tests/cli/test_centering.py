@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from qm7cli.training.train_run import train_run
+
 KEYS = (
     "run", "variant", "iterations", "fold", "layer", "inputs", "span", "spread", "mean", "distance",
     "share_uncentered", "share_prebias",
@@ -34,6 +36,13 @@ def test_every_format_says_the_same(command, runs):
     for line, record in zip(table[1:], records, strict=False):
         assert f"{record['largest_prebias']:.3g}" in line.split()
     assert "share: of the inputs' second moment about 0 or A that is mean; max, cond: " in " ".join(table)
+
+
+def test_the_iterations_of_each_row_are_told_where_they_differ(command, runs, quick, small, tmp_path):
+    train_run(quick("split.folds=[0]", "training.iterations=310"), small, tmp_path / "longer")
+    head, *rows = command("centering", *runs, "longer", "--fold", 0).stdout.splitlines()
+    assert "iterations" in head
+    assert [line.split()[1] for line in rows[:9]] == [*6 * ["300"], *3 * ["310"]]
 
 
 def test_the_model_and_the_data_are_enough(command, runs, tmp_path):
