@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 
@@ -9,6 +10,7 @@ import pytest
 
 from conftest import wait_for
 from qm7cli.training.fold_training import read_about
+from qm7cli.training.train_run import train_run
 
 
 @pytest.fixture
@@ -67,6 +69,16 @@ def test_a_diverged_fold_is_called_so(command, quick_flags):
     (state,) = states(command, "run")
     assert (state["status"], state["iterations_asked"], state["mae"]) == ("diverged", 300, None)
     assert state["iterations"] < 300
+
+
+def test_folds_that_were_asked_for_and_not_begun_are_new(command, tmp_path, quick, small):
+    train_run(quick(), small, tmp_path / "run", stopped=(tmp_path / "run/fold-0/model.npz").exists)
+    assert [(each["fold"], each["status"]) for each in states(command, "run")] == [
+        (0, "complete"), *((fold, "new") for fold in (1, 2, 3, 4)),
+    ]  # fmt: skip
+    shown = command("status", "run").stdout
+    assert re.search(r"^run +1-4 +new +0 of 300 +- *$", shown, re.MULTILINE)
+    assert "5 folds: 4 new, 1 complete" in shown
 
 
 def test_a_long_name_of_a_run_is_whole_in_every_format(command, trained):
