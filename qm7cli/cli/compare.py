@@ -21,11 +21,7 @@ def compare(
     margin: Margin = None,
     within: Annotated[
         str | None,
-        typer.Option(
-            metavar="KEY",
-            autocompletion=complete_keys,
-            help="Compare within each value of a setting, each with a reference of its own.",
-        ),
+        typer.Option(metavar="KEY", autocompletion=complete_keys, help="Compare within each value of a setting."),
     ] = None,
     format_: OutputFormat = None,
     output: Output = None,
@@ -40,8 +36,8 @@ def compare(
     "Not decided" does not mean equal. With --margin a group is equivalent to the reference within M kcal/mol if its
     whole 95 % interval lies between -M and M (two one-sided tests at 2.5 %, Schuirmann 1987; each comparison alone).
     A fold that diverged is worse than any that did not, and decides before the test. Other formats than the table have
-    more, as the RMSE. The results.yaml of the runs are enough. With --within there is a table for each value of KEY;
-    Holm corrects for the comparisons of all.
+    more, as the RMSE. The results.yaml of the runs are enough. With --within there is a table for each value of KEY,
+    with a reference of its own; Holm corrects for the comparisons of all.
 
     Example: qm7 compare runs/variants --reference variant=original --margin 0.05
     """

@@ -270,17 +270,9 @@ def _markdown(table: Table) -> str:
 def _latex(table: Table) -> str:
     columns = "".join("l" if title in table.left_columns else "r" for title in table.columns)
     top, *body = [" & ".join(map(_escape_latex, line)) + " \\\\" for line in table.lines]
-    title = [f"\\multicolumn{{{len(columns)}}}{{l}}{{{_escape_latex(table.title)}}} \\\\"] if table.title else []
-    lines = [
-        f"\\begin{{tabular}}{{{columns}}}",
-        "\\toprule",
-        *title,
-        top,
-        "\\midrule",
-        *body,
-        "\\bottomrule",
-        "\\end{tabular}",
-    ]
+    if table.title:
+        top = f"\\multicolumn{{{len(columns)}}}{{l}}{{{_escape_latex(table.title)}}} \\\\\n{top}"
+    lines = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", top, "\\midrule", *body, "\\bottomrule", "\\end{tabular}"]
     return "\n".join(lines) + "\n"
 
 

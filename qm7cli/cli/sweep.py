@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     Ended = list[tuple[Job, Outcome]]
 
 JOB_COLUMNS: Final = (Column("run", "run", left=True), *(Column(key, key) for key in ("fold", "status", "iterations")))
+GRID = "Sweep a setting, as seed=0,1,2 or network.hidden=[40,10],[80,20]; may be repeated, for every combination."
 Grid = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="KEY=VALUE,...",
-        autocompletion=options.complete_keys,
-        help="Sweep any setting, as seed=0,1,2 or network.hidden=[400,100],[800,200]; may be repeated, gives every "
-        "combination. Without FILE, around the defaults.",
-    ),
+    typer.Option(metavar="KEY=VALUE,...", autocompletion=options.complete_keys, help=GRID),
 ]
 Executor = Annotated[Literal["process", "dask"], typer.Option(help="Processes on this machine, or a Dask cluster.")]
 PrintCommands = Annotated[
@@ -68,6 +64,7 @@ def sweep(
 ) -> None:
     """Train every fold of every configuration of a sweep, and compare the configurations.
 
+    Without FILE, --grid sweeps around the defaults; with an experiment for FILE, around that.
     The same command again skips complete jobs and resumes the others. A job that diverged is a result. One that fails
     does not stop the others; its fold's directory has a log.txt, and the exit status is 1. Sweeps may share a
     directory: a fold that another process trains is tried again at the end; if it is still busy, and no job failed, the
