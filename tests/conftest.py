@@ -162,10 +162,11 @@ def one_by_one(once, small):
 def run(tmp_path, quick, small):
     """A run directory, opened but not trained."""
     path = tmp_path / "run"
-    prepare_run(path, quick(), [0, 2], small, overwrite=False)
+    experiment = quick("split.folds=[0, 2]")
+    prepare_run(path, experiment, [0, 2], small, overwrite=False)
     for fold in (0, 2):
         fold_directory(path, fold).mkdir()
-        register_fold(path, quick(), fold, small)
+        register_fold(path, experiment, fold, small)
     return path
 
 

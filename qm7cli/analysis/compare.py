@@ -13,10 +13,14 @@ That no difference is shown does not show that there is none. With a margin M a 
 where the whole 95 % interval lies inside (-M, M): two one-sided tests at 2.5 % each (Schuirmann, Journal of
 Pharmacokinetics and Biopharmaceutics 15:657, 1987; usual are 5 %, the 90 % interval). Like the interval, this is not
 corrected for the number of groups.
+
+Within each value of a setting, groups have a reference of their own, and p-values are corrected for all comparisons.
 """
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from qm7cli.analysis.groups import Decision, Group, Statistics, count_text, find_reference, group_runs, training_lengths
@@ -26,18 +30,29 @@ from qm7cli.runs.collect import Run
 
 
 class Comparison(NamedTuple):
-    """Groups, and what is to be known of them: folds left out, trainings of different lengths."""
+    """Groups, and what is to be known of them: folds left out, trainings of different lengths.
+
+    One within a setting has `parts`, a comparison for each value, whose `within` has this value by the setting's key.
+    """
 
     groups: list[Group]
     notes: list[str]
     margin: float | None = None  # of equivalence, kcal/mol
+    within: Mapping[str, Any] = MappingProxyType({})
+    parts: Sequence["Comparison"] = ()
+
+    @property
+    def place(self) -> str:
+        """What the runs of a part have in common, as ``network.offset=2.0``; empty if it is no part."""
+        return "".join(f"{key}={json.dumps(value)}".replace('"', "") for key, value in self.within.items())
 
     @property
     def explanation(self) -> str:
-        """What the differences and their intervals are, and what decides; empty where there are none."""
+        """What the differences and their intervals are, and what decides; empty where there are none, and in a part."""
         told = []
-        if any(group.difference for group in self.groups):
-            reference = next(group.name for group in self.groups if not group.verdict)
+        if any(group.difference for group in self.groups) and not self.within:
+            reference = " or ".join(dict.fromkeys(group.name for group in self.groups if not group.verdict))
+            reference += f" with the same {next(iter(self.parts[0].within))}" if self.parts else ""
             count = count_text(sum(group.p is not None for group in self.groups), "comparison")
             told.append(
                 f"Difference: test MAE less that of {reference}, in kcal/mol, with the 95 % interval of the corrected "
@@ -48,13 +63,15 @@ class Comparison(NamedTuple):
                     "Equivalent within {0:g} kcal/mol is a group whose whole interval lies between -{0:g} and {0:g}."
                 )
                 told.append(within.format(self.margin))
-        if any(group.diverged for group in self.groups) and any(group.verdict for group in self.groups):
+        if any(each.diverged for each in self.groups) and any(each.verdict for each in self.groups) and not self.within:
             told.append("A fold that diverged is worse than any that did not, and decides before the test.")
         return " ".join(told)
 
     @property
     def sentences(self) -> list[str]:
         """The verdict on each group but the reference, or which of its folds diverged if any did, and the notes."""
+        if self.parts:
+            return [f"{part.place}: {sentence}" for part in self.parts for sentence in part.sentences]
         said = [
             group.verdict or f"{group.name} {group.divergence}"
             for group in self.groups
@@ -64,10 +81,10 @@ class Comparison(NamedTuple):
 
     def records(self) -> list[dict[str, Any]]:
         """Return a plain record for each group, as for ``pandas.DataFrame``; it has what ``--format csv`` has."""
-        return [self._record(group) for group in self.groups]
+        return [part._record(group) for part in self.parts or [self] for group in part.groups]  # noqa: SLF001
 
     def _record(self, group: Group) -> dict[str, Any]:
-        record: dict[str, Any] = {"group": group.name, **group.settings, "folds": len(group.folds)}
+        record: dict[str, Any] = {"group": group.name, **self.within, **group.settings, "folds": len(group.folds)}
         record["diverged"] = len(group.diverged)
         for metric, figures in (("mae", group.mae), ("rmse", group.rmse)):
             record |= {f"{metric}_{name}": getattr(figures, name, None) for name in Statistics._fields}
@@ -88,25 +105,31 @@ def compare_groups(
     *,
     paired: bool = True,
     margin: float | None = None,
+    within: str | None = None,
 ) -> Comparison:
     """Group runs, as `qm7cli.analysis.groups.group_runs` does, and compare each group with a reference.
 
     The `reference` is a group's name, a run's directory or ``KEY=VALUE`` with the value in YAML; default: the group of
     default settings, or the first. With a `margin`, a number above 0 in kcal/mol, verdicts also say which groups are
-    equivalent to the reference within it. Unless `paired`, groups have no differences and no verdicts.
+    equivalent to the reference within it. Unless `paired`, groups have no differences and no verdicts. With the key of
+    a setting `within`, the runs of each of its values are compared with a reference of their own.
 
     Raises QM7Error if a setting or the reference does not exist, or a group has the same fold twice.
     """
-    groups, notes = group_runs(runs, by)
+    parts = [Comparison(groups, notes, margin, value) for value, groups, notes in group_runs(runs, by, within)]
     if not paired:
-        return Comparison(groups, notes)
-    base = find_reference(groups, reference)
-    compared = [group if group is base else _paired(group, base, notes) for group in groups]
-    tests = {k: group.difference.t_test for k, group in enumerate(compared) if group.difference}
-    p_values = {k: test.p for k, test in tests.items() if test}
-    for k, p in zip(p_values, holm(list(p_values.values())), strict=True):
-        compared[k] = compared[k]._replace(p=p)
-    return Comparison([each if each is base else _judged(each, base, margin) for each in compared], notes, margin)
+        return parts[0]
+    bases = [find_reference(part.groups, reference, part.place) for part in parts]
+    for part, base in zip(parts, bases, strict=True):
+        part.groups[:] = [each if each is base else _paired(each, base, part.notes) for each in part.groups]
+    tests = [group.difference.t_test for part in parts for group in part.groups if group.difference]
+    p_values = iter(holm([test.p for test in tests if test]))
+    for part, base in zip(parts, bases, strict=True):
+        part.groups[:] = [each if each is base else _judged(each, base, margin, p_values) for each in part.groups]
+    if within is None:
+        return parts[0]
+    notes = [f"{part.place}: {note}" for part in parts for note in part.notes]
+    return Comparison([group for part in parts for group in part.groups], notes, margin, parts=parts)
 
 
 def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
@@ -118,7 +141,7 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
         folds = f"{count_text(unpaired, 'fold')} {'has' if unpaired == 1 else 'have'}"
         notes.append(f"{folds} no counterpart and no part in the difference of {group.name} and {reference.name}")
     lengths = training_lengths(fold for pair in pairs for fold in pair)
-    if len(lengths) > 1:
+    if len(lengths) > 1 and "training.iterations" not in group.settings:  # which its name tells
         listed = " and ".join(map(str, lengths))
         notes.append(f"{group.name} and {reference.name} were trained for different lengths, {listed} iterations")
     try:
@@ -130,8 +153,13 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
     return group._replace(difference=difference)
 
 
-def _judged(group: Group, reference: Group, margin: float | None) -> Group:
-    """Return a group that was paired with its decision and its verdict; one that it has says why it is not compared."""
+def _judged(group: Group, reference: Group, margin: float | None, p_values: Iterator[float]) -> Group:
+    """Return a group that was paired with its decision and its verdict; one that it has says why it is not compared.
+
+    The corrected p of its test, if it has one, is the next of `p_values`.
+    """
+    if group.difference and group.difference.t_test:
+        group = group._replace(p=next(p_values))
     diverged = {*group.diverged, *reference.diverged}
     if group.verdict:
         return group._replace(

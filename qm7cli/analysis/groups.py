@@ -3,7 +3,7 @@
 import json
 import os
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -67,18 +67,29 @@ def count_text(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group], list[str]]:
-    """Return the groups of some runs, and notes on folds left out, controls, and trainings of different lengths.
+def group_runs(
+    runs: Sequence[Run], by: Sequence[str] = (), within: str | None = None
+) -> Iterator[tuple[dict[str, Any], list[Group], list[str]]]:
+    """Give the groups of the runs that share a value of a setting `within`, which stands by its key, or of all runs.
 
-    The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
-    if a setting does not exist, or a group has the same fold twice.
+    With them come notes on folds left out, controls, and trainings of different lengths. The settings `by`, dotted
+    keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error if a setting does not
+    exist, or a group has the same fold twice.
     """
-    differing = [key for key in differing_settings(runs) if key not in NOT_IDENTITY]
     known = {key for run in runs for key in run.settings}
-    for key in set(by) - known:
+    for key in {*by, *([within] if within else [])} - known:
         raise QM7Error(f"there is no setting {key}{suggestion(key, sorted(known))}")
-    by = list(by) or [key for key in differing if key != "seed" and key not in RECORDED_SETTINGS]
-    pairing_keys = [key for key in differing if key not in by]
+    other = {"seed", within, *RECORDED_SETTINGS, *NOT_IDENTITY - {"training.iterations"}}
+    by = list(by) or [key for key in differing_settings(runs) if key not in other]
+    parts: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: order(within or "", run.settings.get(within or ""))):
+        parts.setdefault(json.dumps({within: run.settings.get(within)} if within else {}), []).append(run)
+    for value, own in parts.items():
+        yield json.loads(value), *_group_by(own, by)
+
+
+def _group_by(runs: Sequence[Run], by: Sequence[str]) -> tuple[list[Group], list[str]]:
+    pairing_keys = [key for key in differing_settings(runs) if key not in {*NOT_IDENTITY, *by}]
     notes: list[str] = []
     members: dict[str, Group] = {}  # by long name
     for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in by]):
@@ -152,11 +163,16 @@ def group_name(settings: dict[str, Any], by: Sequence[str], *, short: bool = Fal
     return ", ".join(parts).replace('"', "") or (f"without {', '.join(by)}" if by else "all runs")
 
 
-def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
-    """Return the reference, as `compare_groups` takes it; raises QM7Error if there is no such group, or several."""
+def find_reference(groups: Sequence[Group], wanted: str | None, place: str = "") -> Group:
+    """Return the reference, as `compare_groups` takes it; raises QM7Error if there is none, or several, in a place."""
     if wanted is None:
-        usual = [group for group in groups if all(DEFAULTS[key] == value for key, value in group.settings.items())]
-        return (usual or [group for group in groups if group.folds] or groups)[0]
+        odd = [{key for key, value in group.settings.items() if DEFAULTS[key] != value} for group in groups]
+        usual = [group for group, keys in zip(groups, odd, strict=True) if keys <= {"training.iterations"}]
+        return (
+            groups[odd.index(set())]
+            if set() in odd
+            else (usual or [each for each in groups if each.folds] or groups)[0]
+        )
     given, equals, text = wanted.partition("=")
     fitting = [group for group in groups if wanted in {group.name, group.name.replace(" (control)", "")}]
     if not fitting and equals and not Path(wanted).exists():
@@ -166,11 +182,11 @@ def find_reference(groups: Sequence[Group], wanted: str | None) -> Group:
         value = parse_yaml(text, f"the reference {wanted}")
         fitting = [group for group in groups if group.settings[key] == value]
     elif not fitting:
-        place = os.path.realpath(wanted)
+        path = os.path.realpath(wanted)
         paths = [{os.path.realpath(fold.run.path) for fold in group.ended.values()} for group in groups]
-        fitting = [group for group, own in zip(groups, paths, strict=True) if place in own]
+        fitting = [group for group, own in zip(groups, paths, strict=True) if path in own]
     if len(fitting) != 1:
-        where = "in several groups" if fitting else "in no group"
+        where = f"in {'several groups' if fitting else 'no group'}{place and f' with {place}'}"
         raise QM7Error(f"the reference {wanted} is {where}; there are: {'; '.join(group.name for group in groups)}")
     return fitting[0]
 

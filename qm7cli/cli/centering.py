@@ -75,6 +75,8 @@ def centering(
         "max, cond: largest eigenvalue and condition number of second moments, the bias's 1 included",
         *sorted(f"{name}: a control" for name in CONTROLS.intersection(record["variant"] for record in records)),
     ]
-    table = make_table(records, COLUMNS, *notes, optional=OPTIONAL, keys=("variant", "iterations", "fold", "layer"))
+    # Iterations stay in the table where they differ.
+    optional = OPTIONAL[len({record["iterations"] for record in records}) > 1 :]
+    table = make_table(records, COLUMNS, *notes, optional=optional, keys=("variant", "iterations", "fold", "layer"))
     write_output(table, records, format_, output)
     raise typer.Exit(status)

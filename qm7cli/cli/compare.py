@@ -1,10 +1,10 @@
 """`qm7 compare`: groups of runs against a reference."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, each_run
+from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, complete_keys, each_run
 from qm7cli.cli.output import Table, note, show_number, write_output
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ def compare(
     by: By = None,
     reference: Reference = None,
     margin: Margin = None,
+    within: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", autocompletion=complete_keys, help="Compare within each value of a setting."),
+    ] = None,
     format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
@@ -32,7 +36,8 @@ def compare(
     "Not decided" does not mean equal. With --margin a group is equivalent to the reference within M kcal/mol if its
     whole 95 % interval lies between -M and M (two one-sided tests at 2.5 %, Schuirmann 1987; each comparison alone).
     A fold that diverged is worse than any that did not, and decides before the test. Other formats than the table have
-    more, as the RMSE. The results.yaml of the runs are enough.
+    more, as the RMSE. The results.yaml of the runs are enough. With --within there is a table for each value of KEY,
+    with a reference of its own; Holm corrects for the comparisons of all.
 
     Example: qm7 compare runs/variants --reference variant=original --margin 0.05
     """
@@ -40,8 +45,11 @@ def compare(
     from qm7cli.runs.collect import read_run
 
     usable, status = each_run(runs, read_run, output)
-    comparison = compare_groups(usable, by or (), reference, margin=margin)
-    written = write_output(comparison_table(comparison), comparison.records(), format_, output)
+    comparison = compare_groups(usable, by or (), reference, margin=margin, within=within)
+    tables = [comparison_table(part) for part in comparison.parts or [comparison]]
+    if comparison.parts:
+        tables[0].sentences.insert(0, comparison.explanation)
+    written = write_output(tables, comparison.records(), format_, output)
     for sentence in comparison.notes if written in {"csv", "json", "latex"} else ():  # which have no sentences
         note(sentence)
     raise typer.Exit(status)
@@ -58,6 +66,7 @@ def comparison_table(comparison: "Comparison") -> Table:
     return Table(
         {column: [row[column] for row in rows] for column in header},
         {name},
+        title=comparison.place,
         sentences=[*filter(None, [comparison.explanation]), *comparison.sentences],
         optional=["Holm p"],
         details=[column for column in header if column not in {name, *NARROW}],

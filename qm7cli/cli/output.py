@@ -118,7 +118,7 @@ def _paragraph(text: str, indent: str = "") -> str:
 
 @dataclass
 class Table:
-    """A table for people: the cells of each column by its title, and what stands under it.
+    """A table for people: the cells of each column by its title, what stands under it, and a title of the whole.
 
     `notes` make one paragraph, `sentences` one each, and `below` follows as it is. Rows that share one of the
     `headings` stand under it. To fit a terminal, `optional` columns may be left out, the least needed first, and the
@@ -135,6 +135,7 @@ class Table:
     optional: Sequence[str] = ()
     details: Sequence[str] = ()
     keys: Sequence[str] = ()
+    title: str = ""
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
@@ -150,7 +151,7 @@ class Table:
     def text(self, *, rule: bool = False) -> str:
         """Return aligned columns, with a line under their titles if a `rule` is wanted, and what stands below."""
         widths = self._widths()
-        text = ""
+        text = f"{printable(self.title)}\n" if self.title else ""
         for k, line in enumerate((self.columns, *self.rows)):
             if self.headings and k > 0 and (k == 1 or self.headings[k - 1] != self.headings[k - 2]):
                 text += f"{printable(self.headings[k - 1])}\n"
@@ -214,21 +215,24 @@ def make_table(records: Records, columns: Sequence[Column], *notes: str, **fitti
 
 
 def write_output(
-    table: Table, records: Records = (), format_: Format | None = None, output: Path | None = None
+    shown: Table | Sequence[Table], records: Records = (), format_: Format | None = None, output: Path | None = None
 ) -> Format:
-    """Write records to a file, or print them, and return the format: that of the file's ending unless one is given.
+    """Write records, shown as a table or several, to a file, or print them, and return the format.
+
+    It is that of the file's ending unless one is given.
 
     CSV and JSON have the records, Markdown and LaTeX the whole table with units; what is printed as a table fits a
     terminal. A pipe gets the text as it is, a terminal without what would steer it.
     """
     terminal = output is None and sys.stdout.isatty()
     format_ = format_ or ENDINGS.get(output.suffix.lower() if output else "", "table")
+    tables = [shown] if isinstance(shown, Table) else shown
     render: dict[Format, Callable[[], str]] = {
-        "table": lambda: table.fit().text(rule=terminal),
+        "table": lambda: "\n".join(table.fit().text(rule=terminal) for table in tables),
         "csv": lambda: _csv(records),
         "json": lambda: json.dumps(list(records)) + "\n",
-        "markdown": lambda: _markdown(table),
-        "latex": lambda: _latex(table),
+        "markdown": lambda: "\n".join(map(_markdown, tables)),
+        "latex": lambda: "\n".join(map(_latex, tables)),
     }
     text = render[format_]()
     if output is None:
@@ -259,12 +263,15 @@ def _markdown(table: Table) -> str:
         [html.escape(printable(text), quote=False).replace("|", "\\|") for text in line] for line in (top, rule, *rows)
     ]
     said = "".join(f"- {printable(sentence)}\n" for sentence in table.sentences)
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines) + (f"\n{said}" if said else "")
+    title = f"**{printable(table.title)}**\n\n" if table.title else ""
+    return title + "".join(f"| {' | '.join(line)} |\n" for line in lines) + (f"\n{said}" if said else "")
 
 
 def _latex(table: Table) -> str:
     columns = "".join("l" if title in table.left_columns else "r" for title in table.columns)
     top, *body = [" & ".join(map(_escape_latex, line)) + " \\\\" for line in table.lines]
+    if table.title:
+        top = f"\\multicolumn{{{len(columns)}}}{{l}}{{{_escape_latex(table.title)}}} \\\\\n{top}"
     lines = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", top, "\\midrule", *body, "\\bottomrule", "\\end{tabular}"]
     return "\n".join(lines) + "\n"
 

@@ -91,7 +91,7 @@ class Display:
 
 def _describe_end(outcome: "Outcome") -> str:
     if isinstance(outcome, Exception):
-        return f"failed: {outcome}"
+        return "failed"
     if outcome.mae is None:
         return outcome.outcome
     trained = f"{outcome.iterations} iterations in " if outcome.iterations else ""

@@ -25,12 +25,12 @@ COLUMNS: Final = (
 
 
 def status(runs: Runs = None, format_: OutputFormat = None) -> None:
-    """Show what is finished, running, interrupted or diverged.
+    """Show what is finished, running, interrupted, diverged or new.
 
-    A fold is running while a process holds it. For folds that have not ended, the iterations are those known to be
-    done (after a kill: those of the last checkpoint), the test MAE is the last evaluation, and the time left assumes
-    that the training goes on as fast as it did. Folds of a run that ended alike share a row of the table; CSV and JSON
-    have a record for each.
+    A fold is running while a process holds it, and new if it was asked for and not begun. For folds that have not
+    ended, the iterations are those known to be done (after a kill: those of the last checkpoint), the test MAE is the
+    last evaluation, and the time left assumes that the training goes on as fast as it did. Folds of a run that are
+    alike share a row of the table; CSV and JSON have a record for each.
 
     Example: qm7 status
     """
@@ -47,7 +47,7 @@ def _table(states: "Sequence[FoldState]") -> Table:
     from qm7cli.runs.results import summary
 
     def shared(state: "FoldState") -> tuple[Any, ...]:
-        own = {"complete": state.iterations, "diverged": None}
+        own = {"complete": state.iterations, "diverged": None, "new": None}
         return state.run, state.status, state.iterations_asked, own.get(state.status, state.fold)
 
     rows = []

@@ -24,9 +24,9 @@ def train(
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.yaml|NAME",
+            metavar="FILE.yaml|NAME|-",
             autocompletion=options.complete_experiments,
-            help="Experiment file, or one of qm7 experiments; what it leaves out has its default.",
+            help="Experiment file, or one of qm7 experiments; - is standard input. What it leaves out has its default.",
         ),
     ] = None,
     variant: Annotated[

@@ -8,6 +8,7 @@ import csv
 import io
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeVar, Union
@@ -21,6 +22,7 @@ from qm7cli.core.errors import QM7Error, damaged, os_errors
 LARGEST_TEXT: Final = 32_000_000  # bytes of YAML; a sweep of 100,000 points has 20 million
 LARGEST_FILE: Final = 2_000_000_000  # bytes of any file
 Arrays = dict[str, NDArray[Any]]
+STANDARD_INPUT: Final = Path("-")
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -79,9 +81,9 @@ def read_bytes(path: Path, largest: int = LARGEST_FILE) -> bytes:
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
-    """Read a UTF-8 file; raises QM7Error like `read_bytes`, and if it is not text."""
+    """Read a UTF-8 file, ``-`` for standard input; raises QM7Error like `read_bytes`, and if it is not text."""
     try:
-        return read_bytes(path, largest).decode()
+        return (sys.stdin.buffer.read(largest) if path == STANDARD_INPUT else read_bytes(path, largest)).decode()
     except UnicodeDecodeError as error:
         raise QM7Error(f"{path} is not a text file: byte {error.start} is not UTF-8") from error
 

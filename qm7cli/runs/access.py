@@ -1,8 +1,8 @@
 """A run directory: what lies where, its ``config.yaml``, and who may train what in it.
 
 There is one configuration per run and one process per fold. A run's ``.lock`` is held while ``config.yaml`` or
-``results.yaml`` is written, a fold's while it is trained. A fold is entered into ``config.yaml`` when its training is
-about to begin, so a command that is refused changes nothing.
+``results.yaml`` is written, a fold's while it is trained. The folds asked for are entered into ``config.yaml`` when
+the training of the first is about to begin, so a command that is refused changes nothing.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from qm7cli.core.locks import lock
 from qm7cli.core.validation import flatten
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
+from qm7cli.data.splits import make_folds
 from qm7cli.runs.experiment import RECORDED_SETTINGS, Experiment, identity
 from qm7cli.runs.settings import Baseline
 
@@ -73,7 +74,7 @@ class DatasetRecord(BaseModel):
 
 
 class RunConfig(NamedTuple):
-    """What a run is of; `split.folds` of the experiment are the folds that were begun."""
+    """What a run is of; `split.folds` of the experiment are the folds that were asked for."""
 
     experiment: Experiment
     dataset: DatasetRecord
@@ -139,14 +140,15 @@ def _remove_folds(run: Path, folds: list[int]) -> None:
 
 
 def register_fold(run: Path, experiment: Experiment, fold: int, dataset: Dataset) -> None:
-    """Enter a fold, whose lock is held, and its settings into ``config.yaml``; its training is about to begin.
+    """Enter the settings of a fold that is held, and all folds asked for, into ``config.yaml``; its training begins.
 
     Raises QM7Error if the run's configuration has changed.
     """
+    asked = experiment.split.folds or range(len(make_folds(dataset, experiment.split)))
     with lock(run / ".lock"):
         _refuse_differences(run, experiment, dataset)
-        begun = (read_config(run).experiment.split.folds or []) if (run / "config.yaml").exists() else []
-        split = experiment.split.model_copy(update={"folds": sorted({fold, *begun})})
+        before = (read_config(run).experiment.split.folds or []) if (run / "config.yaml").exists() else []
+        split = experiment.split.model_copy(update={"folds": sorted({fold, *asked, *before})})
         record = {"name": dataset.name, "sha256": dataset.sha256, "molecules": len(dataset)}
         settings = experiment.model_copy(update={"split": split}).model_dump(mode="json")
         write_text(run / "config.yaml", format_yaml({"dataset": record, **settings}))

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import Field, ValidationError
 
 from qm7cli.core.errors import QM7Error, UsageError
-from qm7cli.core.files import read_text
+from qm7cli.core.files import STANDARD_INPUT, read_text
 from qm7cli.core.validation import Section, Whole, flatten, mistake, unflatten
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.splits import Split
@@ -36,13 +36,13 @@ def experiment_files() -> dict[str, Path]:
 
 
 def find_experiment(file: Path) -> Path:
-    """Return the file of an experiment or a sweep: one that is there, else that which comes with the program.
+    """Return the file of an experiment or a sweep: one that is there or ``-``, else that which comes with the program.
 
     Raises QM7Error if there is neither.
     """
     named = experiment_files() if file.parent == Path() and not file.is_file() else {}
     found = named.get(file.name.removesuffix(ENDING), file)
-    if not found.exists():
+    if found != STANDARD_INPUT and not found.exists():
         missing = "No such file or directory; qm7 experiments lists those that come with the program"
         raise QM7Error(f"cannot read {file}: {missing}")
     return found

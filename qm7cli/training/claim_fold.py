@@ -149,9 +149,7 @@ def fold_status(result: FoldResult | None, iterations: int) -> str:
     return "partial" if result.status == "complete" and result.iterations < iterations else result.status
 
 
-def too_long(
-    run: Path, fold: int, iterations: int, wanted: int, remedy: str = "choose another --out, or --overwrite it"
-) -> QM7Error:
+def too_long(run: Path, fold: int, iterations: int, wanted: int) -> QM7Error:
     """Return the error of a fold that has been trained for more iterations than wanted."""
     trained = f"fold {fold} of {run} has been trained for {iterations} iterations"
-    return QM7Error(f"{trained}, more than the {wanted} asked for; {remedy}")
+    return QM7Error(f"{trained}, more than the {wanted} asked for; choose another --out, or --overwrite it")

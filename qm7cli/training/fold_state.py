@@ -17,14 +17,15 @@ from qm7cli.training.fold_training import read_about
 class FoldState(NamedTuple):
     """What has become of a fold.
 
-    It is ``running`` if a process holds it, and ``interrupted`` if none does and it has not ended. `iterations` are
+    It is ``running`` if a process holds it, ``interrupted`` if none does and it has not ended, and ``new`` if it was
+    asked for and not begun. `iterations` are
     those known to be done, of `iterations_asked`; of an interrupted fold, those from which it resumes. `mae` is the
     test MAE in kcal/mol; of a fold that has not ended, the last on the way. `seconds_left` are an estimate.
     """
 
     run: str
     fold: int
-    status: Literal["complete", "diverged", "running", "interrupted"]
+    status: Literal["complete", "diverged", "running", "interrupted", "new"]
     iterations: int
     iterations_asked: int
     mae: float | None
@@ -32,11 +33,12 @@ class FoldState(NamedTuple):
 
 
 def fold_states(run: Path) -> list[FoldState]:
-    """Return the states of a run's folds that were begun, in order; raises QM7Error if a file of it is damaged."""
+    """Return the states of a run's folds that were asked for, in order; raises QM7Error if a file of it is damaged."""
     results = read_results(run)
     recorded = {result.fold: result for result in results.folds}
     states = []
-    for fold in sorted({*recorded, *fold_numbers(run)}):
+    wanted = results.config.split.folds or ()
+    for fold in sorted({*recorded, *fold_numbers(run), *wanted}):
         result = read_fold(run, fold) or recorded.get(fold)
         running = is_held(fold_directory(run, fold) / ".lock")
         if result is not None and result.status != "partial":
@@ -44,6 +46,8 @@ def fold_states(run: Path) -> list[FoldState]:
             states.append(FoldState(str(run), fold, result.status, result.iterations, asked, result.mae, None))
         elif result is not None or running:
             states.append(_unfinished(run, fold, result, results.config.iterations, running=running))
+        elif fold in wanted:
+            states.append(FoldState(str(run), fold, "new", 0, results.config.iterations, None, None))
     return states
 
 

@@ -1,7 +1,7 @@
 """Sweeps: a base experiment and the points around it, every fold of every point a job.
 
 A sweep file holds the base, an experiment file's name or what it would hold, and a grid, a list of points, or both,
-which gives every point with every place of the grid::
+which gives every point with every place of the grid. A command line adds to the grid, or gives it alone::
 
     base: {training: {iterations: 200000}}
     grid:
@@ -11,27 +11,31 @@ which gives every point with every place of the grid::
 Each point is a run under the sweep's directory, named after its settings.
 """
 
+import json
 import math
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import pairwise, product
+from itertools import groupby, pairwise, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from qm7cli.core.errors import BusyError, QM7Error
+from qm7cli.core.errors import BusyError, QM7Error, UsageError
 from qm7cli.core.files import read_text
 from qm7cli.core.validation import flatten, mistake
-from qm7cli.core.yaml_text import parse_yaml
+from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset, load, locate
 from qm7cli.data.soundness import check_for_training
 from qm7cli.data.splits import make_folds, select_folds, with_checksum
 from qm7cli.runs.access import default_name, fold_directory, prepare_run
 from qm7cli.runs.experiment import (
+    DEFAULTS,
     NOT_IDENTITY,
+    RECORDED_SETTINGS,
     Experiment,
     Source,
     find_experiment,
@@ -44,6 +48,7 @@ from qm7cli.training.claim_fold import Progress, fold_status, too_long
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
 
 MAX_POINTS: Final = 100_000
+NO_FILE: Final = Path("--grid")  # what sentences call the file of a sweep that has none
 
 
 class SweepFile(BaseModel):
@@ -57,45 +62,72 @@ class SweepFile(BaseModel):
 
 
 def read_sweep(
-    file: Path, assignments: Sequence[str] = (), flags: Mapping[str, Any] = MappingProxyType({})
+    file: Path | None,
+    assignments: Sequence[str] = (),
+    flags: Mapping[str, Any] = MappingProxyType({}),
+    grid: Sequence[str] = (),
 ) -> list[Experiment]:
     """Return the experiment of every point of a sweep file, or of the one of this name that comes with the program.
 
     An experiment file that it names is looked for beside it, then among those that come with the program. What
-    `assignments` and `flags` give (`qm7cli.runs.experiment.resolve`) goes before the base's.
+    `assignments` and `flags` give (`qm7cli.runs.experiment.resolve`) goes before the base's. The `grid`, texts as
+    ``seed=0,1,2``, is added to the file's; with one, the file may be absent, or an experiment, which is then the base.
 
     Raises QM7Error if the file or a point of it is wrong, or a setting is both swept and given.
     """
-    found = find_experiment(file)
-    text = read_text(found)
+    if file is None and not grid:
+        raise UsageError("name a sweep file, or give --grid KEY=VALUE,VALUE")
+    found = find_experiment(file) if file else NO_FILE
+    text, file, added = read_text(found) if file else "{}", file or NO_FILE, _parse_grid(grid)
     tree = parse_yaml(text, file)
     if not isinstance(tree, dict):
         raise QM7Error(f"{file}: a sweep file holds base, grid and points")
-    if tree and tree.keys() <= Experiment.model_fields.keys():
+    is_experiment = bool(tree) and tree.keys() <= Experiment.model_fields.keys()
+    if is_experiment and not grid:
         raise QM7Error(f"{file} is an experiment, not a sweep file: qm7 train --config {file} takes it")
     try:
-        sweep = SweepFile.model_validate(tree)
+        sweep = SweepFile.model_validate({"base": tree} if is_experiment else tree)
     except ValidationError as error:
         raise QM7Error(mistake(error, SweepFile, f"{file}, line {{line}}: ", text)) from error
     if isinstance(sweep.base, str):
         beside = found.parent / sweep.base
         base = read_source(beside, beside if beside.exists() or beside.suffix else find_experiment(Path(sweep.base)))
     else:
-        base = Source(dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, ("base",))
+        base = Source(
+            dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, () if is_experiment else ("base",)
+        )
+    if twice := sweep.grid.keys() & added.keys():
+        raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
+    sweep = sweep.model_copy(update={"grid": sweep.grid | added})
     given = given_settings(assignments, flags)
     return [_experiment(file, base, point, given) for point in _points(sweep, file)]
 
 
+def _parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values of settings by dotted key, each given as ``KEY=VALUE,VALUE`` with values in YAML."""
+    grid: dict[str, list[Any]] = {}
+    for text in texts:
+        key, _, values = text.partition("=")
+        if not key or not values.strip() or key in grid:
+            raise UsageError(f'--grid "{text}": write each KEY once, as in --grid seed=0,1,2')
+        try:
+            grid[key] = parse_yaml(f"[{values}]", f"--grid {key}")
+        except QM7Error as error:
+            raise UsageError(str(error)) from error
+    return grid
+
+
 def _experiment(file: Path, base: Source, point: dict[str, Any], given: Sequence[Source]) -> Experiment:
     """Return the experiment of a point, to which the settings `given` of all points are added."""
+    refusal = UsageError if file == NO_FILE else QM7Error
     twice = point.keys() & {key for source in given for key in source.settings}
     if twice:
-        raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
+        raise refusal(f"{file} sweeps {min(twice)}, so it cannot be given as well")
     if point.keys() & NOT_IDENTITY:
-        raise QM7Error(f"{file}: {min(point.keys() & NOT_IDENTITY)} cannot be swept: it does not make another run")
+        raise refusal(f"{file}: {min(point.keys() & NOT_IDENTITY)} cannot be swept: it does not make another run")
     described = ", ".join(f"{key}={value}" for key, value in point.items())[:200] or "of the base"
     origin = f"{file}, the point {described}: "
-    experiment = merge([base, Source(point, origin), *given])
+    experiment = merge([base, Source(point, origin, error=refusal), *given])
     try:
         split = with_checksum(experiment.split)
     except QM7Error as error:
@@ -144,16 +176,20 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     return work
 
 
-def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
+def open_runs(work: Sequence[tuple[Job, Dataset]], *, overwrite: bool = False) -> list[tuple[Job, Dataset]]:
     """Make the run directories of a sweep, or check that they are runs of its points; return the jobs left to do.
 
-    Raises QM7Error if one cannot be used (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
+    With `overwrite`, what they have of these jobs is removed first. Raises QM7Error if one cannot be used
+    (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
     """
+    for run, own in groupby(work if overwrite else (), key=lambda each: each[0].run):
+        jobs, datasets = zip(*own, strict=True)
+        prepare_run(run, jobs[0].experiment, [job.fold for job in jobs], datasets[0], overwrite=True)
     left = []
     for job, dataset in work:
         status, iterations = job_status(job)
         if status == "longer":
-            raise too_long(job.run, job.fold, iterations, job.experiment.iterations, "choose another --out")
+            raise too_long(job.run, job.fold, iterations, job.experiment.iterations)
         if status != "complete":
             left.append((job, dataset))
     incomplete = {job.run for job, _ in left}
@@ -162,6 +198,16 @@ def open_runs(work: Sequence[tuple[Job, Dataset]]) -> list[tuple[Job, Dataset]]:
         if run not in incomplete and not (run / "results.yaml").exists():
             make_results(run)
     return left
+
+
+def train_command(job: Job) -> str:
+    """Return the shell's command that does a job: its run's directory, its fold, and all settings but defaults."""
+    command = ["qm7", "train", "--out", str(job.run), "--fold", str(job.fold)]
+    for key, value in flatten(job.experiment.model_dump(mode="json")):
+        if value != DEFAULTS[key] and key not in {"split.folds", *RECORDED_SETTINGS}:
+            text = format_yaml(value).splitlines()[0] if isinstance(value, str) else json.dumps(value)
+            command += ["--set", f"{key}={text}"]
+    return shlex.join(command)
 
 
 def job_status(job: Job) -> tuple[str, int]:

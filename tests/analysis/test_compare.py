@@ -258,7 +258,10 @@ def test_the_default_reference_did_not_diverge_unless_it_is_that_of_the_default_
 
 
 def test_a_control_is_called_one_and_is_a_reference_by_its_name_alone_too(runs):
-    control = [make_run(f"control-{seed}", ["variant=uncompensated", f"seed={seed}"], [3, 4]) for seed in (0, 1)]
+    control = [
+        make_run(f"control-{seed}", ["variant=uncompensated", f"seed={seed}", "training.iterations=200"], [3, 4])
+        for seed in (0, 1)
+    ]
     found, name = [*runs[:2], *control], "uncompensated (control)"
     for reference in ("uncompensated", name, "variant=uncompensated", "control-1"):
         comparison = compare_groups(found, reference=reference)
@@ -273,7 +276,7 @@ def test_the_same_fold_twice_in_a_group_is_refused_though_one_diverged(again):
         compare_groups([again._replace(path=Path("again")), of_variant("original")])
     longer = of_variant("original", 0, None, "training.iterations=300")._replace(path=Path("longer"))
     with pytest.raises(QM7Error, match=r"--by training.iterations keeps them apart$"):
-        compare_groups([longer, of_variant("original")])
+        compare_groups([longer, of_variant("original")], ["variant"])
 
 
 def test_seeds_of_different_folds_have_no_deviations_over_them(runs):
@@ -290,6 +293,48 @@ def test_trainings_of_different_lengths_are_told(runs):
         "corrected has trainings of different lengths: 150, 200 iterations",
         "corrected and original were trained for different lengths, 150 and 200 iterations",
     ]
+
+
+def test_runs_of_different_lengths_are_groups_of_their_own(runs):
+    longer = of_variant("original", 0, (2.0, 2.1, 2.3), "training.iterations=300")
+    comparison = compare_groups([longer, *runs[:4]])
+    names = ["original, iterations=200", "original, iterations=300", "corrected, iterations=200"]
+    assert [group.name for group in comparison.groups] == names
+    assert not comparison.groups[0].verdict
+    assert not any("lengths" in note for note in comparison.notes)
+    paper = of_variant("original", 0, None, "training.iterations=1000000", iterations=1_000_000)
+    assert compare_groups([*runs, paper]).groups[1].verdict == ""
+
+
+def test_within_each_value_of_a_setting_groups_have_a_reference_of_their_own_and_holm_counts_all():
+    maes = {  # by offset and variant
+        (0.0, "original"): (3.0, 3.5, 4.0), (0.0, "corrected"): (3.2, 3.3, 4.5),
+        (2.0, "original"): (2.0, 2.5, 3.0), (2.0, "corrected"): (2.51, 3.0, 3.5),
+    }  # fmt: skip
+    runs = [
+        of_variant(variant, 0, own, f"network.offset={offset}")._replace(path=Path(f"{variant}-{offset}"))
+        for (offset, variant), own in maes.items()
+    ]
+    comparison = compare_groups(runs, within="network.offset")
+    apart = [compare_groups([run for run in runs if run.settings["network.offset"] == offset]) for offset in (0, 2)]
+    assert [part.place for part in comparison.parts] == ["network.offset=0.0", "network.offset=2.0"]
+    alone = [part.groups[1].p for part in apart]
+    assert [part.groups[1].p for part in comparison.parts] == pytest.approx([alone[0], 2 * alone[1]])
+    for part, own in zip(comparison.parts, apart, strict=True):
+        assert [(group.name, group.difference) for group in part.groups] == [
+            (group.name, group.difference) for group in own.groups
+        ]
+    assert "of original with the same network.offset" in comparison.explanation
+    assert "for 2 comparisons" in comparison.explanation
+    records = comparison.records()
+    assert [(each["network.offset"], each["variant"]) for each in records] == [*maes]
+    assert comparison.sentences[1].startswith("network.offset=2.0: corrected is worse than original: ")
+    with pytest.raises(
+        QM7Error, match=r"the reference corrected is in no group with network.offset=2.0; there are: or"
+    ):
+        compare_groups(runs[:3], reference="corrected", within="network.offset")
+    with pytest.raises(QM7Error, match=r"there is no setting network.offst; did you"):
+        compare_groups(runs, within="network.offst")
 
 
 def test_runs_without_the_same_test_sets_cannot_be_compared():

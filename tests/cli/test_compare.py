@@ -36,7 +36,18 @@ def test_what_is_to_be_known_of_a_comparison_is_always_told(command, runs, quick
     longer = ("--variant", "corrected", "--fold", 1, "--iterations", 310)
     command("train", *quick_flags, *longer, "--out", "runs/corrected")
     told = "corrected and original were trained for different lengths, 300 and 310 iterations"
-    assert told in " ".join(command("compare", runs).stdout.split())
+    own = ["compare", runs, "--by", "variant"]
+    assert told in " ".join(command(*own).stdout.split())
     for form in ("csv", "json", "latex"):
-        assert command("compare", runs, "--format", form).stderr.splitlines()[-1] == told
-    assert command("compare", runs, "--output", "x.csv").stderr.splitlines()[-1] == told
+        assert command(*own, "--format", form).stderr.splitlines()[-1] == told
+    assert command(*own, "--output", "x.csv").stderr.splitlines()[-1] == told
+
+
+def test_every_format_tells_within_which_value_a_group_is_compared(command, runs):
+    own = ["compare", runs, "--within", "variant", "--format"]
+    titles = {"table": "variant={}\n", "markdown": "**variant={}**\n", "latex": "{{l}}{{variant={}}} "}
+    for form, title in titles.items():
+        shown = command(*own, form).stdout
+        assert all(title.format(name) in shown for name in ("original", "corrected")), shown
+    records = json.loads(command(*own, "json").stdout)
+    assert [record["variant"] for record in records] == ["original", "corrected", "no-prebias"]

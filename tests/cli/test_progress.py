@@ -25,7 +25,7 @@ class Terminal(io.StringIO):
 COMPLETE = DONE.model_copy(update={"mae": 3.14, "seconds": 2.0})
 OUTCOMES = [  # and the lines that they give, one of two jobs being complete already
     (COMPLETE, "2 of 2: run fold 0: test MAE 3.14 kcal/mol, 9 iterations in 2 s"),
-    (QM7Error("of a reason"), "2 of 2: run fold 0: failed: of a reason"),
+    (QM7Error("of a reason"), "2 of 2: run fold 0: failed"),
     (COMPLETE.model_copy(update={"status": "partial", "mae": None}), "run fold 0: stopped after 9 iterations"),
     (BusyError("fold 0 is busy"), "run fold 0: busy: another process trains it"),
 ]

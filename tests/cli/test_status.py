@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
 
 from conftest import iterations_in, wait_for
+from qm7cli.training.train_run import train_run
 
 
 def states(command, *args):
@@ -40,6 +42,16 @@ def test_a_training_is_running_while_it_lasts_and_then_interrupted(command, back
     (killed,) = states(command, "run")
     assert (killed["status"], killed["seconds_left"]) == ("interrupted", None)
     assert killed["iterations"] == iterations_in(fold / "checkpoint.npz")
+
+
+def test_folds_that_were_asked_for_and_not_begun_are_new(command, tmp_path, quick, small):
+    train_run(quick(), small, tmp_path / "run", stopped=(tmp_path / "run/fold-0/model.npz").exists)
+    assert [(each["fold"], each["status"]) for each in states(command, "run")] == [
+        (0, "complete"), *((fold, "new") for fold in (1, 2, 3, 4)),
+    ]  # fmt: skip
+    shown = command("status", "run").stdout
+    assert re.search(r"^run +1-4 +new +0 of 300 +- *$", shown, re.MULTILINE)
+    assert "5 folds: 4 new, 1 complete" in shown
 
 
 def test_a_long_name_of_a_run_is_whole_in_every_format(command, copied):

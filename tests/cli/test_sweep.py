@@ -1,5 +1,8 @@
 """Sweeps in processes of this machine: from end to end, stopped, killed and with jobs that fail."""
 
+import io
+import shlex
+
 import pytest
 import yaml
 
@@ -57,18 +60,52 @@ def test_jobs_that_fail_are_listed_with_their_log_and_the_others_go_on(command, 
     (good / "fold-3/checkpoint.npz").write_text("nonsense")
     done = command("sweep", "sweep.yaml", *SHORT, status=1)
     errors = [line for line in done.stderr.splitlines() if line.startswith("qm7: ")]
-    assert len(errors) == 3
-    damaged = f"{good.relative_to(tmp_path)}/fold-3/checkpoint.npz is damaged"
-    assert sum(damaged in error for error in errors) == 1  # in whatever order they end
-    assert sum("diverged" in error or "not finite" in error for error in errors) == 2
-    for error in errors:
-        log = tmp_path / error.rpartition("(")[2].rstrip(")")
-        assert log.name == "log.txt"
-        assert len(log.read_text()) > 20
+    assert len(errors) == 1
+    assert f"{good.relative_to(tmp_path)}/fold-3/checkpoint.npz is damaged" in errors[0]
+    assert done.stderr.count("is damaged") == 1
+    assert errors[0].endswith(f"({good.relative_to(tmp_path)}/fold-3/log.txt)")
+    assert "\n2 of 4 jobs diverged\n" in done.stderr
     assert "in train_fold" in (good / "fold-3/log.txt").read_text()
     assert [fold["status"] for fold in folds(tmp_path / "runs/sweep")] == ["complete", "diverged", "diverged"]
     again = command("sweep", "sweep.yaml", *SHORT, status=1)
-    assert again.stderr.startswith("1 of 4 jobs are complete already\n2 of 4: ")
+    assert [line.split(":")[0] for line in again.stderr.splitlines()][:2] == [
+        "1 of 4 jobs are complete already",
+        "2 of 4",
+    ]
+    anew = command("sweep", "sweep.yaml", *SHORT, "--overwrite")  # as the damaged file asks for
+    assert "4 of 4: " in anew.stderr
+    assert "2 of 4 jobs diverged" in anew.stderr
+    assert command("sweep", "sweep.yaml", *SHORT, "--quiet").stderr == ""
+
+
+def test_a_sweep_needs_no_file_and_its_commands_run_by_hand_give_the_same(command, tmp_path, one_by_one):
+    grid = ["--grid", "variant=original,corrected", "--grid", "seed=0,1", "--fold", 0, "--fold", 3]
+    settings = ["network.hidden=[20, 10]", "evaluation={every: 250, draws: 3}"]
+    flags = [*grid, *SHORT, *(part for each in settings for part in ("--set", each))]
+    lines = command("sweep", *flags, "--print-commands").stdout.splitlines()
+    assert not (tmp_path / "runs").exists()
+    for line in lines:
+        program, *args = shlex.split(line)
+        assert program == "qm7"
+        command(*args)
+    assert bits(tmp_path / "runs/sweep") == one_by_one
+    assert command("sweep", *flags).stderr.startswith("8 of 8 jobs are complete already\n")
+
+
+def test_a_grid_is_added_to_a_file_s_and_standard_input_is_a_file(command, monkeypatch):
+    def jobs(*args, given=""):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        lines = command("sweep", *args, "--print-commands").stdout.splitlines()
+        return [[word for word in shlex.split(line) if word.startswith(("seed", "network"))] for line in lines]
+
+    both = ["network.hidden=[5]", "network.hidden=[6, 7]"]
+    sizes = ["--grid", "network.hidden=[5],[6,7]", "--fold", 1]
+    assert jobs("-", *sizes, given="grid: {seed: [3, 4]}") == [[f"seed={seed}", own] for seed in (3, 4) for own in both]
+    assert jobs("-", *sizes, given="seed: 3") == [["seed=3", own] for own in both]
+    twice = command("sweep", "sweep.yaml", "--grid", "seed=7", status=1)
+    assert twice.stderr == "qm7: sweep.yaml sweeps seed, so it cannot be given as well\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"seed: 5")))
+    assert "\nseed: 5\n" in command("train", "--config", "-", "--print-config").stdout
 
 
 def test_a_fold_that_another_process_trains_is_busy_and_not_failed(command, tmp_path):

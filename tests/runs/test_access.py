@@ -25,10 +25,10 @@ def test_another_data_set_is_refused(run, quick, small):
 
 
 def test_the_configuration_lists_all_folds_that_were_asked_for(run, quick, small):
-    register_fold(run, quick("training.iterations=500"), 4, small)
+    register_fold(run, quick("training.iterations=500", "split.folds=[3, 4]"), 4, small)
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["dataset"] == {"name": "small", "sha256": small.sha256, "molecules": 60}
-    assert config["split"]["folds"] == [0, 2, 4]
+    assert config["split"]["folds"] == [0, 2, 3, 4]
     assert config["training"]["iterations"] == 500
 
 
