@@ -46,7 +46,10 @@ def outside(wheel, tmp_path):
 
 
 def test_a_wheel_holds_the_package_alone_and_works_outside_the_checkout(wheel, outside):
-    with zipfile.ZipFile(next(wheel.glob("*.whl"))) as archive:
+    built = next(wheel.glob("*.whl"))
+    assert ("+g" in built.name) == (ROOT / ".git").exists()
+    assert outside("-m", "qm7cli", "--version") == f"qm7 {built.name.split('-')[1]}\n"
+    with zipfile.ZipFile(built) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"qm7cli"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
