@@ -205,8 +205,8 @@ def _environment_notes(groups: Iterable[Group]) -> Iterator[str]:
             yield f"the groups differ in {what}: {told}{'; ...' if len(known) > 4 else ''}"
     folds = [fold for group in groups for fold in group.ended.values()]
     rules = {(fold.run.settings.get("variant"), rule) for fold in folds for rule in _values([fold], "rule")}
-    counts = Counter(variant for variant, _ in rules)
-    yield from (f"the rule {variant} has changed between runs" for variant in counts if counts[variant] > 1)
+    counts = Counter(variant for variant, _ in rules).items()
+    yield from (f"the rule {variant} has changed between runs" for variant, count in counts if count > 1)
 
 
 def _values(folds: Iterable[RunFold], part: str) -> tuple[str, ...]:

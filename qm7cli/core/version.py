@@ -1,7 +1,4 @@
-"""The version of the program, as ``0.1.dev464+g3a0c161a2b4c``, and the commit of the checkout that it runs from.
-
-A checkout moves on after it was installed: git tells its commit anew when this is imported; the number stays.
-"""
+"""The version of the program, as ``0.1.dev464+g3a0c161a2b4c``, and the commit of the checkout that it runs from."""
 
 import subprocess
 from importlib.metadata import distributions
@@ -18,6 +15,6 @@ def _commit() -> str | None:
         return None
 
 
-COMMIT: Final = _commit() if (Path(__file__).parents[2] / ".git").exists() else None
+COMMIT: Final = _commit() if (Path(__file__).parents[2] / ".git").exists() else None  # now, not when installed
 INSTALLED: Final = next((each.version for each in distributions(name="qm7cli")), "0.1.dev0")
 __version__: Final = f"{INSTALLED.partition('+')[0]}+g{COMMIT.replace('-', '.')}" if COMMIT else INSTALLED

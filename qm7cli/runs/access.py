@@ -159,8 +159,8 @@ def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> 
     if differing := _differences(run, experiment, dataset):
         keys = f"{', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}"
         if differing == ["rule"]:
-            since = f"{experiment.variant} has changed since {run} was trained"
-            raise QM7Error(f"the rule {since}; choose another --out, or --overwrite it")
+            since = f"{experiment.variant} has changed since"
+            raise QM7Error(f"{run}: the rule {since}; choose another --out, or --overwrite it")
         raise QM7Error(f"{run} was trained with other settings ({keys}); choose another --out, or --overwrite it")
 
 

@@ -76,7 +76,7 @@ def test_a_changed_rule_is_another_configuration_in_train_and_sweep(command, wri
     write_rule(("= 0.5", "= 0.4"))
     for line in (train, (*train, "--iterations", 400), ("sweep", "s.yaml", "--out", tmp_path / "all")):
         said = command(*line, status=1).stderr
-        assert f"qm7: the rule half-speed has changed since {run} was trained; " in said
+        assert f"qm7: {run}: the rule half-speed has changed since; " in said
     command(*train, "--overwrite")
     assert not (run / "fold-1/result.yaml").exists()  # of the old rule
 
