@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
     from qm7cli.api import compare, load_dataset, load_model, load_models, load_run, predict, train
     from qm7cli.core.errors import QM7Error
+    from qm7cli.core.version import __version__
     from qm7cli.data.dataset import Dataset
     from qm7cli.data.splits import Split
     from qm7cli.estimators import PreBiasRegressor, RandomSortedCoulomb
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
     from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, Training
     from qm7cli.training.train_run import FoldsError
 
-__version__ = "0.1.0"
 __all__ = [
     "Architecture", "Baseline", "Comparison", "Dataset", "DomainWarning", "Encoding", "Evaluation", "Experiment",
     "FoldModel", "FoldsError", "Model", "PreBiasRegressor", "Prediction", "QM7Error", "RandomSortedCoulomb", "Run",
-    "RunResults", "Split", "Training", "compare", "load_dataset", "load_model", "load_models", "load_run", "predict",
-    "train",
+    "RunResults", "Split", "Training", "__version__", "compare", "load_dataset", "load_model", "load_models",
+    "load_run", "predict", "train",
 ]  # fmt: skip
 _MODULES = {  # where the names are
     "analysis.compare": ("Comparison",),
     "api": ("compare", "load_dataset", "load_model", "load_models", "load_run", "predict", "train"),
     "core.errors": ("QM7Error",),
+    "core.version": ("__version__",),
     "data.dataset": ("Dataset",),
     "data.splits": ("Split",),
     "estimators": ("PreBiasRegressor", "RandomSortedCoulomb"),

@@ -36,7 +36,10 @@ def outside(installed, tmp_path):
 
 
 def test_a_wheel_holds_the_package_alone_and_its_installed_command_works(installed, outside, tmp_path):
-    with zipfile.ZipFile(next(installed.parents[1].glob("*.whl"))) as archive:
+    built = next(installed.parents[1].glob("*.whl"))
+    assert ("+g" in built.name) == (ROOT / ".git").exists()
+    assert outside("-m", "qm7cli", "--version") == f"qm7 {built.name.split('-')[1]}\n"
+    with zipfile.ZipFile(built) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"qm7cli"}
     assert any(name.endswith("licenses/LICENSE") for name in names)

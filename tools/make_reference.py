@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from qm7cli.cli.main import COMMANDS, app
+from qm7cli.cli.options import complete_variants
 from qm7cli.runs.experiment import RECORDED_SETTINGS, Experiment
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -133,7 +134,8 @@ def _row(parameter: Any) -> tuple[str, str, str, str]:
 
 
 def _values(parameter: Any) -> str:
-    choices = _choices(parameter.type_descriptor.annotation)
+    is_variant = parameter.name == "variant"
+    choices = complete_variants() if is_variant else _choices(parameter.type_descriptor.annotation)
     if choices:
         return code(*choices)
     if parameter.type_descriptor.annotation is bool:

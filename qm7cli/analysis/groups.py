@@ -3,20 +3,22 @@
 import json
 import os
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, NamedTuple
 
 from qm7cli.analysis.paired_difference import Difference
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.model.baseline_names import HYPERPARAMETERS
-from qm7cli.model.variants import CONTROLS, Variant, display_name
+from qm7cli.model.variants import CONTROLS, RULES, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, NOT_IDENTITY, RECORDED_SETTINGS
 
 NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
+PARTS: Final = {"engine": "network, encoder, target or training loop", "numpy": "numpy", "blas": "BLAS kernels"}
 Decision = Literal["better", "worse", "equivalent", "not decided"]
 Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
 
@@ -111,7 +113,7 @@ def _group_by(runs: Sequence[Run], by: Sequence[str]) -> tuple[list[Group], list
         lengths = training_lengths(group.folds.values())
         if len(lengths) > 1:
             notes.append(f"{group.name} has trainings of different lengths: {', '.join(map(str, lengths))} iterations")
-    return groups, notes
+    return groups, [*notes, *_environment_notes(groups)]
 
 
 def _add_folds(group: Group, run: Run, pairing_keys: Sequence[str], notes: list[str]) -> None:
@@ -132,7 +134,7 @@ def _add_folds(group: Group, run: Run, pairing_keys: Sequence[str], notes: list[
 
 def order(key: str, value: Any) -> tuple[int, float, str]:
     """Return what sorts values: variants and baselines as listed, numbers by size, then texts, and None last."""
-    listed: dict[str, list[Any]] = {"variant": [*get_args(Variant), None], "baseline.model": [*HYPERPARAMETERS]}
+    listed: dict[str, list[Any]] = {"variant": [*RULES, None], "baseline.model": [*HYPERPARAMETERS]}
     if key in listed:
         return 0, listed[key].index(value), ""
     if isinstance(value, int | float):
@@ -208,3 +210,21 @@ def _statistics(values: Mapping[Key, float], pairing_keys: Sequence[str]) -> Sta
     by_seed = [statistics.fmean(values[number + other] for number in sorted(numbers)) for other in others]
     over_seeds = statistics.pstdev(by_seed) if pairing_keys == ["seed"] and len(by_seed) > 1 else None
     return Statistics(mean, statistics.pstdev(by_fold) if len(by_fold) > 1 else None, over_seeds)
+
+
+def _environment_notes(groups: Iterable[Group]) -> Iterator[str]:
+    """Give a note for each part of the environment in which groups differ, and for each rule that has changed."""
+    for part, what in PARTS.items():
+        known = {group.name: values for group in groups if (values := _values(group.ended.values(), part))}
+        if len(set(known.values())) > 1:
+            told = "; ".join(f"{' and '.join(values)} in {name}" for name, values in list(known.items())[:4])
+            yield f"the groups differ in {what}: {told}{'; ...' if len(known) > 4 else ''}"
+    folds = [fold for group in groups for fold in group.ended.values()]
+    rules = {(fold.run.settings.get("variant"), rule) for fold in folds for rule in _values([fold], "rule")}
+    counts = Counter(variant for variant, _ in rules).items()
+    yield from (f"the rule {variant} has changed between runs" for variant, count in counts if count > 1)
+
+
+def _values(folds: Iterable[RunFold], part: str) -> tuple[str, ...]:
+    """Return what is known of a part of the environments of folds."""
+    return tuple(sorted(filter(None, {getattr(fold.result.environment, part, None) for fold in folds})))

@@ -28,7 +28,7 @@ MOTIONS: Final = (
 def gradcheck(
     variant: Annotated[
         str | None,
-        typer.Option(metavar="NAME", autocompletion=complete_variants, help="Rule for A and B to check. Default: all."),
+        typer.Option(autocompletion=complete_variants, help="Rule for A and B to check. Default: all."),
     ] = None,
     data: Data = None,
     format_: OutputFormat = None,

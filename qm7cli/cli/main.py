@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import qm7cli
 from qm7cli.cli.augment import augment
@@ -24,6 +24,7 @@ from qm7cli.cli.eval import evaluate
 from qm7cli.cli.experiments import experiments
 from qm7cli.cli.gradcheck import gradcheck
 from qm7cli.cli.info import info
+from qm7cli.cli.options import complete_variants
 from qm7cli.cli.output import SHOW_TRACEBACKS, note, print_error, print_traceback
 from qm7cli.cli.plot import plot
 from qm7cli.cli.predict import predict
@@ -57,6 +58,14 @@ class _Group(TyperGroup):
                 formatter.write_dl(described)
 
 
+class _Command(TyperCommand):
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of options, with the names of the rules, which are imported for that alone."""
+        for each in self.params:
+            each.metavar = "|".join(complete_variants()) if each.name == "variant" else each.metavar
+        super().format_options(ctx, formatter)
+
+
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
 app = typer.Typer(
     cls=_Group,
@@ -64,7 +73,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name, cls=_Command)(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -81,7 +90,8 @@ def _qm7(
     if version:
         print(f"qm7 {qm7cli.__version__}")
     if cite:
-        print(files("qm7cli").joinpath("data/bundled/qm7cli.bib").read_text(encoding="utf-8"), end="")
+        text = files("qm7cli").joinpath("data/bundled/qm7cli.bib").read_text(encoding="utf-8")
+        print(text.replace("VERSION", qm7cli.__version__, 1), end="")
     if version or cite:
         raise typer.Exit
 

@@ -32,7 +32,6 @@ def train(
     variant: Annotated[
         str | None,
         typer.Option(
-            metavar="original|corrected|no-prebias|uncompensated",
             autocompletion=options.complete_variants,
             help="Update rule of A and B. uncompensated is a control: A as in original, B does not compensate for it.",
         ),

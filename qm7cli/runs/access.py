@@ -22,6 +22,7 @@ from qm7cli.core.yaml_text import format_yaml, parse_yaml
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import make_folds
 from qm7cli.runs.experiment import RECORDED_SETTINGS, Experiment, identity
+from qm7cli.runs.fingerprints import fingerprints
 from qm7cli.runs.settings import Baseline
 
 FOLD_FILES: Final = ("result.yaml", "model.npz", "checkpoint.npz", "predictions.csv", "log.txt")
@@ -74,10 +75,11 @@ class DatasetRecord(BaseModel):
 
 
 class RunConfig(NamedTuple):
-    """What a run is of; `split.folds` of the experiment are the folds that were asked for."""
+    """What a run is of; `split.folds` of the experiment are the folds asked for, `rule` is its fingerprint."""
 
     experiment: Experiment
     dataset: DatasetRecord
+    rule: str | None
 
 
 def read_config(run: Path) -> RunConfig:
@@ -86,8 +88,8 @@ def read_config(run: Path) -> RunConfig:
     text = read_text(path)
     try:
         record = parse_yaml(text, path)
-        dataset = DatasetRecord.model_validate(record.pop("dataset"))
-        return RunConfig(Experiment.model_validate(record), dataset)
+        dataset, rule = DatasetRecord.model_validate(record.pop("dataset")), record.pop("fingerprint", None)
+        return RunConfig(Experiment.model_validate(record), dataset, rule)
     except (QM7Error, ValidationError, AttributeError, LookupError) as error:
         raise damaged(path) from error
 
@@ -151,12 +153,16 @@ def register_fold(run: Path, experiment: Experiment, fold: int, dataset: Dataset
         split = experiment.split.model_copy(update={"folds": sorted({fold, *asked, *before})})
         record = {"name": dataset.name, "sha256": dataset.sha256, "molecules": len(dataset)}
         settings = experiment.model_copy(update={"split": split}).model_dump(mode="json")
-        write_text(run / "config.yaml", format_yaml({"dataset": record, **settings}))
+        rule = fingerprints(experiment).get("rule")
+        write_text(run / "config.yaml", format_yaml({"dataset": record, "fingerprint": rule, **settings}))
 
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
     if differing := _differences(run, experiment, dataset):
         keys = f"{', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}"
+        if differing == ["rule"]:
+            since = f"{experiment.variant} has changed since"
+            raise QM7Error(f"{run}: the rule {since}; choose another --out, or --overwrite it")
         raise QM7Error(f"{run} was trained with other settings ({keys}); choose another --out, or --overwrite it")
 
 
@@ -169,4 +175,5 @@ def _differences(run: Path, experiment: Experiment, dataset: Dataset) -> list[st
     differing = [key for key in there | asked if there.get(key) != asked.get(key)]
     if config.dataset.sha256 != dataset.sha256:
         differing.append(f"data (SHA-256 {config.dataset.sha256[:12]}... there, {dataset.sha256[:12]}... now)")
-    return differing
+    known = {config.rule, fingerprints(experiment).get("rule")} - {None}  # what has no fingerprint is trusted
+    return differing or ["rule"] * (len(known) > 1)

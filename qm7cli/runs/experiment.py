@@ -12,7 +12,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import PydanticKnownError
 
 from qm7cli.core.errors import QM7Error, UsageError
 from qm7cli.core.files import STANDARD_INPUT, read_text
@@ -20,7 +21,7 @@ from qm7cli.core.validation import Section, Whole, flatten, mistake, unflatten
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.splits import Split
 from qm7cli.model.baseline_names import HYPERPARAMETERS
-from qm7cli.model.variants import Variant
+from qm7cli.model.variants import RULES, Variant
 from qm7cli.runs.settings import Architecture, Baseline, Encoding, Evaluation, TargetSettings, Training
 
 ENDING: Final = ".yaml"
@@ -65,8 +66,8 @@ class Experiment(Section):
     Attributes
     ----------
     variant : str
-        Update rule of A and B: ``original`` (as published), ``corrected`` (the true gradient), ``no-prebias`` or the
-        control ``uncompensated``; default ``original``.
+        Update rule of A and B: ``original`` (as published), ``corrected`` (the true gradient), ``no-prebias``, the
+        control ``uncompensated``, or a rule of your own; default ``original``.
     seed : int
         Seed of the weights, the encoder, the minibatches and the draws of a fold, 0 or more; default 0.
     data : str, optional
@@ -85,6 +86,13 @@ class Experiment(Section):
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     baseline: Baseline = Baseline()
+
+    @field_validator("variant", mode="before")
+    @classmethod
+    def _one_of_the_rules(cls, variant: Any) -> Any:
+        if variant not in [*RULES]:  # a dict is in no dict
+            raise PydanticKnownError("literal_error", {"expected": ", ".join(RULES)})
+        return variant
 
     @property
     def iterations(self) -> int:
@@ -187,7 +195,7 @@ def _parse_assignment(assignment: str) -> Source:
 def read_source(file: Path, found: Path | None = None) -> Source:
     """Read the settings of an experiment file; `found` is where it lies, if it goes by another name.
 
-    What ``config.yaml`` of a run says of the data set is not a setting, and left out.
+    What ``config.yaml`` of a run says of data set and rule is not a setting, and left out.
     """
     text = read_text(found or file)
     tree = parse_yaml(text, file)
@@ -196,5 +204,5 @@ def read_source(file: Path, found: Path | None = None) -> Source:
         raise QM7Error(f"{file}: an experiment file holds keys and values, not a {type(tree).__name__}")
     if tree.keys() & SWEEP_KEYS:
         raise QM7Error(f"{file} is a sweep file, not an experiment: qm7 sweep {file} takes it")
-    tree.pop("dataset", None)
-    return Source(dict(flatten(tree)), f"{file}, line {{line}}: ", text)
+    settings = {key: value for key, value in tree.items() if key not in {"dataset", "fingerprint"}}
+    return Source(dict(flatten(settings)), f"{file}, line {{line}}: ", text)

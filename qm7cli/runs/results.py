@@ -7,7 +7,6 @@ made anew from the folds' files; it is changed under the run's lock, as processe
 import functools
 import platform
 import statistics
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,6 @@ import scipy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 from threadpoolctl import threadpool_info
 
-import qm7cli
 from qm7cli.core.errors import QM7Error, damaged
 from qm7cli.core.files import read_text, write_text
 from qm7cli.core.locks import lock
@@ -34,13 +32,15 @@ APART: Final = ("environment", "history")  # of a fold, which `results.yaml` has
 class Environment(BaseModel):
     """Where and when a fold was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC.
 
-    A fold is `finished` when it is complete or has diverged.
+    `rule` and `engine` are `qm7cli.runs.fingerprints`. A fold is `finished` when it is complete or has diverged.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     qm7cli: str
     git: str | None = None
+    rule: str | None = None
+    engine: str | None = None
     python: str
     numpy: str
     scipy: str
@@ -53,30 +53,20 @@ class Environment(BaseModel):
 
 @functools.cache
 def current_environment() -> Environment:
-    """Return the environment of this process, without times."""
+    """Return the environment of this process, without times and fingerprints."""
+    from qm7cli.core.version import COMMIT, __version__  # noqa: PLC0415 - which asks git
+
     libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
     blas = {f"{each['internal_api']} {each['version']} {each.get('architecture', '')}".strip() for each in libraries}
     return Environment(
-        qm7cli=qm7cli.__version__,
-        git=_git_commit(),
+        qm7cli=__version__,
+        git=COMMIT,
         python=platform.python_version(),
         numpy=np.__version__,
         scipy=scipy.__version__,
         blas=", ".join(sorted(blas)),
         cpu=_cpu(),
     )
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the checkout that the package runs from, if it is one."""
-    root = Path(qm7cli.__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _cpu() -> str:

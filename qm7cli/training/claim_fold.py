@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.errors import QM7Error
+from qm7cli.core.errors import QM7Error, notice
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
 from qm7cli.model.domain import Domain
@@ -18,6 +18,7 @@ from qm7cli.model.metrics import Evaluation
 from qm7cli.model.target import Target
 from qm7cli.runs.access import fold_directory, lock_fold, register_fold
 from qm7cli.runs.experiment import Experiment
+from qm7cli.runs.fingerprints import fingerprints
 from qm7cli.runs.models import write_predictions
 from qm7cli.runs.results import FoldResult, Status, current_environment, make_results, read_fold, write_fold
 
@@ -90,7 +91,7 @@ class FoldWork:
             seconds=round(seconds, 1),
             train_molecules=len(self.fold.train),
             test_molecules=len(self.fold.test),
-            environment=current_environment().model_copy(update=times),
+            environment=current_environment().model_copy(update=times | fingerprints(self.experiment)),
             **values,
         )
 
@@ -112,8 +113,10 @@ def claim_fold(
     """
     with lock_fold(run, fold.number), threadpool_limits(1):
         before = read_fold(run, fold.number)
-        started = before.environment.started if before and before.environment else None
-        work = FoldWork(experiment, dataset, fold, run, report, stopped, before, started or _now())
+        known = before.environment if before else None
+        if known and known.engine not in {None, fingerprints(experiment).get("engine")}:
+            notice(f"network, encoder, target or training loop have changed since folds of {run} were trained")
+        work = FoldWork(experiment, dataset, fold, run, report, stopped, before, (known and known.started) or _now())
         if before is not None and before.iterations > experiment.iterations:
             raise too_long(run, fold.number, before.iterations, experiment.iterations)
         if work.finished is not None:

@@ -9,6 +9,7 @@ import scipy.stats
 
 from qm7cli.analysis.compare import compare_groups
 from qm7cli.core.errors import QM7Error
+from qm7cli.runs.results import current_environment
 from records import change, make_run
 
 VARIANTS = ("original", "corrected", "no-prebias")
@@ -350,3 +351,22 @@ def test_runs_without_the_same_test_sets_cannot_be_compared():
     )
     (_, group) = compare_groups([of_variant("original"), make_run("other", ["variant=corrected"], {5: 3.0})]).groups
     assert "no fold of one agrees with a fold of the other" in group.verdict
+
+
+def test_environments_that_differ_between_groups_and_rules_that_changed_are_noted(runs):
+    here = current_environment()
+
+    def made(*environments):
+        given = zip(runs[::2], environments, strict=True)
+        return [change(run, 0, environment=here.model_copy(update=own)) for run, own in given]
+
+    same = {"engine": "a", "rule": "r"}
+    assert compare_groups(made(same, {"engine": "a", "rule": "other"}, {})).notes == []
+    notes = compare_groups(made(same, {"engine": "b", "numpy": "1.0"}, {"blas": "none"})).notes
+    assert notes == [
+        "the groups differ in network, encoder, target or training loop: a in original; b in corrected",
+        f"the groups differ in numpy: {here.numpy} in original; 1.0 in corrected; {here.numpy} in no-prebias",
+        f"the groups differ in BLAS kernels: {here.blas} in original; {here.blas} in corrected; none in no-prebias",
+    ]
+    seeds = [change(run, 0, environment=here.model_copy(update={"rule": str(k)})) for k, run in enumerate(runs[:2])]
+    assert compare_groups(seeds).notes == ["the rule original has changed between runs"]

@@ -11,6 +11,25 @@ import qm7cli
 from conftest import qm7_path
 from qm7cli.cli import main
 from qm7cli.cli.main import COMMANDS
+from qm7cli.cli.options import complete_variants
+from qm7cli.model.variants import RULES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_version_is_that_of_the_package(command):
+    assert command("--version").stdout == f"qm7 {qm7cli.__version__}\n"
+    if (ROOT / ".git").exists():
+        commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True)[:12]
+        assert f"+g{commit}" in qm7cli.__version__
+
+
+def test_the_help_names_the_rules_also_one_s_own(command, monkeypatch):
+    monkeypatch.setitem(RULES, "half-speed", RULES["original"])
+    for name in ("train", "gradcheck"):
+        assert "--variant original|corrected|no-prebias|uncompensated|half-speed\n" in command(name, "--help").stdout
+    assert complete_variants()[-1] == "half-speed"
+    assert "uncompensated, half-speed; did" in command("train", "--variant", "half-sped", status=2).stderr
 
 
 def test_without_a_command_the_help_lists_them_and_each_has_an_example_in_its_own(command):
@@ -103,9 +122,8 @@ def test_the_tilde_is_the_home_directory_in_options_settings_and_the_environment
 
 def test_cite_prints_what_the_citation_file_lists_as_bibtex(command):
     text = command("--cite").stdout
-    citation = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert f"version {qm7cli.__version__}" in text
-    assert command("--version").stdout == f"qm7 {qm7cli.__version__}\n" == f"qm7 {citation['version']}\n"
     assert text.count("@") == 1 + len(citation["references"])
     for reference in citation["references"]:
         assert f"{{{reference['title']}}}" in text
