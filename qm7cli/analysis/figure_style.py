@@ -1,7 +1,7 @@
 """How all pictures look, and what those of a comparison share.
 
-A rule or a baseline has one color (of Okabe & Ito's, which color-blind people can tell apart) in every picture; dashed
-gray is for controls. A user's own settings of matplotlib change nothing.
+A rule or a baseline has one color and one marker in every picture (the first seven colors are Okabe & Ito's, which
+color-blind people can tell apart); dashed gray is for controls. A user's own settings of matplotlib change nothing.
 """
 
 import io
@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.groups import Group, Key
+from qm7cli.analysis.groups import Group, Key, group_name
 from qm7cli.core.errors import QM7Error, UsageError, import_extra, printable
 from qm7cli.core.files import write_file
 from qm7cli.model.baseline_names import HYPERPARAMETERS
-from qm7cli.model.variants import CONTROLS, RULES
+from qm7cli.model.variants import CONTROLS, RULES, display_name
 from qm7cli.runs.collect import RunFold
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
@@ -35,10 +36,21 @@ INCH: Final = 25.4  # mm
 ROW: Final = 9.5 / 72  # inches, a line of small letters
 LETTERS: Final = 62  # small ones in a row of `WIDTH`
 RATIO: Final = 10  # errors that differ by as much need a logarithmic axis
-COLORS: Final = ("#0072B2", "#D55E00", "#000000", "#CC79A7", "#009E73", "#E69F00", "#56B4E9")
+MOST: Final = 4  # groups in one panel
+OKABE_ITO: Final = ("#0072B2", "#D55E00", "#000000", "#CC79A7", "#009E73", "#E69F00", "#56B4E9")
+COLORS: Final = (*OKABE_ITO, "#882255", "#44AA99", "#332288", "#AA4499", "#117733")  # and five of Tol's
 LINES: Final = ("-", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (10, 1)))
-MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
-METHODS: Final = [*(rule for rule in RULES if rule not in CONTROLS), *filter(None, HYPERPARAMETERS)]
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "8")
+FILLS: Final = ("full", "none", "left", "bottom")
+NETWORKS: Final = [rule for rule in RULES if rule not in CONTROLS]
+METHODS: Final = [*NETWORKS[:3], *filter(None, HYPERPARAMETERS), *NETWORKS[3:]]  # a new rule changes no color
+METHOD_KEYS: Final = ("variant", "baseline.", "imported")  # begin settings that make no panel
+PHRASES: Final = {  # of settings in the titles of panels, for people
+    "encoding.center": "features centered: {}",
+    "network.offset": "offset {:g}",
+    "target.subtract": "{} subtracted",
+    "training.iterations": "{:,} iterations",
+}
 FORMATS: Final = {"png": (), "svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate",)}  # omitted metadata
 STYLE: Final[dict[str, Any]] = {
     "font.size": 8,
@@ -72,31 +84,36 @@ class Options(NamedTuple):
         return "log" if (max(known) >= RATIO * min(known) > 0 if self.log is None else self.log) else "linear"
 
 
-def looks(methods: Sequence[str]) -> list[Look]:
-    """Return the look of each group by its rule or baseline, which sets the color.
+def looks(methods: Sequence[str], titles: Sequence[str] = ()) -> list[Look]:
+    """Return the look of each group by its rule or baseline, which sets color and marker; "" is that of several.
 
-    Several groups of one rule differ in line style and marker; where all have one rule, in color as well.
+    Several groups of one rule in the panel of one title differ in opacity, line style and the marker's filling. Later
+    rules are drawn smaller, so that they do not hide what they coincide with.
     """
-    seen, made = Counter[str](), []
-    alone = len(set(methods)) == 1 < len(methods)
-    for method in methods:
-        index = METHODS.index(method) if method in METHODS else len(METHODS)
-        k = seen[method] + (0 if alone else index)
-        color, line = COLORS[(k if alone else index) % len(COLORS)], LINES[k % len(LINES)]
-        if method in CONTROLS and not alone:
-            color, line = "#999999", "--"
-        made.append({"color": color, "linestyle": line, "marker": MARKERS[k % len(MARKERS)]})
-        seen[method] += 1
+    seen, known = Counter[Any](), [*METHODS]
+    made: list[Look] = []
+    for place, method in enumerate(methods):
+        name = method or f" {place}"
+        known += [name] * (name not in known and name not in CONTROLS)
+        k = seen[name, *titles[place : place + 1]]
+        seen[name, *titles[place : place + 1]] += 1
+        index = known.index(name) if name in known else 1
+        color, marker, line = (own[index % len(own)] for own in (COLORS, MARKERS, LINES[k:] + LINES[:k]))
+        if name in CONTROLS:
+            color, marker, line = "#999999", "*", line if k else "--"
+        size = max(3 - index, 0) / 2
+        look: Look = {"color": color, "linestyle": line, "marker": marker, "alpha": 1 - 0.25 * (k % 4)}
+        made.append(look | {"fillstyle": FILLS[k % 4], "markersize": 3 + size, "linewidth": 1 + size / 2})
     return made
 
 
-def looks_of(groups: Iterable[Iterable[RunFold]]) -> list[Look]:
+def looks_of(groups: Iterable[Iterable[RunFold]], titles: Sequence[str] = ()) -> list[Look]:
     """Return the look of each of some groups of folds, as `looks` does."""
     methods = []
     for folds in groups:
         found = {fold.run.settings.get("baseline.model") or fold.run.settings["variant"] for fold in folds}
         methods.append(found.pop() if len(found) == 1 else "")
-    return looks(methods)
+    return looks(methods, titles)
 
 
 def image_format(path: Path) -> str:
@@ -148,24 +165,81 @@ def _heighten(figure: "Figure", rows: int) -> None:
     figure.set_figheight(figure.get_figheight() + rows * ROW)
 
 
+def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]]) -> list[tuple[str, str, Look]]:
+    """Return the panel, the name in the legend and the look of groups, given as name, settings and folds.
+
+    Up to `MOST` groups have one panel, "". More have a panel, with its title, for each difference besides the rule;
+    baselines are then in all of them.
+    """
+    rows = [own for _, own, _ in drawn]
+    keys = [key for key in dict.fromkeys(key for own in rows for key in own) if not key.startswith(METHOD_KEYS)]
+    keys = [key for key in keys if len({str(own[key]) for own in rows if own.get(key) is not None}) > 1]
+    titles = [""] * len(rows)
+    if len(rows) > MOST:
+        fixed = [own.get("baseline.model") or own.get("imported") for own in rows]
+        shown = [{key: own[key] for key in keys if own.get(key) is not None} for own in rows]
+        titles = ["" if no else _title(own) for own, no in zip(shown, fixed, strict=True)]
+    names = [
+        display_name(own.get("variant") or "") if title else name
+        for title, (name, own, _) in zip(titles, drawn, strict=True)
+    ]
+    return [*zip(titles, names, looks_of([folds for *_, folds in drawn], titles), strict=True)]
+
+
+def _title(settings: Mapping[str, Any]) -> str:
+    parts = [
+        minus(PHRASES[key].format(value)) if key in PHRASES else group_name({key: value}, [key], short=True)
+        for key, value in settings.items()
+    ]
+    return ", ".join(parts)
+
+
+def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[str, "Axes"]:
+    """Return the axes of each title but "", or one without; they share both scales, with the labels `x` and `y`."""
+    names = [*dict.fromkeys(title for title in titles if title)] or [""]
+    columns = min(len(names), max(1, int(figure.get_figwidth() * INCH / 42)))
+    rows = math.ceil(len(names) / columns)
+    figure.set_figheight(figure.get_figheight() * (1 + 0.75 * (rows - 1)))
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    letters = int(0.85 * LETTERS * figure.get_figwidth() * INCH / WIDTH / columns)
+    for k, (axes, name) in enumerate(zip(grid, names, strict=False)):
+        axes.set_title(textwrap.fill(printable(name[:1].upper() + name[1:]), letters))
+        axes.set_ylabel((y.replace(" (", "\n(") if rows > 1 else y) if k % columns == 0 else "")
+        axes.set_xlabel(textwrap.fill(x, max(letters, 12)) if k + columns >= len(names) else "")
+        axes.tick_params(labelbottom=k + columns >= len(names))
+    for unused in grid[len(names) :]:
+        unused.remove()
+    return dict(zip(names, figure.axes, strict=True))
+
+
+def minus(text: str) -> str:
+    """Return a number's text with a minus sign in place of a hyphen before a digit."""
+    return re.sub(r"(?<![\w.])-(?=[\d.])", "\N{MINUS SIGN}", text)
+
+
 def add_legend(figure: "Figure", least: int = 2) -> None:
     """Put a legend of all axes above them; fewer names than `least` need none."""
     own = {name: handle for axes in figure.axes for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     names = [printable(name) for name in own]
-    if len(names) >= least:
-        columns = max(1, int(figure.get_figwidth() / (0.45 + 0.055 * max(map(len, names)))))
-        _heighten(figure, math.ceil(len(names) / columns))
-        figure.legend(own.values(), names, loc="outside upper center", ncols=columns, columnspacing=1.2)
+    if len(names) < least:
+        return
+    for rows in range(1, len(names) + 1):
+        widest = [max(map(len, names[k : k + rows])) for k in range(0, len(names), rows)]
+        if sum(0.45 + 0.055 * letters for letters in widest) <= figure.get_figwidth():
+            break
+    _heighten(figure, rows)
+    figure.legend(own.values(), names, loc="outside upper center", ncols=len(widest), columnspacing=1.2)
 
 
-def plain_ticks(axis: "Axis") -> None:
+def plain_ticks(axis: "Axis", *, narrow: bool = False) -> None:
     """Label an axis, if it is logarithmic, with numbers written out, no more than there is room for."""
     if axis.get_scale() != "log":
         return
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator  # noqa: PLC0415 - an extra
 
     low, high = axis.get_view_interval()
-    steps = {0: (1, 2, 3, 5, 7), 1: (1, 2, 5), 2: (1, 3)}.get(int(math.log10(high / low)), (1,))
+    decades = int(math.log10(high / low)) + 2 * narrow
+    steps = {0: (1, 2, 3, 5, 7), 1: (1, 2, 5), 2: (1, 3)}.get(decades, (1,))
     axis.set_major_locator(LogLocator(subs=steps) if high > 2 * low else MaxNLocator(5))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
@@ -194,10 +268,10 @@ def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: 
         figure.supxlabel(wrapped[0].upper() + wrapped[1:], x=0.03, ha="left", fontsize=7)
 
 
-def deviation_note(comparison: Comparison, what: str) -> str:
-    """Say what shows the standard deviation over folds, if a group has several."""
-    several = any(len({key[0] for key in group.folds}) > 1 for group in comparison.groups)
-    return f"{what}: one standard deviation over folds to each side" if several else ""
+def deviation_note(comparison: Comparison, mean: str, bar: str) -> str:
+    """Say what shows the mean and what the standard deviation over folds, if a group has several."""
+    count = max(len({key[0] for key in group.folds}) for group in comparison.groups)
+    return f"{mean}: mean over {count} folds; {bar}: \N{PLUS-MINUS SIGN} SD over folds" if count > 1 else ""
 
 
 def mean_over_folds(errors: Mapping[Key, Any]) -> tuple[Any, Any]:

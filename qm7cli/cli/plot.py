@@ -29,17 +29,17 @@ def plot(
     ] = None,
     width: Annotated[float, typer.Option(metavar="MM", min=40, max=400, help="Width in mm.")] = 85,
     caption: Annotated[
-        bool, typer.Option("--caption/--no-caption", help="Say below the picture what it shows and what diverged.")
-    ] = True,
+        Literal["below", "none"], typer.Option(help="Whether the picture says below what it shows and what diverged.")
+    ] = "below",
 ) -> None:
     """Draw a picture of runs, by default as wide as a column of a paper: 85 mm.
 
     \b
     curves       test MAE against training iterations
     differences  the same, minus that of the reference, with the 95% interval
-    folds        test MAE of every fold, the groups beside each other
+    folds        test MAE of every fold, and the means with their 95% intervals
     setting      test MAE against a numeric setting, and where folds diverged
-    parity       predicted against true energies, and the errors
+    parity       predicted against true energies with the MAE, and the errors
 
     Groups of runs are made as by qm7 compare; --reference is for differences. Needs matplotlib:
     pip install 'qm7cli[plots]'
@@ -54,7 +54,7 @@ def plot(
     image_format(output)
     usable, status = each_run(runs, read_run, output)
     comparison = compare_groups(usable, by or (), paired=False)
-    options = Options(width=width, caption=caption, log=log, setting=x, reference=reference)
+    options = Options(width=width, caption=caption == "below", log=log, setting=x, reference=reference)
     save(KINDS[kind].draw(comparison, options), output)
     say(str(output))
     raise typer.Exit(status)

@@ -1,6 +1,7 @@
 """Pictures: each is drawn, and shows the numbers of the runs."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.text import Text
 
 from qm7cli.analysis.compare import compare_groups
 from qm7cli.analysis.figure_style import COLORS, METHODS, Options, as_svg, looks, save
+from qm7cli.analysis.paired_difference import corrected_t
 from qm7cli.analysis.plots import KINDS
 from qm7cli.core.errors import QM7Error
 from qm7cli.runs.collect import find_runs
@@ -87,7 +89,12 @@ def test_a_rule_has_one_color_and_marker_in_every_picture(runs):
     assert lines(axes)["uncompensated (control)"].get_linestyle() == "--"
     several = looks(["original", "original", "corrected", "uncompensated", "original"])
     assert len({(look["color"], str(look["linestyle"])) for look in several}) == 5
-    assert len({look["color"] for look in looks(["original"] * 7)}) == 7
+    assert several[0]["color"] == COLORS[0]
+    own = looks(["original"] * 4)
+    assert {(look["color"], look["marker"]) for look in own} == {(COLORS[0], "o")}
+    assert len({(str(look["linestyle"]), look["fillstyle"]) for look in own}) == 4
+    others = looks([*METHODS, "painn", "schnet", "uncompensated", "", ""])
+    assert len({look["color"] for look in others}) == len({look["marker"] for look in others}) == len(others)
 
 
 def test_a_curve_is_the_mean_over_folds_and_its_band_their_standard_deviation(runs):
@@ -163,6 +170,9 @@ def test_folds_stand_side_by_side_with_their_mean_and_a_line_joins_what_is_paire
         assert [(round(x), y) for x, y in dots] == [(key[0], fold.mae) for key, fold in group.folds.items()]
     means = [container[0].get_xydata()[0] for container in axes.containers]
     assert [(round(x), y) for x, y in means] == [(2, 4.0), (2, 4.3), (2, 3.25)]
+    own = np.mean([(3.0, 5.0), (4.0, 4.0)], axis=0)  # over seeds
+    (bar,) = axes.containers[0][2][0].get_segments()
+    np.testing.assert_allclose(bar[:, 1], corrected_t(own, 12 / 48).interval)
     joined = [line.get_xdata() for line in axes.lines if line.get_color() == "0.7"]
     assert sorted(map(len, joined)) == [1, 1, 3, 3]  # one variant has a second seed
 
@@ -188,8 +198,10 @@ def test_parity_has_all_predictions_of_each_group_and_their_errors_below(three_v
         upper, lower = figure.axes[above], figure.axes[below]
         np.testing.assert_allclose(upper.lines[1].get_data(), [truth, predicted])
         np.testing.assert_allclose(lower.lines[0].get_data(), [truth, predicted - truth])
-        assert upper.texts[0].get_text() == f"MAE {abs(predicted - truth).mean():.2f}"
-        bounds = sorted(line.get_ydata()[0] for line in lower.lines[1:])
+        assert upper.texts[0].get_text().startswith(f"MAE {abs(predicted - truth).mean():.2f}\nlargest ")
+        bounds = sorted(line.get_ydata()[0] for line in lower.lines[1:4])
+        beyond = sum(len(line.get_xdata()) for line in lower.lines[4:])
+        assert beyond == (abs(predicted - truth) > lower.get_ylim()[1]).sum()
         assert bounds == pytest.approx(sorted([0, *np.percentile(predicted - truth, [5, 95])]))
     whole = compare_groups(runs)
     with pytest.raises(QM7Error, match=r"^there are 6 groups, more than this picture can hold \(4\); "):
@@ -252,6 +264,50 @@ def test_what_cannot_be_drawn_along_is_refused(settings, along, reason):
         draw("setting", runs, setting=along)
 
 
+def test_more_than_four_groups_are_panels_by_what_differs_besides_the_rule_and_look_alike_in_all():
+    swept = [of_variant(rule, settings=[f"network.offset={k}"], name=f"{rule}{k}") for rule in MAES for k in (-1, 0)]
+    krr = make_run("krr", ["baseline.model=krr"], [2.5, 3.5], iterations=0)
+    for kind in ("curves", "differences"):
+        figure = draw(kind, [*swept, krr], by=["variant", "baseline.model", "network.offset"])
+        assert [axes.get_title() for axes in figure.axes] == ["Offset \N{MINUS SIGN}1", "Offset 0"]
+        shown = [
+            {name: (own.get_color(), own.get_linestyle()) for name, own in lines(axes).items()} for axes in figure.axes
+        ]
+        assert {"corrected", "no-prebias", "krr"} <= {*shown[0]} & {*shown[1]}
+        assert all(shown[0][name] == look for name, look in shown[1].items())
+    assert len(lines(draw("curves", swept[:4]).axes[0])) == 4
+
+
+def test_the_picture_of_the_readme_has_both_targets_and_the_published_errors():
+    results = Path(__file__).parents[2] / "experiments/results"
+    by = ["variant", "target.subtract", "encoding.center", "network.offset", "training.iterations"]
+    figure = draw("setting", find_runs([results / "offset", results / "composition"]), by, setting="network.offset")
+    titles = ["Composition subtracted, 20,000 iterations", "Mean subtracted, 50,000 iterations"]
+    assert [axes.get_title().replace("\n", " ") for axes in figure.axes] == titles
+    ends = [[round(lines(axes)[rule].get_ydata()[-1], 2) for rule in MAES] for axes in figure.axes]
+    assert ends == [[3.18, 3.76, 3.78], [4.25, 5.76, 5.77]]
+    assert note(figure).endswith("not drawn: 4 groups with one value on the axis")  # those with features not centered
+
+
+def test_lines_with_one_value_on_the_axis_are_left_out_where_others_have_more():
+    alone = [of_variant("corrected", settings=["encoding.center=false"], name="alone")]
+    figure = draw("setting", [*offsets(0, 1), *alone])
+    assert len(figure.axes[0].collections) == 1
+    assert note(figure).endswith("not drawn: 1 group with one value on the axis")
+
+
+def test_a_triangle_is_where_a_line_of_differences_leaves_the_frame(runs):
+    early = evaluated(runs[1], *({10: mae + 90, 100: mae + 9, 1000: mae} for mae in (3.0, 5.1)))
+    base = evaluated(runs[0], *({10: mae, 100: mae, 1000: mae} for mae in (3.0, 5.0)))
+    figure = draw("differences", [base, early])
+    (axes,) = figure.axes
+    (triangle,) = [
+        line for line in axes.lines if line.get_marker() == "^" and line.get_ydata()[0] == axes.get_ylim()[1]
+    ]
+    assert 10 < triangle.get_xdata()[0] < 100
+    assert "triangle: the line leaves the frame" in note(figure)
+
+
 def test_of_several_settings_one_is_chosen_and_the_others_make_lines():
     runs = [run for noise in (0, 2) for run in offsets(0, 1, settings=[f"encoding.noise={noise}"])]
     (axes,) = draw("setting", runs, setting="network.offset").axes
@@ -269,8 +325,10 @@ def test_a_learning_curve_has_its_slope_in_the_legend_and_all_molecules_at_their
     ]
     (axes,) = draw("setting", runs).axes
     assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "Training molecules")
-    assert list(lines(axes)) == ["network, slope -0.50", "krr, slope -0.25"]
-    np.testing.assert_allclose(lines(axes)["network, slope -0.50"].get_xydata(), [(100, 30), (400, 15), (1600, 7.5)])
+    assert list(lines(axes)) == ["network, slope \N{MINUS SIGN}0.50", "krr, slope \N{MINUS SIGN}0.25"]
+    np.testing.assert_allclose(
+        lines(axes)["network, slope \N{MINUS SIGN}0.50"].get_xydata(), [(100, 30), (400, 15), (1600, 7.5)]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -36,7 +36,7 @@ def test_width_caption_and_groups_are_those_that_are_asked_for(command, three_va
     arguments = ("plot", three_variants, "--kind", "differences", "--reference", "variant=no-prebias")
     command(*arguments, "--output", "x.png", "--width", "127")
     assert int.from_bytes((tmp_path / "x.png").read_bytes()[16:20]) == 1500  # 5 inches of 300 dots
-    options = ("--no-caption", "--by", "variant", "--by", "seed")
+    options = ("--caption", "none", "--by", "variant", "--by", "seed")
     command(*arguments[:-2], "--reference", "no-prebias, seed=0", "--output", "x.svg", *options)
     shown = {*re.findall(r"<text[^>]*>([^<]*)<", (tmp_path / "x.svg").read_text())}
     assert {"original, seed=0", "corrected, seed=0"} < shown

@@ -39,39 +39,50 @@ def curves(comparison: Comparison, options: style.Options) -> "Figure":
 
     The band is one population standard deviation over folds to each side. A fold's error is its mean over seeds, and
     only iterations at which all folds of a group were evaluated are drawn. A group that diverged in all folds ends in a
-    cross. A baseline, which has no iterations, is a level line. So is the paper's error, for QM7, where it is among
-    these. Raises QM7Error if a group's folds have no iteration in common, or there is no curve.
+    cross. A baseline, which has no iterations, is a horizontal line. So is the paper's error, for QM7, where it is
+    among these. More than four groups are drawn in panels by what differs besides the rule. Raises QM7Error if a
+    group's folds have no iteration in common, or there is no curve.
     """
     complete = style.drawable(comparison)
     drawn = [group for group in comparison.groups if group.folds or any(map(_history, group.diverged.values()))]
     if not any(map(_is_trained, drawn)):
         raise QM7Error("there is no curve to draw: baselines are fitted at once")
-    means = [_mean_curve(group) for group in drawn]
+    placed = style.in_panels([(own.name, own.settings, own.ended.values()) for own in drawn])
     with style.drawing(2.2, options.width) as figure:
-        axes = figure.subplots()
-        for group, curve, look in zip(drawn, means, style.looks_of(own.ended.values() for own in drawn), strict=True):
-            if _is_trained(group):
-                _draw_curve(axes, group.name, look, curve)
-            else:
-                axes.axhline(curve.values[0], label=group.name, color=look["color"], linestyle=look["linestyle"])
-            if not group.folds:
-                last = max(fold.result.iterations for fold in group.diverged.values())
-                axes.plot(last, curve.values[-1], "x", color=look["color"], markersize=5)
-        axes.set(xscale="log", yscale="linear" if options.log is False else "log")
-        axes.set(xlabel=ITERATIONS, ylabel=METRICS["mae"].axis_label)
-        notes = [style.deviation_note(comparison, "line: mean over folds; band")]
+        panels = style.add_panels(figure, [title for title, *_ in placed], ITERATIONS, METRICS["mae"].axis_label)
+        for group, (title, name, look) in zip(drawn, placed, strict=True):
+            curve = _mean_curve(group)
+            for axes in [panels[title]] if title in panels else panels.values():
+                if _is_trained(group):
+                    _draw_curve(axes, name, look, curve)
+                else:
+                    axes.axhline(curve.values[0], label=name, color=look["color"], linestyle=look["linestyle"])
+                if not group.folds:
+                    _end_in_a_cross(axes, group, look, curve)
+        notes = [style.deviation_note(comparison, "line", "band")]
+        notes += ["cross: all folds diverged"] * any(not group.folds for group in drawn)
+        for axes in panels.values():
+            axes.set(xscale="log", yscale="linear" if options.log is False else "log")
         if all(fold.run.results.dataset.name == "qm7" for group in complete for fold in group.folds.values()):
-            low, high = axes.get_ylim()
-            if low < PAPER_MAE < high:
-                axes.axhline(PAPER_MAE, color="0.4", linewidth=0.6)
-                name = axes.text(0.01, PAPER_MAE, f"{PAPER_MAE}", transform=axes.get_yaxis_transform())
-                name.set(va="bottom", fontsize=7)
-            notes.append(PAPER)
-        style.plain_ticks(axes.xaxis)
-        style.plain_ticks(axes.yaxis)
+            notes.append(_add_paper(panels.values()))
+        for axes in panels.values():
+            style.plain_ticks(axes.xaxis, narrow=len(panels) > 1)
+            style.plain_ticks(axes.yaxis)
         style.add_legend(figure)
         style.explain(figure, comparison, options, *notes)
     return figure
+
+
+def _add_paper(panels: Iterable["Axes"]) -> str:
+    """Draw the paper's error where it is among what is drawn, and return what is to be said of it."""
+    ends = [axes.dataLim.intervaly for axes in panels]
+    if not min(low for low, _ in ends) < PAPER_MAE < max(high for _, high in ends):
+        return f"{PAPER}, not drawn"
+    for axes in panels:
+        axes.axhline(PAPER_MAE, color="0.4", linewidth=0.6)
+        name = axes.text(0.01, PAPER_MAE, f"{PAPER_MAE}", transform=axes.get_yaxis_transform())
+        name.set(va="bottom", fontsize=7)
+    return PAPER
 
 
 def differences(comparison: Comparison, options: style.Options) -> "Figure":
@@ -79,8 +90,9 @@ def differences(comparison: Comparison, options: style.Options) -> "Figure":
 
     Folds are paired as by `qm7cli.analysis.compare.compare_groups`, and the band is that of the corrected resampled
     t-test at each iteration at which all folds of a pair of groups were evaluated; one test set has none. The frame
-    holds what happens after the first tenth of the iterations. A baseline has the same error throughout. Raises
-    QM7Error if there is no difference to draw.
+    holds what happens after the first tenth of the iterations; a triangle on it is where a line leaves it. A baseline
+    has the same error throughout. More than four groups are drawn in panels, as by `curves`. Raises QM7Error if there
+    is no difference to draw.
     """
     groups = style.drawable(comparison)
     reference = find_reference(groups, options.reference)
@@ -95,27 +107,55 @@ def differences(comparison: Comparison, options: style.Options) -> "Figure":
     if not made:
         alone = f"there is no difference to draw: {reference.name} is the only group with a complete fold"
         raise QM7Error(next(iter(reasons.values()), alone))
-    drawn = [group for group in groups if group.name in made]
+    placed = style.in_panels([(own.name, own.settings, own.ended.values()) for own in groups])
     with style.drawing(2.4, options.width) as figure:
-        axes = figure.subplots()
-        axes.axhline(0, color="0.4", linewidth=0.6)
-        for group, look in zip(drawn, style.looks_of(own.folds.values() for own in drawn), strict=True):
-            _draw_curve(axes, group.name, look, made[group.name])
-        axes.set(xscale="log", ylim=_late_range(made.values()))
-        axes.set(xlabel=ITERATIONS, ylabel="Difference of test MAE (kcal/mol)")
-        style.plain_ticks(axes.xaxis)
+        titles = [title for title, *_ in placed]
+        panels = style.add_panels(figure, titles, ITERATIONS, "Difference of test MAE (kcal/mol)")
+        for axes in panels.values():
+            axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
+            axes.set(xscale="log", ylim=_late_range(made.values()))
+        clipped = 0
+        for group, (title, name, look) in zip(groups, placed, strict=True):
+            for axes in [panels[title]] if title in panels else panels.values():
+                if group.name in made:
+                    _draw_curve(axes, name, look, made[group.name])
+                    clipped += _mark_exits(axes, look, made[group.name])
+        for axes in panels.values():
+            style.plain_ticks(axes.xaxis, narrow=len(panels) > 1)
         style.add_legend(figure, 1)
         banded = any(curve.low is not None for curve in made.values())
         band = "line: mean; band: its 95% interval by the corrected t-test" if banded else ""
+        exits = "triangle: the line leaves the frame" if clipped else ""
         others = f"not comparable: {', '.join(reasons)}" if reasons else ""
-        style.explain(figure, comparison, options, f"zero: {reference.name}", band, others)
+        style.explain(figure, comparison, options, f"zero: {reference.name}", band, exits, others)
     return figure
+
+
+def _end_in_a_cross(axes: "Axes", group: Group, look: style.Look, curve: Curve) -> None:
+    """Draw a curve on, at its last known error, to where the last fold diverged."""
+    last = max(fold.result.iterations for fold in group.diverged.values())
+    line = {key: look[key] for key in ("color", "linestyle", "linewidth")}
+    axes.plot([curve.iterations[-1], last], [curve.values[-1]] * 2, **line)
+    axes.plot(last, curve.values[-1], "x", color=look["color"], markersize=2.5 * look["markersize"] - 2)
+
+
+def _mark_exits(axes: "Axes", look: style.Look, curve: Curve) -> int:
+    """Draw a triangle where a curve leaves the frame, pointing outwards; return how many there are."""
+    exits = 0
+    for end, marker in zip(axes.get_ylim(), "v^", strict=True):
+        beyond = np.sign(curve.values - end) == np.sign(end - sum(axes.get_ylim()) / 2)  # (iterations,)
+        for k in np.flatnonzero(beyond[1:] != beyond[:-1]):
+            part = (end - curve.values[k]) / (curve.values[k + 1] - curve.values[k])
+            place = curve.iterations[k] ** (1 - part) * curve.iterations[k + 1] ** part
+            axes.plot(place, end, marker, color=look["color"], markersize=5, clip_on=False, zorder=4)
+            exits += 1
+    return exits
 
 
 def _draw_curve(axes: "Axes", name: str, look: style.Look, curve: Curve) -> None:
     """Draw a curve and its band."""
     if curve.low is not None and curve.high is not None:
-        axes.fill_between(curve.iterations, curve.low, curve.high, color=look["color"], alpha=0.18, linewidth=0)
+        axes.fill_between(curve.iterations, curve.low, curve.high, color=look["color"], alpha=0.22, linewidth=0)
     axes.plot(curve.iterations, curve.values, label=name, markevery=math.ceil(len(curve.values) / 12), **look)
 
 

@@ -2,38 +2,43 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from qm7cli.analysis import figure_style as style
 from qm7cli.analysis.compare import Comparison
+from qm7cli.analysis.paired_difference import corrected_t
 from qm7cli.model.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from qm7cli.analysis.groups import Key
+    from qm7cli.analysis.groups import Group, Key
+    from qm7cli.runs.collect import RunFold
 
 
 def folds(comparison: Comparison, options: style.Options) -> "Figure":
-    """Draw the test MAE of every fold, the groups beside each other, and each group's mean with a bar.
+    """Draw the test MAE of every fold, the groups beside each other, and each group's mean with its 95% interval.
 
-    The bar is one population standard deviation over folds to each side. A thin line joins what is paired: folds that
-    agree in number, seed and all else that does not make the groups. The axis is logarithmic where the means of groups
-    differ by ten times, unless it is chosen.
+    The interval is that of the corrected resampled t-test; one fold has none. A thin line joins what is paired: folds
+    that agree in number, seed and all else that does not make the groups. The axis is logarithmic where the means of
+    groups differ by ten times, unless it is chosen.
     """
     groups = style.drawable(comparison)
     numbers = sorted({key[0] for group in groups for key in group.folds})
     paired: dict[Key, list[tuple[float, float]]] = {}
-    means = [style.mean_over_folds({key: fold.mae for key, fold in group.folds.items()}) for group in groups]
+    means = [_mean_and_half(group) for group in groups]
     looks = style.looks_of(own.folds.values() for own in groups)
     with style.drawing(2.2, options.width) as figure:
         axes = figure.subplots()
-        for k, (group, (mean, deviation), look) in enumerate(zip(groups, means, looks, strict=True)):
+        for k, (group, (mean, half), look) in enumerate(zip(groups, means, looks, strict=True)):
             aside = (k - (len(groups) - 1) / 2) * 0.8 / len(groups)
             places = {key: (numbers.index(key[0]) + aside, fold.mae) for key, fold in group.folds.items()}
             for key, place in places.items():
                 paired.setdefault(key, []).append(place)
-            axes.plot(*zip(*places.values(), strict=True), look["marker"], color=look["color"], label=group.name)
-            bar = {"fmt": look["marker"], "color": look["color"], "markersize": 4, "elinewidth": 0.8}
-            axes.errorbar(len(numbers) + aside, mean, deviation if len(numbers) > 1 else None, **bar)
+            dots = look | {"linestyle": "", "markersize": 3.5}
+            axes.plot(*zip(*places.values(), strict=True), label=group.name, **dots)
+            bar = {"markersize": 4.5, "elinewidth": 1, "capsize": 2}
+            axes.errorbar(len(numbers) + aside, mean, half, **dots | bar)
         for joined in paired.values():
             axes.plot(*zip(*joined, strict=True), color="0.7", linewidth=0.6, zorder=1)
         axes.axvline(len(numbers) - 0.5, color="0.8", linewidth=0.6)
@@ -42,5 +47,20 @@ def folds(comparison: Comparison, options: style.Options) -> "Figure":
         axes.set(xlabel="Fold", ylabel=METRICS["mae"].axis_label, yscale=scale, xlim=(-0.6, len(numbers) + 0.6))
         style.plain_ticks(axes.yaxis)
         style.add_legend(figure)
-        style.explain(figure, comparison, options, style.deviation_note(comparison, "bar"))
+        joined_note = "gray lines: the same fold and seed" if any(len(own) > 1 for own in paired.values()) else ""
+        bar_note = "bars: 95% interval of the mean by the corrected t-test" if any(half for _, half in means) else ""
+        style.explain(figure, comparison, options, joined_note, bar_note)
     return figure
+
+
+def _mean_and_half(group: "Group") -> tuple[float, float | None]:
+    """Return a group's mean test MAE and half of its 95% interval, kcal/mol; None for one fold, or equal ones."""
+    by_fold: dict[int, list[RunFold]] = {}
+    for key, fold in group.folds.items():
+        by_fold.setdefault(key[0], []).append(fold)
+    means = np.array([np.mean([fold.mae for fold in same]) for same in by_fold.values()])  # (folds,)
+    if np.ptp(means) == 0:
+        return float(means.mean()), None
+    results = [fold.result for fold in group.folds.values()]
+    ratio = float(np.mean([result.test_molecules / result.train_molecules for result in results]))
+    return float(means.mean()), corrected_t(means, ratio).interval[1] - float(means.mean())

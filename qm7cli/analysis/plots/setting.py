@@ -1,14 +1,15 @@
 """A picture of errors at the end against a setting: an offset, a learning rate, the number of training molecules."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from qm7cli.analysis import figure_style as style
 from qm7cli.analysis.compare import Comparison
-from qm7cli.analysis.groups import Key, group_name
+from qm7cli.analysis.groups import Key, count_text, group_name
 from qm7cli.core.errors import QM7Error
 from qm7cli.core.validation import suggestion
 from qm7cli.model.metrics import METRICS
@@ -26,8 +27,12 @@ LABELS: Final = {  # of axes, for people
     TRAIN_SIZE: "Training molecules",
     "encoding.noise": "Noise on the row norms (hartree)",
     "encoding.step": "Distance of the thresholds (hartree)",
+    "evaluation.draws": "Draws that predictions are averaged over",
+    "baseline.exponent": "Exponent of the distance",
+    "baseline.draws": "Draws of each training molecule",
     "network.bias": "Standard deviation of the initial biases",
     "network.offset": "Constant added to each hidden unit",
+    "training.averaging": "Fraction of iterations that are averaged",
     "training.batch_size": "Molecules per minibatch",
     "training.iterations": "Training iterations",
 }
@@ -57,40 +62,45 @@ def setting(comparison: Comparison, options: style.Options) -> "Figure":
 
     A schedule counts by its last rate, and a training on all molecules by their number. A cross above the frame is
     where folds diverged; the point of the folds that did not is hollow. A line along training molecules has its slope,
-    both axes logarithmic, in the legend. Raises NotSweptError if there is no setting to draw against, and QM7Error if
-    there are several and none is chosen.
+    both axes logarithmic, in the legend. More than four lines are drawn in panels by what differs besides the rule.
+    A group with one value on the axis is left out where others have more. Raises NotSweptError if there is no setting
+    to draw against, and QM7Error if there are several and none is chosen.
     """
     style.drawable(comparison)
     key = _find_setting(comparison, options.setting)
-    swept = _sweep(comparison, key)
+    whole = _sweep(comparison, key)
+    swept = [own for own in whole if len({*own.complete, *own.diverged}) > 1] or whole
+    ended = [[*own.complete.items(), *own.diverged.items()] for own in swept]
+    folds = [[fold for _, at in own for fold in at.values()] for own in ended]
+    placed = style.in_panels([*zip(_names(swept), [own.settings for own in swept], folds, strict=True)])
     means = [own.mean(value)[0] for own in swept for value in own.complete]
-    values = {value for own in swept for value in (*own.complete, *own.diverged)}
-    wide = key == TRAIN_SIZE or max(values) >= style.RATIO * min(values) > 0
+    values = sorted({value for own in ended for value, _ in own})
+    wide = key == TRAIN_SIZE or values[-1] >= style.RATIO * values[0] > 0
     scale = "log" if key == TRAIN_SIZE and options.log is None else options.scale(means)
-    rows = sum(bool(own.diverged) for own in swept)
+    crossed = Counter(title for own, (title, *_) in zip(swept, placed, strict=True) if own.diverged)
+    rows = max(crossed.values(), default=0)
     with style.drawing(2.2 + 0.07 * rows, options.width) as figure:
-        axes = figure.subplots()
-        axes.set(xlabel=LABELS.get(key, key), ylabel=METRICS["mae"].axis_label)
-        axes.set(xscale="log" if wide else "linear", yscale=scale)
-        ended = [[*own.complete.values(), *own.diverged.values()] for own in swept]
-        looks = style.looks_of([fold for folds in own for fold in folds.values()] for own in ended)
-        crossed = 0
-        for own, name, look in zip(swept, _names(swept), looks, strict=True):
-            _draw_line(axes, own, name + (_slope(own, name) if key == TRAIN_SIZE else ""), look)
-            cross = {"linestyle": "", "marker": "x", "color": look["color"], "clip_on": False}
-            height = [1.04 + CROSS * crossed] * len(own.diverged)  # as parts of the frame's
-            axes.plot([*own.diverged], height, transform=axes.get_xaxis_transform(), **cross)
-            crossed += bool(own.diverged)
-        axes.set_title(" ", fontsize=7, pad=5 * rows)  # room for the crosses
-        if wide:
-            style.plain_ticks(axes.xaxis)
-        elif len(values) <= 6:
-            axes.set_xticks(sorted(values), [f"{value:g}" for value in sorted(values)])
-        style.plain_ticks(axes.yaxis)
+        titles = [title for title, *_ in placed]
+        panels = style.add_panels(figure, titles, LABELS.get(key, key), METRICS["mae"].axis_label)
+        for title, axes in panels.items():
+            axes.set(xscale="log" if wide else "linear", yscale=scale)
+            if rows:
+                axes.set_title(axes.get_title() or " ", pad=5 * rows + 3)  # room for the crosses
+            lines = [
+                (own, name, look) for own, (at, name, look) in zip(swept, placed, strict=True) if at in {title, ""}
+            ]
+            _draw_lines(axes, lines, slopes=key == TRAIN_SIZE)
+            if wide:
+                style.plain_ticks(axes.xaxis, narrow=len(panels) > 1)
+            elif len(values) <= 6:
+                axes.set_xticks(values, [style.minus(f"{value:g}") for value in values])
+            style.plain_ticks(axes.yaxis)
         style.add_legend(figure)
         hollow = any(own.complete.keys() & own.diverged.keys() for own in swept)
         crosses = f"crosses: folds diverged{'; hollow: the mean of those that did not' if hollow else ''}"
-        notes = style.deviation_note(comparison, "bar"), crosses if any(own.diverged for own in swept) else ""
+        fewer = len(whole) - len(swept)
+        notes = [style.deviation_note(comparison, "points", "bars"), crosses if rows else ""]
+        notes += [f"not drawn: {count_text(fewer, 'group')} with one value on the axis"] * (fewer > 0)
         style.explain(figure, comparison, options, *notes, diverged=False)
     return figure
 
@@ -161,14 +171,24 @@ def _slope(line: Line, name: str) -> str:
     if len(line.complete) < 2:
         return ""
     means = [line.mean(value)[0] for value in line.complete]
-    return f"{', ' * bool(name)}slope {np.polyfit(np.log([*line.complete]), np.log(means), 1)[0]:.2f}"
+    slope = style.minus(f"{np.polyfit(np.log([*line.complete]), np.log(means), 1)[0]:.2f}")
+    return f"{', ' * bool(name)}slope {slope}"
 
 
-def _draw_line(axes: "Axes", line: Line, name: str, look: style.Look) -> None:
-    """Draw the mean errors of a line and their bars; hollow where other folds diverged."""
-    values = sorted(line.complete)
-    means, deviations = np.array([line.mean(value) for value in values]).reshape(-1, 2).T
-    axes.plot(values, means, label=name, **look)
-    axes.vlines(values, means - deviations, means + deviations, linewidth=0.6, color=look["color"])
-    hollow = [(value, mean) for value, mean in zip(values, means, strict=True) if value in line.diverged]
-    axes.plot(*np.array(hollow).reshape(-1, 2).T, look["marker"], color=look["color"], markerfacecolor="w", zorder=3)
+def _draw_lines(axes: "Axes", lines: Iterable[tuple[Line, str, style.Look]], *, slopes: bool) -> None:
+    """Draw the mean errors of lines with their bars, hollow where other folds diverged, and crosses in rows above."""
+    height = 1.04  # as a part of the frame's
+    for line, name, look in lines:
+        values, color = sorted(line.complete), look["color"]
+        means, deviations = np.array([line.mean(value) for value in values]).reshape(-1, 2).T
+        axes.plot(values, means, label=name + (_slope(line, name) if slopes else ""), **look)
+        axes.vlines(values, means - deviations, means + deviations, linewidth=look["linewidth"] - 0.4, color=color)
+        hollow = [(value, mean) for value, mean in zip(values, means, strict=True) if value in line.diverged]
+        axes.plot(*np.array(hollow).reshape(-1, 2).T, look["marker"], color=color, markerfacecolor="w", zorder=3)
+        if line.diverged:
+            cross = {"linestyle": "", "marker": "x", "color": color, "markersize": 3.5, "clip_on": False}
+            axes.plot([*line.diverged], [height] * len(line.diverged), transform=axes.get_xaxis_transform(), **cross)
+            height += CROSS
+    if height > 1.04 and axes.get_ylabel():
+        word = axes.text(-0.02, (1.04 + height - CROSS) / 2, "diverged", transform=axes.transAxes)
+        word.set(ha="right", va="center", fontsize=7)
