@@ -16,7 +16,7 @@ from qm7cli.model.variants import CONTROLS, Variant, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, NOT_IDENTITY, RECORDED_SETTINGS
 
-NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
+NAMED: Final = ("variant", "baseline.model", "imported")  # settings whose values are names enough
 Decision = Literal["better", "worse", "equivalent", "not decided"]
 Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
 
@@ -78,10 +78,13 @@ def group_runs(runs: Sequence[Run], by: Sequence[str] = ()) -> tuple[list[Group]
     for key in set(by) - known:
         raise QM7Error(f"there is no setting {key}{suggestion(key, sorted(known))}")
     by = list(by) or [key for key in differing if key != "seed" and key not in RECORDED_SETTINGS]
+    if "imported" in by and len({*by} & {*NAMED}) == 1:  # our own runs have names too
+        named = [key for key in NAMED if any(run.settings.get(key) for run in runs)]
+        by = [*named, *(key for key in by if key not in named)]
     pairing_keys = [key for key in differing if key not in by]
     notes: list[str] = []
     members: dict[str, Group] = {}  # by long name
-    for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in by]):
+    for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in ["imported", *by]]):
         given = {key: run.settings[key] for key in by if key in run.settings}
         new = Group(group_name(given, by, short=True), {key: run.settings.get(key) for key in by}, {}, {})
         _add_folds(members.setdefault(group_name(given, by), new), run, pairing_keys, notes)
@@ -124,6 +127,8 @@ def order(key: str, value: Any) -> tuple[int, float, str]:
     listed: dict[str, list[Any]] = {"variant": [*get_args(Variant), None], "baseline.model": [*HYPERPARAMETERS]}
     if key in listed:
         return 0, listed[key].index(value), ""
+    if key == "imported":  # after our own runs
+        return 0, bool(value), value or ""
     if isinstance(value, int | float):
         return 0, value, ""
     return (2, 0, "") if value is None else (1, 0, str(value))
@@ -144,7 +149,7 @@ def group_name(settings: dict[str, Any], by: Sequence[str], *, short: bool = Fal
     parts = []
     for key, value in settings.items():
         if key in NAMED:
-            parts.append(display_name(value or "network"))
+            parts += [display_name(value or "network")] if value or key != "imported" else []
         elif short and isinstance(value, str):
             parts.append(value)
         else:

@@ -16,6 +16,7 @@ def test_the_defaults_are_the_constants_of_the_reference():
         variant: original
         seed: 0
         data: null
+        imported: null
         split: {scheme: published, sha256: null, folds: null, count: 5, seed: 0, train_size: null}
         target: {subtract: mean}
         encoding: {noise: 1.0, step: 1.0, center: true}
