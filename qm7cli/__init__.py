@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
-    from qm7cli.api import compare, load_dataset, load_model, load_models, load_run, predict, train
+    from qm7cli.api import compare, load_dataset, load_model, load_models, load_run, plot, predict, sweep, train
     from qm7cli.core.errors import QM7Error
     from qm7cli.data.dataset import Dataset
     from qm7cli.data.splits import Split
@@ -26,12 +26,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Architecture", "Baseline", "Comparison", "Dataset", "DomainWarning", "Encoding", "Evaluation", "Experiment",
     "FoldModel", "FoldsError", "Model", "PreBiasRegressor", "Prediction", "QM7Error", "RandomSortedCoulomb", "Run",
-    "RunResults", "Split", "Training", "compare", "load_dataset", "load_model", "load_models", "load_run", "predict",
-    "train",
+    "RunResults", "Split", "Training", "compare", "load_dataset", "load_model", "load_models", "load_run", "plot",
+    "predict", "sweep", "train",
 ]  # fmt: skip
 _MODULES = {  # where the names are
     "analysis.compare": ("Comparison",),
-    "api": ("compare", "load_dataset", "load_model", "load_models", "load_run", "predict", "train"),
+    "api": ("compare", "load_dataset", "load_model", "load_models", "load_run", "plot", "predict", "sweep", "train"),
     "core.errors": ("QM7Error",),
     "data.dataset": ("Dataset",),
     "data.splits": ("Split",),

@@ -44,6 +44,9 @@ class Group(NamedTuple):
     equivalent: bool | None = None  # whether the difference is within the margin; None if none was given
     verdict: str = ""
 
+    def __repr__(self) -> str:
+        return f"Group({self.name!r}, {count_text(len(self.folds), 'fold')}, mae={self.mae and self.mae.mean})"
+
     @property
     def ended(self) -> dict[Key, RunFold]:
         """The folds that are complete or diverged."""

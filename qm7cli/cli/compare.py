@@ -41,7 +41,7 @@ def compare(
 
     usable, status = each_run(runs, read_run, output)
     comparison = compare_groups(usable, by or (), reference, margin=margin)
-    written = write_output(comparison_table(comparison), comparison.records(), format_, output)
+    written = write_output(comparison_table(comparison), comparison.to_records(), format_, output)
     for sentence in comparison.notes if written in {"csv", "json", "latex"} else ():  # which have no sentences
         note(sentence)
     raise typer.Exit(status)

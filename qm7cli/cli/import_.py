@@ -35,7 +35,7 @@ def import_(
     """
     from qm7cli.runs.access import default_name
     from qm7cli.runs.experiment import resolve
-    from qm7cli.runs.imported import import_predictions
+    from qm7cli.training.imported import import_predictions
 
     flags = {"imported": name, "seed": seed, "data": data, "split.scheme": split}
     experiment = resolve(None, settings or [], flags)

@@ -39,9 +39,8 @@ from qm7cli.runs.experiment import (
     merge,
     read_source,
 )
-from qm7cli.runs.imported import refuse_imported
 from qm7cli.runs.results import make_results, read_fold
-from qm7cli.training.claim_fold import Progress, fold_status, too_long
+from qm7cli.training.claim_fold import Progress, fold_status, refuse_imported, too_long
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
 
 MAX_POINTS: Final = 100_000

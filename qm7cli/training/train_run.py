@@ -11,9 +11,8 @@ from qm7cli.data.soundness import check_for_training
 from qm7cli.data.splits import make_folds, select_folds, with_checksum
 from qm7cli.runs.access import prepare_run
 from qm7cli.runs.experiment import Experiment
-from qm7cli.runs.imported import refuse_imported
 from qm7cli.runs.results import RunResults, known_results, read_results
-from qm7cli.training.claim_fold import Report
+from qm7cli.training.claim_fold import Report, refuse_imported
 from qm7cli.training.executor import Job, SerialExecutor, do_jobs
 from qm7cli.training.process_executor import ProcessExecutor
 

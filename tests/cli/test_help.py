@@ -14,7 +14,13 @@ from qm7cli.cli.main import COMMANDS
 
 
 def test_the_version_is_that_of_the_package(command):
-    assert command("--version").stdout == f"qm7 {qm7cli.__version__}\n"
+    assert command("--version").stdout == command("-V").stdout == f"qm7 {qm7cli.__version__}\n"
+
+
+def test_help_is_a_command_too(command):
+    assert command("help").stdout == command("--help").stdout
+    assert command("help", "import").stdout == command("import", "--help").stdout
+    assert "Did you mean 'train'?" in command("help", "trian", status=2).stderr
 
 
 def test_without_a_command_the_help_lists_them_and_cuts_no_description_at_80_columns(command):

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qm7cli.runs.imported import EXAMPLES
 from qm7cli.runs.results import read_results
+from qm7cli.training.imported import EXAMPLES
 
 
 def rows_of(dataset, folds, header="molecule,prediction", row="{m},{p}"):
