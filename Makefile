@@ -46,7 +46,8 @@ reference: .venv/ready  ## write anew what pages have from the code: the referen
 
 .venv/ready: .venv/installed  # and what its tests and checks need
 	@echo "Installing what the tests need into .venv: 15 seconds, and as long as the packages take to download."
-	$(PIP) install --quiet --editable '.[dev]'
+	$(PIP) install --quiet --upgrade 'pip>=25.1'  # which knows dependency groups
+	$(PIP) install --quiet --editable . --group dev
 	touch $@
 
 clean:

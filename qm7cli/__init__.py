@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
-    from qm7cli.api import compare, load_dataset, load_model, load_models, load_run, predict, train
+    from qm7cli.api import compare, load_dataset, load_model, load_models, load_run, plot, predict, sweep, train
     from qm7cli.core.errors import QM7Error
     from qm7cli.core.version import __version__
     from qm7cli.data.dataset import Dataset
@@ -27,11 +27,11 @@ __all__ = [
     "Architecture", "Baseline", "Comparison", "Dataset", "DomainWarning", "Encoding", "Evaluation", "Experiment",
     "FoldModel", "FoldsError", "Model", "PreBiasRegressor", "Prediction", "QM7Error", "RandomSortedCoulomb", "Run",
     "RunResults", "Split", "Training", "__version__", "compare", "load_dataset", "load_model", "load_models",
-    "load_run", "predict", "train",
+    "load_run", "plot", "predict", "sweep", "train",
 ]  # fmt: skip
 _MODULES = {  # where the names are
     "analysis.compare": ("Comparison",),
-    "api": ("compare", "load_dataset", "load_model", "load_models", "load_run", "predict", "train"),
+    "api": ("compare", "load_dataset", "load_model", "load_models", "load_run", "plot", "predict", "sweep", "train"),
     "core.errors": ("QM7Error",),
     "core.version": ("__version__",),
     "data.dataset": ("Dataset",),

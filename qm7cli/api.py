@@ -10,8 +10,9 @@ All of it is importable from ``qm7cli`` itself, and raises QM7Error with one sen
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from numpy.typing import ArrayLike
 
@@ -28,10 +29,17 @@ from qm7cli.runs.collect import Run, find_runs
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults
 from qm7cli.training.claim_fold import Progress
+from qm7cli.training.executor import SerialExecutor
 from qm7cli.training.fold_training import DivergenceError
+from qm7cli.training.process_executor import ProcessExecutor
+from qm7cli.training.sweep import do_logged, open_runs, plan, read_sweep
 from qm7cli.training.train_run import FoldsError, train_run
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PathLike: TypeAlias = str | os.PathLike[str]
+Runs: TypeAlias = PathLike | Run | Iterable[PathLike | Run]
 
 
 def _expanded(path: PathLike) -> Path:
@@ -131,17 +139,84 @@ def predict(
 
 
 def compare(
-    runs: PathLike | Run | Iterable[PathLike | Run], by: str | Sequence[str] = (), reference: PathLike | None = None
+    runs: Runs,
+    by: str | Sequence[str] = (),
+    reference: PathLike | None = None,
+    *,
+    margin: float | None = None,
+    within: str | None = None,
 ) -> Comparison:
     """Compare groups of runs, or of those below directories, paired by fold and seed, as ``qm7 compare`` does.
 
     `by` has the settings that make the groups, as ``network.offset``; default: all in which the runs differ, but the
     seed. `reference` is a group's name, a run's directory or ``KEY=VALUE``; default: the group of default settings, or
-    the first. ``pandas.DataFrame(compare("runs").records())`` has a row for each group; ``sentences`` says it in words.
+    the first. With a `margin`, kcal/mol, verdicts say which groups are equivalent to the reference. `within` a setting,
+    each of its values has a comparison of its own, of the `parts`.
+    ``pandas.DataFrame(compare("runs").to_records())`` has a row for each group; ``sentences`` says it in words.
     """
+    found, keys = _found(runs), (by,) if isinstance(by, str) else by
+    return compare_groups(found, keys, _expanded_reference(reference), margin=margin, within=within)
+
+
+def plot(
+    runs: Runs,
+    kind: str,
+    output: PathLike | None = None,
+    *,
+    by: str | Sequence[str] = (),
+    reference: PathLike | None = None,
+    x: str | None = None,
+    log: bool | None = None,
+    width: float = 85.0,
+    caption: bool = True,
+) -> "Figure":
+    """Draw a figure of runs as ``qm7 plot`` does, `width` mm wide, and write it to `output`, a .png, .svg or .pdf file.
+
+    `kind` is ``curves``, ``differences``, ``folds``, ``setting`` or ``parity``; `runs`, `by` and `reference` are those
+    of `compare`, `x` is the setting on the axis. Raises QM7Error if matplotlib is missing or there is nothing to draw.
+    """
+    from qm7cli.analysis import figure_style  # noqa: PLC0415 - slow to import
+    from qm7cli.analysis.plots import KINDS  # noqa: PLC0415
+
+    if kind not in KINDS:
+        raise QM7Error(f"there is no figure {kind}, only {', '.join(KINDS)}")
+    comparison = compare_groups(_found(runs), (by,) if isinstance(by, str) else by, paired=False)
+    options = figure_style.Options(width, caption, log, x, _expanded_reference(reference))
+    figure = KINDS[kind].draw(comparison, options)
+    if output is not None:
+        figure_style.save(figure, _expanded(output))
+    return figure
+
+
+def sweep(
+    experiments: PathLike | Iterable[Experiment],
+    out: PathLike,
+    *,
+    jobs: int = 1,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> list[Run]:
+    """Train every fold of several experiments, or of a sweep file, below a directory, and return the runs.
+
+    Complete folds are kept, others go on, `jobs` at a time, as in `train`. Diverged folds are results. Raises QM7Error,
+    after the other jobs, if some have failed.
+    """
+    several = read_sweep(_expanded(experiments)) if isinstance(experiments, str | os.PathLike) else list(experiments)
+    work = plan(several, _expanded(out))
+    with closing(ProcessExecutor(jobs, report) if jobs > 1 else SerialExecutor(report, lambda: False)) as executor:
+        outcomes = [outcome for _, outcome in do_logged(open_runs(work), executor, lambda: False)]
+    if errors := [outcome for outcome in outcomes if isinstance(outcome, QM7Error)]:
+        raise QM7Error(f"{len(errors)} of {len(work)} jobs failed: {errors[0]}") from errors[0]
+    return find_runs(dict.fromkeys(job.run for job, _ in work))
+
+
+def _found(runs: Runs) -> list[Run]:
+    """Return the runs that are given, and those at or below directories; raises QM7Error if there are none."""
     several = [runs] if isinstance(runs, str | os.PathLike | Run) else list(runs)
     found = [run for each in several for run in ([each] if isinstance(each, Run) else find_runs([_expanded(each)]))]
     if not found:
         raise QM7Error("there are no runs to compare")
-    keys = (by,) if isinstance(by, str) else by
-    return compare_groups(found, keys, None if reference is None else os.path.expanduser(reference))  # noqa: PTH111
+    return found
+
+
+def _expanded_reference(reference: PathLike | None) -> str | None:
+    return None if reference is None else os.path.expanduser(reference)  # noqa: PTH111 - which may be no path

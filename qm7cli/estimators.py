@@ -30,7 +30,7 @@ try:
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
-        "PreBiasRegressor and RandomSortedCoulomb need scikit-learn 1.6 or newer: pip install 'qm7cli[sklearn]'"
+        "PreBiasRegressor and RandomSortedCoulomb need scikit-learn 1.6 or newer: pip install '.[sklearn]'"
     ) from error
 
 

@@ -114,7 +114,7 @@ def test_the_tilde_is_the_home_directory(run, small, monkeypatch):
     for home in ("~/run", Path("~/run")):
         assert qm7cli.load_run(home).results[0].mae == qm7cli.load_run(run).results[0].mae
         assert qm7cli.load_model(home, 1).fold == qm7cli.load_models(home)[1].fold == 1
-        assert len(qm7cli.compare(home, reference=home).records()) == 1
+        assert len(qm7cli.compare(home, reference=home).to_records()) == 1
         assert [fold.status for fold in qm7cli.train(EXPERIMENT, small, home).folds] == ["complete", "complete"]
     with pytest.raises(QM7Error, match=rf"^no data set: looked at {run.parent}/none.mat"):
         qm7cli.load_dataset("~/none.mat")
@@ -123,10 +123,41 @@ def test_the_tilde_is_the_home_directory(run, small, monkeypatch):
 def test_a_comparison_of_runs_in_any_form_turns_into_records(three_variants):
     first, *others = (three_variants / name for name in ("original", "corrected", "no-prebias"))
     several = [qm7cli.load_run(first), *others]
-    records = qm7cli.compare(several, by="variant", reference=three_variants / "original").records()
-    assert records == qm7cli.compare(three_variants, reference="original").records()
+    records = qm7cli.compare(several, by="variant", reference=three_variants / "original").to_records()
+    assert records == qm7cli.compare(three_variants, reference="original").to_records()
     assert [record["group"] for record in records] == ["original", "corrected", "no-prebias"]
+    html = qm7cli.compare(three_variants, margin=9)._repr_html_()
+    assert html.count("<tr>") == 4
+    assert "within 9 kcal/mol" in html
     with pytest.raises(QM7Error, match=r"has 3 runs below it, as .*corrected; compare takes several"):
         qm7cli.load_run(three_variants)
     with pytest.raises(QM7Error, match=r"^there are no runs to compare$"):
         qm7cli.compare([])
+
+
+def test_a_sweep_of_experiments_gives_runs_that_are_drawn_and_fails_after_the_other_jobs(small, tmp_path):
+    own = {"data": str(small.path), "split": Split(folds=[0, 1])}
+    found = qm7cli.sweep([Experiment(**own, seed=seed, baseline={"model": "mean"}) for seed in (0, 1)], tmp_path / "s")
+    assert [(run.path.name, run.results.status) for run in found] == [
+        (f"small-mean-seed{seed}", "complete") for seed in (0, 1)
+    ]
+    assert [record["fold"] for record in found[0].results.to_records()] == [0, 1]
+    assert found[0].results._repr_html_().count("<tr>") == 3
+    pytest.importorskip("matplotlib")
+    figure = qm7cli.plot(found, "folds", tmp_path / "f.svg", caption=False)
+    assert figure.axes
+    assert (tmp_path / "f.svg").read_text().count("<svg") == 1
+    with pytest.raises(QM7Error, match=r"^there is no figure fold, only curves, "):
+        qm7cli.plot(found, "fold")
+    few = [Experiment(**own, baseline={"model": "knn", "neighbours": count}) for count in (5, 99)]
+    with pytest.raises(QM7Error, match=r"^2 of 4 jobs failed: fold 0 has 48 training molecules, fewer than the 99"):
+        qm7cli.sweep(few, tmp_path / "s")
+    assert qm7cli.load_run(tmp_path / "s/small-knn-seed0-baseline.neighbours=5").results.status == "complete"
+
+
+def test_what_a_notebook_shows_is_short(run, small, three_variants):
+    comparison, of_run = qm7cli.compare(three_variants), qm7cli.load_run(run)
+    shown = [small, of_run, of_run.results, of_run.results[0], EXPERIMENT, qm7cli.load_model(run, 0), comparison]
+    assert all(20 < len(text(each)) < 300 for each in (*shown, comparison.groups[0]) for text in (repr, str))
+    short = "Architecture(hidden=[20, 10]), training=Training(iterations=300), evaluation=Evaluation(draws=3))"
+    assert str(EXPERIMENT) == f"Experiment(split=Split(folds=[0, 1]), network={short}"

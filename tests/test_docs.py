@@ -74,6 +74,13 @@ def test_another_library_learns_from_an_augmented_set(command, small, tmp_path):
     assert mae < small.T.std() / 2  # it has learnt something
 
 
+def test_predictions_of_another_library_are_imported_and_compared_as_the_page_shows(tmp_path):
+    pytest.importorskip("sklearn")
+    (program,) = snippets("import.md", "python")
+    (tmp_path / "krr.py").write_text(program)
+    assert sessions.problems((DOCS / "import.md").read_text(), tmp_path, {"QM7_DATA": str(tmp_path / "none")}) == []
+
+
 def test_the_sweep_files_and_the_scripts_and_recipes_for_clusters_are_what_they_should_be(tmp_path):
     shutil.copy(DOCS.parent / "experiments/paper.yaml", tmp_path)
     for text in snippets("sweeps.md", "yaml"):

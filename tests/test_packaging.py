@@ -41,6 +41,8 @@ def test_a_wheel_holds_the_package_alone_and_its_installed_command_works(install
     assert outside("-m", "qm7cli", "--version") == f"qm7 {built.name.split('-')[1]}\n"
     with zipfile.ZipFile(built) as archive:
         names = archive.namelist()
+        (entries,) = (archive.read(name).decode() for name in names if name.endswith("entry_points.txt"))
+    assert entries.split()[1:] == ["qm7", "=", "qm7cli.__main__:main", "qm7cli", "=", "qm7cli.__main__:main"]
     assert {name.split("/")[0].split("-")[0] for name in names} == {"qm7cli"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     bundled = {name.rpartition("/")[2] for name in names if name.startswith("qm7cli/experiments/")}

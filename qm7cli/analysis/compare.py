@@ -20,12 +20,14 @@ Within each value of a setting, groups have a reference of their own, and p-valu
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from qm7cli.analysis.groups import Decision, Group, Statistics, count_text, find_reference, group_runs, training_lengths
 from qm7cli.analysis.paired_difference import LEVEL, Difference, check_test_sets, holm, make_pair, paired_difference
-from qm7cli.core.errors import QM7Error
+from qm7cli.core.errors import QM7Error, brief
+from qm7cli.core.html import html_table
 from qm7cli.runs.collect import Run
 
 
@@ -79,7 +81,20 @@ class Comparison(NamedTuple):
         ]
         return [f"{sentence}." for sentence in (*said, *self.notes)]
 
-    def records(self) -> list[dict[str, Any]]:
+    def __repr__(self) -> str:
+        names = ", ".join(group.name for group in self.groups)
+        return brief(f"Comparison({count_text(len(self.groups), 'group')}: {names})")
+
+    def _repr_html_(self) -> str:
+        header = ("group", "folds", "MAE, kcal/mol", "difference (95 %)", "Holm p", "decision")
+        rows = []
+        for each in self.groups:
+            mae = f"{each.mae.mean:.3f}" if each.mae else "-"
+            difference = difference_text(each.difference) if each.difference else "-"
+            rows.append((each.name, len(each.folds), mae, difference, p_text(each.p), each.decision or "-"))
+        return html_table(header, rows) + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences)
+
+    def to_records(self) -> list[dict[str, Any]]:
         """Return a plain record for each group, as for ``pandas.DataFrame``; it has what ``--format csv`` has."""
         return [part._record(group) for part in self.parts or [self] for group in part.groups]  # noqa: SLF001
 

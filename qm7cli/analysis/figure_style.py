@@ -111,7 +111,8 @@ def looks_of(groups: Iterable[Iterable[RunFold]], titles: Sequence[str] = ()) ->
     """Return the look of each of some groups of folds, as `looks` does."""
     methods = []
     for folds in groups:
-        found = {fold.run.settings.get("baseline.model") or fold.run.settings["variant"] for fold in folds}
+        keys = ("imported", "baseline.model", "variant")
+        found = {next(filter(None, map(fold.run.settings.get, keys))) for fold in folds}
         methods.append(found.pop() if len(found) == 1 else "")
     return looks(methods, titles)
 

@@ -17,7 +17,7 @@ from qm7cli.model.variants import CONTROLS, RULES, display_name
 from qm7cli.runs.collect import Run, RunFold, differing_settings
 from qm7cli.runs.experiment import DEFAULTS, NOT_IDENTITY, RECORDED_SETTINGS
 
-NAMED: Final = ("variant", "baseline.model")  # settings whose values are names enough
+NAMED: Final = ("variant", "baseline.model", "imported")  # settings whose values are names enough
 PARTS: Final = {"engine": "network, encoder, target or training loop", "numpy": "numpy", "blas": "BLAS kernels"}
 Decision = Literal["better", "worse", "equivalent", "not decided"]
 Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
@@ -45,6 +45,9 @@ class Group(NamedTuple):
     decision: Decision | None = None
     equivalent: bool | None = None  # whether the difference is within the margin; None if none was given
     verdict: str = ""
+
+    def __repr__(self) -> str:
+        return f"Group({self.name!r}, {count_text(len(self.folds), 'fold')}, mae={self.mae and self.mae.mean})"
 
     @property
     def ended(self) -> dict[Key, RunFold]:
@@ -83,6 +86,9 @@ def group_runs(
         raise QM7Error(f"there is no setting {key}{suggestion(key, sorted(known))}")
     other = {"seed", within, *RECORDED_SETTINGS, *NOT_IDENTITY - {"training.iterations"}}
     by = list(by) or [key for key in differing_settings(runs) if key not in other]
+    if "imported" in by and len({*by} & {*NAMED}) == 1:  # our own runs have names too
+        named = [key for key in NAMED if any(run.settings.get(key) for run in runs)]
+        by = [*named, *(key for key in by if key not in named)]
     parts: dict[str, list[Run]] = {}
     for run in sorted(runs, key=lambda run: order(within or "", run.settings.get(within or ""))):
         parts.setdefault(json.dumps({within: run.settings.get(within)} if within else {}), []).append(run)
@@ -94,7 +100,7 @@ def _group_by(runs: Sequence[Run], by: Sequence[str]) -> tuple[list[Group], list
     pairing_keys = [key for key in differing_settings(runs) if key not in {*NOT_IDENTITY, *by}]
     notes: list[str] = []
     members: dict[str, Group] = {}  # by long name
-    for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in by]):
+    for run in sorted(runs, key=lambda run: [order(key, run.settings.get(key)) for key in ["imported", *by]]):
         given = {key: run.settings[key] for key in by if key in run.settings}
         new = Group(group_name(given, by, short=True), {key: run.settings.get(key) for key in by}, {}, {})
         _add_folds(members.setdefault(group_name(given, by), new), run, pairing_keys, notes)
@@ -137,6 +143,8 @@ def order(key: str, value: Any) -> tuple[int, float, str]:
     listed: dict[str, list[Any]] = {"variant": [*RULES, None], "baseline.model": [*HYPERPARAMETERS]}
     if key in listed:
         return 0, listed[key].index(value), ""
+    if key == "imported":  # after our own runs
+        return 0, bool(value), value or ""
     if isinstance(value, int | float):
         return 0, value, ""
     return (2, 0, "") if value is None else (1, 0, str(value))
@@ -157,7 +165,7 @@ def group_name(settings: dict[str, Any], by: Sequence[str], *, short: bool = Fal
     parts = []
     for key, value in settings.items():
         if key in NAMED:
-            parts.append(display_name(value or "network"))
+            parts += [display_name(value or "network")] if value or key != "imported" else []
         elif short and isinstance(value, str):
             parts.append(value)
         else:

@@ -1,7 +1,5 @@
 """A comparison of runs as one page of HTML that needs no other file, no network and no script."""
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from string import Template
@@ -12,6 +10,7 @@ from qm7cli.analysis.figure_style import Options, as_svg
 from qm7cli.analysis.plots import KINDS
 from qm7cli.analysis.plots.setting import NotSweptError
 from qm7cli.core.errors import QM7Error, import_extra
+from qm7cli.core.html import html_table, html_text
 from qm7cli.runs.collect import Run
 
 NOTE: Final = (
@@ -102,12 +101,14 @@ def render_report(
         style=STYLE,
         origin=_origin(runs, command),
         verdicts="\n".join(f"<p>{escape(sentence)}</p>" for sentence in comparison.sentences),
-        comparison=_table(header, [[cell.replace("+-", "±") for cell in row] for row in rows]),
+        comparison=html_table(header, [[cell.replace("+-", "±") for cell in row] for row in rows]),
         note=escape(f"{NOTE} {comparison.explanation}"),
         figures="\n".join(filter(None, figures)),
         left_out="\n".join(f"<p>{escape(sentence)}</p>" for sentence in left_out),
         runs=_runs(runs, differing),
-        settings=_table(("setting", "value"), [(key, own[0]) for key, own in values.items() if key not in differing]),
+        settings=html_table(
+            ("setting", "value"), [(key, own[0]) for key, own in values.items() if key not in differing]
+        ),
         environment=_environment(runs),
     )
 
@@ -152,7 +153,7 @@ def _runs(runs: Sequence[Run], differing: dict[str, list[Any]]) -> str:
         own, numbers = (values[k] for values in differing.values()), ", ".join(str(fold.fold) for fold in folds)
         rows.append((run.path, *own, numbers, run.results.status, shown, "; ".join(found) or "-", *times))
     own_titles = ("folds", "status", "training molecules", "hyperparameters")
-    return _table(("run", *differing, *own_titles, *(f"{name}, UTC" for name in runs[0].results.times)), rows)
+    return html_table(("run", *differing, *own_titles, *(f"{name}, UTC" for name in runs[0].results.times)), rows)
 
 
 def _environment(runs: Sequence[Run]) -> str:
@@ -160,24 +161,5 @@ def _environment(runs: Sequence[Run]) -> str:
     values: dict[str, dict[str, None]] = {}
     for environment in (each for run in runs for each in run.results.environments):
         for key, value in environment.model_dump(exclude={"started", "finished"}).items():
-            values.setdefault(key, {})[_text(value)] = None
-    return _table(("environment", "value"), [(key, "; ".join(own)) for key, own in values.items()])
-
-
-def _table(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Return a table, escaped; columns of numbers to the right."""
-    texts = [[_text(cell) for cell in row] for row in rows]
-    columns = list(zip(*texts, strict=True)) or [()] * len(header)
-    classes = [' class="number"' * all(re.match(r"[-+\d]", text) for text in column) for column in columns]
-    head = "".join(f'<th scope="col"{own}>{escape(title)}</th>' for title, own in zip(header, classes, strict=True))
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>'
-        + "".join(f"<td{own}>{escape(text)}</td>" for text, own in zip(others, classes[1:], strict=True))
-        + "</tr>\n"
-        for first, *others in texts
-    )
-    return f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, list | bool | None) else str(value)
+            values.setdefault(key, {})[html_text(value)] = None
+    return html_table(("environment", "value"), [(key, "; ".join(own)) for key, own in values.items()])

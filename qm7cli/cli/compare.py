@@ -49,7 +49,7 @@ def compare(
     tables = [comparison_table(part) for part in comparison.parts or [comparison]]
     if comparison.parts:
         tables[0].sentences.insert(0, comparison.explanation)
-    written = write_output(tables, comparison.records(), format_, output)
+    written = write_output(tables, comparison.to_records(), format_, output)
     for sentence in comparison.notes if written in {"csv", "json", "latex"} else ():  # which have no sentences
         note(sentence)
     raise typer.Exit(status)

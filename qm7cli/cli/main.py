@@ -23,6 +23,7 @@ from qm7cli.cli.download import download
 from qm7cli.cli.eval import evaluate
 from qm7cli.cli.experiments import experiments
 from qm7cli.cli.gradcheck import gradcheck
+from qm7cli.cli.import_ import import_
 from qm7cli.cli.info import info
 from qm7cli.cli.options import complete_variants
 from qm7cli.cli.output import SHOW_TRACEBACKS, note, print_error, print_traceback
@@ -38,7 +39,7 @@ from qm7cli.core.signals import SIGNALS
 
 GROUPS: Final[dict[str, dict[str, Callable[..., None]]]] = {  # of commands, by what they are about
     "Data": {"download": download, "info": info, "split": split, "augment": augment, "convert": convert},
-    "Training": {"train": train, "baseline": baseline, "sweep": sweep, "experiments": experiments},
+    "Training": {"train": train, "baseline": baseline, "import": import_, "sweep": sweep, "experiments": experiments},
     "Results": {"status": status, "collect": collect, "compare": compare, "plot": plot, "report": report},
     "Models": {"predict": predict, "eval": evaluate, "centering": centering, "gradcheck": gradcheck},
 }
@@ -78,11 +79,13 @@ for name, command in COMMANDS.items():
 
 @app.callback(invoke_without_command=True)
 def _qm7(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
     cite: Annotated[bool, typer.Option("--cite", help="Print what to cite, as BibTeX.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train and evaluate pre-bias networks on the QM7 atomization energies.
+
+    qm7 help COMMAND describes a command, as qm7 COMMAND --help does.
 
     Example: qm7 train --variant corrected --iterations 20000
     """
@@ -148,6 +151,8 @@ def run(argv: Sequence[str]) -> int:
     """
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = [_expand_home(argument) for argument in argv[:end] if argument != "--debug"] + [*argv[end:]]
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     SHOW_TRACEBACKS.set(len(arguments) < len(argv))
     try:
         with notices_to(note):

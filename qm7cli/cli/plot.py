@@ -42,7 +42,7 @@ def plot(
     parity       predicted against true energies with the MAE, and the errors
 
     Groups of runs are made as by qm7 compare; --reference is for differences. Needs matplotlib:
-    pip install 'qm7cli[plots]'
+    pip install '.[plots]'
 
     Example: qm7 plot runs/variants --kind differences --output differences.pdf
     """  # noqa: D301 - a backspace keeps the lines of the list

@@ -68,7 +68,7 @@ def predict(
     SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the energy is averaged, and whose
     scatter is conformers; the interval ignores how wrong they are. What is charged, periodic or cannot be read is left
     out and named. The exit status is 1 if a molecule is left out, or has more atoms than a model has room for. - is
-    standard input. Needs ASE and RDKit: pip install 'qm7cli[chem]'
+    standard input. Needs ASE and RDKit: pip install '.[chem]'
 
     Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
     """

@@ -20,7 +20,7 @@ def report(
 ) -> None:
     """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
 
-    The page needs no other file and no network, and prints on A4. Needs matplotlib: pip install 'qm7cli[plots]'
+    The page needs no other file and no network, and prints on A4. Needs matplotlib: pip install '.[plots]'
 
     Example: qm7 report runs/variants --output report.html
     """

@@ -111,7 +111,7 @@ def train_and_print(
         except FoldsError as failure:
             results, errors = failure.results, failure.errors
     if results:
-        _print_results(run, results)
+        print_results(run, results)
     diverged = [each for each in results.folds if each.reason and each.fold in chosen] if results else []
     for result in diverged:
         print_error(result.reason or "")
@@ -121,7 +121,8 @@ def train_and_print(
     exit_if_failed([*diverged, *errors.values()])
 
 
-def _print_results(run: Path, results: "RunResults") -> None:
+def print_results(run: Path, results: "RunResults") -> None:
+    """Print the results of a run as a table, and where they are."""
     from qm7cli.model.metrics import METRICS, describe_units
 
     folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]

@@ -101,5 +101,5 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
         return import_module(module)
     except Exception as error:  # a library may raise anything while it is imported
         if isinstance(error, ModuleNotFoundError) and error.name == library:
-            raise QM7Error(f"{purpose} {library}, which is not installed: pip install 'qm7cli[{extra}]'") from error
+            raise QM7Error(f"{purpose} {library}, which is not installed: pip install '.[{extra}]'") from error
         raise QM7Error(f"{purpose} {library}, which is installed and cannot be imported: {error}") from error

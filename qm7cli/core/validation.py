@@ -74,6 +74,12 @@ class Section(BaseModel, metaclass=_SectionType):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        fields = type(self).model_fields
+        return [(key, value) for key, value in self if value != fields[key].get_default(call_default_factory=True)]
+
+    __str__ = BaseModel.__repr__
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with other values, which are validated as those of a new section are."""
         return type(self)(**dict(super().model_copy(update=update, deep=deep)))

@@ -69,6 +69,9 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.T)
 
+    def __repr__(self) -> str:
+        return f"Dataset({self.name!r}, {len(self)} molecules of up to {self.Z.shape[1]} atoms, {len(self.P)} folds)"
+
     @cached_property
     def norms(self) -> NDArray[np.float32]:
         """Row norms of X, (molecules, n) float32."""

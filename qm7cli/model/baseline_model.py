@@ -18,7 +18,7 @@ from qm7cli.model.regressors import Regressor, model_rows
 from qm7cli.model.representations import Bags, Representation
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class BaselineModel(FoldModel):
     """A fitted baseline.
 

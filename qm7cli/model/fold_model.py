@@ -66,6 +66,9 @@ class FoldModel(ABC):
     domain: Domain | None = None  # what the training molecules cover
     interval: Interval | None = None  # calibrated on the held-out molecules
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(fold {self.fold}, seed {self.seed}, {len(self.train)} training molecules)"
+
     @property
     @abstractmethod
     def size(self) -> int:

@@ -26,7 +26,7 @@ from qm7cli.model.variants import Array
 BUNDLED: Final = Path(__file__).parents[1] / "data/bundled/network.npz"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Model(FoldModel):
     """A trained network."""
 

@@ -32,8 +32,9 @@ LONGEST_NAME: Final = 200  # bytes
 def default_name(experiment: Experiment, dataset: str) -> str:
     """Return the name of an experiment's directory under ``runs/``; one too long ends in a digest of the whole."""
     model = experiment.baseline.model
-    name = f"{dataset}-{model or experiment.variant}-seed{experiment.seed}"
-    usual = Experiment(variant=experiment.variant, seed=experiment.seed, baseline=Baseline(model=model))
+    name = f"{dataset}-{experiment.imported or model or experiment.variant}-seed{experiment.seed}"
+    same = {key: getattr(experiment, key) for key in ("variant", "seed", "imported")}
+    usual = Experiment(**same, baseline=Baseline(model=model))
     defaults = dict(flatten(usual.model_dump(mode="json")))
     if experiment.split.file:
         name += f"-split={experiment.split.file.stem}"
@@ -159,6 +160,9 @@ def register_fold(run: Path, experiment: Experiment, fold: int, dataset: Dataset
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
     if differing := _differences(run, experiment, dataset):
+        if "imported" in differing and (source := read_config(run).experiment.imported):
+            raise QM7Error(f"{run} has predictions of {source} and no model; choose another --out, or --overwrite it")
+        differing = ["imported"] if "imported" in differing else differing  # as are all settings of a model
         keys = f"{', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}"
         if differing == ["rule"]:
             since = f"{experiment.variant} has changed since"

@@ -32,6 +32,9 @@ class Run(NamedTuple):
     settings: dict[str, Any]
     results: RunResults
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.results!r})"
+
 
 class RunFold(NamedTuple):
     """A fold of a run; it is complete where its errors are asked for, and may have diverged elsewhere."""

@@ -17,7 +17,7 @@ from pydantic_core import PydanticKnownError
 
 from qm7cli.core.errors import QM7Error, UsageError
 from qm7cli.core.files import STANDARD_INPUT, read_text
-from qm7cli.core.validation import Section, Whole, flatten, mistake, unflatten
+from qm7cli.core.validation import Section, Whole, flatten, mistake, refusal, unflatten
 from qm7cli.core.yaml_text import parse_yaml
 from qm7cli.data.splits import Split
 from qm7cli.model.baseline_names import HYPERPARAMETERS
@@ -72,6 +72,8 @@ class Experiment(Section):
         Seed of the weights, the encoder, the minibatches and the draws of a fold, 0 or more; default 0.
     data : str, optional
         The data set's file, or ``gfn7``, which is built in; default null, $QM7_DATA, then data/qm7.mat.
+    imported : str, optional
+        Name of the other program whose predictions ``qm7 import`` has made the run of; default null.
     split, target, encoding, network, training, evaluation, baseline
         The sections above, and `qm7cli.data.splits.Split`.
     """
@@ -79,6 +81,7 @@ class Experiment(Section):
     variant: Variant = "original"
     seed: Annotated[Whole, Field(ge=0)] = 0
     data: str | None = None
+    imported: str | None = None
     split: Split = Split()
     target: TargetSettings = TargetSettings()
     encoding: Encoding = Encoding()
@@ -94,10 +97,19 @@ class Experiment(Section):
             raise PydanticKnownError("literal_error", {"expected": ", ".join(RULES)})
         return variant
 
+    @field_validator("imported")
+    @classmethod
+    def _named(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"\w[\w.+ ()-]{0,59}", name):
+            raise refusal("a name has up to 60 letters, digits, spaces and signs of .+-_() and begins with no sign")
+        if name in {*RULES, *HYPERPARAMETERS, "network"} - {None}:
+            raise refusal("models of this program are called so; choose another name")
+        return name
+
     @property
     def iterations(self) -> int:
-        """Iterations of a finished fold; a baseline has none."""
-        return 0 if self.baseline.model else self.training.iterations
+        """Iterations of a finished fold; a baseline and an imported run have none."""
+        return 0 if self.baseline.model or self.imported else self.training.iterations
 
 
 DEFAULTS: Final = dict(flatten(Experiment().model_dump(mode="json")))  # by dotted key
@@ -121,6 +133,8 @@ def identity(experiment: Experiment) -> dict[str, Any]:
 
 def unused_keys(experiment: Experiment) -> set[str]:
     """Return the dotted keys of settings that make no difference: a baseline's to the network, and the reverse."""
+    if experiment.imported:
+        return {key for key, _ in flatten(experiment.model_dump(exclude={"imported", "seed", "data", "split"}))}
     baseline = experiment.baseline
     given = baseline.model_dump(exclude_none=True)
     keys = {f"baseline.{key}" for key in Baseline.model_fields.keys() - given - {*HYPERPARAMETERS[baseline.model]}}

@@ -21,9 +21,11 @@ ENGINE: Final = (  # what trains lies on the floor above, and is read, not impor
 def fingerprints(experiment: Experiment) -> dict[str, str | None]:
     """Return those of an experiment's `rule`, with the numbers of its module, and of the `engine` that all rules share.
 
-    A baseline has none. That of a rule is None where there is no source, as of a function that ``exec`` has made.
+    A baseline and an imported run have none. That of a rule is None where there is no source, as with ``exec``.
     """
-    return {} if experiment.baseline.model else {"rule": _of_rule(RULES[experiment.variant]), "engine": _of_engine()}
+    if experiment.baseline.model or experiment.imported:
+        return {}
+    return {"rule": _of_rule(RULES[experiment.variant]), "engine": _of_engine()}
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from qm7cli.model.conformal import rank_correlation
 from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.metrics import METRICS, Evaluation
 from qm7cli.model.model import Model
-from qm7cli.runs.access import fold_directory, trained_folds
+from qm7cli.runs.access import fold_directory, read_config, trained_folds
 from qm7cli.runs.results import summary
 
 TRUST: Final = ("interval", "coverage", "rank_correlation", "run_rank_correlation")  # of `trust`
@@ -38,10 +38,13 @@ class Predictions(NamedTuple):
         return self.predictions - self.targets
 
 
-def write_predictions(run: Path, fold: int, evaluation: Evaluation, dataset: Dataset) -> None:
-    """Write a fold's ``predictions.csv``: target, prediction and sample standard deviation over draws, kcal/mol."""
+def write_predictions(
+    run: Path, fold: int, evaluation: Evaluation, dataset: Dataset, spreads: Sequence[float | None] | None = None
+) -> None:
+    """Write a fold's ``predictions.csv``: target, prediction and spread, by default over draws, in kcal/mol."""
     molecules, predictions = evaluation.molecules, evaluation.predictions
-    spread = [None] * len(molecules) if evaluation.spreads is None else evaluation.spreads
+    over_draws = [None] * len(molecules) if evaluation.spreads is None else evaluation.spreads
+    spread = over_draws if spreads is None else spreads
     columns = (molecules, dataset.T[molecules], predictions.mean(axis=0), spread)
     text = format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True))
     write_text(fold_directory(run, fold) / "predictions.csv", text)
@@ -201,6 +204,8 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     if not run.exists():
         raise QM7Error(f"{run} is not a run: it does not exist")
     if not trained:
+        if (run / "config.yaml").exists() and (source := read_config(run).experiment.imported):
+            raise QM7Error(f"{run} has predictions of {source}, which were imported, and no model")
         what = "has no model" if (run / "results.yaml").exists() else "is not a run with a complete fold"
         raise QM7Error(f"{run} {what}: there is no fold-*/model.npz in it")
     if missing:

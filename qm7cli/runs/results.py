@@ -19,9 +19,10 @@ from threadpoolctl import threadpool_info
 
 from qm7cli.core.errors import QM7Error, damaged
 from qm7cli.core.files import read_text, write_text
+from qm7cli.core.html import html_table
 from qm7cli.core.locks import lock
 from qm7cli.core.yaml_text import format_yaml, parse_yaml
-from qm7cli.model.metrics import TEST_METRICS
+from qm7cli.model.metrics import METRICS, TEST_METRICS
 from qm7cli.runs.access import DatasetRecord, fold_directory, fold_numbers, read_config
 from qm7cli.runs.experiment import Experiment
 
@@ -113,6 +114,9 @@ class FoldResult(BaseModel):
     environment: Environment | None = None
     history: list[HistoryRow] = Field(default=[])
 
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(key, value) for key, value in self if key not in APART and value is not None]
+
     @property
     def outcome(self) -> str:
         """The status; of a diverged fold where and at what rate, ``diverged at iteration 12503 (rate 0.01)``."""
@@ -142,6 +146,21 @@ class RunResults(BaseModel):
     dataset: DatasetRecord
     folds: list[FoldResult]
     config: Experiment
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        folds = ", ".join(f"{result.fold} {result.outcome}" for result in self.folds)
+        return [("dataset", self.dataset.name), ("folds", folds), ("mae", self.summary("mae")["mean"])]
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return a plain record for each fold, as for ``pandas.DataFrame``, without history and environment."""
+        return [result.model_dump(exclude={*APART}) for result in self.folds]
+
+    def _repr_html_(self) -> str:
+        header = ("fold", "status", *(f"{metric.label}, {metric.unit}" for metric in METRICS.values()))
+        errors = [[getattr(result, key) for key in METRICS] for result in self.folds]
+        shown = [["-" if error is None else f"{error:.2f}" for error in own] for own in errors]
+        rows = [(result.fold, result.outcome, *own) for result, own in zip(self.folds, shown, strict=True)]
+        return html_table(header, rows)
 
     def __getitem__(self, fold: int) -> FoldResult:
         """Return the result of a fold; raises KeyError if there is none."""

@@ -124,6 +124,12 @@ def claim_fold(
         yield work
 
 
+def refuse_imported(experiment: Experiment) -> None:
+    """Raise QM7Error if an experiment is that of an imported run, which cannot be trained."""
+    if experiment.imported:
+        raise QM7Error(f"imported is {experiment.imported}: a run of imported predictions has no model to train")
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 

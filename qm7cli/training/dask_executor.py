@@ -35,7 +35,7 @@ class DaskExecutor:
             from distributed import Client  # noqa: PLC0415 - an extra
             from distributed.comm.addressing import get_address_host_port  # noqa: PLC0415
         except ImportError as error:
-            raise QM7Error("this needs Dask: pip install 'qm7cli[dask]'") from error
+            raise QM7Error("this needs Dask: pip install '.[dask]'") from error
         try:
             get_address_host_port(scheduler)  # a client for what is not an address would not end well
             self._client: Any = Client(scheduler, timeout=CONNECT_WITHIN, set_as_default=False)

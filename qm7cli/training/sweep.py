@@ -44,7 +44,7 @@ from qm7cli.runs.experiment import (
     read_source,
 )
 from qm7cli.runs.results import make_results, read_fold
-from qm7cli.training.claim_fold import Progress, fold_status, too_long
+from qm7cli.training.claim_fold import Progress, fold_status, refuse_imported, too_long
 from qm7cli.training.executor import Executor, Job, Outcome, do_jobs
 
 MAX_POINTS: Final = 100_000
@@ -163,6 +163,7 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
     checked = set()
     work = []
     for experiment in experiments:
+        refuse_imported(experiment)
         path, subtract, split = locate(experiment.data), experiment.target.subtract, experiment.split
         dataset = datasets[path] = datasets.get(path) or load(path)
         if (check := (path, subtract, split.model_dump_json(exclude={"folds", "train_size"}))) not in checked:

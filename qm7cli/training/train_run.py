@@ -12,7 +12,7 @@ from qm7cli.data.splits import make_folds, select_folds, with_checksum
 from qm7cli.runs.access import prepare_run
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.results import RunResults, known_results, read_results
-from qm7cli.training.claim_fold import Report
+from qm7cli.training.claim_fold import Report, refuse_imported
 from qm7cli.training.executor import Job, SerialExecutor, do_jobs
 from qm7cli.training.process_executor import ProcessExecutor
 
@@ -51,6 +51,7 @@ def train_run(
     or its process was lost twice. Raises QM7Error if there is no such fold, the data set is not sound, or the directory
     cannot be used.
     """
+    refuse_imported(experiment)
     experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
     chosen = select_folds(dataset, experiment.split)
     folds = [fold.number for fold in chosen]

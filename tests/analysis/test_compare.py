@@ -125,7 +125,7 @@ def test_only_an_interval_within_the_margin_shows_equivalence(maes, margin, deci
 def test_a_margin_is_explained_and_recorded(runs):
     comparison = compare_groups(runs, margin=1e9)
     assert "Equivalent within 1e+09 kcal/mol is a group whose whole interval lies between" in comparison.explanation
-    records = comparison.records()
+    records = comparison.to_records()
     assert [(each["margin"], each["equivalent"]) for each in records] == [(1e9, None), (1e9, True), (1e9, True)]
 
 
@@ -211,7 +211,7 @@ def test_a_group_whose_folds_all_diverged_is_there_and_worse():
         "reference diverged in none of 3"
     )
     assert "Holm p is corrected for 1 comparison" in comparison.explanation
-    record = comparison.records()[1]
+    record = comparison.to_records()[1]
     assert (record["folds"], record["diverged"], record["mae_mean"], record["decision"]) == (0, 3, None, "worse")
 
 
@@ -267,7 +267,7 @@ def test_a_control_is_called_one_and_is_a_reference_by_its_name_alone_too(runs):
     for reference in ("uncompensated", name, "variant=uncompensated", "control-1"):
         comparison = compare_groups(found, reference=reference)
         assert [group.name for group in comparison.groups if not group.verdict] == [name]
-    assert [record["variant"] for record in comparison.records()] == ["original", "uncompensated"]
+    assert [record["variant"] for record in comparison.to_records()] == ["original", "uncompensated"]
     assert compare_groups(control).notes == ["there are runs of uncompensated, which is a control"]
 
 
@@ -327,7 +327,7 @@ def test_within_each_value_of_a_setting_groups_have_a_reference_of_their_own_and
         ]
     assert "of original with the same network.offset" in comparison.explanation
     assert "for 2 comparisons" in comparison.explanation
-    records = comparison.records()
+    records = comparison.to_records()
     assert [(each["network.offset"], each["variant"]) for each in records] == [*maes]
     assert comparison.sentences[1].startswith("network.offset=2.0: corrected is worse than original: ")
     with pytest.raises(

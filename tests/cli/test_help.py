@@ -18,10 +18,16 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_version_is_that_of_the_package(command):
-    assert command("--version").stdout == f"qm7 {qm7cli.__version__}\n"
+    assert command("--version").stdout == command("-V").stdout == f"qm7 {qm7cli.__version__}\n"
     if (ROOT / ".git").exists():
         commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True)[:12]
         assert f"+g{commit}" in qm7cli.__version__
+
+
+def test_help_is_a_command_too(command):
+    assert command("help").stdout == command("--help").stdout
+    assert command("help", "import").stdout == command("import", "--help").stdout
+    assert "Did you mean 'train'?" in command("help", "trian", status=2).stderr
 
 
 def test_the_help_names_the_rules_also_one_s_own(command, monkeypatch):

@@ -16,6 +16,7 @@ def test_the_defaults_are_the_constants_of_the_reference():
         variant: original
         seed: 0
         data: null
+        imported: null
         split: {scheme: published, sha256: null, folds: null, count: 5, seed: 0, train_size: null}
         target: {subtract: mean}
         encoding: {noise: 1.0, step: 1.0, center: true}
@@ -170,11 +171,13 @@ def test_settings_that_make_no_difference_are_no_part_of_the_configuration():
     network, knn = resolve(None, [], {}), resolve(None, [], {"baseline.model": "knn"})
     assert {key for key in identity(network) if key.startswith("baseline.")} == {"baseline.model"}
     assert set(identity(knn)) == {
-        "seed", "split.scheme", "split.count", "split.seed", "split.train_size",
+        "seed", "imported", "split.scheme", "split.count", "split.seed", "split.train_size",
         "target.subtract", "baseline.model", "baseline.representation", "baseline.neighbours",
     }  # fmt: skip
     drawn = resolve(None, [], {"baseline.model": "knn", "baseline.representation": "random"})
     assert set(identity(drawn)) - set(identity(knn)) == {"encoding.noise", "evaluation.draws", "baseline.draws"}
+    own = {key for key in identity(Experiment(imported="painn")) if not key.startswith("split.")}
+    assert own == {"seed", "imported"}
 
 
 def test_a_count_of_folds_is_refused_where_no_folds_are_made_and_the_default_is_not(tmp_path):
