@@ -59,7 +59,7 @@ def comparison_table(comparison: "Comparison") -> Table:
         {column: [row[column] for row in rows] for column in header},
         {name},
         sentences=[*filter(None, [comparison.explanation]), *comparison.sentences],
-        optional=["Holm p"],
+        wrapped=name,
         details=[column for column in header if column not in {name, *NARROW}],
     )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from qm7cli.cli.output import note
+from qm7cli.cli.output import ECHO, note, terminal_width
 from qm7cli.core.errors import BusyError, printable
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _terminal(*, quiet: bool) -> "Console | None":
         return None
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, width=terminal_width(sys.stderr) - ECHO)
     return console if console.is_interactive else None
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qm7cli.cli import options
-from qm7cli.cli.output import make_table, note, print_error, result_columns, say, show_mean, write_output
+from qm7cli.cli.output import (
+    Format,
+    make_table,
+    note,
+    print_error,
+    refuse_inputs,
+    result_columns,
+    say,
+    show_mean,
+    write_output,
+)
 from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
@@ -51,6 +61,8 @@ def train(
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the resolved experiment and do nothing else.")
     ] = False,
+    format_: options.OutputFormat = None,
+    output: options.Output = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train the folds of an experiment and report their test errors.
@@ -78,7 +90,9 @@ def train(
             print(format_yaml(experiment.model_dump(mode="json")), end="")
             return
         dataset = options.load_dataset(experiment.data)
-        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)
+        train_and_print(
+            experiment, dataset, out, jobs, stop, overwrite=overwrite, format_=format_, output=output, quiet=quiet
+        )
 
 
 def train_and_print(
@@ -90,6 +104,8 @@ def train_and_print(
     *,
     overwrite: bool,
     quiet: bool,
+    format_: Format | None = None,
+    output: Path | None = None,
 ) -> None:
     """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
@@ -99,6 +115,7 @@ def train_and_print(
     from qm7cli.training.sweep import job_status
     from qm7cli.training.train_run import FoldsError, train_run
 
+    refuse_inputs(output, [dataset.path])
     run = out or options.RUNS / default_name(experiment, dataset.name)
     jobs = jobs or available_cores()
     chosen = [fold.number for fold in select_folds(dataset, experiment.split)]
@@ -112,7 +129,7 @@ def train_and_print(
         except FoldsError as failure:
             results, errors = failure.results, failure.errors
     if results:
-        _print_results(run, results)
+        _print_results(run, results, format_, output)
     diverged = [each for each in results.folds if each.reason and each.fold in chosen] if results else []
     for result in diverged:
         print_error(result.reason or "")
@@ -122,14 +139,16 @@ def train_and_print(
     exit_if_failed([*diverged, *errors.values()])
 
 
-def _print_results(run: Path, results: "RunResults") -> None:
+def _print_results(run: Path, results: "RunResults", format_: Format | None, output: Path | None) -> None:
     from qm7cli.model.metrics import METRICS, describe_units
 
     folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
     rows, optional = [*folds, mean] if len(folds) > 1 else folds, ("minutes", "train RMSE", "train MAE")
-    write_output(make_table(rows, result_columns(), describe_units(), optional=("status", "iterations", *optional)))
-    say(str(run / "results.yaml"))
+    table = make_table(rows, result_columns(), describe_units(), shared=("status", "iterations"), optional=optional)
+    keys = ("fold", "status", "iterations", *METRICS, "seconds", "reason")
+    records = [{"run": str(run), **{key: getattr(result, key) for key in keys}} for result in results.folds]
+    (say if write_output(table, records, format_, output) == "table" else note)(str(run / "results.yaml"))
 
 
 def exit_if_stopped(stop: StopRequest) -> None:

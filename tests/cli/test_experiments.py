@@ -1,5 +1,7 @@
 """`qm7 experiments`, and experiments by their names."""
 
+import json
+
 import yaml
 
 from qm7cli.runs.experiment import experiment_files, is_sweep
@@ -7,8 +9,8 @@ from qm7cli.training.sweep import read_sweep
 
 
 def test_it_lists_every_file_with_its_jobs_in_80_columns(command):
-    lines = command("experiments").stdout.splitlines()
-    listed = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith("  ") and line[2] != " "}
+    lines = command("experiments", COLUMNS="80").stdout.splitlines()
+    listed = {line.split()[0]: int(line.split()[1]) for line in lines[1:] if line[0] != " " and line[:4] != "qm7 "}
     assert listed.keys() == experiment_files().keys()
     assert {"quick", "paper", "variants"} <= listed.keys()
     for name, file in experiment_files().items():
@@ -16,6 +18,10 @@ def test_it_lists_every_file_with_its_jobs_in_80_columns(command):
         assert listed[name] == sum(folds)
     assert max(map(len, lines)) <= 80
     assert command("experiments", "quick.yaml").stdout == experiment_files()["quick"].read_text()
+    records = json.loads(command("experiments", "--format", "json").stdout)
+    assert {each["name"]: each["jobs"] for each in records} == listed
+    assert {each["command"] for each in records if is_sweep(experiment_files()[each["name"]])} == {"sweep"}
+    assert "--format is for the list" in command("experiments", "quick", "--format", "csv", status=2).stderr
 
 
 def test_a_file_of_that_name_goes_before_it_and_a_directory_does_not(command, tmp_path):
