@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TextIO
+from typing import Any, Final, Literal, NamedTuple
 
 from qm7cli.core.errors import QM7Error, printable
 
@@ -28,13 +29,9 @@ def say(line: str) -> None:
     print(printable(line))
 
 
-def terminal_width(stream: TextIO | None = None) -> int:
-    """Return the columns that a stream has: as $COLUMNS says, else as its terminal has; `WIDTH` if it is none."""
-    if (asked := os.environ.get("COLUMNS", "")).isdecimal() and int(asked):
-        return int(asked)
-    with suppress(OSError, ValueError):
-        return (stream and os.get_terminal_size(stream.fileno()).columns) or WIDTH
-    return WIDTH
+def terminal_width(*, terminal: bool) -> int:
+    """Return the columns of a terminal, of anything else `WIDTH`; or what $COLUMNS says."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns if terminal or "COLUMNS" in os.environ else WIDTH
 
 
 def note(message: str) -> None:
@@ -42,7 +39,7 @@ def note(message: str) -> None:
     text = printable(" ".join(message.split()))
     with suppress(OSError):
         if sys.stderr.isatty():
-            text = _wrap(text, terminal_width(sys.stderr) - ECHO, "  ")
+            text = _wrap(text, terminal_width(terminal=True) - ECHO, "  ")
         print(text, file=sys.stderr, flush=True)
 
 
@@ -183,9 +180,9 @@ class Table:
                 text += "  ".join(aligned).rstrip() + "\n"
             if rule and k == 0:
                 text += "─" * (sum(widths) + 2 * len(widths) - 2) + "\n"
-        said = [*filter(None, ["; ".join(self.notes)]), *self.sentences]
-        paragraphs = [_wrap(printable(each), self.width, "  ") + "\n" for each in said]
-        return text + "".join(paragraphs) + printable(self.below, keep="\n")
+        text += _wrap(printable("; ".join(self.notes)), self.width) + "\n" * bool(self.notes)
+        text += "".join(_wrap(printable(sentence), self.width, "  ") + "\n" for sentence in self.sentences)
+        return text + printable(self.below, keep="\n")
 
     def fit(self) -> "Table":
         """Return the table as it fits its `width`, as far as that is possible.
@@ -254,7 +251,7 @@ def write_output(
     from qm7cli.cli.formats import csv_text, latex_text, markdown_text
 
     terminal = output is None and sys.stdout.isatty()
-    table = replace(table, width=terminal_width(sys.stdout if terminal else None))
+    table = replace(table, width=terminal_width(terminal=terminal))
     format_ = format_ or ENDINGS.get(output.suffix.lower() if output else "", "table")
     render: dict[Format, Callable[[], str]] = {
         "table": lambda: table.fit().text(rule=terminal),

@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qm7cli.cli import options
-from qm7cli.cli.output import (
-    Format,
-    make_table,
-    note,
-    print_error,
-    refuse_inputs,
-    result_columns,
-    say,
-    show_mean,
-    write_output,
-)
+from qm7cli.cli.output import make_table, note, print_error, refuse_inputs, result_columns, say, show_mean, write_output
 from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qm7cli.cli.output import Format
     from qm7cli.core.errors import QM7Error
     from qm7cli.data.dataset import Dataset
     from qm7cli.runs.experiment import Experiment
@@ -104,7 +95,7 @@ def train_and_print(
     *,
     overwrite: bool,
     quiet: bool,
-    format_: Format | None = None,
+    format_: "Format | None" = None,
     output: Path | None = None,
 ) -> None:
     """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
@@ -139,16 +130,17 @@ def train_and_print(
     exit_if_failed([*diverged, *errors.values()])
 
 
-def _print_results(run: Path, results: "RunResults", format_: Format | None, output: Path | None) -> None:
+def _print_results(run: Path, results: "RunResults", format_: "Format | None", output: Path | None) -> None:
     from qm7cli.model.metrics import METRICS, describe_units
+    from qm7cli.runs.collect import collect_folds, read_run
 
     folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
     rows, optional = [*folds, mean] if len(folds) > 1 else folds, ("minutes", "train RMSE", "train MAE")
     table = make_table(rows, result_columns(), describe_units(), shared=("status", "iterations"), optional=optional)
-    keys = ("fold", "status", "iterations", *METRICS, "seconds", "reason")
-    records = [{"run": str(run), **{key: getattr(result, key) for key in keys}} for result in results.folds]
-    (say if write_output(table, records, format_, output) == "table" else note)(str(run / "results.yaml"))
+    records = collect_folds([read_run(run)])
+    if write_output(table, records, format_, output) == "table":
+        say(str(run / "results.yaml"))
 
 
 def exit_if_stopped(stop: StopRequest) -> None:
