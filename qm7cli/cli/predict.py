@@ -97,10 +97,10 @@ def predict(
     for line in () if quiet else _notes(description, groups, predictions, left_out):
         note(line)
     records = [_record(*each, level) for each in zip(groups, predictions, strict=True)]
-    units = f"energy, interval ({100 * level:g}%) and spreads in kcal/mol"
+    units = f"energy, {100 * level:g}% interval and spreads in kcal/mol"
     table = make_table(records, COLUMNS, units, optional=OPTIONAL)
     if any(record["outside"] for record in records):
-        table.notes.append("an interval promises nothing outside")
+        table.notes.append("intervals promise nothing outside")
     if output and not format_ and output.suffix.lower() in {".xyz", ".extxyz"}:
         write_text(output, _xyz(groups, of_conformers, records))
     else:

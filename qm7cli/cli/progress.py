@@ -36,8 +36,8 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1,
     the `folds` of one run, whose time left is that of all; a log has a line for each evaluation.
     """
     say: Callable[[str], None] = (lambda _: None) if quiet else _note_with_time
-    if complete:
-        say(f"{complete} of {jobs} jobs are complete already")
+    if complete and not quiet:
+        note(f"{complete} of {jobs} jobs are complete already")
     if terminal := _terminal(quiet=quiet):
         with _bars(terminal) as bars:
             yield _Bars(bars, jobs, complete, say)

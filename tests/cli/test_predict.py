@@ -76,7 +76,7 @@ def test_what_is_outside_or_left_out_is_one_line_each_and_the_exit_status_says_s
     assert "left out: odd.xyz:1 is charged (+1); molecules here are neutral" in lines
     assert lines[-1] == "2 molecules left out"
     assert done.stdout.splitlines()[2].split() == ["odd.xyz:3", "H8", "-", "-", "-", "-", "yes"]
-    notes = "energy, interval (90%) and spreads in kcal/mol; an interval promises nothing outside"
+    notes = "energy, 90% interval and spreads in kcal/mol; intervals promise nothing outside"
     assert " ".join(done.stdout.splitlines()[-1:]) == notes
     assert command("predict", "--run", "run", "odd.xyz", "--quiet", status=1).stderr == ""
 

@@ -37,7 +37,7 @@ def show(monkeypatch):
             display.end_job(Job(Path("run"), Experiment(), 0), outcome)
         shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stderr.getvalue()).replace("\r", "\n")
         shown, times = re.subn(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?=\S)", "", shown, flags=re.MULTILINE)
-        assert times == 2  # of the lines that `OUTCOMES` and the first are
+        assert times == 1  # of what ended
         return [line.rstrip() for line in shown.splitlines() if line.strip()]
 
     return run
