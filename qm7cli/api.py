@@ -21,6 +21,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.data.molecules import Given, as_molecules
 from qm7cli.model.baseline_model import load_fold_model
+from qm7cli.model.conformal import LEVEL
 from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.predict import Prediction, predict_molecules
 from qm7cli.runs import models as run_models
@@ -124,18 +125,24 @@ def load_models(run: PathLike, folds: Sequence[int] | None = None) -> list[FoldM
 
 
 def predict(
-    models: FoldModel | Sequence[FoldModel], molecules: Given, R: ArrayLike | None = None, *, draws: int | None = None
+    models: FoldModel | Sequence[FoldModel],
+    molecules: Given,
+    R: ArrayLike | None = None,
+    *,
+    draws: int | None = None,
+    level: float = LEVEL,
 ) -> list[Prediction]:
     """Predict molecules as ``qm7 predict`` does: with spreads over draws and models, and how each is outside.
 
     Several models, as those of `load_models`, are averaged. Molecules are nuclear charges and coordinates R in bohr, or
     ASE atoms (`qm7cli.data.molecules.as_molecules`). Each model averages over so many draws, by default as many as in
-    its run's evaluation. For a molecule with too many atoms the energy is None.
+    its run's evaluation. Intervals hold `level` of molecules like those trained on, 0.5 to 0.99. For a molecule with
+    too many atoms the energy is None.
     """
     models = [models] if isinstance(models, FoldModel) else list(models)
     if not models:
         raise QM7Error("there are no models to predict with")
-    return predict_molecules(models, as_molecules(molecules, R), draws)
+    return predict_molecules(models, as_molecules(molecules, R), draws, level=level)
 
 
 def compare(

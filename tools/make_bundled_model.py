@@ -5,7 +5,7 @@
 
 The parameters are the run's to the last bit. Of the molecules the file keeps the means and scales of energies and
 features, the number of thresholds, how many atoms molecules have, limits of distances and energies rounded outwards,
-and the interval that the held-out ones teach; no matrix, energy or distance of a molecule.
+and how large the errors of the held-out ones are, in order; no matrix, energy or distance of a molecule.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import write_text
 from qm7cli.core.validation import flatten
 from qm7cli.core.yaml_text import format_yaml
+from qm7cli.model.conformal import LEVEL, Interval
 from qm7cli.model.model import BUNDLED, Model, save_bundled
 from qm7cli.runs.experiment import DEFAULTS, Experiment, unused_keys
 from qm7cli.runs.models import load_models
@@ -48,7 +49,7 @@ def describe(run: Path, results: RunResults, model: Model) -> dict[str, Any]:
         "dataset": results.dataset.name,
         "sha256": model.sha256,
         "held_out": {"molecules": len(model.test), "mae": result.mae, "rmse": result.rmse, "units": "kcal/mol"},
-        "interval": model.interval and {**model.interval._asdict(), "units": "kcal/mol", "level": 0.9},
+        "interval": model.interval and describe_interval(model.interval),
         "commands": [
             train_command(results.config, model.fold),
             f"python tools/make_bundled_model.py {run.name} --fold {model.fold}",
@@ -56,6 +57,13 @@ def describe(run: Path, results: RunResults, model: Model) -> dict[str, Any]:
         "settings": results.config.model_dump(mode="json", exclude={"data", "baseline"}),
         "version": qm7cli.__version__,
     }
+
+
+def describe_interval(interval: Interval) -> dict[str, Any]:
+    """Return what the half width of the usual interval is: base + slope * spread."""
+    if (q := interval.quantile()) is None:
+        return {"level": LEVEL}
+    return {"base": q * interval.base, "slope": q * interval.slope, "units": "kcal/mol", "level": LEVEL}
 
 
 def make(run: Path, fold: int, output: Path) -> dict[str, Any]:

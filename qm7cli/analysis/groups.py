@@ -55,6 +55,14 @@ class Group(NamedTuple):
         return self.folds | self.diverged
 
     @property
+    def folds_text(self) -> str:
+        """How many folds are complete, as ``3 x 2 seeds`` if each was trained with the same several seeds."""
+        numbers, others = ({key[part] for key in self.folds} for part in (slice(1), slice(1, None)))
+        seeds = len({fold.run.settings.get("seed") for fold in self.folds.values()})
+        crossed = 1 < seeds == len(others) and len(self.folds) == len(numbers) * seeds
+        return f"{len(numbers)} x {seeds} seeds" if crossed else str(len(self.folds))
+
+    @property
     def divergence(self) -> str:
         """How many folds diverged, when, and at what rates, as ``diverged in 2 of 5 folds, at ...``; empty if none."""
         if not self.diverged:

@@ -7,7 +7,7 @@ import typer
 from qm7cli.cli.options import Output, OutputFormat, Runs, each_run
 from qm7cli.cli.output import Column, make_table, result_columns, write_output
 
-OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "iterations", "test RMSE")  # columns that may be left out
+OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "test RMSE")  # columns that may be left out
 
 
 def collect(runs: Runs = None, format_: OutputFormat = None, output: Output = None) -> None:
@@ -31,7 +31,8 @@ def collect(runs: Runs = None, format_: OutputFormat = None, output: Output = No
         [_shown(record) for record in records],
         [Column("run", "run", left=True), *settings, *result_columns()],
         describe_units(),
-        optional=OPTIONAL if any(record["reason"] for record in records) else ("status", *OPTIONAL[:-1]),
+        shared=("status", "iterations"),
+        optional=OPTIONAL if any(record["reason"] for record in records) else OPTIONAL[:-1],
         details=list(titles.values()),
         keys=[*titles.values(), "fold"],
     )

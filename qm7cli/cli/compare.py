@@ -68,7 +68,7 @@ def comparison_table(comparison: "Comparison") -> Table:
         {name},
         title=comparison.place,
         sentences=[*filter(None, [comparison.explanation]), *comparison.sentences],
-        optional=["Holm p"],
+        wrapped=name,
         details=[column for column in header if column not in {name, *NARROW}],
     )
 
@@ -78,7 +78,7 @@ def _figures(group: "Group") -> dict[str, str]:
     from qm7cli.analysis.compare import difference_text, p_text, percent_text
 
     difference = group.difference
-    columns = {"folds": str(len(group.folds))}
+    columns = {"folds": group.folds_text}
     columns["diverged"] = f"{len(group.diverged)} of {len(group.ended)}" if group.diverged else "-"
     for metric, figures in (("MAE", group.mae), ("RMSE", group.rmse)):
         over_folds = f" +- {figures.over_folds:.2f}" if figures and figures.over_folds is not None else ""

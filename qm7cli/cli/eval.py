@@ -75,9 +75,9 @@ def evaluate(
     records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
     metrics, trusted = metric_columns(*parts), TRUST_COLUMNS if "test" in parts else ()
     units = [describe_units(), *(["intervals in kcal/mol"] if trusted else [])]
-    optional = ("draws", "iterations", *(column.title for column in reversed(trusted)))
+    fitting = {"shared": ("draws", "iterations"), "optional": [column.title for column in reversed(trusted)]}
     rows = _with_means(results, metrics, trusted)
-    table = make_table(rows, [*COLUMNS, *metrics, *trusted], *units, optional=optional)
+    table = make_table(rows, [*COLUMNS, *metrics, *trusted], *units, **fitting)
     out.write_output(table, records, format_, output)
     raise typer.Exit(status)
 

@@ -1,14 +1,14 @@
 """`qm7 experiments`: the experiments that come with the program."""
 
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
-from qm7cli.cli.options import complete_experiments
-from qm7cli.cli.output import WIDTH, say
+from qm7cli.cli.options import Output, OutputFormat, complete_experiments
+from qm7cli.cli.output import Column, Table, make_table, write_output
+
+COMMANDS: Final = {"train": "train --config NAME", "sweep": "sweep NAME"}
 
 
 def experiments(
@@ -16,6 +16,8 @@ def experiments(
         str | None,
         typer.Argument(metavar="NAME", autocompletion=complete_experiments, help="Print this file instead."),
     ] = None,
+    format_: OutputFormat = None,
+    output: Output = None,
 ) -> None:
     """List the experiments that come with the program, or print one.
 
@@ -31,28 +33,26 @@ def experiments(
 
     files = experiment_files()
     if name is None:
-        for line in _listing(files):
-            say(line)
+        records = list(map(_record, files.items()))
+        records.sort(key=lambda record: record["command"] == "sweep")
+        headings = [f"qm7 {COMMANDS[record['command']]}" for record in records]
+        columns = [Column(key, key, left=key != "jobs") for key in ("name", "jobs", "purpose")]
+        write_output(make_table(records, columns, headings=headings, wrapped="purpose"), records, format_, output)
+    elif format_:
+        raise UsageError("--format is for the list of experiments; a file is YAML")
     elif file := files.get(name.removesuffix(ENDING)):
-        print(read_text(file), end="")
+        write_output(Table({}, below=read_text(file)), output=output)
     else:
         close = suggestion(name, files) or f"; there are {', '.join(files)}"
         raise UsageError(f"no experiment {name} comes with the program{close}")
 
 
-def _listing(files: dict[str, Path]) -> Iterator[str]:
-    """Give the lines of the list: name, jobs and what the file says of itself."""
+def _record(named: tuple[str, Path]) -> dict[str, Any]:
+    """Return what is said of an experiment: its name, what takes it, its jobs and what the file says of itself."""
     from qm7cli.runs.experiment import is_sweep, purpose, resolve
     from qm7cli.training.sweep import read_sweep
 
-    width = max(map(len, files))
-    for command, wanted in (("qm7 train --config NAME", False), ("qm7 sweep NAME", True)):
-        yield f"{command}  (jobs; what for)"
-        for name, file in files.items():
-            if is_sweep(file) == wanted:
-                points = read_sweep(file) if wanted else [resolve(file, (), {})]
-                jobs = sum(len(each.split.folds or range(each.split.count)) for each in points)
-                start = f"  {name:{width}}  {jobs:2}  "
-                lines = textwrap.wrap(purpose(file), WIDTH - len(start), break_on_hyphens=False)
-                yield start + lines[0]
-                yield from (" " * len(start) + line for line in lines[1:])
+    name, file = named
+    points = read_sweep(file) if is_sweep(file) else [resolve(file, (), {})]
+    jobs = sum(len(each.split.folds or range(each.split.count)) for each in points)
+    return {"name": name, "command": "sweep" if is_sweep(file) else "train", "jobs": jobs, "purpose": purpose(file)}

@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.options import Data, load_dataset
-from qm7cli.cli.output import Table, note, write_output
+from qm7cli.cli.options import Data, Output, OutputFormat, load_dataset
+from qm7cli.cli.output import Column, make_table, note, refuse_inputs, write_output
 
 
 def info(
     data: Data = None,
+    format_: OutputFormat = None,
+    output: Output = None,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="Print errors only: exit status 0 means that the data set is sound."),
@@ -26,10 +28,12 @@ def info(
     from qm7cli.model.target import Target
 
     dataset = load_dataset(data)
+    refuse_inputs(output, [dataset.path])
     description = describe(dataset) | Target.fit("composition", dataset.Z, dataset.T).describe()
     if not quiet:
-        columns = {"property": list(description), "value": list(description.values())}
-        write_output(Table(columns, set(columns)))
+        records = [{"property": name, "value": value} for name, value in description.items()]
+        columns = [Column(key, key, left=True) for key in records[0]]
+        write_output(make_table(records, columns, wrapped="value"), records, format_, output)
         if leaks := describe_leaks(dataset, dataset.P):
             note(leaks)
     refuse_unsound(dataset)

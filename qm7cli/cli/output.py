@@ -1,14 +1,15 @@
 """What commands print and write: sentences, and records in every format, as a table that fits a terminal."""
 
-import html
 import json
-import re
+import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -18,7 +19,8 @@ Format = Literal["table", "csv", "json", "markdown", "latex"]
 Records = Sequence[Mapping[str, Any]]
 ENDINGS: Final[dict[str, Format]] = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
 SHOW_TRACEBACKS: Final[ContextVar[bool]] = ContextVar("SHOW_TRACEBACKS", default=False)  # as --debug asks
-WIDTH: Final = 80  # columns of a terminal that tables and sentences under them fit
+WIDTH: Final = 80  # columns of what is no terminal
+ECHO: Final = 2  # columns that lines on standard error leave free, where a terminal shows ^C
 RUN: Final = "run"  # the column whose cells are paths of runs
 
 
@@ -27,10 +29,18 @@ def say(line: str) -> None:
     print(printable(line))
 
 
+def terminal_width(*, terminal: bool) -> int:
+    """Return the columns of a terminal, of anything else `WIDTH`; or what $COLUMNS says."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns if terminal or "COLUMNS" in os.environ else WIDTH
+
+
 def note(message: str) -> None:
-    """Print a message in one line on standard error; if nobody listens, the work goes on."""
+    """Print a message on standard error, in one line unless that is a terminal; if nobody listens, the work goes on."""
+    text = printable(" ".join(message.split()))
     with suppress(OSError):
-        print(printable(" ".join(message.split())), file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            text = _wrap(text, terminal_width(terminal=True) - ECHO, "  ")
+        print(text, file=sys.stderr, flush=True)
 
 
 def print_error(message: str, error: object = None) -> None:
@@ -110,10 +120,10 @@ def result_columns() -> list[Column]:
     ]
 
 
-def _paragraph(text: str, indent: str = "") -> str:
-    """Return a text in lines of at most `WIDTH` columns; words, as paths, are not broken."""
-    lines = textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return f"{printable(lines, keep=chr(10))}\n" if text else ""
+def _wrap(text: str, width: int, indent: str = "") -> str:
+    """Return a text in lines of at most so many columns; words, as paths, are not broken."""
+    width = max(width, 20)
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 @dataclass
@@ -121,8 +131,9 @@ class Table:
     """A table for people: the cells of each column by its title, what stands under it, and a title of the whole.
 
     `notes` make one paragraph, `sentences` one each, and `below` follows as it is. Rows that share one of the
-    `headings` stand under it. To fit a terminal, `optional` columns may be left out, the least needed first, and the
-    `details` all together; the `keys` are columns that may tell the rows apart without the runs.
+    `headings` stand under it. To fit the `width`, `shared` and `optional` columns that say one thing everywhere are
+    said below; other `optional` ones are left out, the least needed first, and the `details` all together. The cells
+    of the `wrapped` column take several lines. The `keys` are columns that may tell the rows apart without the runs.
     """
 
     columns: dict[str, list[str]]
@@ -132,10 +143,13 @@ class Table:
     below: str = ""
     headings: list[str] = field(default_factory=list)
     units: dict[str, str] = field(default_factory=dict)
+    shared: Sequence[str] = ()
     optional: Sequence[str] = ()
     details: Sequence[str] = ()
     keys: Sequence[str] = ()
     title: str = ""
+    wrapped: str = ""
+    width: int = WIDTH
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
@@ -156,36 +170,49 @@ class Table:
             if self.headings and k > 0 and (k == 1 or self.headings[k - 1] != self.headings[k - 2]):
                 text += f"{printable(self.headings[k - 1])}\n"
             cells = [
-                printable(cell).ljust(width) if title in self.left_columns else printable(cell).rjust(width)
+                _wrap(printable(cell), width).split("\n") if title == self.wrapped else [printable(cell)]
                 for title, cell, width in zip(self.columns, line, widths, strict=True)
             ]
-            text += "  ".join(cells).rstrip() + "\n"
+            for parts in zip_longest(*cells, fillvalue=""):
+                aligned = [
+                    part.ljust(width) if title in self.left_columns else part.rjust(width)
+                    for title, part, width in zip(self.columns, parts, widths, strict=True)
+                ]
+                text += "  ".join(aligned).rstrip() + "\n"
             if rule and k == 0:
                 text += "─" * (sum(widths) + 2 * len(widths) - 2) + "\n"
-        sentences = "".join(_paragraph(sentence, indent="  ") for sentence in self.sentences)
-        return text + _paragraph("; ".join(self.notes)) + sentences + printable(self.below, keep="\n")
+        text += _wrap(printable("; ".join(self.notes)), self.width) + "\n" * bool(self.notes)
+        text += "".join(_wrap(printable(sentence), self.width, "  ") + "\n" for sentence in self.sentences)
+        return text + printable(self.below, keep="\n")
 
     def fit(self) -> "Table":
-        """Return the table as it fits `WIDTH`, as far as that is possible.
+        """Return the table as it fits its `width`, as far as that is possible.
 
-        Step by step while it is too wide: the column `RUN` is left out if the `keys` tell the rows apart, and else the
-        runs become headings; `optional` columns that say one thing everywhere are said below, others left out.
+        Step by step while it is too wide: the `details` are left out; the column `RUN` is left out if the `keys` tell
+        the rows apart, and else the runs become headings; `shared` and `optional` columns go.
         """
         fitted = self._fit(())
         return self._fit(self.details) if fitted.is_too_wide else fitted
 
     @property
     def is_too_wide(self) -> bool:
-        """Whether the columns take more than `WIDTH`."""
-        return sum(self._widths()) + 2 * (len(self.columns) - 1) > WIDTH
+        """Whether the columns take more than the `width`, a wrapped one aside."""
+        return self._slack(self._widths()) < 0
+
+    def _slack(self, widths: list[int]) -> int:
+        return self.width - sum(widths) - 2 * (len(widths) - 1)
 
     def _widths(self) -> list[int]:
-        return [max(len(printable(cell)) for cell in (title, *cells)) for title, cells in self.columns.items()]
+        widths = [max(len(printable(cell)) for cell in (title, *cells)) for title, cells in self.columns.items()]
+        if self.wrapped in self.columns:
+            k = list(self.columns).index(self.wrapped)
+            widths[k] = min(widths[k], max(20, widths[k] + self._slack(widths)))
+        return widths
 
     def _fit(self, details: Sequence[str]) -> "Table":
         columns = {title: cells for title, cells in self.columns.items() if title not in details}
         told = {title: {*cells} - {""} for title, cells in columns.items()}  # a mean has empty cells
-        for title in {*self.optional, *self.details} & {*columns}:
+        for title in {*self.shared, *self.optional, *self.details} & {*columns}:
             if not told[title] - {"-"}:
                 del columns[title]
         fitted = replace(self, columns=columns, notes=[*self.notes])
@@ -196,7 +223,7 @@ class Table:
                 fitted.notes.append(f"{RUN}: {runs[0]}")
             elif len(rows) < len(runs):
                 fitted.headings = runs
-        for title in self.optional:
+        for title in (*self.shared, *self.optional):
             if title in columns and len(told[title]) == 1 and fitted.is_too_wide:
                 fitted.notes.append(f"{title}: {columns.pop(title)[0]}")
         left_out = [title for title in self.optional if title in columns and fitted.is_too_wide and columns.pop(title)]
@@ -221,18 +248,21 @@ def write_output(
 
     It is that of the file's ending unless one is given.
 
-    CSV and JSON have the records, Markdown and LaTeX the whole table with units; what is printed as a table fits a
-    terminal. A pipe gets the text as it is, a terminal without what would steer it.
+    CSV and JSON have the records, Markdown the whole table with units, LaTeX that without details; what is printed as
+    a table fits a terminal. A pipe gets the text as it is, a terminal without what would steer it.
     """
+    from qm7cli.cli.formats import csv_text, latex_text, markdown_text
+
     terminal = output is None and sys.stdout.isatty()
     format_ = format_ or ENDINGS.get(output.suffix.lower() if output else "", "table")
-    tables = [shown] if isinstance(shown, Table) else shown
+    width = terminal_width(terminal=terminal)
+    tables = [replace(table, width=width) for table in ([shown] if isinstance(shown, Table) else shown)]
     render: dict[Format, Callable[[], str]] = {
         "table": lambda: "\n".join(table.fit().text(rule=terminal) for table in tables),
-        "csv": lambda: _csv(records),
+        "csv": lambda: csv_text(records),
         "json": lambda: json.dumps(list(records)) + "\n",
-        "markdown": lambda: "\n".join(map(_markdown, tables)),
-        "latex": lambda: "\n".join(map(_latex, tables)),
+        "markdown": lambda: "\n".join(map(markdown_text, tables)),
+        "latex": lambda: "\n".join(map(latex_text, tables)),
     }
     text = render[format_]()
     if output is None:
@@ -242,42 +272,3 @@ def write_output(
 
         write_text(output, text)
     return format_
-
-
-def _csv(records: Records) -> str:
-    from qm7cli.core.files import format_csv
-
-    def cell(value: Any) -> Any:
-        if isinstance(value, list) and all(isinstance(each, str) for each in value):
-            return "; ".join(value)
-        return json.dumps(value) if isinstance(value, list | bool) else value
-
-    header = list(records[0]) if records else []
-    return format_csv(header, [[cell(row[key]) for key in header] for row in records])
-
-
-def _markdown(table: Table) -> str:
-    top, *rows = table.lines
-    rule = ["---" if title in table.left_columns else "---:" for title in table.columns]
-    lines = [
-        [html.escape(printable(text), quote=False).replace("|", "\\|") for text in line] for line in (top, rule, *rows)
-    ]
-    said = "".join(f"- {printable(sentence)}\n" for sentence in table.sentences)
-    title = f"**{printable(table.title)}**\n\n" if table.title else ""
-    return title + "".join(f"| {' | '.join(line)} |\n" for line in lines) + (f"\n{said}" if said else "")
-
-
-def _latex(table: Table) -> str:
-    columns = "".join("l" if title in table.left_columns else "r" for title in table.columns)
-    top, *body = [" & ".join(map(_escape_latex, line)) + " \\\\" for line in table.lines]
-    if table.title:
-        top = f"\\multicolumn{{{len(columns)}}}{{l}}{{{_escape_latex(table.title)}}} \\\\\n{top}"
-    lines = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule", top, "\\midrule", *body, "\\bottomrule", "\\end{tabular}"]
-    return "\n".join(lines) + "\n"
-
-
-def _escape_latex(text: str) -> str:
-    special = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
-    escaped = "".join(special.get(sign, sign) for sign in printable(text))
-    escaped = escaped.replace("^", r"\textasciicircum{}").replace("+-", r"$\pm$")
-    return re.sub(r"(?<![\w.])-(?=\d)", "$-$", escaped)

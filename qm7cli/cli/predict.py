@@ -54,6 +54,9 @@ def predict(
     input_format: options.InputFormat = None,
     fold: options.TrainedFolds = None,
     draws: options.Draws = None,
+    level: Annotated[  # as qm7cli.model.conformal has it, without what that imports
+        float, typer.Option(min=0.5, max=0.99, help="Fraction of molecules whose true energy is in the interval.")
+    ] = 0.9,
     format_: options.OutputFormat = None,
     output: options.Output = None,
     quiet: options.Quiet = False,
@@ -62,17 +65,20 @@ def predict(
 
     The bundled model covers neutral closed-shell molecules of H, C, N, O and S with up to 7 heavy atoms and 23 in all;
     its energies are PBE0's. energy is the mean over draws and models, in kcal/mol. interval is the half-width of the
-    90% prediction interval, calibrated on held-out molecules. It promises nothing outside the applicability domain,
-    which is what was trained on: standard error says why a molecule is outside, as do reasons in csv and json. spread
-    is the standard deviation over draws, fold spread that over models; neither is an error bar. The geometry of a
-    SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the energy is averaged, and whose
-    scatter is conformers; the interval ignores how wrong they are. What is charged, periodic or cannot be read is left
-    out and named. The exit status is 1 if a molecule is left out, or has more atoms than a model has room for. - is
-    standard input. Needs ASE and RDKit: pip install '.[chem]'
+    90% prediction interval, or of that of --level, calibrated on held-out molecules. It promises nothing outside the
+    applicability domain, which is what was trained on: standard error says why a molecule is outside, as do reasons in
+    csv and json. spread is the standard deviation over draws, fold spread that over models; neither is an error bar.
+    The geometry of a SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the energy is
+    averaged, and whose scatter is conformers; the interval ignores how wrong they are. An --output that ends in .xyz
+    or .extxyz is extended XYZ: the geometry as read, in angstrom, or the conformer of a SMILES with the lowest energy,
+    and the record of csv in the comment line. What is charged, periodic or cannot be read is left out and named. The
+    exit status is 1 if a molecule is left out, or has more atoms than a model has room for. - is standard input. Needs
+    ASE and RDKit: pip install '.[chem]'
 
     Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
     """
     from qm7cli.cli.progress import show_count
+    from qm7cli.core.files import write_text
     from qm7cli.data.molecule_files import read_groups
     from qm7cli.model.predict import average_conformers, predict_molecules
 
@@ -85,15 +91,20 @@ def predict(
     groups, left_out = read_groups(files, input_format, smiles_column, smiles or [])
     molecules = [molecule for group in groups for molecule in group.conformers]
     with show_count("molecules", quiet=quiet) as report:
-        flat = iter(predict_molecules(models, molecules, draws, lambda done: report(done, len(molecules))))
-    predictions = [average_conformers(list(islice(flat, len(group.conformers)))) for group in groups]
+        flat = iter(predict_molecules(models, molecules, draws, lambda done: report(done, len(molecules)), level=level))
+    of_conformers = [list(islice(flat, len(group.conformers))) for group in groups]
+    predictions = list(map(average_conformers, of_conformers))
     for line in () if quiet else _notes(description, groups, predictions, left_out):
         note(line)
-    records = list(map(_record, groups, predictions))
-    table = make_table(records, COLUMNS, "energy, interval and spreads in kcal/mol", optional=OPTIONAL)
+    records = [_record(*each, level) for each in zip(groups, predictions, strict=True)]
+    units = f"energy, {100 * level:g}% interval and spreads in kcal/mol"
+    table = make_table(records, COLUMNS, units, optional=OPTIONAL)
     if any(record["outside"] for record in records):
-        table.notes.append("an interval promises nothing outside")
-    write_output(table, records, format_, output)
+        table.notes.append("intervals promise nothing outside")
+    if output and not format_ and output.suffix.lower() in {".xyz", ".extxyz"}:
+        write_text(output, _xyz(groups, of_conformers, records))
+    else:
+        write_output(table, records, format_, output)
     if left_out or any(prediction.energy is None for prediction in predictions):
         raise typer.Exit(1)
 
@@ -133,10 +144,26 @@ def _notes(
     for prediction in predictions:
         if prediction.warnings:
             yield f"{prediction.molecule}: {'; '.join(prediction.warnings)}"
+    if any(prediction.interval is None and prediction.energy is not None for prediction in predictions):
+        yield "no interval: there are fewer --draws than the model's own, or too few held-out molecules for the --level"
     yield from describe_left_out(left_out)
 
 
-def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:
+def _xyz(groups: "list[Group]", of_conformers: "list[list[Prediction]]", records: list[dict[str, Any]]) -> str:
+    """Return the conformer of lowest energy of each molecule, with its record and which of several it is."""
+    from qm7cli.data.geometries import format_xyz
+
+    molecules, values = [], []
+    for group, own, record in zip(groups, of_conformers, records, strict=True):
+        energies = [each.energy or 0 for each in own]
+        k = energies.index(min(energies))
+        molecules.append(group.conformers[k])
+        conformer = f"{k + 1} of {len(own)}" if own[1:] else ""
+        values.append(record | {"reasons": "; ".join(record["reasons"]), "conformer": conformer})
+    return format_xyz(molecules, values)
+
+
+def _record(group: "Group", prediction: "Prediction", level: float) -> dict[str, Any]:
     """Return what is known of a molecule, with what its row of a table had before."""
     from qm7cli.data.dataset import formula
 
@@ -145,6 +172,7 @@ def _record(group: "Group", prediction: "Prediction") -> dict[str, Any]:
         "formula": formula(group.conformers[0].Z),
         "energy_kcal_mol": prediction.energy,
         "interval_kcal_mol": prediction.interval,
+        "level": level,
         "spread_kcal_mol": prediction.spread,
         "fold_spread_kcal_mol": prediction.fold_spread,
         "conformer_spread_kcal_mol": prediction.conformer_spread,

@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from qm7cli.cli.output import note
+from qm7cli.cli.output import ECHO, note, terminal_width
 from qm7cli.core.errors import BusyError, printable
 
 if TYPE_CHECKING:
@@ -34,20 +35,24 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1,
     A line is printed for each of the `jobs` that ends, of which so many are `complete` already. Without `jobs` they are
     the `folds` of one run, whose time left is that of all; a log has a line for each evaluation.
     """
-    say: Callable[[str], None] = (lambda _: None) if quiet else note
-    if complete:
-        say(f"{complete} of {jobs} jobs are complete already")
+    say: Callable[[str], None] = (lambda _: None) if quiet else _note_with_time
+    if complete and not quiet:
+        note(f"{complete} of {jobs} jobs are complete already")
     if terminal := _terminal(quiet=quiet):
         with _bars(terminal) as bars:
-            yield _Bars(bars, jobs, complete)
+            yield _Bars(bars, jobs, complete, say)
     else:
         yield Display(jobs, complete, folds, say)
+
+
+def _note_with_time(line: str) -> None:
+    note(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {line}")
 
 
 class Display:
     """Lines about the jobs of a sweep as they end, or about the folds of one run as they are trained."""
 
-    def __init__(self, jobs: int | None, complete: int, folds: int, say: Callable[[str], None] = note) -> None:
+    def __init__(self, jobs: int | None, complete: int, folds: int, say: Callable[[str], None]) -> None:
         self.jobs, self.done, self.folds, self.say = jobs, complete, folds, say
         self.first: dict[int, tuple[float, int]] = {}  # by fold: time and iteration of its first report
         self.reached: dict[int, int] = {}  # by fold: iteration of its last report
@@ -104,7 +109,7 @@ def _terminal(*, quiet: bool) -> "Console | None":
         return None
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, width=terminal_width(terminal=True) - ECHO)
     return console if console.is_interactive else None
 
 
@@ -120,8 +125,8 @@ def _bars(terminal: "Console") -> "Bars":
 class _Bars(Display):
     """A bar for each job that is being done and, in a sweep, one for the whole, under the lines of jobs that ended."""
 
-    def __init__(self, bars: "Bars", jobs: int | None, complete: int) -> None:
-        super().__init__(jobs, complete, folds=1)
+    def __init__(self, bars: "Bars", jobs: int | None, complete: int, say: Callable[[str], None]) -> None:
+        super().__init__(jobs, complete, 1, say)
         self.bars = bars
         self.whole = None if jobs is None else bars.add_task("jobs", total=jobs, state="", mae="")
         self.tasks: dict[tuple[Path, int], TaskID | None] = {}  # None of a job that has ended

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from qm7cli.cli.options import OutputFormat, Runs, each_run
+from qm7cli.cli.options import Output, OutputFormat, Runs, each_run
 from qm7cli.cli.output import Column, Table, make_table, show_mean, show_number, write_output
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ COLUMNS: Final = (
 )
 
 
-def status(runs: Runs = None, format_: OutputFormat = None) -> None:
+def status(runs: Runs = None, format_: OutputFormat = None, output: Output = None) -> None:
     """Show what is finished, running, interrupted, diverged or new.
 
     A fold is running while a process holds it, and new if it was asked for and not begun. For folds that have not
@@ -36,9 +36,9 @@ def status(runs: Runs = None, format_: OutputFormat = None) -> None:
     """
     from qm7cli.training.fold_state import fold_states
 
-    found, ended = each_run(runs, fold_states)
+    found, ended = each_run(runs, fold_states, output)
     states = [state for of_run in found for state in of_run]
-    write_output(_table(states), [state._asdict() for state in states], format_)
+    write_output(_table(states), [state._asdict() for state in states], format_, output)
     raise typer.Exit(ended)
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from qm7cli.cli import options
-from qm7cli.cli.output import make_table, note, print_error, result_columns, say, show_mean, write_output
+from qm7cli.cli.output import make_table, note, print_error, refuse_inputs, result_columns, say, show_mean, write_output
 from qm7cli.core.signals import StopRequest, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qm7cli.cli.output import Format
     from qm7cli.core.errors import QM7Error
     from qm7cli.data.dataset import Dataset
     from qm7cli.runs.experiment import Experiment
@@ -50,6 +51,8 @@ def train(
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the resolved experiment and do nothing else.")
     ] = False,
+    format_: options.OutputFormat = None,
+    output: options.Output = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train the folds of an experiment and report their test errors.
@@ -77,7 +80,9 @@ def train(
             print(format_yaml(experiment.model_dump(mode="json")), end="")
             return
         dataset = options.load_dataset(experiment.data)
-        train_and_print(experiment, dataset, out, jobs, stop, overwrite=overwrite, quiet=quiet)
+        train_and_print(
+            experiment, dataset, out, jobs, stop, overwrite=overwrite, format_=format_, output=output, quiet=quiet
+        )
 
 
 def train_and_print(
@@ -89,6 +94,8 @@ def train_and_print(
     *,
     overwrite: bool,
     quiet: bool,
+    format_: "Format | None" = None,
+    output: Path | None = None,
 ) -> None:
     """Train the folds of an experiment with progress, print results and errors, and exit with the status of these."""
     from qm7cli.cli.progress import show_progress
@@ -98,6 +105,7 @@ def train_and_print(
     from qm7cli.training.sweep import job_status
     from qm7cli.training.train_run import FoldsError, train_run
 
+    refuse_inputs(output, [dataset.path])
     run = out or options.RUNS / default_name(experiment, dataset.name)
     jobs = jobs or available_cores()
     chosen = [fold.number for fold in select_folds(dataset, experiment.split)]
@@ -111,7 +119,7 @@ def train_and_print(
         except FoldsError as failure:
             results, errors = failure.results, failure.errors
     if results:
-        print_results(run, results)
+        print_results(run, results, format_, output)
     diverged = [each for each in results.folds if each.reason and each.fold in chosen] if results else []
     for result in diverged:
         print_error(result.reason or "")
@@ -121,15 +129,20 @@ def train_and_print(
     exit_if_failed([*diverged, *errors.values()])
 
 
-def print_results(run: Path, results: "RunResults") -> None:
-    """Print the results of a run as a table, and where they are."""
+def print_results(
+    run: Path, results: "RunResults", format_: "Format | None" = None, output: Path | None = None
+) -> None:
+    """Print the results of a run, and where they are."""
     from qm7cli.model.metrics import METRICS, describe_units
+    from qm7cli.runs.collect import collect_folds, read_run
 
     folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
     rows, optional = [*folds, mean] if len(folds) > 1 else folds, ("minutes", "train RMSE", "train MAE")
-    write_output(make_table(rows, result_columns(), describe_units(), optional=("status", "iterations", *optional)))
-    say(str(run / "results.yaml"))
+    table = make_table(rows, result_columns(), describe_units(), shared=("status", "iterations"), optional=optional)
+    records = collect_folds([read_run(run)])
+    if write_output(table, records, format_, output) == "table":
+        say(str(run / "results.yaml"))
 
 
 def exit_if_stopped(stop: StopRequest) -> None:

@@ -6,7 +6,7 @@ A reader yields each molecule of a file or, in its place, the error that says wh
 import functools
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -84,6 +84,22 @@ def _with_symbol(place: str, line: str) -> str:
     if symbol not in SYMBOLS[1:]:
         raise QM7Error(f"{place}: {word[:40]!r} is not an element")
     return " ".join([symbol, *rest])
+
+
+def format_xyz(molecules: Iterable[Molecule], values: Iterable[Mapping[str, Any]]) -> str:
+    """Return molecules as extended XYZ, in angstrom, with values of each in its comment line, but empty ones."""
+    atoms, extxyz = (
+        import_extra("ase", "chem", "XYZ files need"),
+        import_extra("ase.io.extxyz", "chem", "XYZ files need"),
+    )
+    text = io.StringIO()
+    for molecule, own in zip(molecules, values, strict=True):
+        known = {key: value for key, value in own.items() if value not in {None, ""}}
+        positions = np.round(
+            molecule.R.astype(np.float64) * BOHR, 6
+        )  # float32 has no more, and what was read comes back
+        extxyz.write_xyz(text, [atoms.Atoms(molecule.Z.astype(int), positions, info=known)])
+    return text.getvalue()
 
 
 def read_trajectory(content: bytes, path: str) -> Iterator[Read]:

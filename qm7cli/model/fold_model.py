@@ -22,7 +22,7 @@ from qm7cli.data.coulomb import Matrices, canonical_order, reorder_atoms
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.molecules import Given, Molecule, as_molecules
 from qm7cli.data.splits import Part
-from qm7cli.model.conformal import Interval
+from qm7cli.model.conformal import LEVEL, Interval
 from qm7cli.model.domain import Domain
 from qm7cli.model.encoder import CHUNK
 from qm7cli.model.metrics import Evaluation
@@ -52,7 +52,7 @@ class FoldModel(ABC):
     """A trained fold: all that predicting and evaluating need beside the molecules.
 
     The `seed`, `fold` and `iterations` are those of the training; `draws` are those of the run's evaluation. While a
-    network is in training, it has neither domain nor interval; too few held-out molecules give no interval either.
+    network is in training, it has neither domain nor interval.
     """
 
     seed: int
@@ -145,14 +145,15 @@ class FoldModel(ABC):
             reasons["energy"] = f"its energy is beyond those trained on, {least:.0f} to {most:.0f} kcal/mol"
         return reasons
 
-    def half_width(self, spread: float | None, draws: int) -> float | None:
+    def half_width(self, spread: float | None, draws: int, level: float = LEVEL) -> float | None:
         """Return half the width of the interval of a molecule with a spread over draws, kcal/mol, if there is one.
 
         Fewer draws than the model's own err more than those that the interval was made from.
         """
         if self.interval is None or draws < self.draws:
             return None
-        return float(self.interval.half_widths(None if spread is None else np.array([spread]))[0])
+        widths = self.interval.half_widths(None if spread is None else np.array([spread]), level)
+        return None if widths is None else float(widths[0])
 
     def predict_rows(
         self,
@@ -205,7 +206,8 @@ def fold_content(model: FoldModel) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {"train": model.train, "test": model.test}
     arrays |= {"target.elements": target.elements, "target.coefficients": target.coefficients}
     if model.interval:
-        arrays["interval"] = np.array(model.interval)
+        scores, *scale = model.interval
+        arrays |= {"interval.scores": scores, "interval.scale": np.array(scale)}
     if model.domain:
         arrays |= {f"domain.{name}": array for name, array in model.domain.arrays().items()}
     return values | {"energy_mean": target.mean, "energy_std": target.std}, arrays
@@ -214,11 +216,12 @@ def fold_content(model: FoldModel) -> tuple[dict[str, Any], Arrays]:
 def read_fold(about: FoldAbout, arrays: Arrays) -> dict[str, Any]:
     """Return what `fold_content` made of a model, by attribute."""
     domain = {name.removeprefix("domain."): array for name, array in arrays.items() if name.startswith("domain.")}
+    kept = [arrays["interval.scores"], *arrays["interval.scale"].tolist()] if "interval.scores" in arrays else None
     return {
         **about.model_dump(include={"seed", "fold", "draws", "sha256"}),
         "train": arrays["train"],
         "test": arrays["test"],
         "target": Target(about.energy_mean, about.energy_std, arrays["target.elements"], arrays["target.coefficients"]),
         "domain": Domain(**domain) if domain else None,
-        "interval": Interval(*arrays["interval"].tolist()) if "interval" in arrays else None,
+        "interval": Interval(*kept) if kept else None,
     }

@@ -78,8 +78,8 @@ class Evaluation(NamedTuple):
         return self.predictions.std(axis=0, ddof=1) if len(self.predictions) > 1 else None
 
     @property
-    def interval(self) -> Interval | None:
-        """The interval calibrated on these molecules, if they were not trained on and are enough."""
+    def interval(self) -> Interval:
+        """The interval calibrated on these molecules, if they were not trained on."""
         return Interval.of(self.residuals, self.spreads)
 
     def errors(self, part: Part) -> dict[str, float]:

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from qm7cli.core.errors import QM7Error
 from qm7cli.data.molecules import Molecule
+from qm7cli.model.conformal import LEVEL
 from qm7cli.model.fold_model import FoldModel
 
 
@@ -16,15 +17,15 @@ class Prediction:
     """What the models predict for a molecule, in kcal/mol; None where they cannot.
 
     Spreads are sample standard deviations, None for a single value: scatters, not error bars. `interval` is the mean of
-    the models', as the mean's error is at most the mean of the errors; it is None if a model keeps none, or draws fewer
-    matrices than its own.
+    the models', as the mean's error is at most the mean of the errors; it is None if a model was calibrated on too few
+    molecules for its level, or draws fewer matrices than its own.
     """
 
     molecule: str  # its name
     energy: float | None = None  # atomization energy, the mean over draws and models
     spread: float | None = None  # over draws, the mean over models
     fold_spread: float | None = None  # over models
-    interval: float | None = None  # half-width of the 90% prediction interval (`qm7cli.model.conformal`)
+    interval: float | None = None  # half-width of the prediction interval (`qm7cli.model.conformal`)
     conformer_spread: float | None = None
     warnings: list[str] = field(default_factory=list)  # how it differs from all that some model was trained on
 
@@ -34,23 +35,25 @@ def predict_molecules(
     molecules: Sequence[Molecule],
     draws: int | None = None,
     report: Callable[[int], None] = lambda _done: None,
+    *,
+    level: float = LEVEL,
 ) -> list[Prediction]:
     """Predict molecules with all of `models`, averaged over `draws` draws or, without it, each model's own number.
 
-    `report` is called with the number of molecules that are done. Raises QM7Error if the models were trained on
-    different data sets, or `draws` is not 1 or more.
+    `report` is called with the number of molecules that are done; the intervals hold `level` of molecules, 0.5 to 0.99.
+    Raises QM7Error if the models were trained on different data sets, or `draws` or `level` cannot be.
     """
     if len({model.sha256 for model in models}) > 1:
         raise QM7Error("the runs were trained on different data sets, whose energies are not to be averaged")
     predictions = []
     with threadpool_limits(1):  # more threads would give other digits
         for done, molecule in enumerate(molecules, start=1):
-            predictions.append(_predict(models, molecule, draws))
+            predictions.append(_predict(models, molecule, draws, level))
             report(done)
     return predictions
 
 
-def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None) -> Prediction:
+def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None, level: float) -> Prediction:
     if reason := next(filter(None, (model.why_too_large(molecule.Z) for model in models)), None):
         return Prediction(molecule.name, warnings=[reason])
     drawn = [model.draw(molecule, draws) for model in models]
@@ -64,7 +67,7 @@ def _predict(models: Sequence[FoldModel], molecule: Molecule, draws: int | None)
         energy=float(np.mean(means)),
         spread=_mean([each.spread for each in drawn if each.spread is not None]),
         fold_spread=_deviation(means),
-        interval=_mean([model.half_width(each.spread, len(each.energies)) for model, each in pairs]),
+        interval=_mean([model.half_width(each.spread, len(each.energies), level) for model, each in pairs]),
         warnings=list(reasons.values()),
     )
 

@@ -91,10 +91,10 @@ class FoldEvaluation(NamedTuple):
         """Return half widths of other test molecules' intervals as this fold's teach them, averaged over the runs."""
         widths = []
         for own, other in zip(self.members, others.members, strict=True):
-            interval = own["test"].interval
-            if interval is None:
+            half_widths = own["test"].interval.half_widths(other["test"].spreads)
+            if half_widths is None:
                 return None
-            widths.append(interval.half_widths(other["test"].spreads) * np.ones(len(other["test"].molecules)))
+            widths.append(half_widths * np.ones(len(other["test"].molecules)))
         return np.asarray(np.mean(widths, axis=0))
 
 

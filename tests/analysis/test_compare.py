@@ -46,6 +46,7 @@ def test_the_figures_are_those_of_a_calculation_of_its_own(seeds):
     comparison = compare_groups([of_variant(variant, seed) for variant in VARIANTS for seed in seeds])
     assert [group.name for group in comparison.groups] == list(VARIANTS)
     assert comparison.groups[0].difference is None
+    assert comparison.groups[0].folds_text == ("3" if len(seeds) == 1 else "3 x 2 seeds")
     assert comparison.notes == []
     by_fold = {own: [statistics.fmean(MAES[own, seed][k] for seed in seeds) for k in range(3)] for own in VARIANTS}
     for group in comparison.groups:

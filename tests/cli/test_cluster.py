@@ -59,7 +59,8 @@ def test_a_cluster_gives_the_bits_of_processes_even_if_it_loses_workers(cluster,
     os.killpg(workers[1].pid, signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
-    assert [line.split(":")[0] for line in stderr.splitlines()][-2:] == ["8 of 8", "the runs are in dask"]
+    *_, ended, last = stderr.splitlines()
+    assert (ended[20:27], last) == ("8 of 8:", "the runs are in dask")
     assert stdout == command("compare", "dask").stdout
     assert len(bits(tmp_path / "dask")) == 20
     assert bits(tmp_path / "dask") == one_by_one

@@ -1,5 +1,7 @@
 """`qm7 experiments`, and experiments by their names."""
 
+import json
+
 from qm7cli.core.validation import flatten
 from qm7cli.data.splits import Split
 from qm7cli.runs.experiment import Experiment, experiment_files, is_sweep, resolve
@@ -7,8 +9,8 @@ from qm7cli.training.sweep import read_sweep
 
 
 def test_it_lists_every_file_with_the_jobs_that_it_says_in_80_columns(command):
-    lines = command("experiments").stdout.splitlines()
-    listed = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith("  ") and line[2] != " "}
+    lines = command("experiments", COLUMNS="80").stdout.splitlines()
+    listed = {line.split()[0]: int(line.split()[1]) for line in lines[1:] if line[0] != " " and line[:4] != "qm7 "}
     assert listed.keys() == experiment_files().keys()
     assert {"quick", "paper", "variants"} <= listed.keys()
     for name, file in experiment_files().items():
@@ -19,6 +21,10 @@ def test_it_lists_every_file_with_the_jobs_that_it_says_in_80_columns(command):
         assert not is_sweep(file) or f"{listed[name]} jobs" in file.read_text()
     assert max(map(len, lines)) <= 80
     assert command("experiments", "quick.yaml").stdout == experiment_files()["quick"].read_text()
+    records = json.loads(command("experiments", "--format", "json").stdout)
+    assert {each["name"]: each["jobs"] for each in records} == listed
+    assert {each["command"] for each in records if is_sweep(experiment_files()[each["name"]])} == {"sweep"}
+    assert "--format is for the list" in command("experiments", "quick", "--format", "csv", status=2).stderr
 
 
 def test_paper_yaml_writes_out_the_defaults_key_by_key_and_quick_yaml_takes_fewer_iterations():

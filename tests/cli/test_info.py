@@ -1,3 +1,4 @@
+import json
 import os
 
 import pytest
@@ -10,6 +11,8 @@ def test_info_shows_the_data_set_as_aligned_lines_on_a_pipe(command, small):
     assert lines["molecules"].strip() == "60"
     assert lines["folds"].strip() == "5 of 12 molecules"
     assert lines["SHA-256"].strip() == small.sha256
+    records = json.loads(command("info", "--format", "json").stdout)
+    assert {"property": "molecules", "value": "60"} in [each | {"value": str(each["value"])} for each in records]
 
 
 def test_a_data_set_that_is_not_sound_is_described_and_refused(command, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from conftest import fold_errors
 from molecules import xyz
 from qm7cli.data.molecule_files import Smiles, embed
+from qm7cli.data.molecules import BOHR
 from qm7cli.model.conformal import Interval
 from qm7cli.model.predict import predict_molecules
 from qm7cli.runs.models import load_models
@@ -16,8 +17,8 @@ from qm7cli.runs.models import load_models
 pytestmark = pytest.mark.usefixtures("trained")
 
 FIELDS = [
-    "name", "formula", "energy_kcal_mol", "interval_kcal_mol", "spread_kcal_mol", "fold_spread_kcal_mol",
-    "conformer_spread_kcal_mol", "outside", "reasons",
+    "name", "formula", "energy_kcal_mol", "interval_kcal_mol", "level", "spread_kcal_mol",
+    "fold_spread_kcal_mol", "conformer_spread_kcal_mol", "outside", "reasons",
 ]  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def test_what_is_outside_or_left_out_is_one_line_each_and_the_exit_status_says_s
     assert "odd.xyz:2: 8 atoms, more than the 7 that the model takes" in lines
     assert lines[-1] == "left out: odd.xyz:1 is charged (+1); molecules here are neutral"
     assert done.stdout.splitlines()[2].split() == ["odd.xyz:2", "H8", "-", "-", "-", "-", "yes"]
-    notes = "energy, interval and spreads in kcal/mol; an interval promises nothing outside"
+    notes = "energy, 90% interval and spreads in kcal/mol; intervals promise nothing outside"
     assert done.stdout.splitlines()[-1] == notes
     assert command("predict", "--run", "run", "odd.xyz", "--quiet", status=1).stderr == ""
 
@@ -73,10 +74,44 @@ def test_the_interval_is_what_the_held_out_molecules_teach_for_the_spread_of_thi
     single = [predicted(command, "--run", "run", "two.xyz", "--fold", fold) for fold in (0, 1)]
     for fold, records in enumerate(single):
         interval = Interval.of(*fold_errors(tmp_path / "run", fold))
-        expected = [interval.base + interval.slope * record["spread_kcal_mol"] for record in records]
-        assert [record["interval_kcal_mol"] for record in records] == pytest.approx(expected, rel=1e-6)
+        for record in records:
+            (width,) = interval.half_widths(np.array([record["spread_kcal_mol"]]))
+            assert record["interval_kcal_mol"] == pytest.approx(width, rel=1e-6)
     for both, *own in zip(predicted(command, "--run", "run", "two.xyz"), *single, strict=True):
         assert both["interval_kcal_mol"] == pytest.approx(np.mean([record["interval_kcal_mol"] for record in own]))
+    assert f"+-{own[0]['interval_kcal_mol']:.2f}" in command("predict", "--run", "run", "two.xyz", "--fold", "0").stdout
+    fewer = predicted(command, "--run", "run", "two.xyz", "--draws", "2")  # than the 3 that it was made from
+    assert fewer[0]["interval_kcal_mol"] is None
+    (half, _) = predicted(command, "--run", "run", "two.xyz", "--fold", "0", "--level", "0.5")
+    assert half["level"] == 0.5
+    (width,) = Interval.of(*fold_errors(tmp_path / "run", 0)).half_widths(np.array([half["spread_kcal_mol"]]), 0.5)
+    assert half["interval_kcal_mol"] == pytest.approx(width, rel=1e-6)
+    assert "no interval" in command("predict", "--run", "run", "two.xyz", "--level", "0.99").stderr  # of 12 molecules
+    assert "less than or equal to 0.99" in command("predict", "two.xyz", "--level", "95", status=2).stderr
+
+
+def test_extended_xyz_has_the_geometry_as_read_and_what_is_predicted_of_it(command, tmp_path):
+    ase_io = pytest.importorskip("ase.io")
+    pytest.importorskip("rdkit", reason="RDKit is not installed")
+    with (tmp_path / "two.xyz").open("a") as file:
+        file.write(xyz([14, 1], np.array([[0, 0, 0], [0, 0, 2.8]]), 'name="an odd one"'))
+    done = command("predict", "--run", "run", "two.xyz", "--smiles", "NN", "--output", "x.xyz")
+    assert done.stdout == ""
+    frames, given = (ase_io.read(tmp_path / name, ":") for name in ("x.xyz", "two.xyz"))
+    for frame, own in zip(frames, given, strict=False):
+        assert np.abs(frame.positions - own.positions).max() < 2e-6
+    records = predicted(command, "--run", "run", "two.xyz", "--smiles", "NN")
+    for frame, record in zip(frames, records, strict=True):
+        kept = {key: frame.info.get(key) for key in ("name", "energy_kcal_mol", "interval_kcal_mol", "outside")}
+        assert kept == {key: pytest.approx(record[key]) if key.endswith("l") else record[key] for key in kept}
+    assert frames[2].info["reasons"].startswith("1 Si")
+    embedded = embed(Smiles("NN", "NN"))
+    energies = [each.energy for each in predict_molecules(load_models(tmp_path / "run"), embedded)]
+    lowest = int(np.argmin(energies))
+    assert frames[3].info["conformer"] == f"{lowest + 1} of {len(embedded)}"
+    assert np.abs(frames[3].positions - embedded[lowest].R * BOHR).max() < 2e-6
+    again = predicted(command, "--run", "run", "x.xyz")
+    assert [record["name"] for record in again] == [record["name"] for record in records]
 
 
 def test_several_runs_are_an_ensemble_and_each_counts_once(command, three_variants, tmp_path):

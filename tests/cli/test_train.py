@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -32,11 +33,14 @@ def test_all_folds_are_trained_and_the_tree_of_files_is_as_documented(train, tmp
     assert [line.split()[:2] for line in lines[1:6]] == told
     assert lines[6].startswith("mean")
     assert f"{mae['mean']:.2f} +- {mae['std']:.2f}" in lines[6]
+    records = json.loads(train("--variant", "corrected", "--format", "json").stdout)
+    assert [record["mae"] for record in records] == [fold["mae"] for fold in results(run)["folds"]]
+    assert {record["run"] for record in records} == {"run"}
     assert lines[7:] == ["MAE and RMSE in kcal/mol; status: complete; iterations: 300", "run/results.yaml"]
 
 
 def test_progress_goes_to_standard_error_as_plain_lines_and_quiet_leaves_it_out(train):
-    line = r"fold 0: iteration 200 of 300, \d+/s, \d+ s left, test MAE \d+\.\d\d kcal/mol$"
+    line = r"\d{4}-\d\d-\d\d [\d:]{8} fold 0: iteration 200 of 300, \d+/s, \d+ s left, test MAE \d+\.\d\d kcal/mol$"
     assert re.match(line, train("--fold", "0").stderr.splitlines()[1])
     assert train("--fold", "1", "--quiet").stderr == ""
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from qm7cli.core.errors import QM7Error
 from qm7cli.model.conformal import BASE, Interval, rank_correlation
 
 
@@ -24,10 +25,14 @@ def test_nine_of_ten_new_molecules_lie_within_whatever_the_errors_are():
 def test_the_quantile_is_the_smallest_that_has_as_many_held_out_molecules_within_as_it_must():
     errors, spreads = draw(np.random.default_rng(1), 99)
     interval = Interval.of(errors, spreads)
-    ratios = np.abs(errors) / interval.half_widths(spreads)
-    assert np.count_nonzero(ratios <= 1 + 1e-12) == 90
-    assert np.sort(ratios)[89] == pytest.approx(1)
+    for level, rank in ((0.9, 90), (0.5, 50), (0.95, 95), (0.99, 99)):
+        ratios = np.abs(errors) / interval.half_widths(spreads, level)
+        assert np.count_nonzero(ratios <= 1 + 1e-12) == rank
+        assert np.sort(ratios)[rank - 1] == pytest.approx(1)
     assert interval.base == pytest.approx(interval.slope * BASE * np.median(spreads))
+    for level in (0.49, 1.0, np.nan):
+        with pytest.raises(QM7Error, match="it should be"):
+            interval.quantile(level)
 
 
 def test_a_spread_of_0_has_an_interval():
@@ -39,14 +44,14 @@ def test_a_spread_of_0_has_an_interval():
 @pytest.mark.parametrize("spreads", [None, np.zeros(19), np.full(19, 1e-13)])
 def test_without_spreads_all_intervals_are_the_same(spreads):
     interval = Interval.of(np.arange(-1.0, -20, -1), spreads)
-    assert interval == (18.0, 0.0)
     assert interval.half_widths(None).tolist() == [18.0]
     assert interval.half_widths(np.array([0.0, 5.0])).tolist() == [18.0, 18.0]
 
 
 def test_fewer_than_nine_molecules_teach_no_interval():
-    assert Interval.of(np.ones(8), np.ones(8)) is None
-    assert Interval.of(np.arange(9.0), None) == (8.0, 0.0)
+    assert Interval.of(np.ones(8), np.ones(8)).half_widths(np.ones(1)) is None
+    assert Interval.of(np.arange(9.0), None).half_widths(None).tolist() == [8.0]
+    assert Interval.of(np.arange(9.0), None).quantile(0.95) is None
 
 
 def test_the_rank_correlation_is_spearman_s_of_magnitudes():

@@ -87,13 +87,13 @@ def test_predictions_are_in_kcal_per_mol(model, small):
 
 def test_an_interval_is_kept_with_the_model_and_holds_for_its_draws_or_more(model, small, tmp_path):
     evaluation = model.evaluate(small, "test", model.draws)
-    assert evaluation.interval == Interval.of(evaluation.residuals, evaluation.spreads)
     path = tmp_path / "model.npz"
     save_model(path, replace(model, interval=evaluation.interval))
     kept = load_fold_model(path)
-    assert kept.interval == evaluation.interval
-    base, slope = kept.interval
-    assert kept.half_width(2.0, kept.draws) == pytest.approx(base + 2 * slope)
+    for level in (0.5, 0.9):
+        (expected,) = Interval.of(evaluation.residuals, evaluation.spreads).half_widths(np.full(1, 2.0), level)
+        assert kept.half_width(2.0, kept.draws, level) == expected > 0
+    assert kept.half_width(2.0, kept.draws, 0.99) is None  # calibrated on 12
     assert kept.half_width(2.0, kept.draws - 1) is None
     assert model.half_width(2.0, model.draws) is None  # in training, there is none
 
