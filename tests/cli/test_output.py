@@ -20,7 +20,7 @@ from qm7cli.cli.output import (
     write_output,
 )
 
-ERRORS = "1.00 +- 0.10"
+ERRORS = "56.99 +- 3.75"
 ODD = "=a\x1b[31m\r\u202e[bold]\nb\u2028"
 SHOWN = r"=a\x1b[31m\r\u202e[bold]\nb\u2028"
 RECORDS = [{"run": ODD, "mae": -1.5, "said": ["a", "b"], "sizes": [3, 4], "none": None, "outside": True}]
