@@ -64,8 +64,9 @@ def augment(
     distance = (step or STEP) if encode else None
     dataset = load_dataset(data)
     augmented = augmented_set(dataset, settings, part or "train", draws, noise, seed, step=distance, subtract=subtract)
+    free = augmented.free_bytes(output)
     if not quiet:
-        note(f"{output} will have {augmented.size() / 1e6:.1f} MB")
+        note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
     shapes = ((name, " x ".join(map(str, shape)), str(dtype)) for name, (shape, dtype) in augmented.arrays().items())

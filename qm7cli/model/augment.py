@@ -5,6 +5,7 @@ which others are in the file, and the first draws of a longer file are those of 
 """
 
 import math
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,14 +15,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from qm7cli.core.files import write_file
+from qm7cli.core.errors import QM7Error, os_errors
+from qm7cli.core.files import is_special_file, write_file
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import draw_permutations, permuted_triangles
 from qm7cli.data.dataset import Dataset
-from qm7cli.data.soundness import Subtract
 from qm7cli.data.splits import Fold, Part, Split, select_folds
 from qm7cli.model.encoder import CHUNK, Encoder
-from qm7cli.model.target import Target
+from qm7cli.model.target import Subtract, Target
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,23 @@ class AugmentedSet:
         """Return the bytes of all arrays; the file has a few hundred more."""
         return sum(math.prod(shape) * dtype.itemsize for shape, dtype in self.arrays().values())
 
-    def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:
-        """Write the file; the same set gives the same bytes. Raises QM7Error if it cannot be written.
+    def free_bytes(self, path: Path) -> int:
+        """Return the bytes that are free where the file is to be; raises QM7Error if they are too few."""
+        if is_special_file(path):
+            raise QM7Error(f"cannot write {path}: it is not a file")
+        with os_errors(f"cannot write {path}"):
+            free = shutil.disk_usage(path.resolve().parent).free
+        if self.size() > free:
+            raise QM7Error(f"{path} would take {self.size()} bytes, but only {free} are free there")
+        return free
 
-        `report` is called with the bytes written so far and their number in all.
+    def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:
+        """Write the file; the same set gives the same bytes.
+
+        `report` is called with the bytes written so far and their number in all. Raises QM7Error if the disk is too
+        full or the file cannot be written.
         """
+        self.free_bytes(path)
         size = self.size()
 
         def write(file: BinaryIO) -> None:
