@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 import textwrap
+import threading
 from contextlib import suppress
 from importlib.resources import files
 from typing import Any, Final
@@ -16,6 +17,7 @@ ENGINE: Final = (  # what trains lies on the floor above, and is read, not impor
     *("core/seeds", "data/coulomb", "model/activations", "model/encoder", "model/network", "model/reduced"),
     *("model/target", "training/fold_training"),
 )
+_parsing = threading.Lock()  # in Python 3.11 two threads may not, such as those of a Dask worker
 
 
 def fingerprints(experiment: Experiment) -> dict[str, str | None]:
@@ -25,7 +27,8 @@ def fingerprints(experiment: Experiment) -> dict[str, str | None]:
     """
     if experiment.baseline.model or experiment.imported:
         return {}
-    return {"rule": _of_rule(RULES[experiment.variant]), "engine": _of_engine()}
+    with _parsing:
+        return {"rule": _of_rule(RULES[experiment.variant]), "engine": _of_engine()}
 
 
 @functools.cache
