@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qm7cli.core.errors import QM7Error, os_errors
-from qm7cli.core.files import is_special_file, write_file
+from qm7cli.core.files import write_file
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.data.coulomb import draw_permutations, permuted_triangles
 from qm7cli.data.dataset import Dataset
+from qm7cli.data.soundness import Subtract
 from qm7cli.data.splits import Fold, Part, Split, select_folds
 from qm7cli.model.encoder import CHUNK, Encoder
-from qm7cli.model.target import Subtract, Target
+from qm7cli.model.target import Target
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,10 @@ class AugmentedSet:
 
     def free_bytes(self, path: Path) -> int:
         """Return the bytes that are free where the file is to be; raises QM7Error if they are too few."""
-        if is_special_file(path):
-            raise QM7Error(f"cannot write {path}: it is not a file")
         with os_errors(f"cannot write {path}"):
             free = shutil.disk_usage(path.resolve().parent).free
         if self.size() > free:
-            raise QM7Error(f"{path} would take {self.size()} bytes, but only {free} are free there")
+            raise QM7Error(f"cannot write {path}: it would take {self.size()} bytes, but only {free} are free there")
         return free
 
     def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:

@@ -17,7 +17,7 @@ CASES = [
     ("split --within 0 --count 49", "the count is 49, but fold 0 has only 48 training molecules"),
     ("split --scheme random --count 61", "split.count is 61, but there are only 60 molecules"),
     ("split --scheme other.yaml", "other.yaml splits another data set: SHA-256 "),
-    ("augment --output x.npz --draws 1000000000", "x.npz would take "),
+    ("augment --output x.npz --draws 1000000000", "cannot write x.npz: it would take "),
     ("augment --output x.npz --data x.npz", "x.npz is also read here; choose another output"),
     ("convert mine.xyz --energy-key U0 --output y.npz", "mine.xyz:0: there is no U0; the file has energy"),
     ("convert mine.xyz --energy-key energy --output y.npz", "1 molecules are too few for 5 folds"),
