@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.groups import Group, Key, group_name
@@ -27,7 +28,6 @@ from qm7cli.runs.collect import RunFold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 Look = dict[str, Any]  # color, line style and marker, as matplotlib takes them
@@ -109,12 +109,9 @@ def looks(methods: Sequence[str], titles: Sequence[str] = ()) -> list[Look]:
 
 def looks_of(groups: Iterable[Iterable[RunFold]], titles: Sequence[str] = ()) -> list[Look]:
     """Return the look of each of some groups of folds, as `looks` does."""
-    methods = []
-    for folds in groups:
-        keys = ("imported", "baseline.model", "variant")
-        found = {next(filter(None, map(fold.run.settings.get, keys))) for fold in folds}
-        methods.append(found.pop() if len(found) == 1 else "")
-    return looks(methods, titles)
+    keys = ("imported", "baseline.model", "variant")
+    found = [{next(filter(None, map(fold.run.settings.get, keys))) for fold in folds} for folds in groups]
+    return looks([own.pop() if len(own) == 1 else "" for own in found], titles)
 
 
 def image_format(path: Path) -> str:
@@ -188,15 +185,14 @@ def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]])
 
 
 def _title(settings: Mapping[str, Any]) -> str:
-    parts = [
+    return ", ".join(
         minus(PHRASES[key].format(value)) if key in PHRASES else group_name({key: value}, [key], short=True)
         for key, value in settings.items()
-    ]
-    return ", ".join(parts)
+    )
 
 
-def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[str, "Axes"]:
-    """Return the axes of each title but "", or one without; they share both scales, with the labels `x` and `y`."""
+def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[str, list["Axes"]]:
+    """Return the axes of each title, with the labels `x` and `y` and the same scales; "" has those of all, or one."""
     names = [*dict.fromkeys(title for title in titles if title)] or [""]
     columns = min(len(names), max(1, int(figure.get_figwidth() * INCH / 42)))
     rows = math.ceil(len(names) / columns)
@@ -210,7 +206,7 @@ def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[
         axes.tick_params(labelbottom=k + columns >= len(names))
     for unused in grid[len(names) :]:
         unused.remove()
-    return dict(zip(names, figure.axes, strict=True))
+    return {name: [axes] for name, axes in zip(names, figure.axes, strict=True)} | {"": figure.axes}
 
 
 def minus(text: str) -> str:
@@ -232,18 +228,19 @@ def add_legend(figure: "Figure", least: int = 2) -> None:
     figure.legend(own.values(), names, loc="outside upper center", ncols=len(widest), columnspacing=1.2)
 
 
-def plain_ticks(axis: "Axis", *, narrow: bool = False) -> None:
-    """Label an axis, if it is logarithmic, with numbers written out, no more than there is room for."""
-    if axis.get_scale() != "log":
-        return
+def plain_ticks(figure: "Figure") -> None:
+    """Label the logarithmic axes of panels with numbers written out, no more than there is room for."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator  # noqa: PLC0415 - an extra
 
-    low, high = axis.get_view_interval()
-    decades = int(math.log10(high / low)) + 2 * narrow
-    steps = {0: (1, 2, 3, 5, 7), 1: (1, 2, 5), 2: (1, 3)}.get(decades, (1,))
-    axis.set_major_locator(LogLocator(subs=steps) if high > 2 * low else MaxNLocator(5))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    every = [(axes.xaxis, len(figure.axes) > 1) for axes in figure.axes] + [(axes.yaxis, False) for axes in figure.axes]
+    for axis, narrow in every:
+        if axis.get_scale() == "log":
+            low, high = axis.get_view_interval()
+            decades = int(math.log10(high / low)) + 2 * narrow
+            steps = {0: (1, 2, 3, 5, 7), 1: (1, 2, 5), 2: (1, 3)}.get(decades, (1,))
+            axis.set_major_locator(LogLocator(subs=steps) if high > 2 * low else MaxNLocator(5))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
@@ -275,13 +272,9 @@ def deviation_note(comparison: Comparison, mean: str, bar: str) -> str:
     return f"{mean}: mean over {count} folds; {bar}: \N{PLUS-MINUS SIGN} SD over folds" if count > 1 else ""
 
 
-def mean_over_folds(errors: Mapping[Key, Any]) -> tuple[Any, Any]:
-    """Return the mean and the population standard deviation over folds of errors: numbers, or arrays of one shape.
-
-    A fold's error is its mean over seeds, and over whatever else differs.
-    """
+def fold_means(errors: Mapping[Key, Any]) -> NDArray[np.float64]:
+    """Return the mean error of each fold over seeds, and whatever else differs: (folds,), or (folds, ...) of arrays."""
     by_fold: dict[int, list[Any]] = {}
     for key, value in errors.items():
         by_fold.setdefault(key[0], []).append(value)
-    means = [np.mean(values, axis=0) for values in by_fold.values()]
-    return np.mean(means, axis=0), np.std(means, axis=0)
+    return np.array([np.mean(values, axis=0) for values in by_fold.values()])

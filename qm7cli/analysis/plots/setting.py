@@ -53,18 +53,17 @@ class Line(NamedTuple):
 
     def mean(self, value: float) -> tuple[float, float]:
         """Return the mean and the population standard deviation over folds of the test MAE at a value, kcal/mol."""
-        mean, deviation = style.mean_over_folds({key: fold.mae for key, fold in self.complete[value].items()})
-        return float(mean), float(deviation)
+        means = style.fold_means({key: fold.mae for key, fold in self.complete[value].items()})
+        return float(means.mean()), float(means.std())
 
 
 def setting(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE against a numeric setting, a line per group: mean and standard deviation over folds.
 
     A schedule counts by its last rate, and a training on all molecules by their number. A cross above the frame is
-    where folds diverged; the point of the folds that did not is hollow. A line along training molecules has its slope,
-    both axes logarithmic, in the legend. More than four lines are drawn in panels by what differs besides the rule.
-    A group with one value on the axis is left out where others have more. Raises NotSweptError if there is no setting
-    to draw against, and QM7Error if there are several and none is chosen.
+    where folds diverged; the point of the folds that did not is hollow. A line along training molecules has its slope
+    in the legend. A group with one value is left out where others have more. Raises NotSweptError if there is no
+    setting to draw against, and QM7Error if there are several and none is chosen.
     """
     style.drawable(comparison)
     key = _find_setting(comparison, options.setting)
@@ -82,19 +81,16 @@ def setting(comparison: Comparison, options: style.Options) -> "Figure":
     with style.drawing(2.2 + 0.07 * rows, options.width) as figure:
         titles = [title for title, *_ in placed]
         panels = style.add_panels(figure, titles, LABELS.get(key, key), METRICS["mae"].axis_label)
-        for title, axes in panels.items():
+        for axes in figure.axes:
             axes.set(xscale="log" if wide else "linear", yscale=scale)
             if rows:
                 axes.set_title(axes.get_title() or " ", pad=5 * rows + 3)  # room for the crosses
-            lines = [
-                (own, name, look) for own, (at, name, look) in zip(swept, placed, strict=True) if at in {title, ""}
-            ]
+            drawn = zip(swept, placed, strict=True)
+            lines = [(own, name, look) for own, (title, name, look) in drawn if axes in panels[title]]
             _draw_lines(axes, lines, slopes=key == TRAIN_SIZE)
-            if wide:
-                style.plain_ticks(axes.xaxis, narrow=len(panels) > 1)
-            elif len(values) <= 6:
+            if not wide and len(values) <= 6:
                 axes.set_xticks(values, [style.minus(f"{value:g}") for value in values])
-            style.plain_ticks(axes.yaxis)
+        style.plain_ticks(figure)
         style.add_legend(figure)
         hollow = any(own.complete.keys() & own.diverged.keys() for own in swept)
         crosses = f"crosses: folds diverged{'; hollow: the mean of those that did not' if hollow else ''}"
