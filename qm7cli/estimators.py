@@ -39,9 +39,8 @@ except ImportError as error:
 class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
     """The pre-bias network of Montavon et al. (NIPS 2012) on any features.
 
-    Features should have a mean of about 0 and a standard deviation of about 1, as StandardScaler gives; targets are
-    standardized here. Training is in float32 and draws minibatches with replacement, so a batch may be larger than the
-    training set. The averaged network is the model.
+    Features should be as StandardScaler gives them; targets are standardized here. Training is in float32 and draws
+    minibatches with replacement, so a batch may be larger than the training set. The averaged network is the model.
 
     Parameters
     ----------
@@ -50,8 +49,7 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
     variant : str
         Update rule of the pre-bias (`qm7cli.model.variants`).
     iterations, batch_size, schedule, averaging
-        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m). The paper's trainings on QM7
-        have 1,000,000 iterations.
+        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m).
     random_state : int, RandomState or None
         Of the weights and the minibatches; an int, of 0 or more, gives the same network again.
 
@@ -132,8 +130,7 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     """Molecules to random-sorted Coulomb matrices in the tanh expansion (Montavon et al., NIPS 2012).
 
     `fit` and `transform` take ASE atoms or pairs (Z, R), nuclear charges (atoms,) and coordinates (atoms, 3) in bohr.
-    Each molecule is drawn once in a transform, with noise of its own: ``molecules * 8`` has eight draws of each. What
-    is fitted is `encoder_`, for `atoms_` atoms per molecule.
+    Each is drawn once, with noise of its own: ``molecules * 8`` has eight draws of each. What is fitted is `encoder_`.
 
     Parameters
     ----------
