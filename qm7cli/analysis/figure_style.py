@@ -92,11 +92,11 @@ def looks(methods: Sequence[str], titles: Sequence[str] = ()) -> list[Look]:
     """
     seen, known = Counter[Any](), [*METHODS]
     made: list[Look] = []
-    for place, method in enumerate(methods):
+    for place, (method, title) in enumerate(zip(methods, titles or [""] * len(methods), strict=True)):
         name = method or f" {place}"
         known += [name] * (name not in known and name not in CONTROLS)
-        k = seen[name, *titles[place : place + 1]]
-        seen[name, *titles[place : place + 1]] += 1
+        k = seen[name, title]
+        seen[name, title] += 1
         index = known.index(name) if name in known else 1
         color, marker, line = (own[index % len(own)] for own in (COLORS, MARKERS, LINES[k:] + LINES[:k]))
         if name in CONTROLS:
@@ -174,13 +174,11 @@ def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]])
     keys = [key for key in keys if len({str(own[key]) for own in rows if own.get(key) is not None}) > 1]
     titles = [""] * len(rows)
     if len(rows) > MOST:
-        fixed = [own.get("baseline.model") or own.get("imported") for own in rows]
         shown = [{key: own[key] for key in keys if own.get(key) is not None} for own in rows]
-        titles = ["" if no else _title(own) for own, no in zip(shown, fixed, strict=True)]
-    names = [
-        display_name(own.get("variant") or "") if title else name
-        for title, (name, own, _) in zip(titles, drawn, strict=True)
-    ]
+        fixed = [own.get("baseline.model") or own.get("imported") for own in rows]
+        titles = ["" if everywhere else _title(own) for own, everywhere in zip(shown, fixed, strict=True)]
+    rules = [display_name(own.get("variant") or "") for own in rows]
+    names = [rule if title else name for title, rule, (name, *_) in zip(titles, rules, drawn, strict=True)]
     return [*zip(titles, names, looks_of([folds for *_, folds in drawn], titles), strict=True)]
 
 
@@ -256,10 +254,9 @@ def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
 def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: str, diverged: bool = True) -> None:
     """Say below a picture, which becomes higher by as much, what it shows, and which folds have no error to draw."""
     without = ", and is drawn without these"
-    told = [
-        f"{each.name} {each.divergence}{without if each.folds else ''}" for each in comparison.groups if each.diverged
-    ]
-    text = "; ".join(filter(None, [*notes, *(told if diverged else ())]))
+    gone = [each for each in comparison.groups if each.diverged and diverged]
+    told = [f"{each.name} {each.divergence}{without if each.folds else ''}" for each in gone]
+    text = "; ".join(filter(None, [*notes, *told]))
     if options.caption and text:
         wrapped = textwrap.fill(printable(text), int(LETTERS * figure.get_figwidth() * INCH / WIDTH))
         _heighten(figure, wrapped.count("\n") + 1)

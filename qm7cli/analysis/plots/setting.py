@@ -110,7 +110,7 @@ def _find_setting(comparison: Comparison, wanted: str | None) -> str:
             raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
         return wanted
     found = [key for key in differing_settings(runs) if key not in NO_MEASURE]
-    found = [key for key in found if all(_is_number(run.settings.get(key), key) for run in runs)]
+    found = [key for key in found if all(_number(run, key, 0) is not None for run in runs)]
     if not found:
         raise NotSweptError("there is no axis to draw along: the runs differ in no numeric setting")
     if len(found) > 1:
@@ -119,16 +119,20 @@ def _find_setting(comparison: Comparison, wanted: str | None) -> str:
     return found[0]
 
 
-def _is_number(value: Any, key: str) -> bool:
-    if isinstance(value, list) or value is None:
-        return key == (TRAIN_SIZE if value is None else SCHEDULE)
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(run: Run, key: str, most: int) -> float | None:
+    """Return a setting as a number, `most` for all training molecules; None if it is not one."""
+    value: Any = run.settings.get(key)
+    if value is None and key == TRAIN_SIZE:
+        return float(most)
+    if isinstance(value, list) and key == SCHEDULE:
+        return float(value[-1][1])
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _sweep(comparison: Comparison, key: str) -> list[Line]:
     """Merge the groups that agree in all settings but one, and sort their folds by that one.
 
-    Raises QM7Error if two folds that nothing else tells apart are at one place.
+    Raises QM7Error if that one is no number, or two folds that nothing else tells apart are at one place.
     """
     swept: dict[str, Line] = {}
     folds = [(number, fold) for group in comparison.groups for number, fold in group.ended.items()]
@@ -137,8 +141,11 @@ def _sweep(comparison: Comparison, key: str) -> list[Line]:
     for number, fold in folds:
         settings = {own: fold.run.settings[own] for own in others if own in fold.run.settings}
         line = swept.setdefault(json.dumps(settings), Line(settings, {}, {}))
-        by_value = line.diverged if fold.result.status == "diverged" else line.complete
-        at = by_value.setdefault(_value(fold.run, key, most), {})
+        value = _number(fold.run, key, most)
+        if value is None:
+            told = json.dumps(fold.run.settings.get(key))
+            raise QM7Error(f"{key} of {fold.run.path} is {told}, not a number to draw along")
+        at = (line.diverged if fold.result.status == "diverged" else line.complete).setdefault(value, {})
         if number in at:
             raise QM7Error(f"{at[number].run.path} and {fold.run.path} have the same place along {key}: choose one")
         at[number] = fold
@@ -152,14 +159,6 @@ def _names(swept: Sequence[Line]) -> list[str]:
         if len(set(names)) == len(swept):
             break
     return names
-
-
-def _value(run: Run, key: str, most: int) -> float:
-    """Return a setting as a number, `most` for all training molecules; raises QM7Error if it is not one."""
-    value: Any = run.settings.get(key)
-    if not _is_number(value, key):
-        raise QM7Error(f"{key} of {run.path} is {json.dumps(value)}, not a number to draw along")
-    return float(most if value is None else value[-1][1] if isinstance(value, list) else value)
 
 
 def _slope(line: Line, name: str) -> str:
