@@ -1,11 +1,7 @@
 """What `import qm7cli` gives to programs and notebooks: data sets, training, models and comparisons in a few calls.
 
-    data = qm7cli.load_dataset("gfn7")
-    results = qm7cli.train(Experiment(training=Training(iterations=2000)), data, out="runs/short")
-    model = qm7cli.load_model("runs/short", fold=0)
-    model.predict(ase.build.molecule("CH3CH2OH"))  # kcal/mol
-
-All of it is importable from ``qm7cli`` itself, and raises QM7Error with one sentence for what a user can cause.
+All of it is importable from ``qm7cli`` itself, as docs/python.md shows, and raises QM7Error with one sentence for what
+a user can cause.
 """
 
 import os
@@ -65,11 +61,10 @@ def train(
 ) -> RunResults:
     """Train the folds of an experiment, or go on from where they stand, and return the results of the run.
 
-    Its `split.folds` says which folds, default all; its `data` is not looked at. Complete folds are kept, unless they
-    are to be overwritten; an interrupted training goes on from its last checkpoint. `out` is the run's directory;
-    default: below ``runs/``, named as ``qm7 train`` does. So many `jobs` are done at a time, one in this process, more
-    in processes that don't import your program. `report` is called with a Progress ten times a second and at every
-    evaluation, as ``report=print``.
+    Its `split.folds` says which folds, default all; its `data` is not looked at. Complete folds are kept unless
+    `overwrite` is set. The directory `out` is by default below ``runs/``, named as ``qm7 train`` does. `jobs` folds are
+    trained at a time, one in this process, more in processes that don't import your program. `report` is called with a
+    Progress ten times a second and at every evaluation, as ``report=print``.
 
     Raises FoldsError if a fold has no result, or has diverged, after the others: `errors` by fold, and `results`.
     """
@@ -189,8 +184,7 @@ def sweep(
 ) -> list[Run]:
     """Train every fold of several experiments, or of a sweep file, below a directory, and return the runs.
 
-    Complete folds are kept, others go on, `jobs` at a time, as in `train`. Diverged folds are results. Raises QM7Error,
-    after the other jobs, if some have failed.
+    It does `jobs` at a time, as `train`. Diverged folds are results. Raises QM7Error, after all, if jobs have failed.
     """
     several = read_sweep(_expanded(experiments)) if isinstance(experiments, str | os.PathLike) else list(experiments)
     work = plan(several, _expanded(out))

@@ -137,7 +137,7 @@ class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     noise, step, center
         As in `qm7cli.Encoding`.
     atoms : int, optional
-        Room for so many atoms; default: as many as the largest molecule has that is fitted.
+        Room for so many; default: as many as the largest molecule has that is fitted.
     random_state : int, RandomState or None
         Of the noise; with an int, a transform of the same molecules gives the same features again.
     """

@@ -9,15 +9,13 @@ ended well, that decides, whatever the difference on the other folds. Where each
 through, nothing is decided.
 
 With a margin M a group is *equivalent* to the reference where the whole 95 % interval lies inside (-M, M): two
-one-sided tests at 2.5 % each (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15:657, 1987; usual are
-5 %, the 90 % interval). Like the interval, this is not corrected for the number of groups.
+one-sided tests at 2.5 % each (Schuirmann, J. Pharmacokinet. Biopharm. 15:657, 1987), not corrected for their number.
 """
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from qm7cli.analysis.groups import Decision, Group, Statistics, count_text, find_reference, group_runs, training_lengths
@@ -28,15 +26,12 @@ from qm7cli.runs.collect import Run
 
 
 class Comparison(NamedTuple):
-    """Groups, and what is to be known of them: folds left out, trainings of different lengths.
-
-    One within a setting has `parts`, a comparison for each value, whose `within` has this value by the setting's key.
-    """
+    """Groups, and what is to be known of them; within a setting, a part for each value, which its `within` has."""
 
     groups: list[Group]
     notes: list[str]
     margin: float | None = None  # of equivalence, kcal/mol
-    within: Mapping[str, Any] = MappingProxyType({})
+    within: Mapping[str, Any] = {}  # of a part
     parts: Sequence["Comparison"] = ()
 
     @property
@@ -161,12 +156,9 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
 
 
 def _judged(group: Group, reference: Group, margin: float | None, p_values: Iterator[float]) -> Group:
-    """Return a paired group with its decision, its verdict and, if it has a test, the next of the corrected p-values.
-
-    A group that has a verdict is not compared.
-    """
+    """Return a paired group with its decision, its verdict and, if it was tested, the next of the p-values."""
     divergences = _divergences(group, reference)
-    if group.verdict:
+    if group.verdict:  # which says why it is not compared
         return group._replace(verdict="; ".join(filter(None, [group.verdict, divergences])))
     t_test = group.difference and group.difference.t_test
     if t_test:

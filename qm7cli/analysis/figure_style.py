@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Look = dict[str, Any]  # color, line style and marker, as matplotlib takes them
+Placed = tuple[str, str, Look]  # title of a group's panel, its name in the legend, and its look
 WIDTH: Final = 85.0  # mm
 INCH: Final = 25.4  # mm
 ROW: Final = 9.5 / 72  # inches, a line of small letters
@@ -159,12 +160,8 @@ def drawing(height: float, width: float = WIDTH) -> Iterator["Figure"]:
         yield figure(figsize=(width / INCH, height), layout="constrained")
 
 
-def _heighten(figure: "Figure", rows: int) -> None:
-    figure.set_figheight(figure.get_figheight() + rows * ROW)
-
-
-def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]]) -> list[tuple[str, str, Look]]:
-    """Return the panel, the name in the legend and the look of groups, given as name, settings and folds.
+def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]]) -> list[Placed]:
+    """Return where and how groups are drawn, which are given as name, settings and folds.
 
     Up to `MOST` groups have one panel, "". More have a panel, with its title, for each difference besides the rule;
     baselines are then in all of them.
@@ -189,9 +186,10 @@ def _title(settings: Mapping[str, Any]) -> str:
     )
 
 
-def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[str, list["Axes"]]:
-    """Return the axes of each title, with the labels `x` and `y` and the same scales; "" has those of all, or one."""
-    names = [*dict.fromkeys(title for title in titles if title)] or [""]
+def add_panels(figure: "Figure", placed: Iterable[Placed], x: str, y: str) -> list[list["Axes"]]:
+    """Return the axes of each group, with the labels `x` and `y` and the same scales; without a title it is in all."""
+    titles = [title for title, *_ in placed]
+    names = [*dict.fromkeys(filter(None, titles))] or [""]
     columns = min(len(names), max(1, int(figure.get_figwidth() * INCH / 42)))
     rows = math.ceil(len(names) / columns)
     figure.set_figheight(figure.get_figheight() * (1 + 0.75 * (rows - 1)))
@@ -204,7 +202,7 @@ def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[
         axes.tick_params(labelbottom=k + columns >= len(names))
     for unused in grid[len(names) :]:
         unused.remove()
-    return {name: [axes] for name, axes in zip(names, figure.axes, strict=True)} | {"": figure.axes}
+    return [[figure.axes[names.index(title)]] if title else figure.axes for title in titles]
 
 
 def minus(text: str) -> str:
@@ -222,7 +220,7 @@ def add_legend(figure: "Figure", least: int = 2) -> None:
         widest = [max(map(len, names[k : k + rows])) for k in range(0, len(names), rows)]
         if sum(0.45 + 0.055 * letters for letters in widest) <= figure.get_figwidth():
             break
-    _heighten(figure, rows)
+    figure.set_figheight(figure.get_figheight() + rows * ROW)
     figure.legend(own.values(), names, loc="outside upper center", ncols=len(widest), columnspacing=1.2)
 
 
@@ -259,7 +257,7 @@ def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: 
     text = "; ".join(filter(None, [*notes, *told]))
     if options.caption and text:
         wrapped = textwrap.fill(printable(text), int(LETTERS * figure.get_figwidth() * INCH / WIDTH))
-        _heighten(figure, wrapped.count("\n") + 1)
+        figure.set_figheight(figure.get_figheight() + (wrapped.count("\n") + 1) * ROW)
         figure.supxlabel(wrapped[0].upper() + wrapped[1:], x=0.03, ha="left", fontsize=7)
 
 

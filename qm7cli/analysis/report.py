@@ -83,10 +83,9 @@ def render_report(
     command: str = "",
     reference: str | None = None,
 ) -> str:
-    """Return the page on a comparison of `runs`, whose `header` and `rows` are its table; the same runs give the same.
+    """Return the page on a comparison of `runs`, whose table has a `header` and `rows`; the same runs give the same.
 
-    The page tells the `command` that makes it. `reference` is that of the comparison. A picture that cannot be drawn is
-    left out, and the page says why. Raises QM7Error if matplotlib is not installed.
+    It tells the `command` that makes it, and why a picture is left out. Raises QM7Error if matplotlib is missing.
     """
     import_extra("matplotlib", "plots", "pictures need")
     settings = [run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs]

@@ -38,8 +38,7 @@ def curves(comparison: Comparison, options: style.Options) -> "Figure":
 
     The band is one population standard deviation over folds to each side, seeds averaged, at the iterations at which
     all folds of a group were evaluated. A group that diverged in all folds ends in a cross. Baselines are horizontal
-    lines. So is the paper's error, for QM7, where it is among these. Raises QM7Error if a group's folds have no
-    iteration in common, or there is no curve.
+    lines. So is the paper's error, for QM7, where it is among these. Raises QM7Error if there is no curve.
     """
     complete = style.drawable(comparison)
     drawn = [group for group in comparison.groups if group.folds or any(map(_history, group.diverged.values()))]
@@ -47,10 +46,10 @@ def curves(comparison: Comparison, options: style.Options) -> "Figure":
         raise QM7Error("there is no curve to draw: baselines are fitted at once")
     placed = style.in_panels([(own.name, own.settings, own.ended.values()) for own in drawn])
     with style.drawing(2.2, options.width) as figure:
-        panels = style.add_panels(figure, [title for title, *_ in placed], ITERATIONS, METRICS["mae"].axis_label)
-        for group, (title, name, look) in zip(drawn, placed, strict=True):
+        panels = style.add_panels(figure, placed, ITERATIONS, METRICS["mae"].axis_label)
+        for group, (_, name, look), own in zip(drawn, placed, panels, strict=True):
             curve = _mean_curve(group)
-            for axes in panels[title]:
+            for axes in own:
                 if _is_trained(group):
                     _draw_curve(axes, name, look, curve)
                 else:
@@ -84,10 +83,9 @@ def _add_paper(panels: Iterable["Axes"]) -> str:
 def differences(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw each group's test MAE minus the reference's against the iterations, and the 95 % band of its t-test.
 
-    Folds are paired as by `qm7cli.analysis.compare.compare_groups`, at each iteration at which all folds of a pair of
-    groups were evaluated; one test set has no band. The frame holds what happens after the first tenth of the
-    iterations; a triangle is where a line leaves it. Baselines have the same error throughout. Raises QM7Error if there
-    is no difference to draw.
+    Folds are paired as by `qm7cli.analysis.compare.compare_groups`, where all of a pair of groups were evaluated; one
+    test set has no band. The frame holds what happens after the first tenth of the iterations; a triangle is where a
+    line leaves it. Baselines have the same error throughout. Raises QM7Error if there is no difference to draw.
     """
     groups = style.drawable(comparison)
     reference = find_reference(groups, options.reference)
@@ -104,14 +102,13 @@ def differences(comparison: Comparison, options: style.Options) -> "Figure":
         raise QM7Error(next(iter(reasons.values()), alone))
     placed = style.in_panels([(own.name, own.settings, own.ended.values()) for own in groups])
     with style.drawing(2.4, options.width) as figure:
-        titles = [title for title, *_ in placed]
-        panels = style.add_panels(figure, titles, ITERATIONS, "Difference of test MAE (kcal/mol)")
+        panels = style.add_panels(figure, placed, ITERATIONS, "Difference of test MAE (kcal/mol)")
         for axes in figure.axes:
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
             axes.set(xscale="log", ylim=_late_range(made.values()))
         clipped = 0
-        for group, (title, name, look) in zip(groups, placed, strict=True):
-            for axes in panels[title] if group.name in made else ():
+        for group, (_, name, look), own in zip(groups, placed, panels, strict=True):
+            for axes in own if group.name in made else ():
                 _draw_curve(axes, name, look, made[group.name])
                 clipped += _mark_exits(axes, look, made[group.name])
         style.plain_ticks(figure)

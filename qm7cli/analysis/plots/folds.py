@@ -56,6 +56,5 @@ def _mean_and_half(group: "Group") -> tuple[float, float | None]:
     means = style.fold_means({key: fold.mae for key, fold in group.folds.items()})
     if np.ptp(means) == 0:
         return float(means.mean()), None
-    results = [fold.result for fold in group.folds.values()]
-    ratio = float(np.mean([result.test_molecules / result.train_molecules for result in results]))
-    return float(means.mean()), corrected_t(means, ratio).interval[1] - float(means.mean())
+    ratios = [fold.result.test_molecules / fold.result.train_molecules for fold in group.folds.values()]
+    return float(means.mean()), corrected_t(means, float(np.mean(ratios))).interval[1] - float(means.mean())

@@ -60,10 +60,9 @@ class Line(NamedTuple):
 def setting(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE against a numeric setting, a line per group: mean and standard deviation over folds.
 
-    A schedule counts by its last rate, and a training on all molecules by their number. A cross above the frame is
-    where folds diverged; the point of the folds that did not is hollow. A line along training molecules has its slope
-    in the legend. A group with one value is left out where others have more. Raises NotSweptError if there is no
-    setting to draw against, and QM7Error if there are several and none is chosen.
+    A cross above the frame is where folds diverged; the point of the folds that did not is hollow. A line along
+    training molecules has its slope in the legend. A group with one value is left out where others have more. Raises
+    NotSweptError if there is no setting to draw against, and QM7Error if there are several and none is chosen.
     """
     style.drawable(comparison)
     key = _find_setting(comparison, options.setting)
@@ -79,14 +78,13 @@ def setting(comparison: Comparison, options: style.Options) -> "Figure":
     crossed = Counter(title for own, (title, *_) in zip(swept, placed, strict=True) if own.diverged)
     rows = max(crossed.values(), default=0)
     with style.drawing(2.2 + 0.07 * rows, options.width) as figure:
-        titles = [title for title, *_ in placed]
-        panels = style.add_panels(figure, titles, LABELS.get(key, key), METRICS["mae"].axis_label)
+        panels = style.add_panels(figure, placed, LABELS.get(key, key), METRICS["mae"].axis_label)
         for axes in figure.axes:
             axes.set(xscale="log" if wide else "linear", yscale=scale)
             if rows:
                 axes.set_title(axes.get_title() or " ", pad=5 * rows + 3)  # room for the crosses
-            drawn = zip(swept, placed, strict=True)
-            lines = [(own, name, look) for own, (title, name, look) in drawn if axes in panels[title]]
+            drawn = zip(swept, placed, panels, strict=True)
+            lines = [(own, name, look) for own, (_, name, look), places in drawn if axes in places]
             _draw_lines(axes, lines, slopes=key == TRAIN_SIZE)
             if not wide and len(values) <= 6:
                 axes.set_xticks(values, [style.minus(f"{value:g}") for value in values])
@@ -120,7 +118,7 @@ def _find_setting(comparison: Comparison, wanted: str | None) -> str:
 
 
 def _number(run: Run, key: str, most: int) -> float | None:
-    """Return a setting as a number, `most` for all training molecules; None if it is not one."""
+    """Return a setting as a number: a schedule's last rate, `most` for all training molecules; None if it is none."""
     value: Any = run.settings.get(key)
     if value is None and key == TRAIN_SIZE:
         return float(most)
