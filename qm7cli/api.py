@@ -1,11 +1,7 @@
 """What `import qm7cli` gives to programs and notebooks: data sets, training, models and comparisons in a few calls.
 
-    data = qm7cli.load_dataset("gfn7")
-    results = qm7cli.train(Experiment(training=Training(iterations=2000)), data, out="runs/short")
-    model = qm7cli.load_model("runs/short", fold=0)
-    model.predict(ase.build.molecule("CH3CH2OH"))  # kcal/mol
-
-All of it is importable from ``qm7cli`` itself, and raises QM7Error with one sentence for what a user can cause.
+All of it is importable from ``qm7cli`` itself, as docs/python.md shows, and raises QM7Error with one sentence for what
+a user can cause.
 """
 
 import os
@@ -41,6 +37,8 @@ if TYPE_CHECKING:
 
 PathLike: TypeAlias = str | os.PathLike[str]
 Runs: TypeAlias = PathLike | Run | Iterable[PathLike | Run]
+Keys: TypeAlias = str | Sequence[str]
+Report: TypeAlias = Callable[[Progress], None]
 
 
 def _expanded(path: PathLike) -> Path:
@@ -59,24 +57,14 @@ def train(
     *,
     jobs: int = 1,
     overwrite: bool = False,
-    report: Callable[[Progress], None] = lambda _: None,
+    report: Report = lambda _: None,
 ) -> RunResults:
     """Train the folds of an experiment, or go on from where they stand, and return the results of the run.
 
-    Complete folds are kept; an interrupted training goes on from its last checkpoint.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        The settings; `split.folds` says which folds, default all. Its `data` is not looked at.
-    out : path, optional
-        The run's directory, made if absent. Default: below ``runs/``, named after the settings as ``qm7 train`` does.
-    jobs : int
-        Folds trained at a time; 1 trains in this process, more in processes that don't import your program.
-    overwrite : bool
-        Remove what the directory has of these folds first.
-    report : callable
-        Called with a Progress ten times a second and at every evaluation, as ``report=print``.
+    Its `split.folds` says which folds, default all; its `data` is not looked at. Complete folds are kept unless
+    `overwrite` is set. The directory `out` is by default below ``runs/``, named as ``qm7 train`` does. `jobs` folds are
+    trained at a time, one in this process, more in processes that don't import your program. `report` is called with a
+    Progress ten times a second and at every evaluation, as ``report=print``.
 
     Raises FoldsError if a fold has no result, or has diverged, after the others: `errors` by fold, and `results`.
     """
@@ -134,10 +122,9 @@ def predict(
 ) -> list[Prediction]:
     """Predict molecules as ``qm7 predict`` does: with spreads over draws and models, and how each is outside.
 
-    Several models, as those of `load_models`, are averaged. Molecules are nuclear charges and coordinates R in bohr, or
-    ASE atoms (`qm7cli.data.molecules.as_molecules`). Each model averages over so many draws, by default as many as in
-    its run's evaluation. Intervals hold `level` of molecules like those trained on, 0.5 to 0.99. For a molecule with
-    too many atoms the energy is None.
+    Several models are averaged, each over so many draws, by default as many as in its run's evaluation. Molecules are
+    nuclear charges and coordinates R in bohr, or ASE atoms (`qm7cli.data.molecules.as_molecules`). Intervals hold
+    `level` of molecules like those trained on, 0.5 to 0.99. For a molecule with too many atoms the energy is None.
     """
     models = [models] if isinstance(models, FoldModel) else list(models)
     if not models:
@@ -147,7 +134,7 @@ def predict(
 
 def compare(
     runs: Runs,
-    by: str | Sequence[str] = (),
+    by: Keys = (),
     reference: PathLike | None = None,
     *,
     margin: float | None = None,
@@ -156,13 +143,10 @@ def compare(
     """Compare groups of runs, or of those below directories, paired by fold and seed, as ``qm7 compare`` does.
 
     `by` has the settings that make the groups, as ``network.offset``; default: all in which the runs differ, but the
-    seed. `reference` is a group's name, a run's directory or ``KEY=VALUE``; default: the group of default settings, or
-    the first. With a `margin`, kcal/mol, verdicts say which groups are equivalent to the reference. `within` a setting,
-    each of its values has a comparison of its own, of the `parts`.
+    seed. `reference`, `margin` and `within` are those of `qm7cli.analysis.compare.compare_groups`.
     ``pandas.DataFrame(compare("runs").to_records())`` has a row for each group; ``sentences`` says it in words.
     """
-    found, keys = _found(runs), (by,) if isinstance(by, str) else by
-    return compare_groups(found, keys, _expanded_reference(reference), margin=margin, within=within)
+    return compare_groups(_found(runs), _keys(by), _expanded_reference(reference), margin=margin, within=within)
 
 
 def plot(
@@ -170,7 +154,7 @@ def plot(
     kind: str,
     output: PathLike | None = None,
     *,
-    by: str | Sequence[str] = (),
+    by: Keys = (),
     reference: PathLike | None = None,
     x: str | None = None,
     log: bool | None = None,
@@ -187,7 +171,7 @@ def plot(
 
     if kind not in KINDS:
         raise QM7Error(f"there is no figure {kind}, only {', '.join(KINDS)}")
-    comparison = compare_groups(_found(runs), (by,) if isinstance(by, str) else by, paired=False)
+    comparison = compare_groups(_found(runs), _keys(by), paired=False)
     options = figure_style.Options(width, caption, log, x, _expanded_reference(reference))
     figure = KINDS[kind].draw(comparison, options)
     if output is not None:
@@ -196,16 +180,11 @@ def plot(
 
 
 def sweep(
-    experiments: PathLike | Iterable[Experiment],
-    out: PathLike,
-    *,
-    jobs: int = 1,
-    report: Callable[[Progress], None] = lambda _: None,
+    experiments: PathLike | Iterable[Experiment], out: PathLike, *, jobs: int = 1, report: Report = lambda _: None
 ) -> list[Run]:
     """Train every fold of several experiments, or of a sweep file, below a directory, and return the runs.
 
-    Complete folds are kept, others go on, `jobs` at a time, as in `train`. Diverged folds are results. Raises QM7Error,
-    after the other jobs, if some have failed.
+    It does `jobs` at a time, as `train`. Diverged folds are results. Raises QM7Error, after all, if jobs have failed.
     """
     several = read_sweep(_expanded(experiments)) if isinstance(experiments, str | os.PathLike) else list(experiments)
     work = plan(several, _expanded(out))
@@ -214,6 +193,10 @@ def sweep(
     if errors := [outcome for outcome in outcomes if isinstance(outcome, QM7Error)]:
         raise QM7Error(f"{len(errors)} of {len(work)} jobs failed: {errors[0]}") from errors[0]
     return find_runs(dict.fromkeys(job.run for job, _ in work))
+
+
+def _keys(by: Keys) -> Sequence[str]:
+    return (by,) if isinstance(by, str) else by
 
 
 def _found(runs: Runs) -> list[Run]:

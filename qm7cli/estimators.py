@@ -5,6 +5,7 @@ The network, its descent and the encoder are those that ``qm7 train`` uses. Sett
 """
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any, Self
 
@@ -34,12 +35,12 @@ except ImportError as error:
     ) from error
 
 
+@dataclass(repr=False, eq=False)  # as scikit-learn has them
 class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn ships no types
     """The pre-bias network of Montavon et al. (NIPS 2012) on any features.
 
-    Features should have a mean of about 0 and a standard deviation of about 1, as StandardScaler gives; targets are
-    standardized here. Training is in float32 and draws minibatches with replacement, so a batch may be larger than the
-    training set. The averaged network is the model.
+    Features should be as StandardScaler gives them; targets are standardized here. Training is in float32 and draws
+    minibatches with replacement, so a batch may be larger than the training set. The averaged network is the model.
 
     Parameters
     ----------
@@ -48,8 +49,7 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
     variant : str
         Update rule of the pre-bias (`qm7cli.model.variants`).
     iterations, batch_size, schedule, averaging
-        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m). The paper's trainings on QM7
-        have 1,000,000 iterations.
+        As in `qm7cli.Training`; a layer of m inputs divides the learning rate by sqrt(m).
     random_state : int, RandomState or None
         Of the weights and the minibatches; an int, of 0 or more, gives the same network again.
 
@@ -61,30 +61,17 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         Mean and population standard deviation of the training targets; the latter 1 where all are the same.
     """
 
-    def __init__(
-        self,
-        hidden: Sequence[int] = (400, 100),
-        *,
-        variant: Variant = "original",
-        iterations: int = 10_000,
-        batch_size: int = 25,
-        schedule: Sequence[tuple[int, float]] = ((1, 0.001), (501, 0.0025), (2_501, 0.005), (12_501, 0.01)),
-        averaging: float = 0.1,
-        activation: ActivationName = "tanh",
-        offset: float = 0.0,
-        bias: float | Sequence[float] = 0.0,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.hidden = hidden
-        self.variant = variant
-        self.iterations = iterations
-        self.batch_size = batch_size
-        self.schedule = schedule
-        self.averaging = averaging
-        self.activation = activation
-        self.offset = offset
-        self.bias = bias
-        self.random_state = random_state
+    hidden: Sequence[int] = (400, 100)
+    _: KW_ONLY
+    variant: Variant = "original"
+    iterations: int = 10_000
+    batch_size: int = 25
+    schedule: Sequence[tuple[int, float]] = ((1, 0.001), (501, 0.0025), (2_501, 0.005), (12_501, 0.01))
+    averaging: float = 0.1
+    activation: ActivationName = "tanh"
+    offset: float = 0.0
+    bias: float | Sequence[float] = 0.0
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on features X (samples, m) and targets y (samples,).
@@ -138,37 +125,29 @@ class PreBiasRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] # s
         )
 
 
+@dataclass(repr=False, eq=False)
 class RandomSortedCoulomb(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Molecules to random-sorted Coulomb matrices in the tanh expansion (Montavon et al., NIPS 2012).
 
     `fit` and `transform` take ASE atoms or pairs (Z, R), nuclear charges (atoms,) and coordinates (atoms, 3) in bohr.
-    Each molecule is drawn once in a transform, with noise of its own: ``molecules * 8`` has eight draws of each. What
-    is fitted is `encoder_`, for `atoms_` atoms per molecule.
+    Each is drawn once, with noise of its own: ``molecules * 8`` has eight draws of each. What is fitted is `encoder_`.
 
     Parameters
     ----------
     noise, step, center
         As in `qm7cli.Encoding`.
     atoms : int, optional
-        Room for so many atoms; default: as many as the largest molecule has that is fitted.
+        Room for so many; default: as many as the largest molecule has that is fitted.
     random_state : int, RandomState or None
         Of the noise; with an int, a transform of the same molecules gives the same features again.
     """
 
-    def __init__(
-        self,
-        *,
-        noise: float = 1.0,
-        step: float = 1.0,
-        center: bool = True,
-        atoms: int | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.noise = noise
-        self.step = step
-        self.center = center
-        self.atoms = atoms
-        self.random_state = random_state
+    _: KW_ONLY
+    noise: float = 1.0
+    step: float = 1.0
+    center: bool = True
+    atoms: int | None = None
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, molecules: Given, y: Any = None) -> Self:
         """Find thresholds and normalization; raises QM7Error if molecules are not some, or a parameter is wrong."""

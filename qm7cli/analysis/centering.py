@@ -1,20 +1,15 @@
 """How well the pre-bias A of a trained network's layers centers what they work with.
 
-A layer's W and B see its inputs X as u = (X - A, 1): the gradient of W and B is u^T dZ, and the curvature of the loss
-along them has the second moments E[u^T u] as a factor. Their largest eigenvalue bounds the learning rate. Its ratio to
-the smallest, the condition number, says how much longer the slowest direction takes than the fastest (LeCun et al.,
-Efficient BackProp, 1998; Montavon & Mueller, arXiv 1203.3783). The column of B is 1, as B learns at the rate of W. With
-the inputs' mean mu, covariance S and d = mu - c,
+A layer's W and B see its inputs X as u = (X - A, 1): the curvature of the loss along them has the second moments
+E[u^T u] as a factor. Their largest eigenvalue bounds the learning rate; its ratio to the smallest, the condition
+number, says how much longer the slowest direction takes than the fastest (LeCun et al., Efficient BackProp, 1998;
+Montavon & Mueller, arXiv 1203.3783). With the inputs' mean mu, covariance S and d = mu - c,
 
     E[(X - c, 1)^T (X - c, 1)] = | S + d^T d   d^T |
                                  |     d        1  |,
 
-where c is 0 (no pre-bias), A (what the layer has) or mu. About the mean, the bias is decoupled from the weights: its
-eigenvalue is 1, the others are those of S. The determinant is that of S whatever c is, so what the largest eigenvalue
-gains by d, smaller ones lose.
-
-    run = Path("runs/qm7-original-seed0")
-    records = measure_centering(run, load_networks(run), dataset)
+where c is 0 (no pre-bias), A (what the layer has) or mu. The determinant is that of S whatever c is, so what the
+largest eigenvalue gains by d, smaller ones lose.
 """
 
 from collections.abc import Sequence
@@ -36,10 +31,7 @@ EPS: Final = float(np.finfo(np.float64).eps)
 
 
 def measure_centering(run: Path, models: Sequence[Model], dataset: Dataset) -> list[dict[str, Any]]:
-    """Return a record for every layer of the models of a run, trained on `dataset`.
-
-    Each has ``run``, ``variant``, ``iterations``, ``fold`` and what `layer_records` gives.
-    """
+    """Return a record of every layer of a run's models, trained on `dataset`: what `layer_records` gives, and whose."""
     return [
         {"run": str(run), "variant": model.variant, "iterations": model.iterations, "fold": model.fold, **record}
         for model in models
@@ -52,14 +44,12 @@ def layer_records(model: Model, dataset: Dataset) -> list[dict[str, Any]]:
 
     A record has ``layer``, from 1, and ``inputs``, its units m. ``spread``, ``mean`` and ``distance``: root mean square
     over the units of the inputs' standard deviation, of the mean input, and of A minus the mean input. The rest is of
-    the second moments (`qm7cli.analysis.centering`) about 0, A and the mean, whose names end in `POINTS`:
+    the second moments of (X - c, 1), where c is 0, A and the mean, as names end in `POINTS`:
 
-    - ``share_uncentered``, ``share_prebias``: the share of the second moment of X - c that is mean,
-      ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
+    - ``share_...``: of the second moment of X - c, what is mean, ``|d|^2 / (|d|^2 + tr S)``; 0 about the mean.
     - ``span``: directions in which the inputs vary; smaller eigenvalues of S are rounding, as of constant features.
-    - ``largest_...``: largest eigenvalue of the second moments of (X - c, 1).
-    - ``condition_...``: the same over the smallest in the span, number ``span + 1`` for every c; None if float64 does
-      not resolve it.
+    - ``largest_...``: the largest eigenvalue.
+    - ``condition_...``: the same over the smallest of ``span + 1``; None if float64 does not resolve it.
     """
     records = []
     features = model.encoder.draw(dataset, model.train, stream(model.seed, model.fold, Purpose.TRAIN_EVALUATION))

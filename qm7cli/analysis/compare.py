@@ -2,26 +2,20 @@
 
 Two folds are a pair if they agree in everything but the settings that make the groups: the same fold, seed and test
 molecules (`qm7cli.analysis.paired_difference`). The corrected resampled t-test decides; its p-values are corrected for
-the number of groups compared. A difference that is not decided may exist all the same: the verdict says how large it
-would have to be.
+all comparisons. What is not decided may differ all the same: the verdict says how much it would have to.
 
-A fold that diverged has no error, and is worse than any that did not. Where folds of one group diverged and the same
-folds of the other ended well, that decides, whatever the difference on the other folds: the mean over all folds does
-not exist. Where each has folds that only the other came through, nothing is decided.
+A fold that diverged is worse than any that did not. Where folds of one group diverged and the same folds of the other
+ended well, that decides, whatever the difference on the other folds. Where each has folds that only the other came
+through, nothing is decided.
 
-That no difference is shown does not show that there is none. With a margin M a group is *equivalent* to the reference
-where the whole 95 % interval lies inside (-M, M): two one-sided tests at 2.5 % each (Schuirmann, Journal of
-Pharmacokinetics and Biopharmaceutics 15:657, 1987; usual are 5 %, the 90 % interval). Like the interval, this is not
-corrected for the number of groups.
-
-Within each value of a setting, groups have a reference of their own, and p-values are corrected for all comparisons.
+With a margin M a group is *equivalent* to the reference where the whole 95 % interval lies inside (-M, M): two
+one-sided tests at 2.5 % each (Schuirmann, J. Pharmacokinet. Biopharm. 15:657, 1987), not corrected for their number.
 """
 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from qm7cli.analysis.groups import Decision, Group, Statistics, count_text, find_reference, group_runs, training_lengths
@@ -32,15 +26,12 @@ from qm7cli.runs.collect import Run
 
 
 class Comparison(NamedTuple):
-    """Groups, and what is to be known of them: folds left out, trainings of different lengths.
-
-    One within a setting has `parts`, a comparison for each value, whose `within` has this value by the setting's key.
-    """
+    """Groups, and what is to be known of them; within a setting, a part for each value, which its `within` has."""
 
     groups: list[Group]
     notes: list[str]
     margin: float | None = None  # of equivalence, kcal/mol
-    within: Mapping[str, Any] = MappingProxyType({})
+    within: Mapping[str, Any] = {}  # of a part
     parts: Sequence["Comparison"] = ()
 
     @property
@@ -51,8 +42,10 @@ class Comparison(NamedTuple):
     @property
     def explanation(self) -> str:
         """What the differences and their intervals are, and what decides; empty where there are none, and in a part."""
+        if self.within:
+            return ""
         told = []
-        if any(group.difference for group in self.groups) and not self.within:
+        if any(group.difference for group in self.groups):
             reference = " or ".join(dict.fromkeys(group.name for group in self.groups if not group.verdict))
             reference += f" with the same {next(iter(self.parts[0].within))}" if self.parts else ""
             count = count_text(sum(group.p is not None for group in self.groups), "comparison")
@@ -61,11 +54,9 @@ class Comparison(NamedTuple):
                 f"resampled t-test of each comparison alone. Holm p is corrected for {count} and decides at 0.05."
             )
             if self.margin is not None:
-                within = (
-                    "Equivalent within {0:g} kcal/mol is a group whose whole interval lies between -{0:g} and {0:g}."
-                )
-                told.append(within.format(self.margin))
-        if any(each.diverged for each in self.groups) and any(each.verdict for each in self.groups) and not self.within:
+                within = f"Equivalent within {self.margin:g} kcal/mol is a group whose whole interval lies between"
+                told.append(f"{within} -{self.margin:g} and {self.margin:g}.")
+        if any(each.diverged for each in self.groups) and any(each.verdict for each in self.groups):
             told.append("A fold that diverged is worse than any that did not, and decides before the test.")
         return " ".join(told)
 
@@ -74,11 +65,8 @@ class Comparison(NamedTuple):
         """The verdict on each group but the reference, or which of its folds diverged if any did, and the notes."""
         if self.parts:
             return [f"{part.place}: {sentence}" for part in self.parts for sentence in part.sentences]
-        said = [
-            group.verdict or f"{group.name} {group.divergence}"
-            for group in self.groups
-            if group.verdict or group.diverged
-        ]
+        told = [each for each in self.groups if each.verdict or each.diverged]
+        said = [each.verdict or f"{each.name} {each.divergence}" for each in told]
         return [f"{sentence}." for sentence in (*said, *self.notes)]
 
     def __repr__(self) -> str:
@@ -125,9 +113,8 @@ def compare_groups(
     """Group runs, as `qm7cli.analysis.groups.group_runs` does, and compare each group with a reference.
 
     The `reference` is a group's name, a run's directory or ``KEY=VALUE`` with the value in YAML; default: the group of
-    default settings, or the first. With a `margin`, a number above 0 in kcal/mol, verdicts also say which groups are
-    equivalent to the reference within it. Unless `paired`, groups have no differences and no verdicts. With the key of
-    a setting `within`, the runs of each of its values are compared with a reference of their own.
+    default settings, or the first. Verdicts also say which groups are equivalent within a `margin` above 0, kcal/mol.
+    Unless `paired`, there are no differences and no verdicts. Each value of a setting `within` has its own reference.
 
     Raises QM7Error if a setting or the reference does not exist, or a group has the same fold twice.
     """
@@ -169,26 +156,18 @@ def _paired(group: Group, reference: Group, notes: list[str]) -> Group:
 
 
 def _judged(group: Group, reference: Group, margin: float | None, p_values: Iterator[float]) -> Group:
-    """Return a group that was paired with its decision and its verdict; one that it has says why it is not compared.
-
-    The corrected p of its test, if it has one, is the next of `p_values`.
-    """
-    if group.difference and group.difference.t_test:
+    """Return a paired group with its decision, its verdict and, if it was tested, the next of the p-values."""
+    divergences = _divergences(group, reference)
+    if group.verdict:  # which says why it is not compared
+        return group._replace(verdict="; ".join(filter(None, [group.verdict, divergences])))
+    t_test = group.difference and group.difference.t_test
+    if t_test:
         group = group._replace(p=next(p_values))
-    diverged = {*group.diverged, *reference.diverged}
-    if group.verdict:
-        return group._replace(
-            verdict="; ".join([group.verdict, *([_divergences(group, reference)] if diverged else [])])
-        )
     if margin is not None:
-        group = group._replace(equivalent=not diverged and _is_within(margin, group.difference))
+        inside = t_test is not None and -margin < t_test.interval[0] and t_test.interval[1] < margin
+        group = group._replace(equivalent=inside and not divergences)
     group = group._replace(decision=_decided_by_divergence(group, reference) or _decided_by_test(group))
     return group._replace(verdict=_verdict(group, reference, margin))
-
-
-def _is_within(margin: float, difference: Difference | None) -> bool:
-    t_test = difference and difference.t_test
-    return t_test is not None and -margin < t_test.interval[0] and t_test.interval[1] < margin
 
 
 def _decided_by_test(group: Group) -> Decision | None:
@@ -224,7 +203,7 @@ def _decision_text(group: Group, reference: str, margin: float | None) -> str:
 def _verdict(group: Group, reference: Group, margin: float | None) -> str:
     """Say in words what the divergences of two groups and the difference of their errors show."""
     difference, diverged = group.difference, {*group.diverged, *reference.diverged}
-    said = [_divergences(group, reference)] if diverged else []
+    said = [*filter(None, [_divergences(group, reference)])]
     if difference:
         facts = [
             f"{difference_text(difference)} kcal/mol",
@@ -234,18 +213,16 @@ def _verdict(group: Group, reference: Group, margin: float | None) -> str:
         ]
         only = f"leaving out {count_text(len(diverged), 'fold')} that diverged, the difference is " if diverged else ""
         said.append(f"{only}{', '.join(facts)}")
-        if difference.t_test:
-            detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}"
-            said.append(f"such a comparison finds {detectable} in four of five cases")
-        else:
-            said.append(difference.untested)
+        detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}" if difference.t_test else ""
+        said.append(difference.untested or f"such a comparison finds {detectable} in four of five cases")
     return f"{group.name} {_decision_text(group, reference.name, margin)}: {'; '.join(said)}"
 
 
 def _divergences(group: Group, reference: Group) -> str:
-    """Say of a group and the reference, of which one diverged at least, in how many of their folds and when."""
+    """Say of a group and the reference in how many of their folds they diverged, and when; empty if in none."""
     if not group.diverged:
-        return f"the reference {reference.divergence}, this group in none of {len(group.ended)}"
+        told = f"the reference {reference.divergence}, this group in none of {len(group.ended)}"
+        return told if reference.diverged else ""
     theirs = f"diverged in none of {len(reference.ended)}" if not reference.diverged else reference.divergence
     return f"it {group.divergence}, the reference {theirs}"
 

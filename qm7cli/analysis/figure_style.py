@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qm7cli.analysis.compare import Comparison
 from qm7cli.analysis.groups import Group, Key, group_name
@@ -27,10 +28,10 @@ from qm7cli.runs.collect import RunFold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 Look = dict[str, Any]  # color, line style and marker, as matplotlib takes them
+Placed = tuple[str, str, Look]  # title of a group's panel, its name in the legend, and its look
 WIDTH: Final = 85.0  # mm
 INCH: Final = 25.4  # mm
 ROW: Final = 9.5 / 72  # inches, a line of small letters
@@ -92,11 +93,11 @@ def looks(methods: Sequence[str], titles: Sequence[str] = ()) -> list[Look]:
     """
     seen, known = Counter[Any](), [*METHODS]
     made: list[Look] = []
-    for place, method in enumerate(methods):
+    for place, (method, title) in enumerate(zip(methods, titles or [""] * len(methods), strict=True)):
         name = method or f" {place}"
         known += [name] * (name not in known and name not in CONTROLS)
-        k = seen[name, *titles[place : place + 1]]
-        seen[name, *titles[place : place + 1]] += 1
+        k = seen[name, title]
+        seen[name, title] += 1
         index = known.index(name) if name in known else 1
         color, marker, line = (own[index % len(own)] for own in (COLORS, MARKERS, LINES[k:] + LINES[:k]))
         if name in CONTROLS:
@@ -109,12 +110,9 @@ def looks(methods: Sequence[str], titles: Sequence[str] = ()) -> list[Look]:
 
 def looks_of(groups: Iterable[Iterable[RunFold]], titles: Sequence[str] = ()) -> list[Look]:
     """Return the look of each of some groups of folds, as `looks` does."""
-    methods = []
-    for folds in groups:
-        keys = ("imported", "baseline.model", "variant")
-        found = {next(filter(None, map(fold.run.settings.get, keys))) for fold in folds}
-        methods.append(found.pop() if len(found) == 1 else "")
-    return looks(methods, titles)
+    keys = ("imported", "baseline.model", "variant")
+    found = [{next(filter(None, map(fold.run.settings.get, keys))) for fold in folds} for folds in groups]
+    return looks([own.pop() if len(own) == 1 else "" for own in found], titles)
 
 
 def image_format(path: Path) -> str:
@@ -162,12 +160,8 @@ def drawing(height: float, width: float = WIDTH) -> Iterator["Figure"]:
         yield figure(figsize=(width / INCH, height), layout="constrained")
 
 
-def _heighten(figure: "Figure", rows: int) -> None:
-    figure.set_figheight(figure.get_figheight() + rows * ROW)
-
-
-def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]]) -> list[tuple[str, str, Look]]:
-    """Return the panel, the name in the legend and the look of groups, given as name, settings and folds.
+def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]]) -> list[Placed]:
+    """Return where and how groups are drawn, which are given as name, settings and folds.
 
     Up to `MOST` groups have one panel, "". More have a panel, with its title, for each difference besides the rule;
     baselines are then in all of them.
@@ -177,27 +171,25 @@ def in_panels(drawn: Sequence[tuple[str, Mapping[str, Any], Iterable[RunFold]]])
     keys = [key for key in keys if len({str(own[key]) for own in rows if own.get(key) is not None}) > 1]
     titles = [""] * len(rows)
     if len(rows) > MOST:
-        fixed = [own.get("baseline.model") or own.get("imported") for own in rows]
         shown = [{key: own[key] for key in keys if own.get(key) is not None} for own in rows]
-        titles = ["" if no else _title(own) for own, no in zip(shown, fixed, strict=True)]
-    names = [
-        display_name(own.get("variant") or "") if title else name
-        for title, (name, own, _) in zip(titles, drawn, strict=True)
-    ]
+        fixed = [own.get("baseline.model") or own.get("imported") for own in rows]
+        titles = ["" if everywhere else _title(own) for own, everywhere in zip(shown, fixed, strict=True)]
+    rules = [display_name(own.get("variant") or "") for own in rows]
+    names = [rule if title else name for title, rule, (name, *_) in zip(titles, rules, drawn, strict=True)]
     return [*zip(titles, names, looks_of([folds for *_, folds in drawn], titles), strict=True)]
 
 
 def _title(settings: Mapping[str, Any]) -> str:
-    parts = [
+    return ", ".join(
         minus(PHRASES[key].format(value)) if key in PHRASES else group_name({key: value}, [key], short=True)
         for key, value in settings.items()
-    ]
-    return ", ".join(parts)
+    )
 
 
-def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[str, "Axes"]:
-    """Return the axes of each title but "", or one without; they share both scales, with the labels `x` and `y`."""
-    names = [*dict.fromkeys(title for title in titles if title)] or [""]
+def add_panels(figure: "Figure", placed: Iterable[Placed], x: str, y: str) -> list[list["Axes"]]:
+    """Return the axes of each group, with the labels `x` and `y` and the same scales; without a title it is in all."""
+    titles = [title for title, *_ in placed]
+    names = [*dict.fromkeys(filter(None, titles))] or [""]
     columns = min(len(names), max(1, int(figure.get_figwidth() * INCH / 42)))
     rows = math.ceil(len(names) / columns)
     figure.set_figheight(figure.get_figheight() * (1 + 0.75 * (rows - 1)))
@@ -210,7 +202,7 @@ def add_panels(figure: "Figure", titles: Iterable[str], x: str, y: str) -> dict[
         axes.tick_params(labelbottom=k + columns >= len(names))
     for unused in grid[len(names) :]:
         unused.remove()
-    return dict(zip(names, figure.axes, strict=True))
+    return [[figure.axes[names.index(title)]] if title else figure.axes for title in titles]
 
 
 def minus(text: str) -> str:
@@ -228,22 +220,23 @@ def add_legend(figure: "Figure", least: int = 2) -> None:
         widest = [max(map(len, names[k : k + rows])) for k in range(0, len(names), rows)]
         if sum(0.45 + 0.055 * letters for letters in widest) <= figure.get_figwidth():
             break
-    _heighten(figure, rows)
+    figure.set_figheight(figure.get_figheight() + rows * ROW)
     figure.legend(own.values(), names, loc="outside upper center", ncols=len(widest), columnspacing=1.2)
 
 
-def plain_ticks(axis: "Axis", *, narrow: bool = False) -> None:
-    """Label an axis, if it is logarithmic, with numbers written out, no more than there is room for."""
-    if axis.get_scale() != "log":
-        return
+def plain_ticks(figure: "Figure") -> None:
+    """Label the logarithmic axes of panels with numbers written out, no more than there is room for."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator  # noqa: PLC0415 - an extra
 
-    low, high = axis.get_view_interval()
-    decades = int(math.log10(high / low)) + 2 * narrow
-    steps = {0: (1, 2, 3, 5, 7), 1: (1, 2, 5), 2: (1, 3)}.get(decades, (1,))
-    axis.set_major_locator(LogLocator(subs=steps) if high > 2 * low else MaxNLocator(5))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    every = [(axes.xaxis, len(figure.axes) > 1) for axes in figure.axes] + [(axes.yaxis, False) for axes in figure.axes]
+    for axis, narrow in every:
+        if axis.get_scale() == "log":
+            low, high = axis.get_view_interval()
+            decades = int(math.log10(high / low)) + 2 * narrow
+            steps = {0: (1, 2, 3, 5, 7), 1: (1, 2, 5), 2: (1, 3)}.get(decades, (1,))
+            axis.set_major_locator(LogLocator(subs=steps) if high > 2 * low else MaxNLocator(5))
+            axis.set_minor_locator(NullLocator())
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
@@ -259,13 +252,12 @@ def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
 def explain(figure: "Figure", comparison: Comparison, options: Options, *notes: str, diverged: bool = True) -> None:
     """Say below a picture, which becomes higher by as much, what it shows, and which folds have no error to draw."""
     without = ", and is drawn without these"
-    told = [
-        f"{each.name} {each.divergence}{without if each.folds else ''}" for each in comparison.groups if each.diverged
-    ]
-    text = "; ".join(filter(None, [*notes, *(told if diverged else ())]))
+    gone = [each for each in comparison.groups if each.diverged and diverged]
+    told = [f"{each.name} {each.divergence}{without if each.folds else ''}" for each in gone]
+    text = "; ".join(filter(None, [*notes, *told]))
     if options.caption and text:
         wrapped = textwrap.fill(printable(text), int(LETTERS * figure.get_figwidth() * INCH / WIDTH))
-        _heighten(figure, wrapped.count("\n") + 1)
+        figure.set_figheight(figure.get_figheight() + (wrapped.count("\n") + 1) * ROW)
         figure.supxlabel(wrapped[0].upper() + wrapped[1:], x=0.03, ha="left", fontsize=7)
 
 
@@ -275,13 +267,9 @@ def deviation_note(comparison: Comparison, mean: str, bar: str) -> str:
     return f"{mean}: mean over {count} folds; {bar}: \N{PLUS-MINUS SIGN} SD over folds" if count > 1 else ""
 
 
-def mean_over_folds(errors: Mapping[Key, Any]) -> tuple[Any, Any]:
-    """Return the mean and the population standard deviation over folds of errors: numbers, or arrays of one shape.
-
-    A fold's error is its mean over seeds, and over whatever else differs.
-    """
+def fold_means(errors: Mapping[Key, Any]) -> NDArray[np.float64]:
+    """Return the mean error of each fold over seeds, and whatever else differs: (folds,), or (folds, ...) of arrays."""
     by_fold: dict[int, list[Any]] = {}
     for key, value in errors.items():
         by_fold.setdefault(key[0], []).append(value)
-    means = [np.mean(values, axis=0) for values in by_fold.values()]
-    return np.mean(means, axis=0), np.std(means, axis=0)
+    return np.array([np.mean(values, axis=0) for values in by_fold.values()])

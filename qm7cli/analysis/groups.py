@@ -3,7 +3,6 @@
 import json
 import os
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -83,11 +82,10 @@ def count_text(number: int, what: str) -> str:
 def group_runs(
     runs: Sequence[Run], by: Sequence[str] = (), within: str | None = None
 ) -> Iterator[tuple[dict[str, Any], list[Group], list[str]]]:
-    """Give the groups of the runs that share a value of a setting `within`, which stands by its key, or of all runs.
+    """Give each value of a setting `within` by its key, and the groups of its runs with notes on them; or those of all.
 
-    With them come notes on folds left out, controls, and trainings of different lengths. The settings `by`, dotted
-    keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error if a setting does not
-    exist, or a group has the same fold twice.
+    The settings `by`, dotted keys, make the groups; default: all in which the runs differ but the seed. Raises QM7Error
+    if a setting does not exist, or a group has the same fold twice.
     """
     known = {key for run in runs for key in run.settings}
     for key in {*by, *([within] if within else [])} - known:
@@ -115,10 +113,8 @@ def _group_by(runs: Sequence[Run], by: Sequence[str]) -> tuple[list[Group], list
     distinct = len({group.name for group in members.values()}) == len(members)
     groups = []
     for name, group in members.items():
-        mae, rmse = (
-            _statistics({key: getattr(fold, metric) for key, fold in group.folds.items()}, pairing_keys)
-            for metric in ("mae", "rmse")
-        )
+        mae = _statistics({key: fold.mae for key, fold in group.folds.items()}, pairing_keys)
+        rmse = _statistics({key: fold.rmse for key, fold in group.folds.items()}, pairing_keys)
         groups.append(group._replace(name=group.name if distinct else name, mae=mae, rmse=rmse))
     if "variant" not in by:
         controls = CONTROLS.intersection(run.settings.get("variant") for run in runs)
@@ -185,12 +181,9 @@ def find_reference(groups: Sequence[Group], wanted: str | None, place: str = "")
     """Return the reference, as `compare_groups` takes it; raises QM7Error if there is none, or several, in a place."""
     if wanted is None:
         odd = [{key for key, value in group.settings.items() if DEFAULTS[key] != value} for group in groups]
+        default = [group for group, keys in zip(groups, odd, strict=True) if not keys]
         usual = [group for group, keys in zip(groups, odd, strict=True) if keys <= {"training.iterations"}]
-        return (
-            groups[odd.index(set())]
-            if set() in odd
-            else (usual or [each for each in groups if each.folds] or groups)[0]
-        )
+        return (default or usual or [group for group in groups if group.folds] or groups)[0]
     given, equals, text = wanted.partition("=")
     fitting = [group for group in groups if wanted in {group.name, group.name.replace(" (control)", "")}]
     if not fitting and equals and not Path(wanted).exists():
@@ -236,9 +229,9 @@ def _environment_notes(groups: Iterable[Group]) -> Iterator[str]:
             told = "; ".join(f"{' and '.join(values)} in {name}" for name, values in list(known.items())[:4])
             yield f"the groups differ in {what}: {told}{'; ...' if len(known) > 4 else ''}"
     folds = [fold for group in groups for fold in group.ended.values()]
-    rules = {(fold.run.settings.get("variant"), rule) for fold in folds for rule in _values([fold], "rule")}
-    counts = Counter(variant for variant, _ in rules).items()
-    yield from (f"the rule {variant} has changed between runs" for variant, count in counts if count > 1)
+    for variant in dict.fromkeys(fold.run.settings.get("variant") for fold in folds):
+        if len(_values((fold for fold in folds if fold.run.settings.get("variant") == variant), "rule")) > 1:
+            yield f"the rule {variant} has changed between runs"
 
 
 def _values(folds: Iterable[RunFold], part: str) -> tuple[str, ...]:

@@ -1,15 +1,11 @@
 """Pairs of folds, and the mean difference of their errors with a 95 % interval.
 
-A pair is two folds with the same test molecules. Its difference is the first fold's test MAE minus the other's, the
-reference's. Pairs of one test set, those of different seeds, are averaged first: their training sets are the same, so
-they are not evidence of their own about other training sets.
+A pair is two folds with the same test molecules. Its difference is the first fold's test MAE minus the reference's.
+Pairs of one test set, those of different seeds, are averaged first: they say nothing of other training sets.
 
 The *corrected resampled t-test* takes the mean over F test sets to have the variance ``(1/F + n_test/n_train) s^2``,
 where s^2 is the sample variance of their differences: their training sets overlap (Nadeau & Bengio, Machine Learning
-52:239, 2003, section 3; for repeated splits Bouckaert & Frank, PAKDD 2004). Where the two of a pair were trained on
-different numbers of molecules, n_train is the smaller, which makes the interval wider rather than too narrow.
-
-Of m comparisons in one table some come out at 5 % by chance alone; `holm` corrects their p-values for it.
+52:239, 2003, section 3; for repeated splits Bouckaert & Frank, PAKDD 2004). n_train is the smaller of a pair's two.
 """
 
 import math
@@ -91,21 +87,14 @@ def paired_difference(pairs: Sequence[Pair]) -> Difference:
     untested = "one test set allows no test" if len(means) == 1 else ""
     if not untested and len(set(means)) == 1:
         untested = "the difference is the same on all test sets, which allows no test"
-    return Difference(
-        mean=float(means.mean()),
-        percent=100 * float(means.mean()) / reference if reference else None,
-        pairs=len(pairs),
-        test_sets=len(means),
-        t_test=None if untested else corrected_t(means, statistics.fmean(pair.ratio for pair in pairs)),
-        untested=untested,
-    )
+    mean = float(means.mean())
+    percent = 100 * mean / reference if reference else None
+    t_test = None if untested else corrected_t(means, statistics.fmean(pair.ratio for pair in pairs))
+    return Difference(mean, percent, len(pairs), len(means), t_test, untested)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number, in the same order (Holm, Scand. J. Statist. 6:65, 1979).
-
-    Whatever the true differences, the chance that one of those that are 0 comes out below 5 % is 5 % at most.
-    """
+    """Return p-values corrected for their number, in the same order (Holm, Scand. J. Statist. 6:65, 1979)."""
     corrected, largest = [0.0] * len(p_values), 0.0
     for rank, k in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[k]))
@@ -124,9 +113,6 @@ def corrected_t(means: NDArray[np.float64], ratio: float) -> TTest:
     mean, error = float(means.mean()), math.sqrt((1 / len(means) + ratio) * means.var(ddof=1))
     freedom = len(means) - 1
     critical = float(stdtrit(freedom, (1 + LEVEL) / 2))
-    return TTest(
-        interval=(mean - critical * error, mean + critical * error),
-        standard_error=error,
-        p=float(2 * stdtr(freedom, -abs(mean) / error)),
-        detectable=float(nctdtrinc(freedom, 1 - POWER, critical)) * error,
-    )
+    interval = (mean - critical * error, mean + critical * error)
+    p = float(2 * stdtr(freedom, -abs(mean) / error))
+    return TTest(interval, error, p, detectable=float(nctdtrinc(freedom, 1 - POWER, critical)) * error)

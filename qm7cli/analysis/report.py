@@ -83,16 +83,15 @@ def render_report(
     command: str = "",
     reference: str | None = None,
 ) -> str:
-    """Return the page on a comparison of `runs`; the same runs give the same page.
+    """Return the page on a comparison of `runs`, whose table has a `header` and `rows`; the same runs give the same.
 
-    `header` and `rows` are the table with the comparison's figures. The page tells the `command` that makes it;
-    `reference` is that of the comparison. Raises QM7Error if matplotlib is not installed. A picture that cannot be
-    drawn is left out, and the page says why.
+    It tells the `command` that makes it, and why a picture is left out. Raises QM7Error if matplotlib is missing.
     """
     import_extra("matplotlib", "plots", "pictures need")
     settings = [run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs]
     values = {key: [own.get(key) for own in settings] for key in dict.fromkeys(key for own in settings for key in own)}
     differing = {key: own for key, own in values.items() if any(value != own[0] for value in own)}
+    common = [(key, own[0]) for key, own in values.items() if key not in differing]
     left_out: list[str] = []
     figures = [_figure(kind, comparison, reference, left_out) for kind in KINDS]
     names = ", ".join(sorted({run.results.dataset.name for run in runs}))
@@ -106,9 +105,7 @@ def render_report(
         figures="\n".join(filter(None, figures)),
         left_out="\n".join(f"<p>{escape(sentence)}</p>" for sentence in left_out),
         runs=_runs(runs, differing),
-        settings=html_table(
-            ("setting", "value"), [(key, own[0]) for key, own in values.items() if key not in differing]
-        ),
+        settings=html_table(("setting", "value"), common),
         environment=_environment(runs),
     )
 

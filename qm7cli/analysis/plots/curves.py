@@ -26,22 +26,19 @@ LATE: Final = 0.1  # of the iterations; differences before may leave the frame
 
 
 class Curve(NamedTuple):
-    """Values at some iterations, and a band around them; (iterations,) each. `low` and `high` are None without."""
+    """Values (iterations,) at some iterations, and the low and high ends (2, iterations) of a band around them."""
 
     iterations: NDArray[np.intp]
     values: NDArray[np.float64]
-    low: NDArray[np.float64] | None = None
-    high: NDArray[np.float64] | None = None
+    band: NDArray[np.float64] | None = None
 
 
 def curves(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE against the iterations, both logarithmic: a group's mean over folds, and a band around it.
 
-    The band is one population standard deviation over folds to each side. A fold's error is its mean over seeds, and
-    only iterations at which all folds of a group were evaluated are drawn. A group that diverged in all folds ends in a
-    cross. A baseline, which has no iterations, is a horizontal line. So is the paper's error, for QM7, where it is
-    among these. More than four groups are drawn in panels by what differs besides the rule. Raises QM7Error if a
-    group's folds have no iteration in common, or there is no curve.
+    The band is one population standard deviation over folds to each side, seeds averaged, at the iterations at which
+    all folds of a group were evaluated. A group that diverged in all folds ends in a cross. Baselines are horizontal
+    lines. So is the paper's error, for QM7, where it is among these. Raises QM7Error if there is no curve.
     """
     complete = style.drawable(comparison)
     drawn = [group for group in comparison.groups if group.folds or any(map(_history, group.diverged.values()))]
@@ -49,10 +46,10 @@ def curves(comparison: Comparison, options: style.Options) -> "Figure":
         raise QM7Error("there is no curve to draw: baselines are fitted at once")
     placed = style.in_panels([(own.name, own.settings, own.ended.values()) for own in drawn])
     with style.drawing(2.2, options.width) as figure:
-        panels = style.add_panels(figure, [title for title, *_ in placed], ITERATIONS, METRICS["mae"].axis_label)
-        for group, (title, name, look) in zip(drawn, placed, strict=True):
+        panels = style.add_panels(figure, placed, ITERATIONS, METRICS["mae"].axis_label)
+        for group, (_, name, look), own in zip(drawn, placed, panels, strict=True):
             curve = _mean_curve(group)
-            for axes in [panels[title]] if title in panels else panels.values():
+            for axes in own:
                 if _is_trained(group):
                     _draw_curve(axes, name, look, curve)
                 else:
@@ -61,13 +58,11 @@ def curves(comparison: Comparison, options: style.Options) -> "Figure":
                     _end_in_a_cross(axes, group, look, curve)
         notes = [style.deviation_note(comparison, "line", "band")]
         notes += ["cross: all folds diverged"] * any(not group.folds for group in drawn)
-        for axes in panels.values():
+        for axes in figure.axes:
             axes.set(xscale="log", yscale="linear" if options.log is False else "log")
         if all(fold.run.results.dataset.name == "qm7" for group in complete for fold in group.folds.values()):
-            notes.append(_add_paper(panels.values()))
-        for axes in panels.values():
-            style.plain_ticks(axes.xaxis, narrow=len(panels) > 1)
-            style.plain_ticks(axes.yaxis)
+            notes.append(_add_paper(figure.axes))
+        style.plain_ticks(figure)
         style.add_legend(figure)
         style.explain(figure, comparison, options, *notes)
     return figure
@@ -88,11 +83,9 @@ def _add_paper(panels: Iterable["Axes"]) -> str:
 def differences(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw each group's test MAE minus the reference's against the iterations, and the 95 % band of its t-test.
 
-    Folds are paired as by `qm7cli.analysis.compare.compare_groups`, and the band is that of the corrected resampled
-    t-test at each iteration at which all folds of a pair of groups were evaluated; one test set has none. The frame
-    holds what happens after the first tenth of the iterations; a triangle on it is where a line leaves it. A baseline
-    has the same error throughout. More than four groups are drawn in panels, as by `curves`. Raises QM7Error if there
-    is no difference to draw.
+    Folds are paired as by `qm7cli.analysis.compare.compare_groups`, where all of a pair of groups were evaluated; one
+    test set has no band. The frame holds what happens after the first tenth of the iterations; a triangle is where a
+    line leaves it. Baselines have the same error throughout. Raises QM7Error if there is no difference to draw.
     """
     groups = style.drawable(comparison)
     reference = find_reference(groups, options.reference)
@@ -109,21 +102,18 @@ def differences(comparison: Comparison, options: style.Options) -> "Figure":
         raise QM7Error(next(iter(reasons.values()), alone))
     placed = style.in_panels([(own.name, own.settings, own.ended.values()) for own in groups])
     with style.drawing(2.4, options.width) as figure:
-        titles = [title for title, *_ in placed]
-        panels = style.add_panels(figure, titles, ITERATIONS, "Difference of test MAE (kcal/mol)")
-        for axes in panels.values():
+        panels = style.add_panels(figure, placed, ITERATIONS, "Difference of test MAE (kcal/mol)")
+        for axes in figure.axes:
             axes.axhline(0, color="0.4", linewidth=0.8, zorder=1)
             axes.set(xscale="log", ylim=_late_range(made.values()))
         clipped = 0
-        for group, (title, name, look) in zip(groups, placed, strict=True):
-            for axes in [panels[title]] if title in panels else panels.values():
-                if group.name in made:
-                    _draw_curve(axes, name, look, made[group.name])
-                    clipped += _mark_exits(axes, look, made[group.name])
-        for axes in panels.values():
-            style.plain_ticks(axes.xaxis, narrow=len(panels) > 1)
+        for group, (_, name, look), own in zip(groups, placed, panels, strict=True):
+            for axes in own if group.name in made else ():
+                _draw_curve(axes, name, look, made[group.name])
+                clipped += _mark_exits(axes, look, made[group.name])
+        style.plain_ticks(figure)
         style.add_legend(figure, 1)
-        banded = any(curve.low is not None for curve in made.values())
+        banded = any(curve.band is not None for curve in made.values())
         band = "line: mean; band: its 95% interval by the corrected t-test" if banded else ""
         exits = "triangle: the line leaves the frame" if clipped else ""
         others = f"not comparable: {', '.join(reasons)}" if reasons else ""
@@ -153,9 +143,8 @@ def _mark_exits(axes: "Axes", look: style.Look, curve: Curve) -> int:
 
 
 def _draw_curve(axes: "Axes", name: str, look: style.Look, curve: Curve) -> None:
-    """Draw a curve and its band."""
-    if curve.low is not None and curve.high is not None:
-        axes.fill_between(curve.iterations, curve.low, curve.high, color=look["color"], alpha=0.22, linewidth=0)
+    if curve.band is not None:
+        axes.fill_between(curve.iterations, *curve.band, color=look["color"], alpha=0.22, linewidth=0)
     axes.plot(curve.iterations, curve.values, label=name, markevery=math.ceil(len(curve.values) / 12), **look)
 
 
@@ -182,9 +171,9 @@ def _mean_curve(group: Group) -> Curve:
     if not shared:
         raise QM7Error(f"the folds of {group.name} were evaluated at no iteration in common")
     errors = {key: np.array([own[iteration] for iteration in shared]) for key, own in histories.items()}
-    mean, deviation = style.mean_over_folds(errors)
-    several = len({key[0] for key in errors}) > 1
-    return Curve(np.array(shared), mean, *((mean - deviation, mean + deviation) if several else ()))
+    means = style.fold_means(errors)  # (folds, iterations)
+    mean, deviation = means.mean(axis=0), means.std(axis=0)
+    return Curve(np.array(shared), mean, np.array([mean - deviation, mean + deviation]) if len(means) > 1 else None)
 
 
 def _difference_curve(group: Group, reference: Group) -> Curve:
@@ -206,7 +195,7 @@ def _difference_curve(group: Group, reference: Group) -> Curve:
         made.append(paired_difference(at))
     values, intervals = [each.mean for each in made], [each.t_test.interval for each in made if each.t_test]
     banded = final.t_test is not None and len(intervals) == len(made)
-    return Curve(np.array(shared), np.array(values), *(np.array(intervals).T if banded else ()))
+    return Curve(np.array(shared), np.array(values), np.array(intervals).T if banded else None)
 
 
 def _late_range(made: Iterable[Curve]) -> tuple[float, float]:
@@ -214,6 +203,7 @@ def _late_range(made: Iterable[Curve]) -> tuple[float, float]:
     ends = [0.0]
     for curve in made:
         late = curve.iterations >= LATE * curve.iterations[-1]
-        ends += [end for each in (curve.values, curve.low, curve.high) if each is not None for end in each[late]]
+        ends += curve.values[late].tolist()
+        ends += [] if curve.band is None else curve.band[:, late].ravel().tolist()
     margin = 0.05 * (max(ends) - min(ends)) or 1.0
     return min(ends) - margin, max(ends) + margin

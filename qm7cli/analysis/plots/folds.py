@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from qm7cli.analysis.groups import Group, Key
-    from qm7cli.runs.collect import RunFold
 
 
 def folds(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE of every fold, the groups beside each other, and each group's mean with its 95% interval.
 
     The interval is that of the corrected resampled t-test; one fold has none. A thin line joins what is paired: folds
-    that agree in number, seed and all else that does not make the groups. The axis is logarithmic where the means of
-    groups differ by ten times, unless it is chosen.
+    that agree in number, seed and all else that does not make the groups.
     """
     groups = style.drawable(comparison)
     numbers = sorted({key[0] for group in groups for key in group.folds})
@@ -45,7 +43,7 @@ def folds(comparison: Comparison, options: style.Options) -> "Figure":
         axes.set_xticks(range(len(numbers) + 1), [*map(str, numbers), "mean"])
         scale = options.scale(mean for mean, _ in means)
         axes.set(xlabel="Fold", ylabel=METRICS["mae"].axis_label, yscale=scale, xlim=(-0.6, len(numbers) + 0.6))
-        style.plain_ticks(axes.yaxis)
+        style.plain_ticks(figure)
         style.add_legend(figure)
         joined_note = "gray lines: the same fold and seed" if any(len(own) > 1 for own in paired.values()) else ""
         bar_note = "bars: 95% interval of the mean by the corrected t-test" if any(half for _, half in means) else ""
@@ -55,12 +53,8 @@ def folds(comparison: Comparison, options: style.Options) -> "Figure":
 
 def _mean_and_half(group: "Group") -> tuple[float, float | None]:
     """Return a group's mean test MAE and half of its 95% interval, kcal/mol; None for one fold, or equal ones."""
-    by_fold: dict[int, list[RunFold]] = {}
-    for key, fold in group.folds.items():
-        by_fold.setdefault(key[0], []).append(fold)
-    means = np.array([np.mean([fold.mae for fold in same]) for same in by_fold.values()])  # (folds,)
+    means = style.fold_means({key: fold.mae for key, fold in group.folds.items()})
     if np.ptp(means) == 0:
         return float(means.mean()), None
-    results = [fold.result for fold in group.folds.values()]
-    ratio = float(np.mean([result.test_molecules / result.train_molecules for result in results]))
-    return float(means.mean()), corrected_t(means, ratio).interval[1] - float(means.mean())
+    ratios = [fold.result.test_molecules / fold.result.train_molecules for fold in group.folds.values()]
+    return float(means.mean()), corrected_t(means, float(np.mean(ratios))).interval[1] - float(means.mean())

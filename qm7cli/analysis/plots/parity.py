@@ -21,8 +21,7 @@ FRAMED = 99.5  # percent of the errors that their frame holds
 def parity(comparison: Comparison, options: Options) -> "Figure":
     """Draw predicted against true energies of the test molecules with the MAE, and below them the errors.
 
-    Dashed lines among the errors hold 90% of them. Their frame holds 99.5%; a triangle on it is an error beyond. Raises
-    QM7Error if predictions are missing.
+    Dashed lines hold 90% of the errors, their frame 99.5%; a triangle is beyond. Raises QM7Error without predictions.
     """
     groups = drawable(comparison, LIMIT)
     folds = [[read_predictions(fold.run.path, fold.result.fold) for fold in group.folds.values()] for group in groups]
@@ -50,9 +49,8 @@ def parity(comparison: Comparison, options: Options) -> "Figure":
         for unused in grid[-2:, (len(groups) - 1) % columns + 1 :].flat:
             unused.remove()
         beyond = "; triangles: larger errors" if any((abs(own[1] - own[0]) > frame).any() for own in tables) else ""
-        explain(
-            figure, comparison, options, f"error: predicted minus true, in kcal/mol; dashed: 90% lie between{beyond}"
-        )
+        note = f"error: predicted minus true, in kcal/mol; dashed: 90% lie between{beyond}"
+        explain(figure, comparison, options, note)
     return figure
 
 

@@ -53,18 +53,16 @@ class Line(NamedTuple):
 
     def mean(self, value: float) -> tuple[float, float]:
         """Return the mean and the population standard deviation over folds of the test MAE at a value, kcal/mol."""
-        mean, deviation = style.mean_over_folds({key: fold.mae for key, fold in self.complete[value].items()})
-        return float(mean), float(deviation)
+        means = style.fold_means({key: fold.mae for key, fold in self.complete[value].items()})
+        return float(means.mean()), float(means.std())
 
 
 def setting(comparison: Comparison, options: style.Options) -> "Figure":
     """Draw the test MAE against a numeric setting, a line per group: mean and standard deviation over folds.
 
-    A schedule counts by its last rate, and a training on all molecules by their number. A cross above the frame is
-    where folds diverged; the point of the folds that did not is hollow. A line along training molecules has its slope,
-    both axes logarithmic, in the legend. More than four lines are drawn in panels by what differs besides the rule.
-    A group with one value on the axis is left out where others have more. Raises NotSweptError if there is no setting
-    to draw against, and QM7Error if there are several and none is chosen.
+    A cross above the frame is where folds diverged; the point of the folds that did not is hollow. A line along
+    training molecules has its slope in the legend. A group with one value is left out where others have more. Raises
+    NotSweptError if there is no setting to draw against, and QM7Error if there are several and none is chosen.
     """
     style.drawable(comparison)
     key = _find_setting(comparison, options.setting)
@@ -80,21 +78,17 @@ def setting(comparison: Comparison, options: style.Options) -> "Figure":
     crossed = Counter(title for own, (title, *_) in zip(swept, placed, strict=True) if own.diverged)
     rows = max(crossed.values(), default=0)
     with style.drawing(2.2 + 0.07 * rows, options.width) as figure:
-        titles = [title for title, *_ in placed]
-        panels = style.add_panels(figure, titles, LABELS.get(key, key), METRICS["mae"].axis_label)
-        for title, axes in panels.items():
+        panels = style.add_panels(figure, placed, LABELS.get(key, key), METRICS["mae"].axis_label)
+        for axes in figure.axes:
             axes.set(xscale="log" if wide else "linear", yscale=scale)
             if rows:
                 axes.set_title(axes.get_title() or " ", pad=5 * rows + 3)  # room for the crosses
-            lines = [
-                (own, name, look) for own, (at, name, look) in zip(swept, placed, strict=True) if at in {title, ""}
-            ]
+            drawn = zip(swept, placed, panels, strict=True)
+            lines = [(own, name, look) for own, (_, name, look), places in drawn if axes in places]
             _draw_lines(axes, lines, slopes=key == TRAIN_SIZE)
-            if wide:
-                style.plain_ticks(axes.xaxis, narrow=len(panels) > 1)
-            elif len(values) <= 6:
+            if not wide and len(values) <= 6:
                 axes.set_xticks(values, [style.minus(f"{value:g}") for value in values])
-            style.plain_ticks(axes.yaxis)
+        style.plain_ticks(figure)
         style.add_legend(figure)
         hollow = any(own.complete.keys() & own.diverged.keys() for own in swept)
         crosses = f"crosses: folds diverged{'; hollow: the mean of those that did not' if hollow else ''}"
@@ -114,7 +108,7 @@ def _find_setting(comparison: Comparison, wanted: str | None) -> str:
             raise QM7Error(f"there is no setting {wanted}{suggestion(wanted, sorted(known))}")
         return wanted
     found = [key for key in differing_settings(runs) if key not in NO_MEASURE]
-    found = [key for key in found if all(_is_number(run.settings.get(key), key) for run in runs)]
+    found = [key for key in found if all(_number(run, key, 0) is not None for run in runs)]
     if not found:
         raise NotSweptError("there is no axis to draw along: the runs differ in no numeric setting")
     if len(found) > 1:
@@ -123,16 +117,20 @@ def _find_setting(comparison: Comparison, wanted: str | None) -> str:
     return found[0]
 
 
-def _is_number(value: Any, key: str) -> bool:
-    if isinstance(value, list) or value is None:
-        return key == (TRAIN_SIZE if value is None else SCHEDULE)
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(run: Run, key: str, most: int) -> float | None:
+    """Return a setting as a number: a schedule's last rate, `most` for all training molecules; None if it is none."""
+    value: Any = run.settings.get(key)
+    if value is None and key == TRAIN_SIZE:
+        return float(most)
+    if isinstance(value, list) and key == SCHEDULE:
+        return float(value[-1][1])
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _sweep(comparison: Comparison, key: str) -> list[Line]:
     """Merge the groups that agree in all settings but one, and sort their folds by that one.
 
-    Raises QM7Error if two folds that nothing else tells apart are at one place.
+    Raises QM7Error if that one is no number, or two folds that nothing else tells apart are at one place.
     """
     swept: dict[str, Line] = {}
     folds = [(number, fold) for group in comparison.groups for number, fold in group.ended.items()]
@@ -141,8 +139,11 @@ def _sweep(comparison: Comparison, key: str) -> list[Line]:
     for number, fold in folds:
         settings = {own: fold.run.settings[own] for own in others if own in fold.run.settings}
         line = swept.setdefault(json.dumps(settings), Line(settings, {}, {}))
-        by_value = line.diverged if fold.result.status == "diverged" else line.complete
-        at = by_value.setdefault(_value(fold.run, key, most), {})
+        value = _number(fold.run, key, most)
+        if value is None:
+            told = json.dumps(fold.run.settings.get(key))
+            raise QM7Error(f"{key} of {fold.run.path} is {told}, not a number to draw along")
+        at = (line.diverged if fold.result.status == "diverged" else line.complete).setdefault(value, {})
         if number in at:
             raise QM7Error(f"{at[number].run.path} and {fold.run.path} have the same place along {key}: choose one")
         at[number] = fold
@@ -156,14 +157,6 @@ def _names(swept: Sequence[Line]) -> list[str]:
         if len(set(names)) == len(swept):
             break
     return names
-
-
-def _value(run: Run, key: str, most: int) -> float:
-    """Return a setting as a number, `most` for all training molecules; raises QM7Error if it is not one."""
-    value: Any = run.settings.get(key)
-    if not _is_number(value, key):
-        raise QM7Error(f"{key} of {run.path} is {json.dumps(value)}, not a number to draw along")
-    return float(most if value is None else value[-1][1] if isinstance(value, list) else value)
 
 
 def _slope(line: Line, name: str) -> str:
