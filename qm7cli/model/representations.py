@@ -108,10 +108,7 @@ class Representation:
         *,
         elements: bool = True,
     ) -> Self:
-        """Return a representation with room for molecules with the nuclear charges Z, (molecules, n).
-
-        Unless `elements`, bags of bonds are those of pairs alone.
-        """
+        """Return a representation with room for molecules of charges Z, (molecules, n), as `Bags.of`."""
         of_elements = elements or name == "composition"
         bags = Bags.of(Z, elements=of_elements) if name in {"bag-of-bonds", "composition"} else None
         return cls(name, noise if name == "random" else 0.0, bags, exponent)
