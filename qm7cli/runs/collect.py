@@ -1,10 +1,4 @@
-"""Runs that were made, found in directories, and their folds as one table.
-
-A run that cannot be used does not stop the others::
-
-    runs, unusable = read_runs(find_directories([Path("runs")]), read_run)
-    records = collect_folds(runs)
-"""
+"""Runs that were made, found in directories, and their folds as one table."""
 
 import json
 import os

@@ -37,10 +37,7 @@ def experiment_files() -> dict[str, Path]:
 
 
 def find_experiment(file: Path) -> Path:
-    """Return the file of an experiment or a sweep: one that is there or ``-``, else that which comes with the program.
-
-    Raises QM7Error if there is neither.
-    """
+    """Return the file of an experiment or a sweep: one that is there or ``-``, or that comes with the program."""
     named = experiment_files() if file.parent == Path() and not file.is_file() else {}
     found = named.get(file.name.removesuffix(ENDING), file)
     if found != STANDARD_INPUT and not found.exists():
@@ -207,10 +204,7 @@ def _parse_assignment(assignment: str) -> Source:
 
 
 def read_source(file: Path, found: Path | None = None) -> Source:
-    """Read the settings of an experiment file; `found` is where it lies, if it goes by another name.
-
-    What ``config.yaml`` of a run says of data set and rule is not a setting, and left out.
-    """
+    """Read the settings of an experiment file, or ``config.yaml``; `found` is where it lies, if not at its name."""
     text = read_text(found or file)
     tree = parse_yaml(text, file)
     tree = {} if tree is None else tree

@@ -93,9 +93,8 @@ def read_sweep(
         beside = found.parent / sweep.base
         base = read_source(beside, beside if beside.exists() or beside.suffix else find_experiment(Path(sweep.base)))
     else:
-        base = Source(
-            dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, () if is_experiment else ("base",)
-        )
+        place = () if is_experiment else ("base",)
+        base = Source(dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, place)
     if twice := sweep.grid.keys() & added.keys():
         raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
     sweep = sweep.model_copy(update={"grid": sweep.grid | added})
@@ -155,8 +154,7 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
 def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, Dataset]]:
     """Return the jobs of a sweep, each fold of each experiment, with their data sets, each of which is read once.
 
-    Raises QM7Error if two experiments would be the same run, a data set cannot be used, is not sound or has no such
-    fold.
+    Raises QM7Error if two experiments would be the same run, or a data set cannot be used or has no such fold.
     """
     datasets: dict[Path, Dataset] = {}
     runs: set[Path] = set()
