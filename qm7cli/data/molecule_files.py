@@ -102,9 +102,9 @@ def convert_molecules(
 ) -> tuple[Dataset, list[QM7Error]]:
     """Write the molecules of files and their energies as a data set; return it, and why molecules are left out.
 
-    `kind` says what the files are, `key` how they call the energy, atomization or total, and `units`, one of `UNITS`,
-    its unit. It is split into `count` folds, stratified by energy; copies of a molecule are in one. Raises QM7Error if
-    `output` is there already, unless `force`, or the files do not give a data set.
+    `kind` says what the files are, `key` how they call the energy, and `units`, one of `UNITS`, its unit. There will be
+    `count` folds, stratified by energy. Raises QM7Error if `output` is there already, unless `force`, or the files do
+    not give a data set.
     """
     if output.is_file() and not force:
         raise QM7Error(f"{output} is there already; --force replaces it")

@@ -40,8 +40,7 @@ def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Energies | 
 def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
     """Say why energies T (molecules,), kcal/mol, cannot be atomization energies; None if they can.
 
-    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none. Z are nuclear
-    charges (molecules, n), 0 for padding; without `names`, rows name the molecules.
+    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none.
     """
     atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
     per_atom = T / atoms  # (molecules,)

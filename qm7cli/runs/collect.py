@@ -17,13 +17,10 @@ Read = TypeVar("Read")
 
 
 class Run(NamedTuple):
-    """A run's directory, its settings and its results.
-
-    The settings that are of use, but the folds, are by dotted key; data set and split file are named without place.
-    """
+    """A run's directory, its settings and its results."""
 
     path: Path
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # those of use but the folds, by dotted key; data set and split file without place
     results: RunResults
 
     def __repr__(self) -> str:

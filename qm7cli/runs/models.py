@@ -97,10 +97,7 @@ def evaluate_folds(
     parts: Sequence[Part] = ("test",),
     report: Callable[[Path, int], None] = lambda _run, _fold: None,
 ) -> list[FoldEvaluation]:
-    """Evaluate models of a run on its data set; `report` is called with the run and the fold when one is done.
-
-    Predictions are averaged over `draws`; default: the run's own number, which gives the digits of its results again.
-    """
+    """Evaluate models of a run on its data set, over `draws` or its own number; `report` is called after each fold."""
     evaluated = []
     for model in models:
         count = model.draws_of(draws)
@@ -111,10 +108,7 @@ def evaluate_folds(
 
 
 def average_runs(runs: Mapping[str, Sequence[FoldEvaluation]]) -> list[FoldEvaluation]:
-    """Return the folds of an ensemble of runs, by their names.
-
-    Raises QM7Error if there is only one, or they do not share their folds and the molecules in them.
-    """
+    """Return the folds of an ensemble of runs, by their names; raises QM7Error if they do not share theirs."""
     (first, own), *others = runs.items()
     if not others:
         raise QM7Error(f"an ensemble takes two runs or more, and there is {first} alone")
@@ -146,10 +140,8 @@ def _average(folds: Sequence[FoldEvaluation]) -> FoldEvaluation:
 def trust(evaluated: Sequence[FoldEvaluation], fold: FoldEvaluation) -> dict[str, float | None]:
     """Say what spreads and intervals tell of the errors of a fold's test molecules; None where that cannot be said.
 
-    ``interval`` is the mean half width of their intervals, kcal/mol; ``coverage`` the fraction of them whose true
-    energy is in the interval that another fold's molecules teach, averaged over the other folds of `evaluated`;
-    ``rank_correlation`` Spearman's, of the magnitude of the error and the spread over draws; ``run_rank_correlation``
-    that with the spread over runs.
+    ``coverage`` is the fraction of them whose true energy is in the interval that another fold's molecules teach,
+    averaged over the other folds of `evaluated`; correlations are Spearman's, of error and spread over draws or runs.
     """
     errors = fold.mean("test").residuals
     own = fold.half_widths(fold)

@@ -109,10 +109,7 @@ def _parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
         key, _, values = text.partition("=")
         if not key or not values.strip() or key in grid:
             raise UsageError(f'--grid "{text}": write each KEY once, as in --grid seed=0,1,2')
-        try:
-            grid[key] = parse_yaml(f"[{values}]", f"--grid {key}")
-        except QM7Error as error:
-            raise UsageError(str(error)) from error
+        grid[key] = parse_yaml(f"[{values}]", f"--grid {key}", UsageError)
     return grid
 
 
@@ -178,8 +175,7 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
 def open_runs(work: Sequence[tuple[Job, Dataset]], *, overwrite: bool = False) -> list[tuple[Job, Dataset]]:
     """Make the run directories of a sweep, or check that they are runs of its points; return the jobs left to do.
 
-    With `overwrite`, what they have of these jobs is removed first. Raises QM7Error if one cannot be used
-    (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
+    With `overwrite`, what they have of these jobs is removed first. Raises QM7Error if one cannot be used.
     """
     for run, own in groupby(work if overwrite else (), key=lambda each: each[0].run):
         jobs, datasets = zip(*own, strict=True)
