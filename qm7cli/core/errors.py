@@ -91,10 +91,7 @@ class _Handler(logging.Handler):
 
 
 def import_extra(module: str, extra: str, purpose: str) -> Any:
-    """Import a module that an `extra` brings, such as ``rdkit.Chem``.
-
-    Raises QM7Error, which begins with `purpose`, as ``SMILES need``, if the library is not installed or is broken.
-    """
+    """Import a module that an `extra` brings; raises QM7Error, which begins with `purpose`, as ``SMILES need``."""
     library = module.partition(".")[0]
     try:
         import_module(library)  # which names itself where it is missing

@@ -14,10 +14,7 @@ LOOKED_AT: Final = 0.1  # seconds for which a lock is tried before it is another
 
 @contextmanager
 def lock(path: Path, busy: str | None = None) -> Iterator[None]:
-    """Hold the lock file `path`, which is made if absent.
-
-    If another process holds it, raise BusyError with the sentence `busy`; default: wait, and say so after a while.
-    """
+    """Hold the lock file `path`; if another process does, raise BusyError with `busy` or, without it, wait."""
     held = FileLock(path)
     with os_errors(f"cannot lock {path}"):
         try:

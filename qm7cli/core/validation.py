@@ -90,8 +90,7 @@ def mistake(
 ) -> str:
     """Say what is wrong first in what should be a `model`, all of whose fields have defaults.
 
-    The sentence begins with `origin`, where ``{line}`` becomes that of the mistake in the YAML `text`; the model stands
-    there under the keys of `place`.
+    It begins with `origin`, where ``{line}`` becomes that of the mistake in the YAML `text`, below the keys of `place`.
     """
     errors = error.errors(include_url=False)
     setting = errors[0]["loc"][:2]

@@ -60,15 +60,15 @@ def format_yaml(value: Any) -> str:
     return text
 
 
-def parse_yaml(text: str, origin: object) -> Any:
-    """Read YAML's plain types; raises QM7Error, which names the text by its `origin`, and the line, if it cannot."""
+def parse_yaml(text: str, origin: object, refusal: type[QM7Error] = QM7Error) -> Any:
+    """Read YAML's plain types; raises a `refusal`, which names the text by its `origin`, and the line, if it cannot."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe one
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise QM7Error(f"{origin}{line}: this is not YAML: {brief(error.problem or error.context)}") from error
+        raise refusal(f"{origin}{line}: this is not YAML: {brief(error.problem or error.context)}") from error
     except (yaml.YAMLError, LookupError, RecursionError, TypeError, ValueError) as error:  # as for a date that is none
-        raise QM7Error(f"{origin}: this is not YAML: {brief(error)}") from error
+        raise refusal(f"{origin}: this is not YAML: {brief(error)}") from error
 
 
 def find_line(text: str, location: Sequence[str | int]) -> int:

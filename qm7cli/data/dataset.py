@@ -86,8 +86,7 @@ class Dataset:
 def first_copies(X: NDArray[np.float32], T: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return, for each molecule, the row of the first copy of it, (molecules,): its own where it has no earlier one.
 
-    X are Coulomb matrices (molecules, n, n), hartree, T energies (molecules,), kcal/mol. Entries are compared in
-    descending order, so that neither the order of atoms nor a tie of two rows counts.
+    Entries of X are compared in descending order, so that neither the order of atoms nor a tie of two rows counts.
     """
     from scipy.sparse import coo_array  # noqa: PLC0415 - slow to import
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
@@ -113,10 +112,7 @@ def formula(Z: NDArray[np.floating]) -> str:
 
 
 def locate(data: str | None) -> Path:
-    """Return the data set's file: `data`, a bundled set's name or a file, else ``$QM7_DATA``, else ``data/qm7.mat``.
-
-    Raises QM7Error, which names the places looked at, if it is not there.
-    """
+    """Return the data set's file: `data`, a bundled set's name or a file, else ``$QM7_DATA``, else ``data/qm7.mat``."""
     named = data if data is not None else os.environ.get("QM7_DATA") or None
     if named is None:
         asked, path = "--data, not given; $QM7_DATA, not set; ", DEFAULT_PATH

@@ -1,8 +1,4 @@
-"""Fetching the data set: nothing is put in place before it has been checked.
-
-The published file has no license, so it is downloaded from the places that publish it, one after the other, until one
-gives the right bytes.
-"""
+"""Fetching the data set, which has no license, from the places that publish it, until one gives the right bytes."""
 
 import hashlib
 import re
@@ -53,9 +49,9 @@ def download_dataset(
 ) -> Dataset:
     """Download the data set from the first of `urls` that gives the right file, and replace `dest` by it.
 
-    `sha256` is as for `find_dataset`. `report` is called with the bytes received so far and their number in all, 0 if
-    the server does not tell it; `notice` with a sentence when the next place is tried; `timeout` is how many seconds a
-    server may send nothing. Raises QM7Error if no place gives the right file; what was there is then untouched.
+    `report` is called with the bytes received so far and their number in all, 0 if the server does not tell it;
+    `notice` with a sentence when the next place is tried; a server may send nothing for `timeout` seconds. Raises
+    QM7Error if no place gives the right file; what was there is then untouched.
     """
     for url in urls:
         if not re.match("https?://[^/]", url):

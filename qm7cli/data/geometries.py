@@ -27,10 +27,7 @@ PDB_CELL: Final = re.compile(r"^CRYST1([ .\d]{9})([ .\d]{9})([ .\d]{9})", re.MUL
 
 
 def read_xyz(text: str, path: str) -> Iterator[Read]:
-    """Read frames: the number of atoms, a comment, a line per atom; QM9's have three more lines.
-
-    Behind what cannot be read, the next frame begins at the next line that has nothing but a number.
-    """
+    """Read frames; behind what cannot be read, the next begins at the next line that has nothing but a number."""
     ase = import_extra("ase.io.extxyz", "chem", "XYZ files need")
     lines, k, number = text.split("\n"), 0, 0
     while k < len(lines):
@@ -88,17 +85,12 @@ def _with_symbol(place: str, line: str) -> str:
 
 def format_xyz(molecules: Iterable[Molecule], values: Iterable[Mapping[str, Any]]) -> str:
     """Return molecules as extended XYZ, in angstrom, with values of each in its comment line, but empty ones."""
-    atoms, extxyz = (
-        import_extra("ase", "chem", "XYZ files need"),
-        import_extra("ase.io.extxyz", "chem", "XYZ files need"),
-    )
+    ase, extxyz = (import_extra(name, "chem", "XYZ files need") for name in ("ase", "ase.io.extxyz"))
     text = io.StringIO()
     for molecule, own in zip(molecules, values, strict=True):
         known = {key: value for key, value in own.items() if value not in {None, ""}}
-        positions = np.round(
-            molecule.R.astype(np.float64) * BOHR, 6
-        )  # float32 has no more, and what was read comes back
-        extxyz.write_xyz(text, [atoms.Atoms(molecule.Z.astype(int), positions, info=known)])
+        positions = np.round(molecule.R.astype(np.float64) * BOHR, 6)  # float32 has no more: what was read comes back
+        extxyz.write_xyz(text, [ase.Atoms(molecule.Z.astype(int), positions, info=known)])
     return text.getvalue()
 
 

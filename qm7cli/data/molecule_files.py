@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 
 from qm7cli.core.errors import QM7Error, notice
+from qm7cli.core.files import STANDARD_INPUT
 from qm7cli.core.validation import LARGEST
 from qm7cli.data.coulomb import coulomb_matrices
 from qm7cli.data.dataset import Dataset, check_size, first_copies, load, pad, save
@@ -36,7 +37,6 @@ ENDINGS: Final[dict[str, Format]] = {
 UNPACK: Final[dict[str, Callable[..., Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 LARGEST_FILE: Final = 500_000_000  # bytes, unpacked
 MOST_NAMED: Final = 20
-STANDARD_INPUT: Final = Path("-")
 CONFORMERS: Final = 10  # of a SMILES, at most
 SEED: Final = 7  # of the embedding
 STEPS: Final = 2000  # of the relaxation, at most
@@ -64,8 +64,8 @@ def read_groups(
 ) -> tuple[list[Group], list[QM7Error]]:
     """Return all molecules of files, and of SMILES beside them, and the errors that say why others are left out.
 
-    ``-`` is standard input. `kind` says what the files are, and without it their endings or contents; `column` is that
-    of SMILES in tables. Raises QM7Error if a library is missing, a file cannot be read, or no molecule is left.
+    ``-`` is standard input. Without `kind`, endings or contents say what files are; `column` is that of SMILES in
+    tables. Raises QM7Error if a library is missing, a file cannot be read, or no molecule is left.
     """
     read: list[Group | QM7Error] = []
     for path in paths:
@@ -102,9 +102,9 @@ def convert_molecules(
 ) -> tuple[Dataset, list[QM7Error]]:
     """Write the molecules of files and their energies as a data set; return it, and why molecules are left out.
 
-    `kind` says what the files are, `key` how they call the energy, atomization or total, and `units`, one of `UNITS`,
-    its unit. It is split into `count` folds, stratified by energy; copies of a molecule are in one. Raises QM7Error if
-    `output` is there already, unless `force`, or the files do not give a data set.
+    `kind` says what the files are, `key` how they call the energy, and `units`, one of `UNITS`, its unit. There will be
+    `count` folds, stratified by energy. Raises QM7Error if `output` is there already, unless `force`, or the files do
+    not give a data set.
     """
     if output.is_file() and not force:
         raise QM7Error(f"{output} is there already; --force replaces it")
@@ -238,10 +238,7 @@ def _embed_all(smiles: Iterable[Smiles]) -> Iterator[Group | QM7Error]:
 
 
 def embed(smiles: Smiles) -> list[Molecule]:
-    """Return the conformers of a molecule, `CONFORMERS` at most, under the molecule's name.
-
-    Raises QM7Error if RDKit is missing, or the SMILES is not one, has fragments, is charged or cannot be embedded.
-    """
+    """Return the conformers of a molecule, `CONFORMERS` at most; raises QM7Error if it cannot be embedded."""
     chem, silent = rdkit("SMILES need")
     text = smiles.text
     with silent():

@@ -105,10 +105,9 @@ def from_ase(place: str, atoms: Any) -> Molecule:
 def as_molecules(given: Given, R: ArrayLike | None = None) -> list[Molecule]:
     """Return the molecules that a program has given, called ``molecule 0`` and so on.
 
-    With coordinates R (atoms, 3) or (molecules, n, 3), bohr, nuclear charges are given: of one molecule, (atoms,), of
-    several with 0 for padding, (molecules, n), or a sequence of arrays (atoms,). Without R, ASE atoms, in angstrom as
-    always there, or a sequence of them, of pairs (Z, R) or of `Molecule`. Raises QM7Error if something else is given,
-    or what `make_molecule` refuses.
+    With coordinates R (atoms, 3) or (molecules, n, 3), bohr, nuclear charges are given: (atoms,), (molecules, n) with 0
+    for padding, or a sequence of arrays (atoms,). Without R, ASE atoms, in angstrom, or a sequence of them, of pairs
+    (Z, R) or of `Molecule`. Raises QM7Error if something else is given, or what `make_molecule` refuses.
     """
     try:
         each: list[Any] = [given] if _is_ase(given) else list(given)  # type: ignore[arg-type] # or it is refused

@@ -40,8 +40,7 @@ def energy_kind(T: NDArray[np.floating], Z: NDArray[np.floating]) -> Energies | 
 def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None) -> str | None:
     """Say why energies T (molecules,), kcal/mol, cannot be atomization energies; None if they can.
 
-    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none. Z are nuclear
-    charges (molecules, n), 0 for padding; without `names`, rows name the molecules.
+    A molecule's is within `BINDING` per atom, and on average at most `WEAKEST`; a lone atom has none.
     """
     atoms = np.count_nonzero(Z, axis=1)  # (molecules,)
     per_atom = T / atoms  # (molecules,)
@@ -64,10 +63,7 @@ def not_atomization(T: NDArray[np.floating], Z: NDArray[np.floating], names: Seq
 def describe_mistake(
     T: NDArray[np.floating], Z: NDArray[np.floating], names: Sequence[str] | None = None, units: str = "kcal/mol"
 ) -> str:
-    """Say what is wrong with energies of no kind, and what they seem to be, where they were taken for `units`.
-
-    T, Z and `names` are as for `not_atomization`.
-    """
+    """Say what is wrong with energies, as `not_atomization`, and what they seem to be, if they are not in `units`."""
     reason = not_atomization(T, Z, names) or "no molecule has such energies"
     written = T / UNITS[units]
     for unit, size in UNITS.items():
@@ -81,10 +77,7 @@ def describe_mistake(
 
 
 def _are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
-    """Say whether all energies T (molecules,), kcal/mol, are total energies of molecules of charges Z (molecules, n).
-
-    The diagonal of a Coulomb matrix, 0.5 Z^2.4, is a fit to the total energies of free atoms (Rupp et al.).
-    """
+    """Say whether all energies T (molecules,), kcal/mol, are total energies, with the charges Z (molecules, n)."""
     ratios = -T / UNITS["hartree"] / (0.5 * Z.astype(np.float64) ** 2.4).sum(axis=1)  # (molecules,)
     return bool(((TOTAL[0] < ratios) & (ratios < TOTAL[1])).all())
 
@@ -92,8 +85,7 @@ def _are_total(T: NDArray[np.floating], Z: NDArray[np.floating]) -> bool:
 def refuse_unsound(dataset: Dataset, subtract: Subtract = "composition") -> None:
     """Raise QM7Error if a data set is not sound, to be trained on with the setting ``target.subtract``.
 
-    That is, if X is not the Coulomb matrix of Z and R, as with coordinates in angstrom, if the energies are neither
-    atomization nor total energies in kcal/mol, or if they are total and `subtract` is not ``composition``.
+    Its X must be the Coulomb matrix of Z and R, its energies in kcal/mol, and total ones left to ``composition``.
     """
     differences = _coulomb_differences(dataset)
     if (worst := differences.max()) > 1e-2:

@@ -137,10 +137,7 @@ def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: in
 def stratified(
     T: NDArray[np.floating], count: int, rng: np.random.Generator, firsts: Molecules | None = None
 ) -> list[Molecules]:
-    """Sort molecules by their energies `T` and deal every `count` neighbors to different folds.
-
-    `firsts` (molecules,) are equal for copies of a molecule, which come into one fold.
-    """
+    """Sort molecules by energy and deal every `count` neighbors to different folds; those of equal `firsts` to one."""
     groups = np.arange(len(T)) if firsts is None else firsts
     rows = np.sort(np.unique(groups, return_index=True)[1])  # the first of each group
     places = np.concatenate([rng.permutation(count) for _ in range(-(-len(rows) // count))])[: len(rows)]

@@ -1,7 +1,6 @@
 """Augmented sets: molecules as random-permutation Coulomb matrices, in a file for other programs.
 
-They are in an uncompressed ``.npz`` file; docs/augmented-sets.md has its arrays. A molecule's noise does not depend on
-which others are in the file, and the first draws of a longer file are those of a shorter one.
+A molecule's noise does not depend on which others are there, and a longer file begins with the draws of a shorter one.
 """
 
 import math
@@ -67,11 +66,7 @@ class AugmentedSet:
         return free
 
     def write(self, path: Path, report: Callable[[int, int], None] = lambda _done, _size: None) -> None:
-        """Write the file; the same set gives the same bytes.
-
-        `report` is called with the bytes written so far and their number in all. Raises QM7Error if the disk is too
-        full or the file cannot be written.
-        """
+        """Write the file; `report` is called with the bytes so far and in all. Raises QM7Error if it cannot."""
         self.free_bytes(path)
         size = self.size()
 
@@ -122,12 +117,10 @@ def augmented_set(
     step: float | None = None,
     subtract: Subtract | None = None,
 ) -> AugmentedSet:
-    """Choose the molecules and, if asked for, fit the encoder and the target.
+    """Choose the molecules and, if asked for, fit the encoder and the target, as a training with these settings does.
 
     The molecules are those of the `part`, trained on or held out, of one of the split's `folds`; all where it has none.
-    To the fold's training molecules, or to all, are fitted an encoder with the distance `step` of thresholds, hartree,
-    as a training with the same fold, noise, step and seed has it, and what one with `target.subtract` learns. Raises
-    QM7Error if there is no such fold, or the molecules cannot be encoded.
+    Raises QM7Error if there is no such fold, or the molecules cannot be encoded.
     """
     everything = np.arange(len(dataset))
     fold = select_folds(dataset, split)[0] if split.folds else Fold(0, everything, everything)

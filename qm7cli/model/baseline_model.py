@@ -20,15 +20,11 @@ from qm7cli.model.representations import Bags, Representation
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class BaselineModel(FoldModel):
-    """A fitted baseline.
-
-    For `knn` and `krr`, the points are the training molecules' representations, draw after draw: (draws molecules, d).
-    Others do not look at theirs, (1, d).
-    """
+    """A fitted baseline."""
 
     representation: Representation
     regressor: Regressor
-    points: NDArray[np.float32]
+    points: NDArray[np.float32]  # training molecules as represented, draw after draw, (draws molecules, d); or (1, d)
     atoms: int  # largest number per molecule, n
 
     @property

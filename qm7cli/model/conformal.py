@@ -31,10 +31,7 @@ ROUNDING: Final = 1e-4  # kcal/mol; a smaller spread is that of float32, which h
 
 
 class Interval(NamedTuple):
-    """Half widths ``q (base + slope * spread)`` of a model's intervals, for energies averaged over its number of draws.
-
-    The quantile q of the scores is that of the level that is asked for.
-    """
+    """Half widths ``q (base + slope * spread)`` of a model's intervals; q is the quantile of the level asked for."""
 
     scores: NDArray[np.float64]  # of the held-out molecules, in order, (molecules,); kcal/mol if the slope is 0
     base: float  # kcal/mol; 1 if the slope is 0
@@ -42,11 +39,7 @@ class Interval(NamedTuple):
 
     @classmethod
     def of(cls, errors: NDArray[np.float64], spreads: NDArray[np.float64] | None) -> Self:
-        """Return the interval calibrated on held-out molecules.
-
-        `errors` are predicted minus true energies (molecules,), kcal/mol, `spreads` sample standard deviations over
-        draws, likewise, or None for a single draw.
-        """
+        """Return the interval calibrated on held-out molecules, by errors and spreads over draws, (molecules,) each."""
         typical = 0.0 if spreads is None or not len(spreads) else float(np.median(spreads))
         if spreads is None or not typical > ROUNDING:
             return cls(np.sort(np.abs(errors)), 1.0, 0.0)
@@ -60,10 +53,7 @@ class Interval(NamedTuple):
         return float(self.scores[rank - 1]) if rank <= len(self.scores) else None
 
     def half_widths(self, spreads: NDArray[np.float64] | None, level: float = LEVEL) -> NDArray[np.float64] | None:
-        """Return the half widths, kcal/mol, for spreads (molecules,), kcal/mol; one, (1,), for all where None.
-
-        None if the held-out molecules are too few for the level.
-        """
+        """Return the half widths for spreads, (molecules,) kcal/mol, one for all, (1,), where None; None as for q."""
         q = self.quantile(level)
         return None if q is None else q * self.base + q * self.slope * (np.zeros(1) if spreads is None else spreads)
 

@@ -1,8 +1,4 @@
-"""What networks and baselines have in common: predictions averaged over draws, and what they are not for.
-
-Every molecule outside the data set is drawn with the same noise and predicted by itself: its energy depends neither on
-the other molecules nor on the order of its atoms.
-"""
+"""What networks and baselines have in common: predictions averaged over draws, and what they are not for."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -49,22 +45,18 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class FoldModel(ABC):
-    """A trained fold: all that predicting and evaluating need beside the molecules.
-
-    The `seed`, `fold` and `iterations` are those of the training; `draws` are those of the run's evaluation. While a
-    network is in training, it has neither domain nor interval.
-    """
+    """A trained fold: all that predicting and evaluating need beside the molecules."""
 
     seed: int
     fold: int
     iterations: int  # 0 for a baseline
-    draws: int
+    draws: int  # of the run's evaluation
     sha256: str  # of the data set
     train: NDArray[np.intp]  # rows of the data set, (molecules,)
     test: NDArray[np.intp]
     target: Target = NOTHING_SUBTRACTED  # what is subtracted from the energies that the model learns
-    domain: Domain | None = None  # what the training molecules cover
-    interval: Interval | None = None  # calibrated on the held-out molecules
+    domain: Domain | None = None  # what the training molecules cover; None while a network is in training
+    interval: Interval | None = None  # calibrated on the held-out molecules; likewise
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(fold {self.fold}, seed {self.seed}, {len(self.train)} training molecules)"
@@ -163,10 +155,7 @@ class FoldModel(ABC):
         rng: Generator,
         stopped: Callable[[], bool] = lambda: False,
     ) -> NDArray[np.float64]:
-        """Return the energies of rows of a data set for each of `draws` draws, (draws, len(molecules)), kcal/mol.
-
-        `stopped` is asked often; when true, StoppedError is raised.
-        """
+        """Return the energies of rows, (draws, len(molecules)), kcal/mol; raises StoppedError if `stopped`."""
         energies = np.empty((draws, len(molecules)))
         with threadpool_limits(1):  # more threads would give other digits
             predict_draw = self.draw_predictor(dataset, rng)

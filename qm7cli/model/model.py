@@ -1,7 +1,6 @@
 """Trained networks, and their files, ``model.npz``; and the bundled model, which comes with the program.
 
-That is a network of one fold without the molecules that it was trained on: `tools/make_bundled_model.py` makes it of a
-run, and beside it a file that says what it is. Its parameters are those of the run to the last bit.
+That is a network of one fold without the molecules that it was trained on, made by `tools/make_bundled_model.py`.
 """
 
 import math
@@ -124,11 +123,7 @@ class BundledModel(NamedTuple):
 
 
 def save_bundled(path: Path, model: Model, run: str, dataset: str, mae: float, rmse: float) -> None:
-    """Write a model, without the molecules it was trained on, as what comes with the program.
-
-    `run` and `dataset` are the names of where it comes from, `mae` and `rmse` its errors on the held-out molecules,
-    kcal/mol. The same model gives the same bytes.
-    """
+    """Write a model as what comes with the program, with the names of its run and data set and its test errors."""
     none = np.empty(0, dtype=np.intp)
     values, arrays = model_content(replace(model, train=none, test=none))
     save_arrays(path, BundledAbout(**values, run=run, dataset=dataset, mae=mae, rmse=rmse), arrays, compressed=True)

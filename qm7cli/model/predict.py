@@ -17,8 +17,7 @@ class Prediction:
     """What the models predict for a molecule, in kcal/mol; None where they cannot.
 
     Spreads are sample standard deviations, None for a single value: scatters, not error bars. `interval` is the mean of
-    the models', as the mean's error is at most the mean of the errors; it is None if a model was calibrated on too few
-    molecules for its level, or draws fewer matrices than its own.
+    the models', as the mean's error is at most the mean of the errors; None if one has none (`FoldModel.half_width`).
     """
 
     molecule: str  # its name

@@ -33,10 +33,7 @@ class Bags(NamedTuple):
 
     @classmethod
     def of(cls, Z: NDArray[np.floating], *, elements: bool = True) -> Self:
-        """Return the bags that hold just what molecules with the nuclear charges Z, (molecules, n), have.
-
-        Unless `elements`, they are those of pairs alone.
-        """
+        """Return the bags, or those of pairs alone, for just what molecules of charges Z, (molecules, n), have."""
         counted = ((pair, int(counts.max())) for pair, counts in _count(Z) if pair[0] or elements)
         largest = {pair: size for pair, size in counted if size}
         return cls(np.array([*largest], dtype=np.intp).reshape(-1, 2), np.array([*largest.values()], dtype=np.intp))
@@ -108,10 +105,7 @@ class Representation:
         *,
         elements: bool = True,
     ) -> Self:
-        """Return a representation with room for molecules with the nuclear charges Z, (molecules, n).
-
-        Unless `elements`, bags of bonds are those of pairs alone.
-        """
+        """Return a representation with room for molecules of charges Z, (molecules, n), as `Bags.of`."""
         of_elements = elements or name == "composition"
         bags = Bags.of(Z, elements=of_elements) if name in {"bag-of-bonds", "composition"} else None
         return cls(name, noise if name == "random" else 0.0, bags, exponent)

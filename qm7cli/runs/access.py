@@ -105,10 +105,8 @@ def lock_fold(run: Path, fold: int) -> AbstractContextManager[None]:
 def prepare_run(run: Path, experiment: Experiment, folds: list[int], dataset: Dataset, *, overwrite: bool) -> None:
     """Make a run directory, or check that `folds` of an experiment may be trained in the one that is there.
 
-    With `overwrite`, remove these folds first, and the whole run if its configuration is another one; the next fold
-    that is written makes ``results.yaml`` anew.
-
-    Raises QM7Error if the directory is no run or was trained with other settings, or a fold to remove is in training.
+    With `overwrite`, remove these folds first, and the whole run if its configuration is another one. Raises QM7Error
+    if the directory is no run or was trained with other settings, or a fold to remove is in training.
     """
     if run.is_dir() and not (run / "config.yaml").exists() and not all(map(_is_bare, run.iterdir())):
         raise QM7Error(f"{run} is a directory with other files, not a run; choose another --out")
@@ -143,10 +141,7 @@ def _remove_folds(run: Path, folds: list[int]) -> None:
 
 
 def register_fold(run: Path, experiment: Experiment, fold: int, dataset: Dataset) -> None:
-    """Enter the settings of a fold that is held, and all folds asked for, into ``config.yaml``; its training begins.
-
-    Raises QM7Error if the run's configuration has changed.
-    """
+    """Enter the settings of a fold that is held, and all folds asked for; raises QM7Error if the run's are others."""
     asked = experiment.split.folds or range(len(make_folds(dataset, experiment.split)))
     with lock(run / ".lock"):
         _refuse_differences(run, experiment, dataset)
@@ -160,14 +155,12 @@ def register_fold(run: Path, experiment: Experiment, fold: int, dataset: Dataset
 
 def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> None:
     if differing := _differences(run, experiment, dataset):
-        if "imported" in differing and (source := read_config(run).experiment.imported):
-            raise QM7Error(f"{run} has predictions of {source} and no model; choose another --out, or --overwrite it")
-        differing = ["imported"] if "imported" in differing else differing  # as are all settings of a model
+        differing = ["imported"] if "imported" in differing else differing  # as do all settings of a model
         keys = f"{', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}"
+        what = f" was trained with other settings ({keys})"
         if differing == ["rule"]:
-            since = f"{experiment.variant} has changed since"
-            raise QM7Error(f"{run}: the rule {since}; choose another --out, or --overwrite it")
-        raise QM7Error(f"{run} was trained with other settings ({keys}); choose another --out, or --overwrite it")
+            what = f": the rule {experiment.variant} has changed since"
+        raise QM7Error(f"{run}{what}; choose another --out, or --overwrite it")
 
 
 def _differences(run: Path, experiment: Experiment, dataset: Dataset) -> list[str]:

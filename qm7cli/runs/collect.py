@@ -1,10 +1,4 @@
-"""Runs that were made, found in directories, and their folds as one table.
-
-A run that cannot be used does not stop the others::
-
-    runs, unusable = read_runs(find_directories([Path("runs")]), read_run)
-    records = collect_folds(runs)
-"""
+"""Runs that were made, found in directories, and their folds as one table."""
 
 import json
 import os
@@ -23,13 +17,10 @@ Read = TypeVar("Read")
 
 
 class Run(NamedTuple):
-    """A run's directory, its settings and its results.
-
-    The settings that are of use, but the folds, are by dotted key; data set and split file are named without place.
-    """
+    """A run's directory, its settings and its results."""
 
     path: Path
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # those of use but the folds, by dotted key; data set and split file without place
     results: RunResults
 
     def __repr__(self) -> str:

@@ -1,11 +1,4 @@
-"""The data sets that runs were trained on, found again and known by their SHA-256.
-
-Each is read once, however many runs there are::
-
-    datasets = RunDatasets()
-    models = load_models(run)
-    evaluate_folds(run, models, datasets.of(run, models))
-"""
+"""The data sets that runs were trained on, found again and known by their SHA-256."""
 
 import hashlib
 import os
@@ -22,11 +15,10 @@ from qm7cli.runs.models import refuse_other_dataset
 
 
 class RunDatasets:
-    """Gives the data set of each of many runs, and reads it once.
+    """Gives the data set of each of many runs, and reads it once: `data`, as `qm7cli.data.dataset.locate` takes it.
 
-    `data` is that of all runs, as `qm7cli.data.dataset.locate` takes it; QM7Error is raised if it cannot be read.
     Without it, a run's is looked for where its configuration says, in ``$QM7_DATA``, in ``data/qm7.mat`` and among the
-    bundled sets.
+    bundled sets. Raises QM7Error if `data` cannot be read.
     """
 
     def __init__(self, data: str | None = None) -> None:
@@ -37,8 +29,7 @@ class RunDatasets:
     @property
     def paths(self) -> list[Path]:
         """The files that were read."""
-        read = [*self._loaded.values(), *([self._given] if self._given else [])]
-        return [dataset.path for dataset in read if dataset.path]
+        return [dataset.path for dataset in (*self._loaded.values(), self._given) if dataset]
 
     def of(self, run: Path, models: Sequence[FoldModel]) -> Dataset:
         """Return the data set that the models of a run were trained on; raises QM7Error if it is not found or given."""

@@ -37,10 +37,7 @@ def experiment_files() -> dict[str, Path]:
 
 
 def find_experiment(file: Path) -> Path:
-    """Return the file of an experiment or a sweep: one that is there or ``-``, else that which comes with the program.
-
-    Raises QM7Error if there is neither.
-    """
+    """Return the file of an experiment or a sweep: one that is there or ``-``, or that comes with the program."""
     named = experiment_files() if file.parent == Path() and not file.is_file() else {}
     found = named.get(file.name.removesuffix(ENDING), file)
     if found != STANDARD_INPUT and not found.exists():
@@ -161,10 +158,7 @@ class Source(NamedTuple):
 
 
 def merge(sources: Sequence[Source]) -> Experiment:
-    """Lay settings over those before them and over the defaults, and validate the result.
-
-    Raises QM7Error; its sentence begins with the origin of the last source that gives the mistaken setting.
-    """
+    """Lay settings over those before them and over the defaults; an error has the origin of the last that gives it."""
     merged: dict[str, Any] = {}
     for source in sources:
         replaced = source.settings.keys() | (RECORDED_SETTINGS if "split.scheme" in source.settings else set())
@@ -180,10 +174,8 @@ def merge(sources: Sequence[Source]) -> Experiment:
 def resolve(base: Path | dict[str, Any] | None, assignments: Iterable[str], flags: Mapping[str, Any]) -> Experiment:
     """Merge an experiment file, ``KEY=VALUE`` assignments and flags over the defaults.
 
-    `base` is a YAML file, the name of one that comes with the program, or what it would hold. An assignment's value is
-    read as YAML. `flags` are values by dotted key; those that are None are left out.
-
-    Raises QM7Error for what is no setting, with the place it stands in; UsageError if that is an assignment or a flag.
+    `base` is a YAML file, the name of one that comes with the program, or what it would hold. `flags` are values by
+    dotted key; None is left out. Raises QM7Error for what is no setting, UsageError if it was assigned or a flag.
     """
     first = read_source(base, find_experiment(base)) if isinstance(base, Path) else Source(dict(flatten(base or {})))
     return merge([first, *given_settings(assignments, flags)])
@@ -199,18 +191,12 @@ def _parse_assignment(assignment: str) -> Source:
     key, equals, text = assignment.partition("=")
     if not equals or not key.strip():
         raise UsageError(f'--set "{assignment}": write KEY=VALUE, as in --set training.iterations=20000')
-    try:
-        value = parse_yaml(text, f"--set {key}")
-    except QM7Error as error:
-        raise UsageError(str(error)) from error
+    value = parse_yaml(text, f"--set {key}", UsageError)
     return Source(dict(flatten({key.strip(): value})), f"--set {key}: ", error=UsageError)
 
 
 def read_source(file: Path, found: Path | None = None) -> Source:
-    """Read the settings of an experiment file; `found` is where it lies, if it goes by another name.
-
-    What ``config.yaml`` of a run says of data set and rule is not a setting, and left out.
-    """
+    """Read the settings of an experiment file, or ``config.yaml``; `found` is where it lies, if not at its name."""
     text = read_text(found or file)
     tree = parse_yaml(text, file)
     tree = {} if tree is None else tree

@@ -1,7 +1,4 @@
-"""What the models of a run predict: its ``predictions.csv``, and its models, read and evaluated again.
-
-They are evaluated fold by fold, or averaged over runs that share their folds.
-"""
+"""What the models of a run predict: its ``predictions.csv``, and its models, read and evaluated again."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +16,7 @@ from qm7cli.model.conformal import rank_correlation
 from qm7cli.model.fold_model import FoldModel
 from qm7cli.model.metrics import METRICS, Evaluation
 from qm7cli.model.model import Model
-from qm7cli.runs.access import fold_directory, read_config, trained_folds
+from qm7cli.runs.access import fold_directory, trained_folds
 from qm7cli.runs.results import summary
 
 TRUST: Final = ("interval", "coverage", "rank_correlation", "run_rank_correlation")  # of `trust`
@@ -38,15 +35,11 @@ class Predictions(NamedTuple):
         return self.predictions - self.targets
 
 
-def write_predictions(
-    run: Path, fold: int, evaluation: Evaluation, dataset: Dataset, spreads: Sequence[float | None] | None = None
-) -> None:
-    """Write a fold's ``predictions.csv``: target, prediction and spread, by default over draws, in kcal/mol."""
-    molecules, predictions = evaluation.molecules, evaluation.predictions
-    over_draws = [None] * len(molecules) if evaluation.spreads is None else evaluation.spreads
-    spread = over_draws if spreads is None else spreads
-    columns = (molecules, dataset.T[molecules], predictions.mean(axis=0), spread)
-    text = format_csv(("molecule", "target", "prediction", "spread"), zip(*columns, strict=True))
+def write_predictions(run: Path, fold: int, test: Evaluation, spreads: Iterable[float | None] | None) -> None:
+    """Write a fold's ``predictions.csv``: target, prediction and spread, empty where there is none, in kcal/mol."""
+    known = [None] * len(test.molecules) if spreads is None else spreads
+    rows = zip(test.molecules, test.targets, test.predictions.mean(axis=0), known, strict=True)
+    text = format_csv(("molecule", "target", "prediction", "spread"), rows)
     write_text(fold_directory(run, fold) / "predictions.csv", text)
 
 
@@ -64,15 +57,12 @@ def read_predictions(run: Path, fold: int) -> Predictions:
 
 
 class FoldEvaluation(NamedTuple):
-    """What the models of one fold, of one run or of several, predict of its molecules.
-
-    `members` has the evaluations of each run; `iterations` and `draws` are None where the runs' differ.
-    """
+    """What the models of one fold, of one run or of several, predict of its molecules."""
 
     fold: int
-    iterations: int | None
-    draws: int | None
-    members: list[dict[Part, Evaluation]]
+    iterations: int | None  # None where the runs' differ
+    draws: int | None  # likewise
+    members: list[dict[Part, Evaluation]]  # of each run
 
     def mean(self, part: Part) -> Evaluation:
         """Return the evaluation of the predictions averaged over the runs, that of a single run as it is."""
@@ -107,10 +97,7 @@ def evaluate_folds(
     parts: Sequence[Part] = ("test",),
     report: Callable[[Path, int], None] = lambda _run, _fold: None,
 ) -> list[FoldEvaluation]:
-    """Evaluate models of a run on its data set; `report` is called with the run and the fold when one is done.
-
-    Predictions are averaged over `draws`; default: the run's own number, which gives the digits of its results again.
-    """
+    """Evaluate models of a run on its data set, over `draws` or its own number; `report` is called after each fold."""
     evaluated = []
     for model in models:
         count = model.draws_of(draws)
@@ -121,10 +108,7 @@ def evaluate_folds(
 
 
 def average_runs(runs: Mapping[str, Sequence[FoldEvaluation]]) -> list[FoldEvaluation]:
-    """Return the folds of an ensemble of runs, by their names.
-
-    Raises QM7Error if there is only one, or they do not share their folds and the molecules in them.
-    """
+    """Return the folds of an ensemble of runs, by their names; raises QM7Error if they do not share theirs."""
     (first, own), *others = runs.items()
     if not others:
         raise QM7Error(f"an ensemble takes two runs or more, and there is {first} alone")
@@ -156,10 +140,8 @@ def _average(folds: Sequence[FoldEvaluation]) -> FoldEvaluation:
 def trust(evaluated: Sequence[FoldEvaluation], fold: FoldEvaluation) -> dict[str, float | None]:
     """Say what spreads and intervals tell of the errors of a fold's test molecules; None where that cannot be said.
 
-    ``interval`` is the mean half width of their intervals, kcal/mol; ``coverage`` the fraction of them whose true
-    energy is in the interval that another fold's molecules teach, averaged over the other folds of `evaluated`;
-    ``rank_correlation`` Spearman's, of the magnitude of the error and the spread over draws; ``run_rank_correlation``
-    that with the spread over runs.
+    ``coverage`` is the fraction of them whose true energy is in the interval that another fold's molecules teach,
+    averaged over the other folds of `evaluated`; correlations are Spearman's, of error and spread over draws or runs.
     """
     errors = fold.mean("test").residuals
     own = fold.half_widths(fold)
@@ -204,8 +186,6 @@ def load_models(run: Path, folds: Sequence[int] | None = None, dataset: Dataset 
     if not run.exists():
         raise QM7Error(f"{run} is not a run: it does not exist")
     if not trained:
-        if (run / "config.yaml").exists() and (source := read_config(run).experiment.imported):
-            raise QM7Error(f"{run} has predictions of {source}, which were imported, and no model")
         what = "has no model" if (run / "results.yaml").exists() else "is not a run with a complete fold"
         raise QM7Error(f"{run} {what}: there is no fold-*/model.npz in it")
     if missing:

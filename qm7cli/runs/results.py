@@ -31,16 +31,13 @@ APART: Final = ("environment", "history")  # of a fold, which `results.yaml` has
 
 
 class Environment(BaseModel):
-    """Where and when a fold was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC.
-
-    `rule` and `engine` are `qm7cli.runs.fingerprints`. A fold is `finished` when it is complete or has diverged.
-    """
+    """Where and when a fold was made: versions, commit, BLAS, processor, and two times in ISO 8601, UTC."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     qm7cli: str
     git: str | None = None
-    rule: str | None = None
+    rule: str | None = None  # this and the engine are `qm7cli.runs.fingerprints`
     engine: str | None = None
     python: str
     numpy: str
@@ -49,7 +46,7 @@ class Environment(BaseModel):
     cpu: str
     threads: int = 1
     started: str | None = None
-    finished: str | None = None
+    finished: str | None = None  # complete or diverged
 
 
 @functools.cache
@@ -190,10 +187,7 @@ class RunResults(BaseModel):
 
 
 def summary(values: Iterable[float | None]) -> dict[str, float | None]:
-    """Return ``mean`` and ``std``, the population standard deviation, of the values that are not None.
-
-    What there are too few values for is None.
-    """
+    """Return ``mean`` and ``std``, the population standard deviation, of the values that are not None, or None."""
     known = [value for value in values if value is not None]
     return {
         "mean": statistics.fmean(known) if known else None,

@@ -1,9 +1,4 @@
-"""Baselines: simpler models of the same molecules and folds, for comparison.
-
-What they see of a molecule is in `qm7cli.model.representations`, the models in `qm7cli.model.regressors`, the search
-for what is not given in `hyperparameter_search`. Of a random form there are several draws, over which the predictions
-are averaged.
-"""
+"""Baselines: simpler models of the same molecules and folds, for comparison."""
 
 import time
 
@@ -28,9 +23,7 @@ from qm7cli.training.hyperparameter_search import INNER_FOLDS, find_hyperparamet
 def fit_baseline(work: FoldWork) -> FoldResult:
     """Fit the baseline of an experiment to a fold and write its files; progress is counted in trials.
 
-    If stopped, the result is ``partial``, and the next call begins anew; a factorization cannot be stopped half-way.
-
-    Raises QM7Error if the fit is refused (`refuse`), or a matrix is singular.
+    If stopped, the next call begins anew. Raises QM7Error if the fit is refused (`refuse`), or a matrix is singular.
     """
     refuse(work.experiment, work.dataset, work.fold)
     result = work.begin(work.result("partial", 0, 0.0))
@@ -124,11 +117,9 @@ def _fit(work: FoldWork) -> tuple[BaselineModel, int] | None:
 def fit_representation(experiment: Experiment, dataset: Dataset, fold: Fold) -> Representation:
     """Return the representation of a fold's molecules.
 
-    Bags hold what the training molecules have. For models that look at distances alone they hold what the test
-    molecules have as well: zeros that all training molecules have change no distance between these. Where the
-    composition is subtracted, there are no bags of elements, which say the same.
-
-    Raises QM7Error if a test molecule has more of something than is learned of.
+    Bags hold what the training molecules have and, for models that look at distances alone, the test molecules as well:
+    zeros that all training molecules have change no distance between these. Where the composition is subtracted, there
+    are no bags of elements, which say the same. Raises QM7Error if a test molecule has more than is learned of.
     """
     settings, Z = experiment.baseline, dataset.Z
     known = np.concatenate([fold.train, fold.test]) if settings.model in DISTANCE_MODELS else fold.train

@@ -26,16 +26,13 @@ OwnModel = TypeVar("OwnModel", bound=FoldModel)
 
 
 class Progress(NamedTuple):
-    """How far a fold's training is, in iterations or in another `unit`.
-
-    `mae` is the test MAE in kcal/mol when an evaluation has just been done, else None.
-    """
+    """How far a fold's training is, in iterations or in another `unit`."""
 
     run: Path
     fold: int
     iteration: int
     iterations: int
-    mae: float | None = None
+    mae: float | None = None  # of the test, kcal/mol, when an evaluation has just been done
     unit: str = "iteration"
 
 
@@ -79,7 +76,7 @@ class FoldWork:
         """Write the fold's model, with its domain and interval, and its predictions."""
         domain = Domain.of(self.dataset, self.fold.train, self.fold.test)
         save(self.directory / "model.npz", replace(model, domain=domain, interval=test.interval))
-        write_predictions(self.run, self.fold.number, test, self.dataset)
+        write_predictions(self.run, self.fold.number, test, test.spreads)
 
     def result(self, status: Status, iterations: int, seconds: float, **values: Any) -> FoldResult:
         """Return a result of the fold; `values` are further fields."""
@@ -107,9 +104,7 @@ def claim_fold(
     """Hold a fold, with one BLAS thread, and look at what is there already.
 
     A finished fold that ``results.yaml`` lacks is entered there. Else nothing is written before `FoldWork.begin`.
-
-    Raises BusyError if another process holds the fold; QM7Error if it has been trained for longer than `experiment`
-    asks, or its result is damaged.
+    Raises BusyError if another process holds the fold; QM7Error if it has been trained for too long, or is damaged.
     """
     with lock_fold(run, fold.number), threadpool_limits(1):
         before = read_fold(run, fold.number)
@@ -147,10 +142,7 @@ def fit_target(experiment: Experiment, dataset: Dataset, fold: Fold) -> Target:
 
 
 def fold_status(result: FoldResult | None, iterations: int) -> str:
-    """Return the status of a fold with this result, of which `iterations` are asked for.
-
-    It is ``new``, ``partial``, ``complete``, ``diverged``, or ``longer`` if it has been trained for more iterations.
-    """
+    """Return a fold's status: its result's, ``new``, or ``longer`` if it was trained for more than the `iterations`."""
     if result is None:
         return "new"
     if result.iterations > iterations:

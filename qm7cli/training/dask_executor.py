@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
-from qm7cli.core.errors import BusyError, QM7Error, notice
+from qm7cli.core.errors import BusyError, QM7Error, import_extra, notice
 from qm7cli.data.dataset import BUNDLED, Dataset, load, locate
 from qm7cli.training.claim_fold import Progress, Report
 from qm7cli.training.executor import STOP_WITHIN, Job, Outcome, do_job, is_stopped
@@ -25,20 +25,13 @@ _reading = threading.Lock()
 
 
 class DaskExecutor:
-    """Does jobs on the workers of a Dask scheduler (`qm7cli.training.executor.Executor`).
-
-    Raises QM7Error if Dask is not installed or no scheduler answers at the address.
-    """
+    """Does jobs on the workers of a Dask scheduler (`Executor`); raises QM7Error if none answers at the address."""
 
     def __init__(self, scheduler: str, report: Report) -> None:
+        dask = import_extra("distributed", "dask", "a scheduler needs")
         try:
-            from distributed import Client  # noqa: PLC0415 - an extra
-            from distributed.comm.addressing import get_address_host_port  # noqa: PLC0415
-        except ImportError as error:
-            raise QM7Error("this needs Dask: pip install '.[dask]'") from error
-        try:
-            get_address_host_port(scheduler)  # a client for what is not an address would not end well
-            self._client: Any = Client(scheduler, timeout=CONNECT_WITHIN, set_as_default=False)
+            dask.comm.get_address_host_port(scheduler)  # a client for what is not an address would not end well
+            self._client: Any = dask.Client(scheduler, timeout=CONNECT_WITHIN, set_as_default=False)
         except (OSError, ValueError) as error:
             raise QM7Error(f"no Dask scheduler answers at {scheduler}: {error}") from error
         self._scheduler, self._report = scheduler, report
@@ -61,8 +54,6 @@ class DaskExecutor:
         if split.file:
             split = split.model_copy(update={"scheme": str(split.file.absolute())})
         there = Job(job.run.absolute(), job.experiment.model_copy(update={"split": split}), job.fold)
-        if dataset.path is None:
-            raise QM7Error(f"the data set {dataset.name} is not in a file that a cluster's workers could read")
         data = dataset.name if dataset.path in BUNDLED.values() else str(dataset.path.absolute())
         number = len(self._jobs)
         self._jobs.append(job)

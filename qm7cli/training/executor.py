@@ -116,9 +116,7 @@ def do_jobs(
 ) -> Iterator[tuple[Job, Outcome]]:
     """Have jobs done, each on its data set, and give each with its outcome as it ends.
 
-    A job whose worker is lost is tried once more. One whose fold another process trains is tried again when all others
-    have ended; if the fold is still busy, the outcome is that BusyError.
-
+    A job whose worker is lost is tried once more; one whose fold another process trains, when all others have ended.
     `stopped` is asked often; when true, jobs that are being done write their checkpoints, and no further job is begun.
     Those that have not ended after `STOP_WITHIN` seconds are left to the executor's `close`.
     """

@@ -15,29 +15,22 @@ from qm7cli.training.fold_training import read_about
 
 
 class FoldState(NamedTuple):
-    """What has become of a fold.
-
-    It is ``running`` if a process holds it, ``interrupted`` if none does and it has not ended, and ``new`` if it was
-    asked for and not begun. `iterations` are
-    those known to be done, of `iterations_asked`; of an interrupted fold, those from which it resumes. `mae` is the
-    test MAE in kcal/mol; of a fold that has not ended, the last on the way. `seconds_left` are an estimate.
-    """
+    """What has become of a fold: ``running`` if a process holds it, ``new`` if it was asked for and not begun."""
 
     run: str
     fold: int
     status: Literal["complete", "diverged", "running", "interrupted", "new"]
-    iterations: int
+    iterations: int  # known to be done; of an interrupted fold, those from which it resumes
     iterations_asked: int
-    mae: float | None
-    seconds_left: float | None
+    mae: float | None  # of the test, kcal/mol; of a fold that has not ended, the last on the way
+    seconds_left: float | None  # an estimate
 
 
 def fold_states(run: Path) -> list[FoldState]:
     """Return the states of a run's folds that were asked for, in order; raises QM7Error if a file of it is damaged."""
     results = read_results(run)
-    recorded = {result.fold: result for result in results.folds}
+    recorded, wanted = {result.fold: result for result in results.folds}, results.config.split.folds or ()
     states = []
-    wanted = results.config.split.folds or ()
     for fold in sorted({*recorded, *fold_numbers(run), *wanted}):
         result = read_fold(run, fold) or recorded.get(fold)
         running = is_held(fold_directory(run, fold) / ".lock")

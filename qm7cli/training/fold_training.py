@@ -45,17 +45,13 @@ class DivergenceError(QM7Error):
 
 @dataclass(frozen=True)
 class Descent:
-    """Stochastic gradient descent on any samples, as settings say.
-
-    `name` is what is trained, for errors, as ``fold 0``; `seed` and `fold` name the streams of the minibatches, which
-    are drawn from so many `samples`.
-    """
+    """Stochastic gradient descent on any samples, as settings say."""
 
     settings: Training
-    name: str
-    seed: int
+    name: str  # what is trained, for errors, as ``fold 0``
+    seed: int  # this and the fold name the streams of the minibatches
     fold: int
-    samples: int
+    samples: int  # that minibatches are drawn from
 
     def place(self, iteration: int) -> tuple[int, slice]:
         """Return the block that an iteration, counted from 1, is in, and its minibatch's place there."""
@@ -108,24 +104,12 @@ def read_about(path: Path) -> CheckpointAbout:
 
 
 class FoldTraining:
-    """The state of one fold's training.
+    """The state of one fold's training: a network after `iteration` iterations, which took so many `seconds`.
 
-    Attributes
-    ----------
-    target : Target
-        What is subtracted from the energies; `targets` (molecules of the data set,) float32 are what is left.
-    sizes : list of int
-        Features m, hidden units of each layer, 1.
-    features : ReducedFeatures
-        The network's inputs.
-    basis : (d, r or more) float32
-        The directions of the features of the diagonal that the network has rows for.
-    resting : (d, n) float32
-        What the first W has in all others, where it never changes.
-    network : Network
-        The parameters and their average, after `iteration` iterations, which took so many `seconds`.
-    history : list of HistoryRow
-        A row for each interim evaluation.
+    The network's inputs are the reduced `features`; `basis` (d, r or more) float32 has the directions of the features
+    of the diagonal that it has rows for, `resting` (d, n) float32 what the first W has in all others, where it never
+    changes. `targets` (molecules of the data set,) float32 are what the `target` leaves of the energies, `sizes` the
+    features m, the hidden units of each layer and 1; `history` has a row for each interim evaluation.
     """
 
     def __init__(self, experiment: Experiment, dataset: Dataset, fold: Fold) -> None:

@@ -48,10 +48,7 @@ def find_hyperparameters(
     """Find the hyperparameters of the least inner error; report each trial, and look for a stop before it.
 
     X are the representations of the training molecules in each draw, (molecules, d); y (molecules,) float64 is what is
-    to be learned of their energies, kcal/mol.
-
-    Returns the hyperparameters, with those that are given, and the number of trials, 1 if all are given; None if
-    stopped.
+    to be learned of their energies, kcal/mol. Returns also the number of trials, 1 if all are given; None if stopped.
     """
     settings = work.experiment.baseline
     coarse = coarse_candidates(settings, X[0])

@@ -19,7 +19,7 @@ from qm7cli.core.validation import LARGEST
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold, select_folds, with_checksum
 from qm7cli.model.metrics import Evaluation
-from qm7cli.runs.access import fold_directory, prepare_run, register_fold
+from qm7cli.runs.access import fold_directory, prepare_run
 from qm7cli.runs.experiment import Experiment
 from qm7cli.runs.models import write_predictions
 from qm7cli.runs.results import RunResults, read_results
@@ -35,8 +35,8 @@ def import_predictions(
 ) -> RunResults:
     """Make a run of the predictions in a CSV file; `experiment` has its `imported` name, seed and split.
 
-    A fold that the file has molecules of must have them all. With `overwrite`, these folds are removed first. Raises
-    QM7Error if the file is not as it should be, or the directory cannot be used; nothing is written then.
+    With `overwrite`, the folds that it has are removed first. Raises QM7Error, and writes nothing, if the file is not
+    as it should be, or the directory cannot be used.
     """
     experiment = experiment.model_copy(update={"split": with_checksum(experiment.split)})
     rows, folds = _checked(file, experiment, dataset)
@@ -48,9 +48,8 @@ def import_predictions(
         own = [rows[molecule] for molecule in fold.test.tolist()]
         evaluation = Evaluation(fold.test, np.array([[row["prediction"] for row in own]]), dataset.T[fold.test])
         with claim_fold(experiment, dataset, fold, run, lambda _: None, lambda: False) as work:
-            register_fold(run, experiment, fold.number, dataset)
-            write_predictions(run, fold.number, evaluation, dataset, [row.get("spread") for row in own])
-            work.write(work.result("complete", 0, 0.0, **evaluation.errors("test")))
+            write_predictions(run, fold.number, evaluation, [row.get("spread") for row in own])
+            work.begin(work.result("complete", 0, 0.0, **evaluation.errors("test")))
     return read_results(run)
 
 

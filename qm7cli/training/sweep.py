@@ -93,9 +93,8 @@ def read_sweep(
         beside = found.parent / sweep.base
         base = read_source(beside, beside if beside.exists() or beside.suffix else find_experiment(Path(sweep.base)))
     else:
-        base = Source(
-            dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, () if is_experiment else ("base",)
-        )
+        place = () if is_experiment else ("base",)
+        base = Source(dict(flatten(sweep.base)), f"{file}, line {{line}}: base: ", text, place)
     if twice := sweep.grid.keys() & added.keys():
         raise QM7Error(f"{file} sweeps {min(twice)}, so it cannot be given as well")
     sweep = sweep.model_copy(update={"grid": sweep.grid | added})
@@ -110,10 +109,7 @@ def _parse_grid(texts: Sequence[str]) -> dict[str, list[Any]]:
         key, _, values = text.partition("=")
         if not key or not values.strip() or key in grid:
             raise UsageError(f'--grid "{text}": write each KEY once, as in --grid seed=0,1,2')
-        try:
-            grid[key] = parse_yaml(f"[{values}]", f"--grid {key}")
-        except QM7Error as error:
-            raise UsageError(str(error)) from error
+        grid[key] = parse_yaml(f"[{values}]", f"--grid {key}", UsageError)
     return grid
 
 
@@ -155,8 +151,7 @@ def _points(sweep: SweepFile, file: Path) -> Iterator[dict[str, Any]]:
 def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, Dataset]]:
     """Return the jobs of a sweep, each fold of each experiment, with their data sets, each of which is read once.
 
-    Raises QM7Error if two experiments would be the same run, a data set cannot be used, is not sound or has no such
-    fold.
+    Raises QM7Error if two experiments would be the same run, or a data set cannot be used or has no such fold.
     """
     datasets: dict[Path, Dataset] = {}
     runs: set[Path] = set()
@@ -180,8 +175,7 @@ def plan(experiments: Sequence[Experiment], directory: Path) -> list[tuple[Job, 
 def open_runs(work: Sequence[tuple[Job, Dataset]], *, overwrite: bool = False) -> list[tuple[Job, Dataset]]:
     """Make the run directories of a sweep, or check that they are runs of its points; return the jobs left to do.
 
-    With `overwrite`, what they have of these jobs is removed first. Raises QM7Error if one cannot be used
-    (`qm7cli.runs.access.prepare_run`), or a fold has been trained for too long.
+    With `overwrite`, what they have of these jobs is removed first. Raises QM7Error if one cannot be used.
     """
     for run, own in groupby(work if overwrite else (), key=lambda each: each[0].run):
         jobs, datasets = zip(*own, strict=True)

@@ -1,10 +1,5 @@
 """Training one fold of a run, from the start, from its checkpoint, or not at all if it is finished.
 
-    runs/NAME/fold-0/result.yaml       status, errors, and those on the way
-    runs/NAME/fold-0/checkpoint.npz    all that an exact resume needs; a baseline has none
-    runs/NAME/fold-0/model.npz         the averaged network or the baseline, when finished
-    runs/NAME/fold-0/predictions.csv   of the test molecules, when finished
-
 The evaluations on the way choose nothing: the model is the averaged network after the last iteration.
 """
 
@@ -34,12 +29,10 @@ def train_fold(
 ) -> FoldResult:
     """Train one fold of a run, or fit the experiment's baseline to it; return its result, as it is written.
 
-    `qm7cli.runs.access.prepare_run` has prepared the run's directory. `report` is called with the progress about every
-    tenth of a second, and after each evaluation. `stopped` is asked after each iteration and often in an
-    evaluation; when true, the checkpoint is written and the result is ``partial``.
+    `qm7cli.runs.access.prepare_run` has prepared the run's directory. `report` is called about every tenth of a second,
+    and after each evaluation. `stopped` is asked often; when true, the checkpoint is written, the result ``partial``.
 
-    Raises QM7Error if another process trains this fold, a file of it is damaged or cannot be written, or it has been
-    trained for longer than `experiment` asks.
+    Raises QM7Error as `claim_fold`, and if a file of the fold is damaged or cannot be written.
     """
     with claim_fold(experiment, dataset, fold, run, report, stopped) as work:
         if work.finished is not None:
@@ -126,10 +119,7 @@ def _evaluate_if_due(work: FoldWork, training: FoldTraining) -> None:
 
 
 def _finish(work: FoldWork, training: FoldTraining) -> FoldResult:
-    """Evaluate the trained network and write all files of the fold but its result, the checkpoint first.
-
-    If one cannot be written, those of a shorter training stay. Raises StoppedError, before any is written, if stopped.
-    """
+    """Evaluate the trained network and write all files of the fold but its result; raises StoppedError if stopped."""
     test, train = training.evaluate(work.stopped)
     row = training.history_row(test, train)
     earlier = [old for old in training.history if old.iteration < training.iteration]

@@ -18,11 +18,7 @@ from qm7cli.training.process_executor import ProcessExecutor
 
 
 class FoldsError(QM7Error):
-    """Folds of a run have no result.
-
-    `errors` has the error of each, by fold, with a traceback as a note (`__notes__`); `results` what the run has of all
-    folds, None if that is nothing.
-    """
+    """Folds of a run have no result; `errors` has why, by fold, and `results` what the run has of all folds, if any."""
 
     def __init__(self, errors: dict[int, QM7Error], results: RunResults | None) -> None:
         super().__init__("; ".join(map(str, errors.values())))
@@ -45,10 +41,8 @@ def train_run(
     directory `run` has of these folds is removed first. `report` is called with the progress, in this process.
     `stopped` is asked often; when true, folds in training write their checkpoints and no further fold is begun.
 
-    Returns what ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun.
-
-    Raises FoldsError, after the other folds, if one has no result: another process trains it, a file of it is damaged,
-    or its process was lost twice. Raises QM7Error if there is no such fold, the data set is not sound, or the directory
+    Returns what ``results.yaml`` has of all folds of the run; None if stopped before a fold was begun. Raises
+    FoldsError, after the other folds, if one has no result; QM7Error if the experiment, the data set or the directory
     cannot be used.
     """
     refuse_imported(experiment)

@@ -49,10 +49,9 @@ def test_an_imported_run_has_no_model_and_is_not_trained(command, small, tmp_pat
     (tmp_path / "p.csv").write_text(rows_of(small, (2,)))
     command("import", "p.csv", "--name", "painn", "--seed", 3)
     run = f"runs/{small.name}-painn-seed3"
-    for line in (f"eval {run}", f"predict --smiles C --run {run}", f"centering {run}", f"train --out {run}"):
-        error = command(*line.split(), status=1).stderr
-        assert f"{run} has predictions of painn" in error
-        assert "no model" in error
+    for line in (f"eval {run}", f"predict --smiles C --run {run}", f"centering {run}"):
+        assert f"{run} has no model" in command(*line.split(), status=1).stderr
+    assert "other settings (imported differs)" in command("train", "--out", run, status=1).stderr
     for line in (f"train --config {run}/config.yaml", "train --set imported=painn"):
         assert "has no model to train" in command(*line.split(), status=1).stderr
     (tmp_path / "sweep.yaml").write_text("{grid: {imported: [painn, schnet]}}")

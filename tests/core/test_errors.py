@@ -31,7 +31,7 @@ def test_no_text_keeps_a_control_a_format_or_a_line_separator(text):
 
 def test_a_library_that_is_missing_and_one_that_is_broken_are_told_apart(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ase", None)
-    sentence = r"^XYZ files need ase, which is not installed: pip install 'qm7cli\[chem\]'$"
+    sentence = r"^XYZ files need ase, which is not installed: pip install '.\[chem\]'$"
     with pytest.raises(QM7Error, match=sentence):
         import_extra("ase.io", "chem", "XYZ files need")
     (tmp_path / "broken.py").write_text("raise ImportError('libXrender.so.1: cannot open')")

@@ -85,11 +85,10 @@ def test_a_changed_rule_is_another_configuration_in_train_and_sweep(command, wri
 def test_a_fold_of_another_engine_is_kept_with_a_note_and_one_without_a_fingerprint_in_silence(run, quick, small):
     train_run(quick("split.folds=[0, 2]"), small, run)
     engine, file = fingerprints(quick())["engine"], run / "fold-0/result.yaml"
-    for other, notes in (("0123", 1), ("null", 0)):
-        text = re.sub("engine: '?[0-9a-f]+'?", f"engine: '{other}'".replace("'null'", "null"), file.read_text())
-        file.write_text(text)
+    for other, notes in (("'0123'", 1), ("null", 0)):
+        file.write_text(re.sub("engine: [^,}]+", f"engine: {other}", file.read_text()))
         said = []
         with notices_to(said.append):
             train_run(quick("split.folds=[0, 2]", "training.iterations=300"), small, run)
         assert len(said) == notes
-        file.write_text(text.replace("engine: '0123'", f"engine: '{engine}'"))
+        file.write_text(re.sub("engine: [^,}]+", f"engine: '{engine}'", file.read_text()))
