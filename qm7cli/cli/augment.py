@@ -68,6 +68,9 @@ def augment(
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB")
     with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
-    shapes = ((name, " x ".join(map(str, shape)), str(dtype)) for name, (shape, dtype) in augmented.arrays().items())
-    write_output(make_table([dict(zip(("array", "shape", "dtype"), each, strict=True)) for each in shapes], COLUMNS))
+    arrays = augmented.arrays().items()
+    rows = [
+        {"array": name, "shape": " x ".join(map(str, shape)), "dtype": str(dtype)} for name, (shape, dtype) in arrays
+    ]
+    write_output(make_table(rows, COLUMNS))
     say(str(output))

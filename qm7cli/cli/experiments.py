@@ -13,8 +13,7 @@ COMMANDS: Final = {"train": "train --config NAME", "sweep": "sweep NAME"}
 
 def experiments(
     name: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", autocompletion=complete_experiments, help="Print this file instead."),
+        str | None, typer.Argument(metavar="NAME", autocompletion=complete_experiments, help="Print this file instead.")
     ] = None,
     format_: OutputFormat = None,
     output: Output = None,

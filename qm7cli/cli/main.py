@@ -55,8 +55,9 @@ class _Group(TyperGroup):
         width = max(map(len, self.commands))
         for heading, names in GROUPS.items():
             with formatter.section(heading):
-                described = [(name.ljust(width), self.commands[name].get_short_help_str(limit=500)) for name in names]
-                formatter.write_dl(described)
+                formatter.write_dl(
+                    [(name.ljust(width), self.commands[name].get_short_help_str(limit=500)) for name in names]
+                )
 
 
 class _Command(TyperCommand):
@@ -68,11 +69,7 @@ class _Command(TyperCommand):
 
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
-app = typer.Typer(
-    cls=_Group,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = typer.Typer(cls=_Group, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 for name, command in COMMANDS.items():
     app.command(name, cls=_Command)(command)
 

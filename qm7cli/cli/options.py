@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
@@ -26,6 +26,11 @@ def whole_number(text: str) -> int:
         if (number := float(text)).is_integer():
             return int(number)
     raise typer.BadParameter(f"{text} is not a whole number")
+
+
+def whole(meaning: str) -> Any:
+    """Return an option that takes a whole number."""
+    return typer.Option(parser=whole_number, metavar="N", help=meaning)
 
 
 def margin_of_equivalence(text: str) -> float:
@@ -69,8 +74,7 @@ Data = Annotated[
     typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat."),
 ]
 RunData = Annotated[
-    str | None,
-    typer.Option(metavar="FILE|gfn7", help="Data set. Default: that of each run, found by its SHA-256."),
+    str | None, typer.Option(metavar="FILE|gfn7", help="Data set. Default: that of each run, found by its SHA-256.")
 ]
 Split = Annotated[
     str | None,
@@ -80,7 +84,7 @@ Folds = Annotated[
     list[int] | None,
     typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be repeated. Default: all."),
 ]
-Seed = Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the random numbers.")]
+Seed = Annotated[int | None, whole("Seed of the random numbers.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -92,8 +96,7 @@ Settings = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Default: one per core.")]
 Out = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Run directory. Default: runs/NAME, made from the settings."),
+    Path | None, typer.Option(metavar="DIR", help="Run directory. Default: runs/NAME, made from the settings.")
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Remove these folds, or all where the settings differ, and start again.")

@@ -6,18 +6,18 @@ A training of one run is shown as a sweep of that run; in a log it has a line fo
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from functools import partial
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Final
 
-from qm7cli.cli.output import ECHO, note, terminal_width
+from qm7cli.cli.output import ECHO, note
 from qm7cli.core.errors import BusyError, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -38,11 +38,8 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1,
     say: Callable[[str], None] = (lambda _: None) if quiet else _note_with_time
     if complete and not quiet:
         note(f"{complete} of {jobs} jobs are complete already")
-    if terminal := _terminal(quiet=quiet):
-        with _bars(terminal) as bars:
-            yield _Bars(bars, jobs, complete, say)
-    else:
-        yield Display(jobs, complete, folds, say)
+    with _bars(quiet=quiet) or nullcontext() as bars:
+        yield _Bars(bars, jobs, complete, say) if bars else Display(jobs, complete, folds, say)
 
 
 def _note_with_time(line: str) -> None:
@@ -60,11 +57,12 @@ class Display:
 
     def report(self, progress: "Progress") -> None:
         """Print a line for each evaluation of one run, and for each minute without one."""
+        if self.jobs is not None:
+            return
         fold, now = progress.fold, time.monotonic()
         began, start = self.first.setdefault(fold, (now, progress.iteration))
         self.reached[fold] = progress.iteration
-        is_due = progress.mae is not None or now - self.last.setdefault(fold, now) >= LINE_EVERY
-        if self.jobs is not None or not is_due:
+        if progress.mae is None and now - self.last.setdefault(fold, now) < LINE_EVERY:
             return
         self.last[fold] = now
         line = f"fold {fold}: {progress.unit} {progress.iteration} of {progress.iterations}"
@@ -103,20 +101,17 @@ def _describe_end(outcome: "Outcome") -> str:
     return f"test MAE {outcome.mae:.2f} kcal/mol, {trained}{outcome.seconds:.0f} s"
 
 
-def _terminal(*, quiet: bool) -> "Console | None":
-    """Return standard error if it is a terminal whose cursor moves: with TERM=dumb or TTY_COMPATIBLE=0 it does not."""
+def _bars(*, quiet: bool) -> "Bars | None":
+    """Return bars on standard error, or None if its cursor does not move: with TERM=dumb or TTY_COMPATIBLE=0, too."""
     if quiet or not sys.stderr.isatty():
         return None
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, width=terminal_width(terminal=True) - ECHO)
-    return console if console.is_interactive else None
-
-
-def _bars(terminal: "Console") -> "Bars":
     from rich import progress as rich
+    from rich.console import Console
     from rich.table import Column
 
+    terminal = Console(stderr=True, highlight=False, width=get_terminal_size().columns - ECHO)
+    if not terminal.is_interactive:
+        return None
     name = rich.TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
     state = rich.TextColumn("{task.fields[state]}{task.fields[mae]}")
     return rich.Progress(name, rich.BarColumn(), state, rich.TimeRemainingColumn(), console=terminal)
@@ -166,22 +161,19 @@ def show_count(name: str, *, quiet: bool, unit: str = "", scale: float = 1) -> I
     A terminal shows a bar, a log a line now and then.
     """
     last, digits = time.monotonic(), 1 if unit else 0
+    with _bars(quiet=quiet) or nullcontext() as bars:
+        task = bars and bars.add_task(printable(name), total=None, state="", mae="")
 
-    def describe(done: float, size: float) -> str:
-        return f"{done / scale:.{digits}f}{f' of {size / scale:.{digits}f}' if size else ''}{unit}"
+        def report(done: float, size: float) -> None:
+            nonlocal last
+            state = f"{done / scale:.{digits}f}{f' of {size / scale:.{digits}f}' if size else ''}{unit}"
+            if bars and task is not None:
+                bars.update(task, completed=done, total=size or None, state=state)
+            elif not quiet and (now := time.monotonic()) - last >= COUNT_EVERY:
+                last = now
+                note(f"{name}: {state}")
 
-    def say(done: float, size: float) -> None:
-        nonlocal last
-        if not quiet and (now := time.monotonic()) - last >= COUNT_EVERY:
-            last = now
-            note(f"{name}: {describe(done, size)}")
-
-    if terminal := _terminal(quiet=quiet):
-        with _bars(terminal) as bars:
-            task = bars.add_task(printable(name), total=None, state="", mae="")
-            yield lambda done, size: bars.update(task, completed=done, total=size or None, state=describe(done, size))
-    else:
-        yield say
+        yield report
 
 
 show_bytes = partial(show_count, unit=" MB", scale=1e6)  # megabytes of a file
