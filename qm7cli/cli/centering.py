@@ -28,7 +28,7 @@ COLUMNS: Final = (
     ),
 )
 OPTIONAL: Final = (
-    "iterations", "m", "span", "mean", "spread", "max mean", "cond mean", "share A", "to A", "fold", "variant",
+    "m", "span", "mean", "spread", "max mean", "cond mean", "share A", "to A", "fold", "variant",
 )  # fmt: skip
 
 
@@ -70,8 +70,7 @@ def centering(
         "max, cond: largest eigenvalue and condition number of second moments, the bias's 1 included",
         *sorted(f"{name}: a control" for name in CONTROLS.intersection(record["variant"] for record in records)),
     ]
-    # Iterations stay in the table where they differ.
-    optional = OPTIONAL[len({record["iterations"] for record in records}) > 1 :]
-    table = make_table(records, COLUMNS, *notes, optional=optional, keys=("variant", "iterations", "fold", "layer"))
+    keys = ("variant", "iterations", "fold", "layer")
+    table = make_table(records, COLUMNS, *notes, shared=["iterations"], optional=OPTIONAL, keys=keys)
     write_output(table, records, format_, output)
     raise typer.Exit(status)

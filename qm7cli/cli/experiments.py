@@ -20,8 +20,7 @@ def experiments(
 ) -> None:
     """List the experiments that come with the program, or print one.
 
-    qm7 train --config NAME takes those of one run, qm7 sweep NAME the others. Jobs are the folds to be trained. To
-    change one, print it to a file: a file of that name goes before what comes with the program.
+    Jobs are the folds to be trained. To change an experiment, print it to a file, whose name then goes before NAME.
 
     Example: qm7 experiments quick > quick.yaml
     """

@@ -96,23 +96,18 @@ def _qm7(
         raise typer.Exit
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Any) -> str:
+    if hasattr(error, "possibilities"):  # there is no such option
+        from qm7cli.core.validation import option_suggestion
+        from qm7cli.runs.experiment import Experiment
+
+        known = [option for each in error.ctx.command.params for option in each.opts if option.startswith("--")]
+        return f"{error.message.rstrip('.')}{option_suggestion(error.option_name, known, Experiment)}"
     if isinstance(error, typer.TyperException):
-        if hasattr(error, "possibilities"):  # there is no such option
-            return error.message.rstrip(".") + _suggest(error)
         return error.format_message()
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     return shortage(error) or str(error)
-
-
-def _suggest(error: Any) -> str:
-    """Ask which option or setting the user meant by an option that does not exist."""
-    from qm7cli.core.validation import option_suggestion
-    from qm7cli.runs.experiment import Experiment
-
-    known = [option for each in error.ctx.command.params for option in each.opts if option.startswith("--")]
-    return option_suggestion(error.option_name, known, Experiment)
 
 
 def main() -> None:
@@ -141,10 +136,9 @@ def _expand_home(argument: str) -> str:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command line, without the name of the program, and return its exit status.
+    """Run the command line, without the program's name, and return its exit status: an error's own, 2 for wrong usage.
 
-    An error that a user can cause is one line on standard error; the status is then its own, 2 for wrong usage. With
-    --debug, before the command or after it, its traceback is printed.
+    With --debug, before the command or after it, the traceback of an error is printed.
     """
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = [_expand_home(argument) for argument in argv[:end] if argument != "--debug"] + [*argv[end:]]

@@ -69,6 +69,11 @@ def complete_runs() -> list[str]:
     return sorted({str(path) for run in find_directories([RUNS]).runs for path in (run, *run.parents)} - {".", "runs"})
 
 
+def key_option(meaning: str, *names: str, metavar: str = "KEY") -> Any:
+    """Return an option that takes the dotted key of a setting, or more."""
+    return typer.Option(*names, metavar=metavar, autocompletion=complete_keys, help=meaning)
+
+
 Data = Annotated[
     str | None,
     typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat."),
@@ -87,12 +92,7 @@ Folds = Annotated[
 Seed = Annotated[int | None, whole("Seed of the random numbers.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        autocompletion=complete_keys,
-        help="Set any setting, as training.batch_size=50; may be repeated.",
-    ),
+    key_option("Set any setting, as training.batch_size=50; may be repeated.", "--set", metavar="KEY=VALUE"),
 ]
 Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Default: one per core.")]
 Out = Annotated[
@@ -118,12 +118,7 @@ Draws = Annotated[
     typer.Option(metavar="N", min=1, max=10**6, help="Draws to average predictions over. Default: the run's own."),
 ]
 By = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY",
-        autocompletion=complete_keys,
-        help="Setting that makes the groups; may be repeated. Default: all that differ.",
-    ),
+    list[str] | None, key_option("Setting that makes the groups; may be repeated. Default: all that differ.")
 ]
 Reference = Annotated[
     str | None,
@@ -171,7 +166,7 @@ def each_run(
 ) -> tuple[list[Read], int]:
     """Return what `read` makes of each run at or below some paths, and the exit status: 1 if one that was given fails.
 
-    Prints why each run is left out, and exits if none is left; an output among the files of a run raises QM7Error.
+    Prints why each run is left out, and exits if none is left.
     """
     from qm7cli.core.errors import QM7Error
     from qm7cli.runs.collect import find_directories, read_runs

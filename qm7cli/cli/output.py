@@ -53,9 +53,7 @@ def print_traceback(text: str) -> None:
 
 def refuse_inputs(output: Path | None, inputs: Iterable[Path | None]) -> None:
     """Raise QM7Error if a file to be written is one of those that are read, or lies in a directory that is."""
-    if output is None:
-        return
-    places = {output.resolve(), *output.resolve().parents}
+    places = {output.resolve(), *output.resolve().parents} if output else {}
     for path in inputs:
         if path and path.resolve() in places:
             where = f"lies in the run {path}" if path.is_dir() else "is also read here"
@@ -116,9 +114,7 @@ class Table:
     """A table for people: the cells of each column by its title, what stands under it, and a title of the whole.
 
     `notes` make one paragraph, `sentences` one each, and `below` follows as it is. Rows that share one of the
-    `headings` stand under it. To fit the `width`, `shared` and `optional` columns that say one thing everywhere are
-    said below; other `optional` ones are left out, the least needed first, and the `details` all together. The cells
-    of the `wrapped` column take several lines. The `keys` are columns that may tell the rows apart without the runs.
+    `headings` stand under it. The cells of the `wrapped` column take several lines.
     """
 
     columns: dict[str, list[str]]
@@ -173,8 +169,9 @@ class Table:
     def fit(self) -> "Table":
         """Return the table as it fits its `width`, as far as that is possible.
 
-        Step by step while it is too wide: the `details` are left out; the column `RUN` is left out if the `keys` tell
-        the rows apart, and else the runs become headings; `shared` and `optional` columns go.
+        While it is too wide, the column `RUN` is left out if the `keys` tell the rows apart, and else becomes headings;
+        `shared` and `optional` columns that say one thing everywhere are said below; other `optional` ones are left
+        out, the least needed first. If that is not enough, it is done without the `details`.
         """
         fitted = self._fit(())
         return self._fit(self.details) if fitted.is_too_wide else fitted
@@ -229,10 +226,8 @@ def write_output(
 ) -> Format:
     """Write records, shown as a table or several, to a file, or print them, and return the format.
 
-    It is that of the file's ending unless one is given.
-
-    CSV and JSON have the records, Markdown the whole table with units, LaTeX that without details; what is printed as
-    a table fits a terminal. A pipe gets the text as it is, a terminal without what would steer it.
+    It is that of the file's ending unless one is given. A pipe gets the text as it is, a terminal without what would
+    steer it.
     """
     from qm7cli.cli.formats import csv_text, latex_text, markdown_text
 

@@ -70,9 +70,8 @@ def predict(
     fold spread that over models; neither is an error bar. A SMILES becomes up to 10 conformers by RDKit (ETKDG,
     MMFF94), over which the energy is averaged, and whose scatter is conformers; the interval ignores how wrong these
     guesses are. An --output in .xyz or .extxyz has the geometries, of a SMILES that of lowest energy, and the records
-    of csv in the comment lines. What is charged, periodic or cannot be read is left out and named. The exit status is 1
-    if that happens, or a molecule is too large for a model. - is standard input. Needs ASE and RDKit: pip install
-    '.[chem]'
+    of csv in the comment lines. What is charged, periodic or cannot be read is left out and named; the exit status is
+    then 1, as if one is too large for a model. - is standard input. Needs ASE and RDKit: pip install '.[chem]'
 
     Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
     """

@@ -1,7 +1,4 @@
-"""Progress of trainings, evaluations and files: bars on a terminal, a plain line now and then in a log.
-
-A training of one run is shown as a sweep of that run; in a log it has a line for each evaluation as well.
-"""
+"""Progress of trainings, evaluations and files: bars on a terminal, a plain line now and then in a log."""
 
 import sys
 import time
@@ -30,10 +27,9 @@ COUNT_EVERY: Final = 10.0  # the same, about molecules or a file
 
 @contextmanager
 def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1, quiet: bool) -> Iterator["Display"]:
-    """Give what shows the progress of trainings on standard error; nothing if that is to be `quiet`.
+    """Give what shows the progress of trainings on standard error, unless that is to be `quiet`.
 
-    A line is printed for each of the `jobs` that ends, of which so many are `complete` already. Without `jobs` they are
-    the `folds` of one run, whose time left is that of all; a log has a line for each evaluation.
+    They are a sweep's `jobs`, of which so many are `complete` already, or without `jobs` the `folds` of one run.
     """
     say: Callable[[str], None] = (lambda _: None) if quiet else _note_with_time
     if complete and not quiet:
@@ -156,10 +152,7 @@ class _Bars(Display):
 
 @contextmanager
 def show_count(name: str, *, quiet: bool, unit: str = "", scale: float = 1) -> Iterator[Callable[[float, float], None]]:
-    """Give a function of how much of something is done, and of how much or 0, in a unit that is so many of these.
-
-    A terminal shows a bar, a log a line now and then.
-    """
+    """Give a function of how much of something is done, and of how much or 0, in a unit that is so many of these."""
     last, digits = time.monotonic(), 1 if unit else 0
     with _bars(quiet=quiet) or nullcontext() as bars:
         task = bars and bars.add_task(printable(name), total=None, state="", mae="")

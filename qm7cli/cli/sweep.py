@@ -36,9 +36,7 @@ def sweep(
             help="Sweep file, with base and grid or points, or one of qm7 experiments; - is standard input.",
         ),
     ] = None,
-    grid: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE,...", autocompletion=options.complete_keys, help=GRID)
-    ] = None,
+    grid: Annotated[list[str] | None, options.key_option(GRID, metavar="KEY=VALUE,...")] = None,
     settings: options.Settings = None,
     fold: options.Folds = None,
     split: options.Split = None,
