@@ -31,8 +31,7 @@ def experiments(
 
     files = experiment_files()
     if name is None:
-        records = list(map(_record, files.items()))
-        records.sort(key=lambda record: record["command"] == "sweep")
+        records = sorted((_record(*each) for each in files.items()), key=lambda record: record["command"] == "sweep")
         headings = [f"qm7 {COMMANDS[record['command']]}" for record in records]
         columns = [Column(key, key, left=key != "jobs") for key in ("name", "jobs", "purpose")]
         write_output(make_table(records, columns, headings=headings, wrapped="purpose"), records, format_, output)
@@ -45,12 +44,11 @@ def experiments(
         raise UsageError(f"no experiment {name} comes with the program{close}")
 
 
-def _record(named: tuple[str, Path]) -> dict[str, Any]:
+def _record(name: str, file: Path) -> dict[str, Any]:
     """Return what is said of an experiment: its name, what takes it, its jobs and what the file says of itself."""
     from qm7cli.runs.experiment import is_sweep, purpose, resolve
     from qm7cli.training.sweep import read_sweep
 
-    name, file = named
     points = read_sweep(file) if is_sweep(file) else [resolve(file, (), {})]
     jobs = sum(len(each.split.folds or range(each.split.count)) for each in points)
     return {"name": name, "command": "sweep" if is_sweep(file) else "train", "jobs": jobs, "purpose": purpose(file)}

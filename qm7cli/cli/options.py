@@ -130,11 +130,7 @@ Reference = Annotated[
 ]
 Margin = Annotated[
     float | None,
-    typer.Option(
-        parser=margin_of_equivalence,
-        metavar="M",
-        help="Say which groups are equivalent to the reference within M kcal/mol. Default: do not say.",
-    ),
+    typer.Option(parser=margin_of_equivalence, metavar="M", help="Say which groups are equivalent within M kcal/mol."),
 ]
 MOLECULE_FORMATS = "Molecules: XYZ, extended XYZ, SDF, MOL, PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
 InputFormat = Annotated[

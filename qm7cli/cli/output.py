@@ -72,16 +72,13 @@ def show_mean(summary: Mapping[str, float | None]) -> str:
 
 
 class Column(NamedTuple):
-    """A column of a table of records: the field that it shows, its title, and how values that are no texts become one.
-
-    Words are set to the left; the unit is for the titles in Markdown and LaTeX.
-    """
+    """A column of a table of records: the field that it shows, its title, and how values other than texts are shown."""
 
     key: str
     title: str
     show: Callable[[Any], str] = json.dumps
-    left: bool = False
-    unit: str = ""
+    left: bool = False  # as words are set
+    unit: str = ""  # for the titles in Markdown and LaTeX
 
 
 def metric_columns(*parts: str) -> list[Column]:
@@ -224,10 +221,9 @@ def make_table(records: Records, columns: Sequence[Column], *notes: str, **fitti
 def write_output(
     shown: Table | Sequence[Table], records: Records = (), format_: Format | None = None, output: Path | None = None
 ) -> Format:
-    """Write records, shown as a table or several, to a file, or print them, and return the format.
+    """Write records, shown as a table or several, to a file, or print them; return the format, by default the ending's.
 
-    It is that of the file's ending unless one is given. A pipe gets the text as it is, a terminal without what would
-    steer it.
+    A pipe gets the text as it is, a terminal without what would steer it.
     """
     from qm7cli.cli.formats import csv_text, latex_text, markdown_text
 

@@ -153,8 +153,7 @@ def _xyz(groups: "list[Group]", of_conformers: "list[list[Prediction]]", records
 
     molecules, values = [], []
     for group, own, record in zip(groups, of_conformers, records, strict=True):
-        energies = [each.energy or 0 for each in own]
-        k = energies.index(min(energies))
+        k = min(range(len(own)), key=lambda j: own[j].energy or 0)
         molecules.append(group.conformers[k])
         conformer = f"{k + 1} of {len(own)}" if own[1:] else ""
         values.append(record | {"reasons": "; ".join(record["reasons"]), "conformer": conformer})

@@ -31,25 +31,25 @@ def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1,
 
     They are a sweep's `jobs`, of which so many are `complete` already, or without `jobs` the `folds` of one run.
     """
-    say: Callable[[str], None] = (lambda _: None) if quiet else _note_with_time
     if complete and not quiet:
         note(f"{complete} of {jobs} jobs are complete already")
     with _bars(quiet=quiet) or nullcontext() as bars:
-        yield _Bars(bars, jobs, complete, say) if bars else Display(jobs, complete, folds, say)
-
-
-def _note_with_time(line: str) -> None:
-    note(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {line}")
+        yield _Bars(bars, jobs, complete) if bars else Display(jobs, complete, folds, quiet=quiet)
 
 
 class Display:
     """Lines about the jobs of a sweep as they end, or about the folds of one run as they are trained."""
 
-    def __init__(self, jobs: int | None, complete: int, folds: int, say: Callable[[str], None]) -> None:
-        self.jobs, self.done, self.folds, self.say = jobs, complete, folds, say
+    def __init__(self, jobs: int | None, complete: int, folds: int = 1, *, quiet: bool = False) -> None:
+        self.jobs, self.done, self.folds, self.quiet = jobs, complete, folds, quiet
         self.first: dict[int, tuple[float, int]] = {}  # by fold: time and iteration of its first report
         self.reached: dict[int, int] = {}  # by fold: iteration of its last report
         self.last: dict[int, float] = {}  # by fold: time of the last line about it
+
+    def say(self, line: str) -> None:
+        """Print a line with the time."""
+        if not self.quiet:
+            note(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {line}")
 
     def report(self, progress: "Progress") -> None:
         """Print a line for each evaluation of one run, and for each minute without one."""
@@ -116,8 +116,8 @@ def _bars(*, quiet: bool) -> "Bars | None":
 class _Bars(Display):
     """A bar for each job that is being done and, in a sweep, one for the whole, under the lines of jobs that ended."""
 
-    def __init__(self, bars: "Bars", jobs: int | None, complete: int, say: Callable[[str], None]) -> None:
-        super().__init__(jobs, complete, 1, say)
+    def __init__(self, bars: "Bars", jobs: int | None, complete: int) -> None:
+        super().__init__(jobs, complete)
         self.bars = bars
         self.whole = None if jobs is None else bars.add_task("jobs", total=jobs, state="", mae="")
         self.tasks: dict[tuple[Path, int], TaskID | None] = {}  # None of a job that has ended

@@ -73,6 +73,8 @@ def sweep(
     if jobs is not None and scheduler:
         raise typer.BadParameter("--jobs is for processes; a Dask cluster does as many at a time as it has threads")
     with stop_on_signals(note) as stop:
+        from qm7cli.analysis.compare import compare_groups
+        from qm7cli.runs.collect import find_runs
         from qm7cli.training.sweep import plan, read_sweep, train_command
 
         directory = out or options.RUNS / (file.stem if file and file.stem != "-" else "sweep")
@@ -88,7 +90,8 @@ def sweep(
         ended = _do_jobs(work, scheduler, jobs, stop, overwrite=overwrite, quiet=quiet)
     failures = _print_failures(ended, len(work), quiet=quiet)
     exit_if_stopped(stop)
-    _print_results(work)
+    if begun := [run for run in dict.fromkeys(job.run for job, _ in work) if (run / "results.yaml").exists()]:
+        write_output(comparison_table(compare_groups(find_runs(begun))))
     if not quiet:
         note(f"the runs are in {directory}")
     exit_if_failed(failures)
@@ -150,13 +153,3 @@ def _print_failures(ended: "Ended", jobs: int, *, quiet: bool) -> "list[QM7Error
     if (diverged := len(ended) - len(errors)) and not quiet:
         note(f"{diverged} of {jobs} jobs diverged")
     return [error for _, error in errors]
-
-
-def _print_results(work: "Work") -> None:
-    """Print the comparison of the runs that have a result."""
-    from qm7cli.analysis.compare import compare_groups
-    from qm7cli.runs.collect import find_runs
-
-    begun = [run for run in dict.fromkeys(job.run for job, _ in work) if (run / "results.yaml").exists()]
-    if begun:
-        write_output(comparison_table(compare_groups(find_runs(begun))))
