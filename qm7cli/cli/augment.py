@@ -1,15 +1,13 @@
 """`qm7 augment`: molecules as random-permutation Coulomb matrices, for other programs."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from qm7cli.cli.options import Data, Quiet, Split, SubtractName, load_dataset
 from qm7cli.cli.output import Column, make_table, note, refuse_inputs, say, write_output
 from qm7cli.core.errors import UsageError
-
-COLUMNS: Final = tuple(Column(key, key, left=True) for key in ("array", "shape", "dtype"))
 
 
 def augment(
@@ -69,6 +67,9 @@ def augment(
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
-    shapes = ((name, " x ".join(map(str, shape)), str(dtype)) for name, (shape, dtype) in augmented.arrays().items())
-    write_output(make_table([dict(zip(("array", "shape", "dtype"), each, strict=True)) for each in shapes], COLUMNS))
+    arrays = augmented.arrays().items()
+    rows = [
+        {"array": name, "shape": " x ".join(map(str, shape)), "dtype": str(dtype)} for name, (shape, dtype) in arrays
+    ]
+    write_output(make_table(rows, [Column(key, key, left=True) for key in rows[0]]))
     say(str(output))

@@ -9,30 +9,26 @@ import typer
 from qm7cli.cli.options import Output, OutputFormat, RunData, Runs, TrainedFolds, each_run
 from qm7cli.cli.output import Column, make_table, refuse_inputs, write_output
 
-
-def _show_three_digits(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
-
-
+THREE_DIGITS: Final = "{:.3g}".format
 COLUMNS: Final = (
     *(Column(key, key, left=True) for key in ("run", "variant")),
     *(Column(key, key) for key in ("iterations", "fold", "layer")),
     Column("inputs", "m"),
     Column("span", "span"),
-    *(Column(key, key, _show_three_digits) for key in ("spread", "mean")),
-    Column("distance", "to A", _show_three_digits),
+    *(Column(key, key, THREE_DIGITS) for key in ("spread", "mean")),
+    Column("distance", "to A", THREE_DIGITS),
     *(
         Column(f"share_{point}", f"share {short}", lambda share: f"{100 * share:.2g} %")
         for point, short in (("uncentered", "0"), ("prebias", "A"))
     ),
     *(
-        Column(f"{key}_{point}", f"{title} {short}", _show_three_digits)
+        Column(f"{key}_{point}", f"{title} {short}", THREE_DIGITS)
         for key, title in (("largest", "max"), ("condition", "cond"))
         for point, short in (("uncentered", "0"), ("prebias", "A"), ("centered", "mean"))
     ),
 )
 OPTIONAL: Final = (
-    "iterations", "m", "span", "mean", "spread", "max mean", "cond mean", "share A", "to A", "fold", "variant",
+    "m", "span", "mean", "spread", "max mean", "cond mean", "share A", "to A", "fold", "variant",
 )  # fmt: skip
 
 
@@ -51,8 +47,7 @@ def centering(
 
     Max and cond are the largest eigenvalue, which bounds the learning rate, and the condition number, within the span,
     of the second moments of (X - c, 1), the 1 being the bias's: about 0, as in a layer without A, about A, and about
-    the mean input. A dash is for a number that float64 does not resolve. The table fits 80 columns; the other formats
-    have all.
+    the mean input. A dash is for a number that float64 does not resolve. The other formats have all columns.
 
     Example: qm7 centering runs/variants/qm7-original-seed0
     """
@@ -75,8 +70,7 @@ def centering(
         "max, cond: largest eigenvalue and condition number of second moments, the bias's 1 included",
         *sorted(f"{name}: a control" for name in CONTROLS.intersection(record["variant"] for record in records)),
     ]
-    # Iterations stay in the table where they differ.
-    optional = OPTIONAL[len({record["iterations"] for record in records}) > 1 :]
-    table = make_table(records, COLUMNS, *notes, optional=optional, keys=("variant", "iterations", "fold", "layer"))
+    keys = ("variant", "iterations", "fold", "layer")
+    table = make_table(records, COLUMNS, *notes, shared=["iterations"], optional=OPTIONAL, keys=keys)
     write_output(table, records, format_, output)
     raise typer.Exit(status)

@@ -13,8 +13,7 @@ OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "test RMSE")  # columns
 def collect(runs: Runs = None, format_: OutputFormat = None, output: Output = None) -> None:
     """Print a row for every fold of some runs, with the settings in which the runs differ as columns.
 
-    The table fits 80 columns and leaves out what that takes; the other formats have all. For diverged folds, the
-    status shows the iteration and the learning rate; in CSV and JSON the reason does.
+    The table leaves out what does not fit; the other formats have all, CSV and JSON also why a fold diverged.
 
     Example: qm7 collect runs --format csv --output folds.csv
     """

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, complete_keys, each_run
+from qm7cli.cli.options import By, Margin, Output, OutputFormat, Reference, Runs, each_run, key_option
 from qm7cli.cli.output import Table, note, show_number, write_output
 
 if TYPE_CHECKING:
@@ -19,10 +19,7 @@ def compare(
     by: By = None,
     reference: Reference = None,
     margin: Margin = None,
-    within: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", autocompletion=complete_keys, help="Compare within each value of a setting."),
-    ] = None,
+    within: Annotated[str | None, key_option("A table, with its own reference, for each value of a setting.")] = None,
     format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
@@ -30,14 +27,13 @@ def compare(
 
     A difference is a group's test MAE minus the reference's, with the 95 % interval of the corrected resampled t-test
     (Nadeau & Bengio 2003) over the test sets, seeds averaged. The test decides, with p-values corrected for the number
-    of comparisons (Holm). What "such a comparison finds in four of five cases" is the smallest difference that this
-    test alone, with the same standard error, would find so often. Groups are made of the settings that differ.
+    of comparisons (Holm), of all tables with --within. A fold that diverged is worse than any that did not, and decides
+    before the test. What "such a comparison finds in four of five cases" is the smallest difference that this test
+    alone, with the same standard error, would find so often.
 
     "Not decided" does not mean equal. With --margin a group is equivalent to the reference within M kcal/mol if its
     whole 95 % interval lies between -M and M (two one-sided tests at 2.5 %, Schuirmann 1987; each comparison alone).
-    A fold that diverged is worse than any that did not, and decides before the test. Other formats than the table have
-    more, as the RMSE. The results.yaml of the runs are enough. With --within there is a table for each value of KEY,
-    with a reference of its own; Holm corrects for the comparisons of all.
+    The other formats have more than the table. The results.yaml of the runs are enough.
 
     Example: qm7 compare runs/variants --reference variant=original --margin 0.05
     """

@@ -26,9 +26,8 @@ def convert(
     """Make a data set of molecules with known energies, which all other commands take.
 
     Energies are atomization energies, -250 to -10 kcal/mol per atom, or total energies, which train and baseline take
-    with target.subtract=composition. Energies that are neither are refused. What is charged, periodic or cannot be read
-    is left out and named; the exit status is then 1. Copies of a molecule are counted, and put into one fold.
-    Needs ASE and RDKit: pip install '.[chem]'
+    with target.subtract=composition. What is charged, periodic or cannot be read is left out and named; the exit status
+    is then 1. Copies of a molecule are put into one fold. Needs ASE and RDKit: pip install '.[chem]'
 
     Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
     """

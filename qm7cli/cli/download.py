@@ -17,8 +17,7 @@ def download(
         typer.Option(metavar="URL", help="Where to get it; may be repeated. Default: the places that publish it."),
     ] = None,
     sha256: Annotated[
-        str | None,
-        typer.Option(metavar="HEX|any", help="Expected SHA-256; any: accept a file whose content is sound."),
+        str | None, typer.Option(metavar="HEX|any", help="Expected SHA-256; any: accept a file whose content is sound.")
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Download it even if it is there, and replace whatever is there.")

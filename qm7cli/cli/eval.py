@@ -9,7 +9,7 @@ import typer
 
 from qm7cli.cli import output as out
 from qm7cli.cli.options import Draws, Output, OutputFormat, Quiet, RunData, Runs, TrainedFolds, each_run
-from qm7cli.cli.output import Column, Records, make_table, metric_columns, show_half_width, show_mean, show_number
+from qm7cli.cli.output import Column, Records, make_table, metric_columns, show_mean, show_number
 
 if TYPE_CHECKING:
     from qm7cli.data.splits import Part
@@ -22,8 +22,8 @@ COLUMNS: Final = (
     *(Column(key, key) for key in ("iterations", "draws")),
 )
 TRUST_COLUMNS: Final = (  # of test molecules
-    Column("interval", "interval", show_half_width, unit="kcal/mol"),
-    Column("coverage", "coverage", lambda fraction: "-" if fraction is None else f"{fraction:.1%}"),
+    Column("interval", "interval", "+-{:.2f}".format, unit="kcal/mol"),
+    Column("coverage", "coverage", "{:.1%}".format),
     Column("rank_correlation", "rank corr.", show_number),
 )
 
@@ -45,18 +45,17 @@ def evaluate(
 ) -> None:
     """Evaluate the trained folds of runs, from their models and the data sets alone.
 
-    With the run's own number of draws, which is the default, these are the digits of its results.yaml. A baseline
-    makes no draws but of random matrices. interval is the mean half-width of the held-out molecules' 90% prediction
-    intervals in kcal/mol (see qm7 predict); coverage is how many of them have their energy in the intervals that the
-    other folds' molecules give; rank corr. is Spearman's correlation of the error's magnitude and the spread over
-    draws, and in csv and json that with the spread over an ensemble's runs.
+    With the run's own number of draws these are the digits of its results.yaml. interval is the mean half-width of the
+    held-out molecules' 90% prediction intervals (see qm7 predict); coverage is how many have their energy in the
+    intervals that the other folds' molecules give; rank corr. is Spearman's correlation of the error's magnitude and
+    the spread over draws, and in csv and json that with the spread over an ensemble's runs.
 
     Example: qm7 eval runs/qm7-corrected-seed* --ensemble --format csv
     """
     from qm7cli.cli.progress import show_count
     from qm7cli.model.metrics import describe_units
     from qm7cli.runs.datasets import RunDatasets
-    from qm7cli.runs.models import describe_evaluation, evaluate_folds, load_models
+    from qm7cli.runs.models import average_runs, describe_evaluation, evaluate_folds, load_models
 
     parts: tuple[Part, ...] = ("test", "train") if part == "both" else (part,)
     datasets, done = RunDatasets(data), count(1)
@@ -70,7 +69,9 @@ def evaluate(
         evaluations, status = each_run(runs, evaluate_run, output)
     out.refuse_inputs(output, datasets.paths)
     if ensemble:
-        evaluations.append(_average(evaluations))
+        averaged = average_runs({name: evaluated for name, _, evaluated in evaluations})
+        (variant, *others) = {variant for _, variant, _ in evaluations}
+        evaluations.append((f"ensemble of {len(evaluations)} runs", None if others else variant, averaged))
     results = [describe_evaluation(*each, parts) for each in evaluations]
     records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
     metrics, trusted = metric_columns(*parts), TRUST_COLUMNS if "test" in parts else ()
@@ -82,15 +83,6 @@ def evaluate(
     raise typer.Exit(status)
 
 
-def _average(evaluations: "list[Evaluated]") -> "Evaluated":
-    """Return the ensemble of some runs, as if it were one of them."""
-    from qm7cli.runs.models import average_runs
-
-    variants = {variant for _, variant, _ in evaluations}
-    averaged = average_runs({name: evaluated for name, _, evaluated in evaluations})
-    return f"ensemble of {len(evaluations)} runs", variants.pop() if len(variants) == 1 else None, averaged
-
-
 def _with_means(results: Records, metrics: Sequence[Column], trusted: Sequence[Column]) -> Records:
     """Return a row for each fold of the runs and, where a run has several, one for their mean."""
     rows: list[Mapping[str, Any]] = []
@@ -98,6 +90,6 @@ def _with_means(results: Records, metrics: Sequence[Column], trusted: Sequence[C
         rows += [{"run": result["run"], **record} for record in result["folds"]]
         if len(result["folds"]) > 1:
             means = {column.key: show_mean(result[column.key]) for column in metrics}
-            means |= {column.key: column.show(result[column.key]["mean"]) for column in trusted}
+            means |= {column.key: result[column.key]["mean"] for column in trusted}
             rows.append({"run": result["run"], "fold": "mean", **means})
     return rows

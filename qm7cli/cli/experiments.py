@@ -13,16 +13,14 @@ COMMANDS: Final = {"train": "train --config NAME", "sweep": "sweep NAME"}
 
 def experiments(
     name: Annotated[
-        str | None,
-        typer.Argument(metavar="NAME", autocompletion=complete_experiments, help="Print this file instead."),
+        str | None, typer.Argument(metavar="NAME", autocompletion=complete_experiments, help="Print this file instead.")
     ] = None,
     format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
     """List the experiments that come with the program, or print one.
 
-    qm7 train --config NAME takes those of one run, qm7 sweep NAME the others. Jobs are the folds to be trained. To
-    change one, print it to a file: a file of that name goes before what comes with the program.
+    Jobs are the folds to be trained. To change an experiment, print it to a file, whose name then goes before NAME.
 
     Example: qm7 experiments quick > quick.yaml
     """
@@ -33,8 +31,7 @@ def experiments(
 
     files = experiment_files()
     if name is None:
-        records = list(map(_record, files.items()))
-        records.sort(key=lambda record: record["command"] == "sweep")
+        records = sorted((_record(*each) for each in files.items()), key=lambda record: record["command"] == "sweep")
         headings = [f"qm7 {COMMANDS[record['command']]}" for record in records]
         columns = [Column(key, key, left=key != "jobs") for key in ("name", "jobs", "purpose")]
         write_output(make_table(records, columns, headings=headings, wrapped="purpose"), records, format_, output)
@@ -47,12 +44,11 @@ def experiments(
         raise UsageError(f"no experiment {name} comes with the program{close}")
 
 
-def _record(named: tuple[str, Path]) -> dict[str, Any]:
+def _record(name: str, file: Path) -> dict[str, Any]:
     """Return what is said of an experiment: its name, what takes it, its jobs and what the file says of itself."""
     from qm7cli.runs.experiment import is_sweep, purpose, resolve
     from qm7cli.training.sweep import read_sweep
 
-    name, file = named
     points = read_sweep(file) if is_sweep(file) else [resolve(file, (), {})]
     jobs = sum(len(each.split.folds or range(each.split.count)) for each in points)
     return {"name": name, "command": "sweep" if is_sweep(file) else "train", "jobs": jobs, "purpose": purpose(file)}

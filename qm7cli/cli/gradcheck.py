@@ -11,24 +11,22 @@ if TYPE_CHECKING:
     from qm7cli.model.gradcheck import GradCheck
 
 
-def _show_change(change: float | None) -> str:
-    return "-" if change is None else f"{change:.2g}"
-
-
 MOTIONS: Final = (
     Column("name", "variant", left=True),
     Column("to_mean", "A to mean", show_number),
-    Column("without_error", "no error", lambda ratio: "-" if ratio is None else f"x {ratio:.3f}"),
-    Column("alone", "A alone", _show_change),
-    Column("compensated", "compensated", _show_change),
+    Column("without_error", "no error", "x {:.3f}".format),
+    Column("alone", "A alone", "{:.2g}".format),
+    Column("compensated", "compensated", "{:.2g}".format),
     Column("exponent", "exponent", show_number),
+)
+MOTIONS_NOTE: Final = (
+    "The largest change of an output if A steps alone, and if B compensates, in kcal/mol at the rate 0.01."
 )
 
 
 def gradcheck(
     variant: Annotated[
-        str | None,
-        typer.Option(autocompletion=complete_variants, help="Rule for A and B to check. Default: all."),
+        str | None, typer.Option(autocompletion=complete_variants, help="Rule for A and B to check. Default: all.")
     ] = None,
     data: Data = None,
     format_: OutputFormat = None,
@@ -38,18 +36,15 @@ def gradcheck(
 
     A small float64 network takes one step with each variant. The first table has the angle of dW, dA and dB of each
     layer to the loss gradient (degrees) and the length as its multiple, with the backward rescaling sqrt(m/n) or not.
-
     The second has the angle of A's step to the way to the mean input (degrees), its length if no output had an error,
     as a multiple, how far an output moves if only A steps, and if B compensates (kcal/mol, at the rate 0.01), and the
-    exponent of the rate in that.
-
-    The four rules that come with the program must do what they should; otherwise the exit status is 1.
+    exponent of the rate in that. The exit status is 1 if a rule that comes with the program does not do what it should.
 
     Example: qm7 gradcheck --data gfn7 --variant original
     """
     from qm7cli.core.errors import UsageError
     from qm7cli.model.gradcheck import GRADIENTS, check_gradients
-    from qm7cli.model.variants import RULES
+    from qm7cli.model.variants import RULES, display_name
 
     variants = [name for name in RULES if variant in (None, name)]
     if not variants:
@@ -58,7 +53,8 @@ def gradcheck(
     refuse_inputs(output, [dataset.path])
     check = check_gradients(dataset, variants)
     table = _directions_table(check)
-    table.below = f"\n{_motions_table(check).text()}"
+    motions = [each._asdict() | {"name": display_name(each.variant)} for each in check.motions]
+    table.below = f"\n{make_table(motions, MOTIONS, MOTIONS_NOTE).text()}"
     if not check.failures and GRADIENTS.keys() & set(variants):
         table.below += "All of it is as expected.\n"
     write_output(table, [each._asdict() for each in check.directions], format_, output)
@@ -83,11 +79,3 @@ def _directions_table(check: "GradCheck") -> Table:
     note = f"Degrees from the loss gradient x length as its multiple, of a network {sizes} in float64."
     headings = [display_name(variant) for variant, _, _ in rows]
     return make_table(list(rows.values()), columns, note, headings=headings)
-
-
-def _motions_table(check: "GradCheck") -> Table:
-    from qm7cli.model.variants import display_name
-
-    records = [each._asdict() | {"name": display_name(each.variant)} for each in check.motions]
-    note = "The largest change of an output if A steps alone, and if B compensates, in kcal/mol at the rate 0.01."
-    return make_table(records, MOTIONS, note)

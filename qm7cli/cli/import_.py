@@ -12,10 +12,7 @@ from qm7cli.cli.train import print_results
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Predictions; see above.")],
     name: Annotated[str, typer.Option(metavar="NAME", help="What tables and figures call the other program.")],
-    seed: Annotated[
-        int | None,
-        typer.Option(parser=options.whole_number, metavar="N", help="Seed of the runs to pair it with. Default: 0."),
-    ] = None,
+    seed: Annotated[int | None, options.whole("Seed of the runs to pair it with. Default: 0.")] = None,
     split: options.Split = None,
     data: options.Data = None,
     settings: options.Settings = None,
@@ -24,12 +21,9 @@ def import_(
 ) -> None:
     """Make a run of the predictions of another program, to compare it with runs of this one.
 
-    The columns of the file are molecule, the row of the data set from 0, and prediction, in kcal/mol. It may also have
-    fold, which must agree with the split, and spread. Other columns are ignored; true energies are those of the data
-    set. Each molecule was predicted by a model that was not trained on its fold. A fold that the file has molecules of
-    must be there as a whole.
-
-    The run has no model: status, collect, compare, plot and report take it.
+    The columns of the file are molecule, the row of the data set from 0, and prediction, in kcal/mol; fold, which must
+    agree with the split, and spread if they are there. Each molecule was predicted by a model that was not trained on
+    its fold, and a fold is there as a whole. The run has no model: status, collect, compare, plot and report take it.
 
     Example: qm7 import predictions.csv --name painn
     """

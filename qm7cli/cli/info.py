@@ -13,8 +13,7 @@ def info(
     format_: OutputFormat = None,
     output: Output = None,
     quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Print errors only: exit status 0 means that the data set is sound."),
+        bool, typer.Option("--quiet", "-q", help="Print errors only: exit status 0 means that the data set is sound.")
     ] = False,
 ) -> None:
     """Show what is in the data set, and whether it is the published one.

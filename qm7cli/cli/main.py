@@ -55,8 +55,9 @@ class _Group(TyperGroup):
         width = max(map(len, self.commands))
         for heading, names in GROUPS.items():
             with formatter.section(heading):
-                described = [(name.ljust(width), self.commands[name].get_short_help_str(limit=500)) for name in names]
-                formatter.write_dl(described)
+                formatter.write_dl(
+                    [(name.ljust(width), self.commands[name].get_short_help_str(limit=500)) for name in names]
+                )
 
 
 class _Command(TyperCommand):
@@ -68,11 +69,7 @@ class _Command(TyperCommand):
 
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
-app = typer.Typer(
-    cls=_Group,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = typer.Typer(cls=_Group, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 for name, command in COMMANDS.items():
     app.command(name, cls=_Command)(command)
 
@@ -99,23 +96,18 @@ def _qm7(
         raise typer.Exit
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Any) -> str:
+    if hasattr(error, "possibilities"):  # there is no such option
+        from qm7cli.core.validation import option_suggestion
+        from qm7cli.runs.experiment import Experiment
+
+        known = [option for each in error.ctx.command.params for option in each.opts if option.startswith("--")]
+        return f"{error.message.rstrip('.')}{option_suggestion(error.option_name, known, Experiment)}"
     if isinstance(error, typer.TyperException):
-        if hasattr(error, "possibilities"):  # there is no such option
-            return error.message.rstrip(".") + _suggest(error)
         return error.format_message()
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror or error}"
     return shortage(error) or str(error)
-
-
-def _suggest(error: Any) -> str:
-    """Ask which option or setting the user meant by an option that does not exist."""
-    from qm7cli.core.validation import option_suggestion
-    from qm7cli.runs.experiment import Experiment
-
-    known = [option for each in error.ctx.command.params for option in each.opts if option.startswith("--")]
-    return option_suggestion(error.option_name, known, Experiment)
 
 
 def main() -> None:
@@ -144,10 +136,9 @@ def _expand_home(argument: str) -> str:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the command line, without the name of the program, and return its exit status.
+    """Run the command line, without the program's name, and return its exit status: an error's own, 2 for wrong usage.
 
-    An error that a user can cause is one line on standard error; the status is then its own, 2 for wrong usage. With
-    --debug, before the command or after it, its traceback is printed.
+    With --debug, before the command or after it, the traceback of an error is printed.
     """
     end = argv.index("--") if "--" in argv else len(argv)
     arguments = [_expand_home(argument) for argument in argv[:end] if argument != "--debug"] + [*argv[end:]]

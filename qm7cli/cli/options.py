@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import typer
 
@@ -26,6 +26,11 @@ def whole_number(text: str) -> int:
         if (number := float(text)).is_integer():
             return int(number)
     raise typer.BadParameter(f"{text} is not a whole number")
+
+
+def whole(meaning: str) -> Any:
+    """Return an option that takes a whole number."""
+    return typer.Option(parser=whole_number, metavar="N", help=meaning)
 
 
 def margin_of_equivalence(text: str) -> float:
@@ -64,13 +69,17 @@ def complete_runs() -> list[str]:
     return sorted({str(path) for run in find_directories([RUNS]).runs for path in (run, *run.parents)} - {".", "runs"})
 
 
+def key_option(meaning: str, *names: str, metavar: str = "KEY") -> Any:
+    """Return an option that takes the dotted key of a setting, or more."""
+    return typer.Option(*names, metavar=metavar, autocompletion=complete_keys, help=meaning)
+
+
 Data = Annotated[
     str | None,
     typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat."),
 ]
 RunData = Annotated[
-    str | None,
-    typer.Option(metavar="FILE|gfn7", help="Data set. Default: that of each run, found by its SHA-256."),
+    str | None, typer.Option(metavar="FILE|gfn7", help="Data set. Default: that of each run, found by its SHA-256.")
 ]
 Split = Annotated[
     str | None,
@@ -80,20 +89,14 @@ Folds = Annotated[
     list[int] | None,
     typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be repeated. Default: all."),
 ]
-Seed = Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the random numbers.")]
+Seed = Annotated[int | None, whole("Seed of the random numbers.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        autocompletion=complete_keys,
-        help="Set any setting, as training.batch_size=50; may be repeated.",
-    ),
+    key_option("Set any setting, as training.batch_size=50; may be repeated.", "--set", metavar="KEY=VALUE"),
 ]
 Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Default: one per core.")]
 Out = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Run directory. Default: runs/NAME, made from the settings."),
+    Path | None, typer.Option(metavar="DIR", help="Run directory. Default: runs/NAME, made from the settings.")
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Remove these folds, or all where the settings differ, and start again.")
@@ -115,12 +118,7 @@ Draws = Annotated[
     typer.Option(metavar="N", min=1, max=10**6, help="Draws to average predictions over. Default: the run's own."),
 ]
 By = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY",
-        autocompletion=complete_keys,
-        help="Setting that makes the groups; may be repeated. Default: all that differ.",
-    ),
+    list[str] | None, key_option("Setting that makes the groups; may be repeated. Default: all that differ.")
 ]
 Reference = Annotated[
     str | None,
@@ -132,11 +130,7 @@ Reference = Annotated[
 ]
 Margin = Annotated[
     float | None,
-    typer.Option(
-        parser=margin_of_equivalence,
-        metavar="M",
-        help="Say which groups are equivalent to the reference within M kcal/mol. Default: do not say.",
-    ),
+    typer.Option(parser=margin_of_equivalence, metavar="M", help="Say which groups are equivalent within M kcal/mol."),
 ]
 MOLECULE_FORMATS = "Molecules: XYZ, extended XYZ, SDF, MOL, PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
 InputFormat = Annotated[
@@ -168,7 +162,7 @@ def each_run(
 ) -> tuple[list[Read], int]:
     """Return what `read` makes of each run at or below some paths, and the exit status: 1 if one that was given fails.
 
-    Prints why each run is left out, and exits if none is left; an output among the files of a run raises QM7Error.
+    Prints why each run is left out, and exits if none is left.
     """
     from qm7cli.core.errors import QM7Error
     from qm7cli.runs.collect import find_directories, read_runs

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, Final, Literal, NamedTuple
 
 from qm7cli.core.errors import QM7Error, printable
@@ -19,7 +19,7 @@ Format = Literal["table", "csv", "json", "markdown", "latex"]
 Records = Sequence[Mapping[str, Any]]
 ENDINGS: Final[dict[str, Format]] = {".csv": "csv", ".json": "json", ".md": "markdown", ".tex": "latex"}
 SHOW_TRACEBACKS: Final[ContextVar[bool]] = ContextVar("SHOW_TRACEBACKS", default=False)  # as --debug asks
-WIDTH: Final = 80  # columns of what is no terminal
+WIDTH: Final = 80  # columns of files
 ECHO: Final = 2  # columns that lines on standard error leave free, where a terminal shows ^C
 RUN: Final = "run"  # the column whose cells are paths of runs
 
@@ -29,17 +29,12 @@ def say(line: str) -> None:
     print(printable(line))
 
 
-def terminal_width(*, terminal: bool) -> int:
-    """Return the columns of a terminal, of anything else `WIDTH`; or what $COLUMNS says."""
-    return shutil.get_terminal_size((WIDTH, 24)).columns if terminal or "COLUMNS" in os.environ else WIDTH
-
-
 def note(message: str) -> None:
     """Print a message on standard error, in one line unless that is a terminal; if nobody listens, the work goes on."""
     text = printable(" ".join(message.split()))
     with suppress(OSError):
         if sys.stderr.isatty():
-            text = _wrap(text, terminal_width(terminal=True) - ECHO, "  ")
+            text = _wrap(text, get_terminal_size().columns - ECHO, "  ")
         print(text, file=sys.stderr, flush=True)
 
 
@@ -58,28 +53,16 @@ def print_traceback(text: str) -> None:
 
 def refuse_inputs(output: Path | None, inputs: Iterable[Path | None]) -> None:
     """Raise QM7Error if a file to be written is one of those that are read, or lies in a directory that is."""
-    if output is None:
-        return
-    places = {output.resolve(), *output.resolve().parents}
+    places = {output.resolve(), *output.resolve().parents} if output else {}
     for path in inputs:
         if path and path.resolve() in places:
             where = f"lies in the run {path}" if path.is_dir() else "is also read here"
             raise QM7Error(f"{output} {where}; choose another output")
 
 
-def show_value(value: Any) -> str:
-    """Return a text as it is, other values as JSON; a dash for None."""
-    return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
 def show_number(value: float | None, digits: int = 2) -> str:
     """Return a number with so many decimals; a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def show_half_width(width: float | None) -> str:
-    """Return the half-width of an interval; a dash for None."""
-    return "-" if width is None else f"+-{width:.2f}"
 
 
 def show_mean(summary: Mapping[str, float | None]) -> str:
@@ -89,16 +72,13 @@ def show_mean(summary: Mapping[str, float | None]) -> str:
 
 
 class Column(NamedTuple):
-    """A column of a table of records: the field that it shows, what stands over it, and how values become text.
-
-    Words are set to the left; the unit is for the titles in Markdown and LaTeX.
-    """
+    """A column of a table of records: the field that it shows, its title, and how values other than texts are shown."""
 
     key: str
     title: str
-    show: Callable[[Any], str] = show_value
-    left: bool = False
-    unit: str = ""
+    show: Callable[[Any], str] = json.dumps
+    left: bool = False  # as words are set
+    unit: str = ""  # for the titles in Markdown and LaTeX
 
 
 def metric_columns(*parts: str) -> list[Column]:
@@ -116,7 +96,7 @@ def result_columns() -> list[Column]:
         Column("status", "status"),
         Column("iterations", "iterations", lambda count: str(count or "-")),
         *metric_columns("test", "train"),
-        Column("seconds", "minutes", lambda seconds: show_number(seconds and seconds / 60, 1)),
+        Column("seconds", "minutes", lambda seconds: f"{seconds / 60:.1f}"),
     ]
 
 
@@ -131,9 +111,7 @@ class Table:
     """A table for people: the cells of each column by its title, what stands under it, and a title of the whole.
 
     `notes` make one paragraph, `sentences` one each, and `below` follows as it is. Rows that share one of the
-    `headings` stand under it. To fit the `width`, `shared` and `optional` columns that say one thing everywhere are
-    said below; other `optional` ones are left out, the least needed first, and the `details` all together. The cells
-    of the `wrapped` column take several lines. The `keys` are columns that may tell the rows apart without the runs.
+    `headings` stand under it. The cells of the `wrapped` column take several lines.
     """
 
     columns: dict[str, list[str]]
@@ -188,8 +166,9 @@ class Table:
     def fit(self) -> "Table":
         """Return the table as it fits its `width`, as far as that is possible.
 
-        Step by step while it is too wide: the `details` are left out; the column `RUN` is left out if the `keys` tell
-        the rows apart, and else the runs become headings; `shared` and `optional` columns go.
+        While it is too wide, the column `RUN` is left out if the `keys` tell the rows apart, and else becomes headings;
+        `shared` and `optional` columns that say one thing everywhere are said below; other `optional` ones are left
+        out, the least needed first. If that is not enough, it is done without the `details`.
         """
         fitted = self._fit(())
         return self._fit(self.details) if fitted.is_too_wide else fitted
@@ -197,16 +176,14 @@ class Table:
     @property
     def is_too_wide(self) -> bool:
         """Whether the columns take more than the `width`, a wrapped one aside."""
-        return self._slack(self._widths()) < 0
-
-    def _slack(self, widths: list[int]) -> int:
-        return self.width - sum(widths) - 2 * (len(widths) - 1)
+        return sum(self._widths()) + 2 * (len(self.columns) - 1) > self.width
 
     def _widths(self) -> list[int]:
         widths = [max(len(printable(cell)) for cell in (title, *cells)) for title, cells in self.columns.items()]
         if self.wrapped in self.columns:
             k = list(self.columns).index(self.wrapped)
-            widths[k] = min(widths[k], max(20, widths[k] + self._slack(widths)))
+            others = sum(widths) - widths[k] + 2 * (len(widths) - 1)
+            widths[k] = min(widths[k], max(20, self.width - others))
         return widths
 
     def _fit(self, details: Sequence[str]) -> "Table":
@@ -231,10 +208,10 @@ class Table:
 
 
 def make_table(records: Records, columns: Sequence[Column], *notes: str, **fitting: Any) -> Table:
-    """Return a table of records, a row each; a field that a record lacks is an empty cell."""
+    """Return a table of records, a row each; None is a dash, and a field that a record lacks an empty cell."""
     cells: dict[str, list[str]] = {}
     for column in columns:
-        values = [record.get(column.key, "") for record in records]
+        values = ["-" if (value := record.get(column.key, "")) is None else value for record in records]
         cells[column.title] = [value if isinstance(value, str) else column.show(value) for value in values]
     left_columns = {column.title for column in columns if column.left}
     units = {column.title: column.unit for column in columns if column.unit}
@@ -244,18 +221,15 @@ def make_table(records: Records, columns: Sequence[Column], *notes: str, **fitti
 def write_output(
     shown: Table | Sequence[Table], records: Records = (), format_: Format | None = None, output: Path | None = None
 ) -> Format:
-    """Write records, shown as a table or several, to a file, or print them, and return the format.
+    """Write records, shown as a table or several, to a file, or print them; return the format, by default the ending's.
 
-    It is that of the file's ending unless one is given.
-
-    CSV and JSON have the records, Markdown the whole table with units, LaTeX that without details; what is printed as
-    a table fits a terminal. A pipe gets the text as it is, a terminal without what would steer it.
+    A pipe gets the text as it is, a terminal without what would steer it.
     """
     from qm7cli.cli.formats import csv_text, latex_text, markdown_text
 
     terminal = output is None and sys.stdout.isatty()
     format_ = format_ or ENDINGS.get(output.suffix.lower() if output else "", "table")
-    width = terminal_width(terminal=terminal)
+    width = get_terminal_size().columns if output is None or "COLUMNS" in os.environ else WIDTH
     tables = [replace(table, width=width) for table in ([shown] if isinstance(shown, Table) else shown)]
     render: dict[Format, Callable[[], str]] = {
         "table": lambda: "\n".join(table.fit().text(rule=terminal) for table in tables),

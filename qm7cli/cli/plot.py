@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qm7cli.cli.options import By, Reference, Runs, each_run
+from qm7cli.cli.options import By, Reference, Runs, each_run, key_option
 from qm7cli.cli.output import say
 
 KindName = Literal["curves", "differences", "folds", "setting", "parity"]
@@ -20,8 +20,7 @@ def plot(
     by: By = None,
     reference: Reference = None,
     x: Annotated[
-        str | None,
-        typer.Option(metavar="KEY", help="For setting: the one along the axis. Default: the one number that differs."),
+        str | None, key_option("For setting: the one along the axis. Default: the one number that differs.")
     ] = None,
     log: Annotated[
         bool | None,
@@ -41,8 +40,7 @@ def plot(
     setting      test MAE against a numeric setting, and where folds diverged
     parity       predicted against true energies with the MAE, and the errors
 
-    Groups of runs are made as by qm7 compare; --reference is for differences. Needs matplotlib:
-    pip install '.[plots]'
+    Groups are those of qm7 compare; --reference is for differences. Needs matplotlib: pip install '.[plots]'
 
     Example: qm7 plot runs/variants --kind differences --output differences.pdf
     """  # noqa: D301 - a backspace keeps the lines of the list

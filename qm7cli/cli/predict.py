@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from qm7cli.cli import options
-from qm7cli.cli.output import Column, make_table, note, refuse_inputs, show_half_width, show_number, write_output
+from qm7cli.cli.output import Column, make_table, note, refuse_inputs, show_number, write_output
 from qm7cli.core.errors import QM7Error, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ COLUMNS: Final = (
     Column("name", "molecule", left=True),
     Column("formula", "formula", left=True),
     Column("energy_kcal_mol", "energy", show_number, unit=ENERGY),
-    Column("interval_kcal_mol", "interval", show_half_width, unit=ENERGY),
+    Column("interval_kcal_mol", "interval", "+-{:.2f}".format, unit=ENERGY),
     Column("spread_kcal_mol", "spread", show_number, unit=ENERGY),
     Column("fold_spread_kcal_mol", "fold spread", show_number, unit=ENERGY),
     Column("conformer_spread_kcal_mol", "conformers", show_number, unit=ENERGY),
@@ -64,16 +64,14 @@ def predict(
     """Predict atomization energies of molecules with the bundled model, or with those of runs.
 
     The bundled model covers neutral closed-shell molecules of H, C, N, O and S with up to 7 heavy atoms and 23 in all;
-    its energies are PBE0's. energy is the mean over draws and models, in kcal/mol. interval is the half-width of the
-    90% prediction interval, or of that of --level, calibrated on held-out molecules. It promises nothing outside the
-    applicability domain, which is what was trained on: standard error says why a molecule is outside, as do reasons in
-    csv and json. spread is the standard deviation over draws, fold spread that over models; neither is an error bar.
-    The geometry of a SMILES is a guess: up to 10 conformers by RDKit (ETKDG, MMFF94), over which the energy is
-    averaged, and whose scatter is conformers; the interval ignores how wrong they are. An --output that ends in .xyz
-    or .extxyz is extended XYZ: the geometry as read, in angstrom, or the conformer of a SMILES with the lowest energy,
-    and the record of csv in the comment line. What is charged, periodic or cannot be read is left out and named. The
-    exit status is 1 if a molecule is left out, or has more atoms than a model has room for. - is standard input. Needs
-    ASE and RDKit: pip install '.[chem]'
+    its energies are PBE0's. energy is the mean over draws and models, in kcal/mol; interval the half-width of the
+    prediction interval, calibrated on held-out molecules. It promises nothing outside the applicability domain, which
+    is what was trained on; standard error says why a molecule is outside. spread is the standard deviation over draws,
+    fold spread that over models; neither is an error bar. A SMILES becomes up to 10 conformers by RDKit (ETKDG,
+    MMFF94), over which the energy is averaged, and whose scatter is conformers; the interval ignores how wrong these
+    guesses are. An --output in .xyz or .extxyz has the geometries, of a SMILES that of lowest energy, and the records
+    of csv in the comment lines. What is charged, periodic or cannot be read is left out and named; the exit status is
+    then 1, as if one is too large for a model. - is standard input. Needs ASE and RDKit: pip install '.[chem]'
 
     Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
     """
@@ -155,8 +153,7 @@ def _xyz(groups: "list[Group]", of_conformers: "list[list[Prediction]]", records
 
     molecules, values = [], []
     for group, own, record in zip(groups, of_conformers, records, strict=True):
-        energies = [each.energy or 0 for each in own]
-        k = energies.index(min(energies))
+        k = min(range(len(own)), key=lambda j: own[j].energy or 0)
         molecules.append(group.conformers[k])
         conformer = f"{k + 1} of {len(own)}" if own[1:] else ""
         values.append(record | {"reasons": "; ".join(record["reasons"]), "conformer": conformer})

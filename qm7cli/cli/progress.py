@@ -1,23 +1,20 @@
-"""Progress of trainings, evaluations and files: bars on a terminal, a plain line now and then in a log.
-
-A training of one run is shown as a sweep of that run; in a log it has a line for each evaluation as well.
-"""
+"""Progress of trainings, evaluations and files: bars on a terminal, a plain line now and then in a log."""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from functools import partial
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Final
 
-from qm7cli.cli.output import ECHO, note, terminal_width
+from qm7cli.cli.output import ECHO, note
 from qm7cli.core.errors import BusyError, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
@@ -30,41 +27,38 @@ COUNT_EVERY: Final = 10.0  # the same, about molecules or a file
 
 @contextmanager
 def show_progress(jobs: int | None = None, complete: int = 0, *, folds: int = 1, quiet: bool) -> Iterator["Display"]:
-    """Give what shows the progress of trainings on standard error; nothing if that is to be `quiet`.
+    """Give what shows the progress of trainings on standard error, unless that is to be `quiet`.
 
-    A line is printed for each of the `jobs` that ends, of which so many are `complete` already. Without `jobs` they are
-    the `folds` of one run, whose time left is that of all; a log has a line for each evaluation.
+    They are a sweep's `jobs`, of which so many are `complete` already, or without `jobs` the `folds` of one run.
     """
-    say: Callable[[str], None] = (lambda _: None) if quiet else _note_with_time
     if complete and not quiet:
         note(f"{complete} of {jobs} jobs are complete already")
-    if terminal := _terminal(quiet=quiet):
-        with _bars(terminal) as bars:
-            yield _Bars(bars, jobs, complete, say)
-    else:
-        yield Display(jobs, complete, folds, say)
-
-
-def _note_with_time(line: str) -> None:
-    note(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {line}")
+    with _bars(quiet=quiet) or nullcontext() as bars:
+        yield _Bars(bars, jobs, complete) if bars else Display(jobs, complete, folds, quiet=quiet)
 
 
 class Display:
     """Lines about the jobs of a sweep as they end, or about the folds of one run as they are trained."""
 
-    def __init__(self, jobs: int | None, complete: int, folds: int, say: Callable[[str], None]) -> None:
-        self.jobs, self.done, self.folds, self.say = jobs, complete, folds, say
+    def __init__(self, jobs: int | None, complete: int, folds: int = 1, *, quiet: bool = False) -> None:
+        self.jobs, self.done, self.folds, self.quiet = jobs, complete, folds, quiet
         self.first: dict[int, tuple[float, int]] = {}  # by fold: time and iteration of its first report
         self.reached: dict[int, int] = {}  # by fold: iteration of its last report
         self.last: dict[int, float] = {}  # by fold: time of the last line about it
 
+    def say(self, line: str) -> None:
+        """Print a line with the time."""
+        if not self.quiet:
+            note(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S} {line}")
+
     def report(self, progress: "Progress") -> None:
         """Print a line for each evaluation of one run, and for each minute without one."""
+        if self.jobs is not None:
+            return
         fold, now = progress.fold, time.monotonic()
         began, start = self.first.setdefault(fold, (now, progress.iteration))
         self.reached[fold] = progress.iteration
-        is_due = progress.mae is not None or now - self.last.setdefault(fold, now) >= LINE_EVERY
-        if self.jobs is not None or not is_due:
+        if progress.mae is None and now - self.last.setdefault(fold, now) < LINE_EVERY:
             return
         self.last[fold] = now
         line = f"fold {fold}: {progress.unit} {progress.iteration} of {progress.iterations}"
@@ -103,20 +97,17 @@ def _describe_end(outcome: "Outcome") -> str:
     return f"test MAE {outcome.mae:.2f} kcal/mol, {trained}{outcome.seconds:.0f} s"
 
 
-def _terminal(*, quiet: bool) -> "Console | None":
-    """Return standard error if it is a terminal whose cursor moves: with TERM=dumb or TTY_COMPATIBLE=0 it does not."""
+def _bars(*, quiet: bool) -> "Bars | None":
+    """Return bars on standard error, or None if its cursor does not move: with TERM=dumb or TTY_COMPATIBLE=0, too."""
     if quiet or not sys.stderr.isatty():
         return None
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, width=terminal_width(terminal=True) - ECHO)
-    return console if console.is_interactive else None
-
-
-def _bars(terminal: "Console") -> "Bars":
     from rich import progress as rich
+    from rich.console import Console
     from rich.table import Column
 
+    terminal = Console(stderr=True, highlight=False, width=get_terminal_size().columns - ECHO)
+    if not terminal.is_interactive:
+        return None
     name = rich.TextColumn("{task.description}", markup=False, table_column=Column(overflow="fold"))
     state = rich.TextColumn("{task.fields[state]}{task.fields[mae]}")
     return rich.Progress(name, rich.BarColumn(), state, rich.TimeRemainingColumn(), console=terminal)
@@ -125,8 +116,8 @@ def _bars(terminal: "Console") -> "Bars":
 class _Bars(Display):
     """A bar for each job that is being done and, in a sweep, one for the whole, under the lines of jobs that ended."""
 
-    def __init__(self, bars: "Bars", jobs: int | None, complete: int, say: Callable[[str], None]) -> None:
-        super().__init__(jobs, complete, 1, say)
+    def __init__(self, bars: "Bars", jobs: int | None, complete: int) -> None:
+        super().__init__(jobs, complete)
         self.bars = bars
         self.whole = None if jobs is None else bars.add_task("jobs", total=jobs, state="", mae="")
         self.tasks: dict[tuple[Path, int], TaskID | None] = {}  # None of a job that has ended
@@ -161,27 +152,21 @@ class _Bars(Display):
 
 @contextmanager
 def show_count(name: str, *, quiet: bool, unit: str = "", scale: float = 1) -> Iterator[Callable[[float, float], None]]:
-    """Give a function of how much of something is done, and of how much or 0, in a unit that is so many of these.
-
-    A terminal shows a bar, a log a line now and then.
-    """
+    """Give a function of how much of something is done, and of how much or 0, in a unit that is so many of these."""
     last, digits = time.monotonic(), 1 if unit else 0
+    with _bars(quiet=quiet) or nullcontext() as bars:
+        task = bars and bars.add_task(printable(name), total=None, state="", mae="")
 
-    def describe(done: float, size: float) -> str:
-        return f"{done / scale:.{digits}f}{f' of {size / scale:.{digits}f}' if size else ''}{unit}"
+        def report(done: float, size: float) -> None:
+            nonlocal last
+            state = f"{done / scale:.{digits}f}{f' of {size / scale:.{digits}f}' if size else ''}{unit}"
+            if bars and task is not None:
+                bars.update(task, completed=done, total=size or None, state=state)
+            elif not quiet and (now := time.monotonic()) - last >= COUNT_EVERY:
+                last = now
+                note(f"{name}: {state}")
 
-    def say(done: float, size: float) -> None:
-        nonlocal last
-        if not quiet and (now := time.monotonic()) - last >= COUNT_EVERY:
-            last = now
-            note(f"{name}: {describe(done, size)}")
-
-    if terminal := _terminal(quiet=quiet):
-        with _bars(terminal) as bars:
-            task = bars.add_task(printable(name), total=None, state="", mae="")
-            yield lambda done, size: bars.update(task, completed=done, total=size or None, state=describe(done, size))
-    else:
-        yield say
+        yield report
 
 
 show_bytes = partial(show_count, unit=" MB", scale=1e6)  # megabytes of a file

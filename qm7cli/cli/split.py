@@ -5,18 +5,14 @@ from typing import Annotated
 
 import typer
 
-from qm7cli.cli.options import Data, Split, load_dataset, whole_number
+from qm7cli.cli.options import Data, Split, load_dataset, whole
 from qm7cli.cli.output import Table, refuse_inputs, say, show_number, write_output
 
 
 def split(
     scheme: Split = "published",
-    count: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="How many folds to make. Default: 5.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Seed of the drawn folds. Default: 0.")
-    ] = None,
+    count: Annotated[int | None, whole("How many folds to make. Default: 5.")] = None,
+    seed: Annotated[int | None, whole("Seed of the drawn folds. Default: 0.")] = None,
     within: Annotated[
         int | None,
         typer.Option(metavar="K", min=0, help="Split only the training molecules of fold K, stratified by energy."),
@@ -29,8 +25,7 @@ def split(
     """Split the molecules into folds and show size, mean and standard deviation of their energies.
 
     published: the folds that the data set carries; stratified: sorted by energy, neighbors go to different folds;
-    random: shuffled and cut. --within K splits only the training molecules of fold K of the scheme. So what is chosen
-    on these folds does not use the test molecules of K.
+    random: shuffled and cut. What is chosen on the folds of --within K does not use the test molecules of K.
 
     Example: qm7 split --within 0 --output within-0.yaml
     """

@@ -14,13 +14,22 @@ if TYPE_CHECKING:
 
     from qm7cli.training.fold_state import FoldState
 
+
+def _duration(seconds: float) -> str:
+    """Return a time in short words: 35 s, 4 min, 2 h 5 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 COLUMNS: Final = (
     Column("run", "run", left=True),
     Column("fold", "fold", left=True),
     Column("status", "status", left=True),
     Column("iterations", "iterations"),
     Column("mae", "test MAE", show_number, unit="kcal/mol"),
-    Column("left", "left"),
+    Column("seconds_left", "left", _duration),
 )
 
 
@@ -28,9 +37,8 @@ def status(runs: Runs = None, format_: OutputFormat = None, output: Output = Non
     """Show what is finished, running, interrupted, diverged or new.
 
     A fold is running while a process holds it, and new if it was asked for and not begun. For folds that have not
-    ended, the iterations are those known to be done (after a kill: those of the last checkpoint), the test MAE is the
-    last evaluation, and the time left assumes that the training goes on as fast as it did. Folds of a run that are
-    alike share a row of the table; CSV and JSON have a record for each.
+    ended, the iterations are those of the last record or checkpoint, the test MAE is the last evaluation, and the time
+    left assumes the speed so far. Folds that are alike share a row of the table; CSV and JSON have a record for each.
 
     Example: qm7 status
     """
@@ -56,16 +64,12 @@ def _table(states: "Sequence[FoldState]") -> Table:
         first = folds[0]
         done = _range([fold.iterations for fold in folds])
         asked = "" if first.iterations == first.iterations_asked else f" of {first.iterations_asked}"
-        rows.append(
-            {
-                "run": first.run,
-                "fold": _range([fold.fold for fold in folds]),
-                "status": first.status,
-                "iterations": f"{done}{asked}" if first.iterations_asked else "-",
-                "mae": show_mean(summary(fold.mae for fold in folds)),
-                "left": _duration(first.seconds_left),
-            }
-        )
+        own = {
+            "fold": _range([fold.fold for fold in folds]),
+            "iterations": f"{done}{asked}" if first.iterations_asked else "-",
+            "mae": show_mean(summary(fold.mae for fold in folds)),
+        }
+        rows.append(first._asdict() | own)
     each = ", ".join(f"{number} {name}" for name, number in Counter(state.status for state in states).most_common())
     counts = f"{len(states)} fold{'' if len(states) == 1 else 's'}: {each}"
     return make_table(rows, COLUMNS, counts, "test MAE in kcal/mol", optional=["left"], keys=["fold"])
@@ -75,11 +79,3 @@ def _range(numbers: "Sequence[int]") -> str:
     """Return the smallest of some numbers and the largest, if that is another."""
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low}-{high}"
-
-
-def _duration(seconds: float | None) -> str:
-    """Return a time in short words: 35 s, 4 min, 2 h 5 min."""
-    if seconds is None or seconds < 60:
-        return "-" if seconds is None else f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

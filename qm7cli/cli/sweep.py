@@ -20,18 +20,11 @@ if TYPE_CHECKING:
     from qm7cli.training.claim_fold import Progress
     from qm7cli.training.executor import Job, Outcome
 
+    Work = Sequence[tuple[Job, Dataset]]
     Ended = list[tuple[Job, Outcome]]
 
 JOB_COLUMNS: Final = (Column("run", "run", left=True), *(Column(key, key) for key in ("fold", "status", "iterations")))
 GRID = "Sweep a setting, as seed=0,1,2 or network.hidden=[40,10],[80,20]; may be repeated, for every combination."
-Grid = Annotated[
-    list[str] | None,
-    typer.Option(metavar="KEY=VALUE,...", autocompletion=options.complete_keys, help=GRID),
-]
-Executor = Annotated[Literal["process", "dask"], typer.Option(help="Processes on this machine, or a Dask cluster.")]
-PrintCommands = Annotated[
-    bool, typer.Option("--print-commands", help="Print a qm7 train command for each job and do nothing else.")
-]
 
 
 def sweep(
@@ -43,7 +36,7 @@ def sweep(
             help="Sweep file, with base and grid or points, or one of qm7 experiments; - is standard input.",
         ),
     ] = None,
-    grid: Grid = None,
+    grid: Annotated[list[str] | None, options.key_option(GRID, metavar="KEY=VALUE,...")] = None,
     settings: options.Settings = None,
     fold: options.Folds = None,
     split: options.Split = None,
@@ -54,21 +47,24 @@ def sweep(
     ] = None,
     overwrite: options.Overwrite = False,
     jobs: options.Jobs = None,
-    executor: Executor = "process",
+    executor: Annotated[
+        Literal["process", "dask"], typer.Option(help="Processes on this machine, or a Dask cluster.")
+    ] = "process",
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler's, as tcp://host:8786.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs and do nothing else.")] = False,
-    print_commands: PrintCommands = False,
+    print_commands: Annotated[
+        bool, typer.Option("--print-commands", help="Print a qm7 train command for each job and do nothing else.")
+    ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train every fold of every configuration of a sweep, and compare the configurations.
 
-    Without FILE, --grid sweeps around the defaults; with an experiment for FILE, around that.
-    The same command again skips complete jobs and resumes the others. A job that diverged is a result. One that fails
-    does not stop the others; its fold's directory has a log.txt, and the exit status is 1. Sweeps may share a
-    directory: a fold that another process trains is tried again at the end; if it is still busy, and no job failed, the
-    exit status is 75.
+    Without FILE, --grid sweeps around the defaults; with an experiment for FILE, around that. The same command again
+    skips complete jobs and resumes the others. A job that diverged is a result. One that fails does not stop the
+    others; its fold's directory has a log.txt, and the exit status is 1. Sweeps may share a directory: a fold that
+    another process trains is tried again at the end; if it is still busy, and no job failed, the exit status is 75.
 
     Example: qm7 sweep --grid variant=original,corrected --grid seed=0,1,2 --set training.iterations=20000
     """
@@ -77,31 +73,32 @@ def sweep(
     if jobs is not None and scheduler:
         raise typer.BadParameter("--jobs is for processes; a Dask cluster does as many at a time as it has threads")
     with stop_on_signals(note) as stop:
-        from qm7cli.training.sweep import plan, read_sweep
+        from qm7cli.analysis.compare import compare_groups
+        from qm7cli.runs.collect import find_runs
+        from qm7cli.training.sweep import plan, read_sweep, train_command
 
         directory = out or options.RUNS / (file.stem if file and file.stem != "-" else "sweep")
         flags = {"data": data, "split.scheme": split, "split.folds": fold or None}
         work = plan(read_sweep(file, settings or [], flags, grid or []), directory)
-        if dry_run or print_commands:
-            _print_jobs(work, commands=print_commands)
+        if print_commands:
+            for job, _ in work:
+                print(train_command(job))
+            return
+        if dry_run:
+            _print_jobs(work)
             return
         ended = _do_jobs(work, scheduler, jobs, stop, overwrite=overwrite, quiet=quiet)
     failures = _print_failures(ended, len(work), quiet=quiet)
     exit_if_stopped(stop)
-    _print_results(work)
+    if begun := [run for run in dict.fromkeys(job.run for job, _ in work) if (run / "results.yaml").exists()]:
+        write_output(comparison_table(compare_groups(find_runs(begun))))
     if not quiet:
         note(f"the runs are in {directory}")
     exit_if_failed(failures)
 
 
 def _do_jobs(
-    work: "Sequence[tuple[Job, Dataset]]",
-    scheduler: str | None,
-    jobs: int | None,
-    stop: StopRequest,
-    *,
-    overwrite: bool,
-    quiet: bool,
+    work: "Work", scheduler: str | None, jobs: int | None, stop: StopRequest, *, overwrite: bool, quiet: bool
 ) -> "Ended":
     """Do the jobs that are left, with progress; return those that failed or diverged, or are busy elsewhere."""
     from qm7cli.cli.progress import show_progress
@@ -130,14 +127,10 @@ def _do_jobs(
     return ended
 
 
-def _print_jobs(work: "Sequence[tuple[Job, Dataset]]", *, commands: bool) -> None:
-    """Print a command for each job, or where each stands."""
-    from qm7cli.training.sweep import job_status, train_command
+def _print_jobs(work: "Work") -> None:
+    """Print where each job stands."""
+    from qm7cli.training.sweep import job_status
 
-    if commands:
-        for job, _ in work:
-            print(train_command(job))
-        return
     rows = []
     for job, _ in work:
         status, iterations = job_status(job)
@@ -160,13 +153,3 @@ def _print_failures(ended: "Ended", jobs: int, *, quiet: bool) -> "list[QM7Error
     if (diverged := len(ended) - len(errors)) and not quiet:
         note(f"{diverged} of {jobs} jobs diverged")
     return [error for _, error in errors]
-
-
-def _print_results(work: "Sequence[tuple[Job, Dataset]]") -> None:
-    """Print the comparison of the runs that have a result."""
-    from qm7cli.analysis.compare import compare_groups
-    from qm7cli.runs.collect import find_runs
-
-    begun = [run for run in dict.fromkeys(job.run for job, _ in work) if (run / "results.yaml").exists()]
-    if begun:
-        write_output(comparison_table(compare_groups(find_runs(begun))))

@@ -38,9 +38,7 @@ def train(
         ),
     ] = None,
     fold: options.Folds = None,
-    iterations: Annotated[
-        int | None, typer.Option(parser=options.whole_number, metavar="N", help="Iterations to train in all.")
-    ] = None,
+    iterations: Annotated[int | None, options.whole("Iterations to train in all.")] = None,
     seed: options.Seed = None,
     split: options.Split = None,
     data: options.Data = None,
