@@ -47,12 +47,13 @@ def test_a_session_that_goes_otherwise_is_noticed():
     assert sessions.differences(told, told + "done\n")
 
 
-def test_one_s_own_rule_goes_from_the_function_to_the_comparison_in_few_iterations(wheel, tmp_path):
-    shutil.copytree(wheel / "site", tmp_path / "site")
+def test_one_s_own_rule_goes_from_the_function_to_the_comparison_in_few_iterations(installed, tmp_path):
+    (package,) = installed.parent.glob("lib/python*/site-packages/qm7cli")
+    shutil.copytree(package, tmp_path / "site/qm7cli")
     (rule,), (commands,) = snippets("own-rule.md", "python"), snippets("own-rule.md", "sh")
     with (tmp_path / "site/qm7cli/model/variants.py").open("a") as variants:
         variants.write(rule)
-    environment = {**os.environ, "PATH": f"{wheel / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path / "site")}
+    environment = {**os.environ, "PATH": f"{installed}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path / "site")}
     script = ["bash", "-ec", commands.replace("1000", "20 --quiet")]
     done = subprocess.run(script, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""

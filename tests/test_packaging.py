@@ -38,7 +38,7 @@ def outside(installed, tmp_path):
 def test_a_wheel_holds_the_package_alone_and_its_installed_command_works(installed, outside, tmp_path):
     built = next(installed.parents[1].glob("*.whl"))
     assert ("+g" in built.name) == (ROOT / ".git").exists()
-    assert outside("-m", "qm7cli", "--version") == f"qm7 {built.name.split('-')[1]}\n"
+    assert outside("python", "-m", "qm7cli", "--version") == f"qm7 {built.name.split('-')[1]}\n"
     with zipfile.ZipFile(built) as archive:
         names = archive.namelist()
         (entries,) = (archive.read(name).decode() for name in names if name.endswith("entry_points.txt"))

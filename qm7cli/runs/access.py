@@ -157,10 +157,10 @@ def _refuse_differences(run: Path, experiment: Experiment, dataset: Dataset) -> 
     if differing := _differences(run, experiment, dataset):
         differing = ["imported"] if "imported" in differing else differing  # as do all settings of a model
         keys = f"{', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}"
-        what = f" was trained with other settings ({keys})"
         if differing == ["rule"]:
-            what = f": the rule {experiment.variant} has changed since"
-        raise QM7Error(f"{run}{what}; choose another --out, or --overwrite it")
+            rule = experiment.variant
+            raise QM7Error(f"{run}: the rule {rule} has changed since; choose another --out, or --overwrite it")
+        raise QM7Error(f"{run} was trained with other settings ({keys}); choose another --out, or --overwrite it")
 
 
 def _differences(run: Path, experiment: Experiment, dataset: Dataset) -> list[str]:
