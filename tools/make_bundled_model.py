@@ -25,7 +25,7 @@ from qm7cli.runs.experiment import DEFAULTS, Experiment, unused_keys
 from qm7cli.runs.models import load_models
 from qm7cli.runs.results import RunResults, known_results
 
-LARGEST = 3_500_000  # bytes
+LARGEST = 7_000_000  # bytes
 
 
 def train_command(experiment: Experiment, fold: int) -> str:
