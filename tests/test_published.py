@@ -155,6 +155,8 @@ def test_readme_has_the_network_beside_the_baselines():
         assert f" | {mae} | {seconds} |\n" in README
     (bonds,) = runs_of("bonds")
     assert f"`--exponent 4 --subtract composition` | {run_figures(bonds)[0]} | |\n" in README
+    best = having(runs_of("best"), seed=0)
+    assert f"| This network, the recipe of `best.yaml`, 150,000 iterations, one seed | {figure(best)} | |\n" in README
     (fast,) = runs_of("fast")
     assert f"| This network, `--config fast`, 15,000 iterations | {run_figures(fast)[0]} | |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
