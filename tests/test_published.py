@@ -93,6 +93,22 @@ def setting_rows():
         yield f"| `{variant}` | {figure(having(runs_of('centering'), variant=variant))} |"
 
 
+def unit_rows():
+    """Return a row for each kind of units and set-up, with the mean or the composition subtracted."""
+    set_ups = {
+        "rectified units": {"network.activation": "relu"},
+        "logistic units": {"network.activation": "logistic"},
+        "as published": {"network.activation": "tanh", **SET_UPS["as published"]},
+        "units shifted by 2": {"network.offset": 2.0},
+        "features not centered": {"encoding.center": False},
+    }
+    for subtract in ("mean", "composition"):
+        runs = having(runs_of("activations") + runs_of("composition"), target__subtract=subtract)
+        for name, settings in set_ups.items():
+            if own := having(runs, **settings):
+                yield f"| {subtract} | {name} | {' | '.join(figure(having(own, variant=each)) for each in RULES)} |"
+
+
 def rate_rows():
     """Return a row for each set-up and rule: the largest rate that doesn't diverge, and iterations to two MAEs."""
     for name, settings in SET_UPS.items():
@@ -138,7 +154,9 @@ def run_figures(run):
     return mae, rmse, f"{seconds:.1f}" if seconds < 1 else f"{seconds:.0f}"
 
 
-@pytest.mark.parametrize(("rows", "page"), [(readme_rows, README), (setting_rows, PAGE), (rate_rows, PAGE)])
+@pytest.mark.parametrize(
+    ("rows", "page"), [(readme_rows, README), (setting_rows, PAGE), (unit_rows, PAGE), (rate_rows, PAGE)]
+)
 def test_the_tables_have_the_errors_and_the_largest_rates(rows, page):
     assert_shown(rows(), page)
 
