@@ -8,7 +8,8 @@ from typing import Final
 
 def _commit() -> str | None:
     root = Path(__file__).parents[2]
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    git = ["git", "--no-optional-locks", "-C", str(root)]  # a process that is killed leaves no lock behind
+    command = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
