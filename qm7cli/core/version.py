@@ -7,11 +7,15 @@ from typing import Final
 
 
 def _commit() -> str | None:
-    root = Path(__file__).parents[2]
-    git = ["git", "--no-optional-locks", "-C", str(root)]  # a process that is killed leaves no lock behind
-    command = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
+    """Return the commit of the checkout, with ``-dirty`` if files differ; no lock is left behind if this is killed."""
+
+    def git(*args: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parents[2]), *args]
         return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()  # noqa: S603
+
+    try:
+        dirty = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=12", "HEAD") + ("-dirty" if dirty else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
