@@ -1,13 +1,16 @@
 """`qm7 augment`: molecules as random-permutation Coulomb matrices, for other programs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from qm7cli.cli.options import Data, Quiet, Split, SubtractName, load_dataset
 from qm7cli.cli.output import Column, make_table, note, refuse_inputs, say, write_output
 from qm7cli.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from qm7cli.model.augment import AugmentedSet
 
 
 def augment(
@@ -67,9 +70,13 @@ def augment(
         note(f"{output} will have {augmented.size() / 1e6:.1f} MB; {free / 1e6:.1f} MB are free there")
     with show_bytes(output.name, quiet=quiet) as report:
         augmented.write(output, report)
+    _print_arrays(augmented)
+    say(str(output))
+
+
+def _print_arrays(augmented: "AugmentedSet") -> None:
     arrays = augmented.arrays().items()
     rows = [
         {"array": name, "shape": " x ".join(map(str, shape)), "dtype": str(dtype)} for name, (shape, dtype) in arrays
     ]
     write_output(make_table(rows, [Column(key, key, left=True) for key in rows[0]]))
-    say(str(output))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from qm7cli.cli import options
-from qm7cli.cli.output import Column, make_table, note, refuse_inputs, show_number, write_output
+from qm7cli.cli.output import Column, Format, make_table, note, refuse_inputs, show_number, write_output
 from qm7cli.core.errors import QM7Error, UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ def predict(
     Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
     """
     from qm7cli.cli.progress import show_count
-    from qm7cli.core.files import write_text
     from qm7cli.data.molecule_files import read_groups
     from qm7cli.model.predict import average_conformers, predict_molecules
 
@@ -94,6 +93,22 @@ def predict(
     predictions = list(map(average_conformers, of_conformers))
     for line in () if quiet else _notes(description, groups, predictions, left_out):
         note(line)
+    _write(groups, of_conformers, predictions, level, format_, output)
+    if left_out or any(prediction.energy is None for prediction in predictions):
+        raise typer.Exit(1)
+
+
+def _write(
+    groups: "list[Group]",
+    of_conformers: "list[list[Prediction]]",
+    predictions: "list[Prediction]",
+    level: float,
+    format_: Format | None,
+    output: Path | None,
+) -> None:
+    """Write what is predicted as a table or records, or with the geometries."""
+    from qm7cli.core.files import write_text
+
     records = [_record(*each, level) for each in zip(groups, predictions, strict=True)]
     units = f"energy, {100 * level:g}% interval and spreads in kcal/mol"
     table = make_table(records, COLUMNS, units, optional=OPTIONAL)
@@ -103,8 +118,6 @@ def predict(
         write_text(output, _xyz(groups, of_conformers, records))
     else:
         write_output(table, records, format_, output)
-    if left_out or any(prediction.energy is None for prediction in predictions):
-        raise typer.Exit(1)
 
 
 def _refuse_confused(files: Sequence[Path]) -> None:

@@ -62,9 +62,9 @@ def sweep(
     """Train every fold of every configuration of a sweep, and compare the configurations.
 
     Without FILE, --grid sweeps around the defaults; with an experiment for FILE, around that. The same command again
-    skips complete jobs and resumes the others. A job that diverged is a result. One that fails does not stop the
-    others; its fold's directory has a log.txt, and the exit status is 1. Sweeps may share a directory: a fold that
-    another process trains is tried again at the end; if it is still busy, and no job failed, the exit status is 75.
+    skips complete jobs and resumes the others. A job that diverged is a result. One that fails has a log.txt in its
+    fold's directory; the others go on, and the exit status is 1. Sweeps may share a directory; if another process
+    still trains a fold at the end, and no job failed, the exit status is 75.
 
     Example: qm7 sweep --grid variant=original,corrected --grid seed=0,1,2 --set training.iterations=20000
     """
@@ -73,28 +73,29 @@ def sweep(
     if jobs is not None and scheduler:
         raise typer.BadParameter("--jobs is for processes; a Dask cluster does as many at a time as it has threads")
     with stop_on_signals(note) as stop:
-        from qm7cli.analysis.compare import compare_groups
-        from qm7cli.runs.collect import find_runs
-        from qm7cli.training.sweep import plan, read_sweep, train_command
+        from qm7cli.training.sweep import plan, read_sweep
 
         directory = out or options.RUNS / (file.stem if file and file.stem != "-" else "sweep")
         flags = {"data": data, "split.scheme": split, "split.folds": fold or None}
         work = plan(read_sweep(file, settings or [], flags, grid or []), directory)
-        if print_commands:
-            for job, _ in work:
-                print(train_command(job))
-            return
-        if dry_run:
-            _print_jobs(work)
+        if print_commands or dry_run:
+            _print_jobs(work, commands=print_commands)
             return
         ended = _do_jobs(work, scheduler, jobs, stop, overwrite=overwrite, quiet=quiet)
     failures = _print_failures(ended, len(work), quiet=quiet)
     exit_if_stopped(stop)
+    _print_comparison(work, None if quiet else directory)
+    exit_if_failed(failures)
+
+
+def _print_comparison(work: "Work", directory: Path | None) -> None:
+    from qm7cli.analysis.compare import compare_groups
+    from qm7cli.runs.collect import find_runs
+
     if begun := [run for run in dict.fromkeys(job.run for job, _ in work) if (run / "results.yaml").exists()]:
         write_output(comparison_table(compare_groups(find_runs(begun))))
-    if not quiet:
+    if directory:
         note(f"the runs are in {directory}")
-    exit_if_failed(failures)
 
 
 def _do_jobs(
@@ -127,10 +128,13 @@ def _do_jobs(
     return ended
 
 
-def _print_jobs(work: "Work") -> None:
-    """Print where each job stands."""
-    from qm7cli.training.sweep import job_status
+def _print_jobs(work: "Work", *, commands: bool) -> None:
+    """Print where each job stands, or its command."""
+    from qm7cli.training.sweep import job_status, train_command
 
+    if commands:
+        print(*(train_command(job) for job, _ in work), sep="\n")
+        return
     rows = []
     for job, _ in work:
         status, iterations = job_status(job)

@@ -1,5 +1,3 @@
-"""`qm7 centering`; its formats are in test_collect, what it measures in tests/analysis."""
-
 from qm7cli.training.train_run import train_run
 
 

@@ -9,14 +9,11 @@ from dataclasses import replace
 import pytest
 
 from qm7cli.cli.output import (
-    Column,
     Table,
-    make_table,
     note,
     print_error,
     print_traceback,
     say,
-    show_number,
     write_output,
 )
 
@@ -146,11 +143,6 @@ def test_columns_are_left_out_the_least_needed_first_and_that_is_said():
     assert lines(fitted)[-1] == "kcal/mol; w: all; not shown: s, t"
 
 
-def test_a_column_that_says_nothing_is_left_out_wherever_there_is_room():
-    fitted = table(["fold", "a", "b"], [["0", "-", "-"], ["mean", "", "1"]], 1, optional=("a", "b")).fit()
-    assert (list(fitted.columns), fitted.rows) == (["fold", "b"], [("0", "-"), ("mean", "1")])
-
-
 def test_keys_are_kept_a_name_takes_several_lines_and_a_wide_terminal_shows_all(printed):
     rows = [["some words of a name " * 4, state, *4 * [ERRORS]] for state in ("complete", "partial")]
     made = table(["group", "status", *"stuv"], rows, 1, shared=["status"], optional=["s"], wrapped="group")
@@ -172,10 +164,3 @@ def test_a_warning_breaks_between_words_on_a_terminal_and_nowhere_else(monkeypat
     assert whole == ("words " * 20).strip()
     assert {*" ".join(broken).split()} == {"words"}
     assert max(map(len, broken)) <= 40
-
-
-def test_columns_show_fields_by_name_in_whatever_order_records_have_them():
-    columns = [Column("b", "B", show_number, unit="kcal/mol"), Column("a", "A", left=True)]
-    records = [{"a": "x", "b": 1.5}, {"b": None, "a": "y", "c": 3}, {"a": "mean"}]
-    assert make_table(records, columns, "units").columns == {"B": ["1.50", "-", ""], "A": ["x", "y", "mean"]}
-    assert make_table(records, columns).lines[0] == ["B, kcal/mol", "A"]
