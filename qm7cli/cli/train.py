@@ -132,13 +132,13 @@ def print_results(
 ) -> None:
     """Print the results of a run, and where they are."""
     from qm7cli.model.metrics import METRICS, describe_units
-    from qm7cli.runs.collect import collect_folds, read_run
+    from qm7cli.runs.collect import as_run, collect_folds
 
     folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
     rows, optional = [*folds, mean] if len(folds) > 1 else folds, ("minutes", "train RMSE", "train MAE")
     table = make_table(rows, result_columns(), describe_units(), shared=("status", "iterations"), optional=optional)
-    records = collect_folds([read_run(run)])
+    records = collect_folds([as_run(run, results)])
     if write_output(table, records, format_, output) == "table":
         say(str(run / "results.yaml"))
 

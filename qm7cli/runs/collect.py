@@ -112,7 +112,11 @@ def find_runs(paths: Iterable[Path]) -> list[Run]:
 
 def read_run(run: Path) -> Run:
     """Read the results of the run in a directory; raises QM7Error if there are none, or they are damaged."""
-    results = read_results(run)
+    return as_run(run, read_results(run))
+
+
+def as_run(run: Path, results: RunResults) -> Run:
+    """Return the run in a directory that has these results."""
     settings = dict(flatten(results.config.model_dump(mode="json")))
     settings |= {"data": results.dataset.name, "split.scheme": Path(results.config.split.scheme).name}
     unused = {"split.folds", *unused_keys(results.config)}

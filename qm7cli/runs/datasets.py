@@ -37,12 +37,6 @@ class RunDatasets:
         refuse_other_dataset(run, models, dataset)
         return dataset
 
-    def known(self, run: Path, sha256: str) -> Dataset | None:
-        """Return the data set with a SHA-256 on which a run was trained, None if it is not found."""
-        with suppress(QM7Error):
-            return self._found(run, sha256)
-        return None
-
     def _found(self, run: Path, sha256: str) -> Dataset:
         if sha256 in self._loaded:
             return self._loaded[sha256]
