@@ -36,7 +36,7 @@ docs: .venv/ready  ## the pages as a site, which can be opened from disk
 
 reference: .venv/ready  ## write anew what pages have from the code: the reference, and what their sessions print
 	.venv/bin/python tools/make_reference.py
-	.venv/bin/python tools/sessions.py README.md docs/first-hour.md
+	.venv/bin/python tools/sessions.py README.md docs/tutorial.md
 
 .venv/installed: pyproject.toml  # what the program needs
 	@echo "Installing the program into .venv: 15 seconds, and as long as its packages take to download."

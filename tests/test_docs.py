@@ -31,13 +31,13 @@ def test_a_page_of_the_reference_is_what_the_code_says(page):
     assert all(rows)  # everything has a meaning
 
 
-def test_the_first_hour_goes_as_it_is_told_in_a_fifth_of_the_iterations(tmp_path):
-    page = (DOCS / "first-hour.md").read_text()
+def test_the_tutorial_goes_as_it_is_told_in_a_fifth_of_the_iterations(tmp_path):
+    page = (DOCS / "tutorial.md").read_text()
     page = re.sub(r"--iterations (\d+)", lambda told: f"--iterations {int(told[1]) // 5}", page)
     for shown, done in zip(sessions.steps(page), sessions.run(page, tmp_path), strict=True):
         if not shown.command.startswith("qm7 compare"):  # whose verdicts differ
             assert sessions.differences(shown.printed, done.printed) == [], shown.command
-    assert (tmp_path / "first-hour.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "tutorial.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_session_that_goes_otherwise_is_noticed():
@@ -62,11 +62,11 @@ def test_one_s_own_rule_goes_from_the_function_to_the_comparison_in_few_iteratio
 
 
 def test_another_library_learns_from_an_augmented_set(command, small, tmp_path):
-    (commands,) = snippets("augmented-sets.md", "sh")
+    (commands,) = snippets("python.md", "sh")
     for line in commands.splitlines():
         assert line.startswith("qm7 ")
         command(*line.split()[1:])
-    (program,) = (text for text in snippets("augmented-sets.md", "python") if "sklearn" in text)
+    (program,) = (text for text in snippets("python.md", "python") if "train.npz" in text and "sklearn" in text)
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
@@ -77,9 +77,9 @@ def test_another_library_learns_from_an_augmented_set(command, small, tmp_path):
 
 def test_predictions_of_another_library_are_imported_and_compared_as_the_page_shows(tmp_path):
     pytest.importorskip("sklearn")
-    (program,) = snippets("import.md", "python")
+    (program,) = snippets("results.md", "python")
     (tmp_path / "krr.py").write_text(program)
-    assert sessions.problems((DOCS / "import.md").read_text(), tmp_path, {"QM7_DATA": str(tmp_path / "none")}) == []
+    assert sessions.problems((DOCS / "results.md").read_text(), tmp_path, {"QM7_DATA": str(tmp_path / "none")}) == []
 
 
 def test_the_sweep_files_and_the_scripts_and_recipes_for_clusters_are_what_they_should_be(tmp_path):
@@ -87,14 +87,14 @@ def test_the_sweep_files_and_the_scripts_and_recipes_for_clusters_are_what_they_
     for text in snippets("sweeps.md", "yaml"):
         (tmp_path / "sweep.yaml").write_text(text)
         assert len(read_sweep(tmp_path / "sweep.yaml")) > 1
-    for recipe in snippets("sweeps.md", "python"):
-        compile(recipe, "sweeps.md", "exec")
-    for script in snippets("sweeps.md", "sh"):
+    for recipe in snippets("clusters.md", "python"):
+        compile(recipe, "clusters.md", "exec")
+    for script in snippets("sweeps.md", "sh") + snippets("clusters.md", "sh"):
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
 def test_a_task_of_the_slurm_array_trains_its_fold_and_one_whose_time_is_up_is_queued_again(mat, tmp_path):
-    (script,) = snippets("sweeps.md", "bash")
+    (script,) = snippets("clusters.md", "bash")
     stub = f'srun() {{ {Path(qm7_path()).parent}/"$@" && return ${{STATUS:-0}}; }}\nscontrol() {{ echo "$@"; }}\n'
     script = stub + script.replace("--iterations 200000", "--iterations 5 --quiet --out run")
     slurm = {"SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_JOB_ID": "31", "QM7_DATA": str(mat)}

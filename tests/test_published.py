@@ -17,7 +17,7 @@ from qm7cli.runs.collect import find_runs
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results"
-PAGES = ("README.md", "docs/gradients.md", "docs/baselines.md", "docs/get-qm7.md", "docs/own-molecules.md")
+PAGES = ("README.md", "docs/centering.md", "docs/benchmarks.md", "docs/data.md", "docs/predict.md")
 README, PAGE, BASELINES, GET_QM7, OWN = (ROOT.joinpath(name).read_text().replace("±", "+-") for name in PAGES)
 WORDS = " ".join(PAGE.split())
 SET_UPS = {  # of rates.yaml

@@ -1,6 +1,6 @@
 """The sessions that pages show, as fenced blocks of the language `console`: they can be run, and written anew.
 
-python tools/sessions.py README.md docs/first-hour.md    # run every command; write what it prints under it
+python tools/sessions.py README.md docs/tutorial.md    # run every command; write what it prints under it
 
 Lines that begin with `$ ` are commands, lines that begin with `> ` go on with one; what follows is what they print.
 All commands of a page are run in one new directory, by bash, in their order.
