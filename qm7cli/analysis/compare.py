@@ -2,14 +2,14 @@
 
 Two folds are a pair if they agree in everything but the settings that make the groups: the same fold, seed and test
 molecules (`qm7cli.analysis.paired_difference`). The corrected resampled t-test decides; its p-values are corrected for
-all comparisons. What is not decided may differ all the same: the verdict says how much it would have to.
+all comparisons. An inconclusive one does not show that there is no difference: the verdict says what it could detect.
 
 A fold that diverged is worse than any that did not. Where folds of one group diverged and the same folds of the other
 ended well, that decides, whatever the difference on the other folds. Where each has folds that only the other came
-through, nothing is decided.
+through, the comparison is inconclusive.
 
-With a margin M a group is *equivalent* to the reference where the whole 95 % interval lies inside (-M, M): two
-one-sided tests at 2.5 % each (Schuirmann, J. Pharmacokinet. Biopharm. 15:657, 1987), not corrected for their number.
+With a margin M a group is *equivalent* to the reference where the whole 95% interval lies inside (-M, M): two
+one-sided tests at 2.5% each (Schuirmann, J. Pharmacokinet. Biopharm. 15:657, 1987), not corrected for their number.
 """
 
 import json
@@ -50,12 +50,13 @@ class Comparison(NamedTuple):
             reference += f" with the same {next(iter(self.parts[0].within))}" if self.parts else ""
             count = count_text(sum(group.p is not None for group in self.groups), "comparison")
             told.append(
-                f"Difference: test MAE less that of {reference}, in kcal/mol, with the 95 % interval of the corrected "
-                f"resampled t-test of each comparison alone. Holm p is corrected for {count} and decides at 0.05."
+                f"+- is the standard deviation over folds. Difference: test MAE minus that of {reference}, with its "
+                f"95% interval (corrected resampled t-test). Holm p is corrected for {count}; below 0.05 it decides."
             )
             if self.margin is not None:
-                within = f"Equivalent within {self.margin:g} kcal/mol is a group whose whole interval lies between"
-                told.append(f"{within} -{self.margin:g} and {self.margin:g}.")
+                told.append(
+                    f"Equivalent: the whole interval lies between -{self.margin:g} and {self.margin:g} kcal/mol."
+                )
         if any(each.diverged for each in self.groups) and any(each.verdict for each in self.groups):
             told.append("A fold that diverged is worse than any that did not, and decides before the test.")
         return " ".join(told)
@@ -74,7 +75,7 @@ class Comparison(NamedTuple):
         return brief(f"Comparison({count_text(len(self.groups), 'group')}: {names})")
 
     def _repr_html_(self) -> str:
-        header = ("group", "folds", "MAE, kcal/mol", "difference (95 %)", "Holm p", "decision")
+        header = ("group", "folds", "MAE, kcal/mol", "difference (95%)", "Holm p", "decision")
         rows = []
         for each in self.groups:
             mae = f"{each.mae.mean:.3f}" if each.mae else "-"
@@ -174,7 +175,7 @@ def _decided_by_test(group: Group) -> Decision | None:
     if group.difference is None:
         return None
     if group.p is None or group.p >= 1 - LEVEL:
-        return "equivalent" if group.equivalent else "not decided"
+        return "equivalent" if group.equivalent else "inconclusive"
     return "better" if group.difference.mean < 0 else "worse"
 
 
@@ -185,46 +186,50 @@ def _decided_by_divergence(group: Group, reference: Group) -> Decision | None:
     """
     ours, theirs = (group.diverged.keys() - reference.diverged, reference.diverged.keys() - group.diverged)
     if not ours and not theirs:
-        return None if group.difference or not group.diverged else "not decided"
+        return None if group.difference or not group.diverged else "inconclusive"
     if not theirs and ours & reference.folds.keys():
         return "worse"
-    return "better" if not ours and theirs & group.folds.keys() else "not decided"
+    return "better" if not ours and theirs & group.folds.keys() else "inconclusive"
 
 
-def _decision_text(group: Group, reference: str, margin: float | None) -> str:
-    within = f"equivalent within {margin:g} kcal/mol" if margin is not None else ""
+def _finding(group: Group, reference: str, margin: float | None) -> str:
+    within = f"within {margin:g} kcal/mol" if margin is not None else ""
     if group.decision in {"better", "worse"}:
-        return f"is {group.decision} than {reference}{f', but {within}' if group.equivalent else ''}"
+        also = f", but equivalent {within}" if group.equivalent else ""
+        return f"{group.name} is {group.decision} than {reference}{also}"
     if group.decision == "equivalent":
-        return f"against {reference} is {within}"
-    return f"against {reference} is not decided{within and f', neither different nor {within}'}"
+        return f"{group.name} is equivalent to {reference} {within}"
+    neither = f", neither different nor equivalent {within}" if within else ""
+    return f"{group.name} against {reference} is inconclusive{neither}"
 
 
 def _verdict(group: Group, reference: Group, margin: float | None) -> str:
-    """Say in words what the divergences of two groups and the difference of their errors show."""
-    difference, diverged = group.difference, {*group.diverged, *reference.diverged}
-    said = [*filter(None, [_divergences(group, reference)])]
-    if difference:
-        facts = [
-            f"{difference_text(difference)} kcal/mol",
-            f"{percent_text(difference.percent)} of the MAE",
-            f"{count_text(difference.pairs, 'pair')} on {count_text(difference.test_sets, 'test set')}",
-            *([f"Holm p {p_text(group.p)}"] if difference.t_test else []),
-        ]
-        only = f"leaving out {count_text(len(diverged), 'fold')} that diverged, the difference is " if diverged else ""
-        said.append(f"{only}{', '.join(facts)}")
-        detectable = f"{difference.t_test.detectable:.{_decimals(difference)}f}" if difference.t_test else ""
-        said.append(difference.untested or f"such a comparison finds {detectable} in four of five cases")
-    return f"{group.name} {_decision_text(group, reference.name, margin)}: {'; '.join(said)}"
+    """Say what the divergences of two groups and the difference of their errors show, then how sure that is."""
+    difference, divergences = group.difference, _divergences(group, reference)
+    finding = _finding(group, reference.name, margin)
+    if difference is None:
+        return f"{finding}: {divergences}"
+    figures = f"{difference_text(difference)} kcal/mol, {percent_text(difference.percent)}"
+    pairs = f"{count_text(difference.pairs, 'pair')} on {count_text(difference.test_sets, 'test set')}"
+    if divergences:
+        left_out = count_text(len({*group.diverged, *reference.diverged}), "fold")
+        finding, figures = f"{finding}: {divergences}", f"Without the {left_out} that diverged: {figures}"
+    told = f"{finding}{'. ' if divergences else ': '}{figures}"
+    if difference.t_test is None:
+        return f"{told}. {pairs}; {difference.untested}"
+    told = f"{told}. Holm p {'' if (p := p_text(group.p)).startswith('<') else '= '}{p}, {pairs}"
+    if group.decision != "inconclusive":
+        return told
+    return f"{told}; detectable with 80% power: {difference.t_test.detectable:.{_decimals(difference)}f}"
 
 
 def _divergences(group: Group, reference: Group) -> str:
     """Say of a group and the reference in how many of their folds they diverged, and when; empty if in none."""
     if not group.diverged:
-        told = f"the reference {reference.divergence}, this group in none of {len(group.ended)}"
+        told = f"{reference.name} {reference.divergence}, {group.name} in none of {len(group.ended)}"
         return told if reference.diverged else ""
-    theirs = f"diverged in none of {len(reference.ended)}" if not reference.diverged else reference.divergence
-    return f"it {group.divergence}, the reference {theirs}"
+    theirs = f"in none of {len(reference.ended)}" if not reference.diverged else reference.divergence
+    return f"it {group.divergence}, {reference.name} {theirs}"
 
 
 def difference_text(difference: Difference) -> str:
@@ -236,7 +241,7 @@ def difference_text(difference: Difference) -> str:
 
 def percent_text(percent: float | None) -> str:
     """Return a part in per cent; a dash where it is not known."""
-    return "-" if percent is None else f"{percent:z.{2 if abs(percent) < 10 else 0}f} %"
+    return "-" if percent is None else f"{percent:z.{2 if abs(percent) < 10 else 0}f}%"
 
 
 def p_text(p: float | None) -> str:

@@ -18,7 +18,7 @@ from qm7cli.runs.experiment import DEFAULTS, NOT_IDENTITY, RECORDED_SETTINGS
 
 NAMED: Final = ("variant", "baseline.model", "imported")  # settings whose values are names enough
 PARTS: Final = {"engine": "network, encoder, target or training loop", "numpy": "numpy", "blas": "BLAS kernels"}
-Decision = Literal["better", "worse", "equivalent", "not decided"]
+Decision = Literal["better", "worse", "equivalent", "inconclusive"]
 Key = tuple[Any, ...]  # of a fold: its number, then the settings that neither make the groups nor are free
 
 
@@ -63,7 +63,7 @@ class Group(NamedTuple):
 
     @property
     def divergence(self) -> str:
-        """How many folds diverged, when, and at what rates, as ``diverged in 2 of 5 folds, at ...``; empty if none."""
+        """How many folds diverged, when, and at what rates, as ``diverged in 2 of 5 folds (...)``; empty if none."""
         if not self.diverged:
             return ""
         ended = [fold.result for fold in self.diverged.values()]
@@ -71,7 +71,7 @@ class Group(NamedTuple):
         at = f"iterations {first} to {more[-1]}" if more else f"iteration {first}"
         rates = [f"{rate:g}" for rate in sorted({result.rate for result in ended if result.rate})]
         folds = f"{len(self.diverged)} of {count_text(len(self.ended), 'fold')}"
-        return f"diverged in {folds}, at {at} (rate{'s' if rates[1:] else ''} {', '.join(rates)})"
+        return f"diverged in {folds} ({at}, learning rate{'s' if rates[1:] else ''} {', '.join(rates)})"
 
 
 def count_text(number: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""Pairs of folds, and the mean difference of their errors with a 95 % interval.
+"""Pairs of folds, and the mean difference of their errors with a 95% interval.
 
 A pair is two folds with the same test molecules. Its difference is the first fold's test MAE minus the reference's.
 Pairs of one test set, those of different seeds, are averaged first: they say nothing of other training sets.
@@ -21,7 +21,7 @@ from qm7cli.data.splits import DRAWN
 from qm7cli.runs.collect import RunFold
 
 LEVEL: Final = 0.95
-POWER: Final = 0.8  # four of five
+POWER: Final = 0.8
 
 
 class TTest(NamedTuple):
@@ -30,7 +30,7 @@ class TTest(NamedTuple):
     interval: tuple[float, float]
     standard_error: float
     p: float
-    detectable: float  # the true difference that such a comparison finds in four of five cases at 5 %, two-sided
+    detectable: float  # the true difference that this test detects with 80% power at 5%, two-sided
 
 
 class Difference(NamedTuple):

@@ -18,7 +18,7 @@ COLUMNS: Final = (
     *(Column(key, key, THREE_DIGITS) for key in ("spread", "mean")),
     Column("distance", "to A", THREE_DIGITS),
     *(
-        Column(f"share_{point}", f"share {short}", lambda share: f"{100 * share:.2g} %")
+        Column(f"share_{point}", f"share {short}", lambda share: f"{100 * share:.2g}%")
         for point, short in (("uncentered", "0"), ("prebias", "A"))
     ),
     *(

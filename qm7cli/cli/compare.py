@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from qm7cli.analysis.compare import Comparison
     from qm7cli.analysis.groups import Group
 
-NARROW: Final = ("diverged", "MAE, kcal/mol", "difference (95 %)", "Holm p")  # columns that fit a terminal
+NARROW: Final = ("diverged", "MAE, kcal/mol", "difference (95%)", "Holm p")  # columns that fit a terminal
 
 
 def compare(
@@ -82,7 +82,7 @@ def _figures(group: "Group") -> dict[str, str]:
         columns[f"{metric}, kcal/mol"] = shown
         columns[f"{metric} over seeds"] = show_number(figures and figures.over_seeds, 3)
     return columns | {
-        "difference (95 %)": difference_text(difference) if difference else "-",
+        "difference (95%)": difference_text(difference) if difference else "-",
         "of the MAE": percent_text(difference and difference.percent),
         "p": p_text(difference and difference.t_test and difference.t_test.p),
         "Holm p": p_text(group.p),

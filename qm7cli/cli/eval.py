@@ -75,7 +75,8 @@ def evaluate(
     results = [describe_evaluation(*each, parts) for each in evaluations]
     records = [{"run": each["run"], "variant": each["variant"], **fold} for each in results for fold in each["folds"]]
     metrics, trusted = metric_columns(*parts), TRUST_COLUMNS if "test" in parts else ()
-    units = [describe_units(), *(["intervals in kcal/mol"] if trusted else [])]
+    with_mean = any(len(each["folds"]) > 1 for each in results)
+    units = [describe_units(with_mean=with_mean), *(["intervals in kcal/mol"] if trusted else [])]
     fitting = {"shared": ("draws", "iterations"), "optional": [column.title for column in reversed(trusted)]}
     rows = _with_means(results, metrics, trusted)
     table = make_table(rows, [*COLUMNS, *metrics, *trusted], *units, **fitting)

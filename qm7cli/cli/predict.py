@@ -110,10 +110,10 @@ def _write(
     from qm7cli.core.files import write_text
 
     records = [_record(*each, level) for each in zip(groups, predictions, strict=True)]
-    units = f"energy, {100 * level:g}% interval and spreads in kcal/mol"
+    units = f"energy, half-width of the {100 * level:g}% interval and spreads in kcal/mol"
     table = make_table(records, COLUMNS, units, optional=OPTIONAL)
     if any(record["outside"] for record in records):
-        table.notes.append("intervals promise nothing outside")
+        table.notes.append("intervals do not hold outside")
     if output and not format_ and output.suffix.lower() in {".xyz", ".extxyz"}:
         write_text(output, _xyz(groups, of_conformers, records))
     else:

@@ -136,8 +136,9 @@ def print_results(
 
     folds = [result.model_dump() | {"status": result.outcome} for result in results.folds]
     mean = {"fold": "mean", **{key: show_mean(results.summary(key)) for key in METRICS}}
-    rows, optional = [*folds, mean] if len(folds) > 1 else folds, ("minutes", "train RMSE", "train MAE")
-    table = make_table(rows, result_columns(), describe_units(), shared=("status", "iterations"), optional=optional)
+    several, optional = len(folds) > 1, ("minutes", "train RMSE", "train MAE")
+    rows, units = [*folds, mean] if several else folds, describe_units(with_mean=several)
+    table = make_table(rows, result_columns(), units, shared=("status", "iterations"), optional=optional)
     records = collect_folds([as_run(run, results)])
     if write_output(table, records, format_, output) == "table":
         say(str(run / "results.yaml"))

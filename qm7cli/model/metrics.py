@@ -44,9 +44,10 @@ METRICS: Final = {  # by key, in the order of results and tables
 TEST_METRICS: Final = tuple(key for key, metric in METRICS.items() if metric.part == "test")
 
 
-def describe_units() -> str:
-    """Say in what unit the metrics are, as ``MAE and RMSE in kcal/mol``."""
-    return f"{' and '.join(dict.fromkeys(metric.name for metric in METRICS.values()))} in kcal/mol"
+def describe_units(*, with_mean: bool = False) -> str:
+    """Say in what unit the metrics are, as ``MAE and RMSE in kcal/mol``, and of their mean what its ``+-`` is."""
+    names = " and ".join(dict.fromkeys(metric.name for metric in METRICS.values()))
+    return f"{names} in kcal/mol{', mean +- SD over folds' if with_mean else ''}"
 
 
 class Evaluation(NamedTuple):

@@ -77,16 +77,21 @@ def against(maes, *more, reference=(10.0, 10.0, 10.0), seeds=1, margin=None, **c
 def test_a_verdict_tells_test_sets_per_cent_and_what_would_be_found():
     # as test_paired_difference: interval 2 -+ 3.28621; the noncentral t of 2 degrees of freedom needs 5.6535 errors
     (group,) = against((11.0, 12.0, 13.0), seeds=2)
-    assert group.decision == "not decided"
+    assert group.decision == "inconclusive"
     assert group.verdict == (
-        "offset=1.0 against offset=0.0 is not decided: 2.00 (-1.29 to 5.29) kcal/mol, 20 % of the MAE, 6 pairs on 3 "
-        "test sets, Holm p 0.120; such a comparison finds 4.32 in four of five cases"
+        "offset=1.0 against offset=0.0 is inconclusive: 2.00 (-1.29 to 5.29) kcal/mol, 20%. Holm p = 0.120, 6 pairs on "
+        "3 test sets; detectable with 80% power: 4.32"
     )
     (group,) = against((8.1, 8.0, 7.9))
     assert group.decision == "better"
-    assert group.verdict.startswith("offset=1.0 is better than offset=0.0: -2.00 (-2.33 to -1.67) kcal/mol, -20 % of ")
+    assert group.verdict == (
+        "offset=1.0 is better than offset=0.0: -2.00 (-2.33 to -1.67) kcal/mol, -20%. Holm p = 0.001, 3 pairs on 3 "
+        "test sets"
+    )
     (group,) = against((10.5, 10.5, 10.50001))
-    assert "is worse than offset=0.0: 0.500003 (0.499984 to 0.500022) kcal/mol, 5.00 % of the MAE" in group.verdict
+    assert (
+        "is worse than offset=0.0: 0.500003 (0.499984 to 0.500022) kcal/mol, 5.00%. Holm p <0.001, 3" in group.verdict
+    )
 
 
 def test_what_is_found_among_many_comparisons_is_decided_by_holm_s_correction():
@@ -97,7 +102,7 @@ def test_what_is_found_among_many_comparisons_is_decided_by_holm_s_correction():
     several = against(found, (9.0, 10.0, 11.0), (10.5, 9.0, 9.2), (9.0, 8.99, 9.01))
     assert several[0].difference == alone.difference  # the interval is that of the comparison alone
     assert several[0].p == pytest.approx(3 * alone.p)  # the fourth's is smaller
-    assert [group.decision for group in several] == [*3 * ["not decided"], "better"]
+    assert [group.decision for group in several] == [*3 * ["inconclusive"], "better"]
     assert several[3].p == pytest.approx(4 * several[3].difference.t_test.p)
 
 
@@ -105,13 +110,19 @@ def test_what_is_found_among_many_comparisons_is_decided_by_holm_s_correction():
     ("maes", "margin", "decision", "equivalent", "said"),
     [
         # 0.1 -+ 0.164311, a twentieth of the interval of 1, 2 and 3
-        ((10.05, 10.1, 10.15), 0.27, "equivalent", True, "against offset=0.0 is equivalent within 0.27 kcal/mol: 0.10"),
-        ((10.05, 10.1, 10.15), 0.26, "not decided", False, "against offset=0.0 is not decided, neither different nor"),
+        ((10.05, 10.1, 10.15), 0.27, "equivalent", True, "is equivalent to offset=0.0 within 0.27 kcal/mol: 0.10"),
+        (
+            (10.05, 10.1, 10.15),
+            0.26,
+            "inconclusive",
+            False,
+            "against offset=0.0 is inconclusive, neither different nor",
+        ),
         # -2 -+ 0.33: decided, and within the margin or not
         ((8.1, 8.0, 7.9), 2.5, "better", True, "is better than offset=0.0, but equivalent within 2.5 kcal/mol: -2.00"),
         ((8.1, 8.0, 7.9), 2.3, "better", False, "is better than offset=0.0: -2.00 (-2.33"),
         # without an interval nothing can lie within the margin
-        ((10.0,) * 3, 5, "not decided", False, "against offset=0.0 is not decided, neither different nor equivalent"),
+        ((10.0,) * 3, 5, "inconclusive", False, "against offset=0.0 is inconclusive, neither different nor equivalent"),
     ],
 )
 def test_only_an_interval_within_the_margin_shows_equivalence(maes, margin, decision, equivalent, said):
@@ -125,7 +136,7 @@ def test_only_an_interval_within_the_margin_shows_equivalence(maes, margin, deci
 
 def test_a_margin_is_explained_and_recorded(runs):
     comparison = compare_groups(runs, margin=1e9)
-    assert "Equivalent within 1e+09 kcal/mol is a group whose whole interval lies between" in comparison.explanation
+    assert "Equivalent: the whole interval lies between -1e+09 and 1e+09 kcal/mol." in comparison.explanation
     records = comparison.to_records()
     assert [(each["margin"], each["equivalent"]) for each in records] == [(1e9, None), (1e9, True), (1e9, True)]
 
@@ -133,15 +144,15 @@ def test_a_margin_is_explained_and_recorded(runs):
 @pytest.mark.parametrize(
     ("maes", "said"),
     [
-        ((11.0,), "1.000 kcal/mol, 10 % of the MAE, 1 pair on 1 test set; one test set allows no test"),
-        ((9.0, 10.0, 11.0), "0.00 (-3.29 to 3.29) kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets, Holm p 1.0"),
-        ((9.99999,) * 3, "0.000 kcal/mol, 0.00 % of the MAE, 3 pairs on 3 test sets; the difference is the same"),
+        ((11.0,), "1.000 kcal/mol, 10%. 1 pair on 1 test set; one test set allows no test"),
+        ((9.0, 10.0, 11.0), "0.00 (-3.29 to 3.29) kcal/mol, 0.00%. Holm p = 1.000, 3 pairs on 3"),
+        ((9.99999,) * 3, "0.000 kcal/mol, 0.00%. 3 pairs on 3 test sets; the difference is the same"),
     ],
 )
 def test_what_is_not_decided_is_never_said_to_be_absent(maes, said):
     (group,) = against(maes, reference=(10.0,) * len(maes))
-    assert group.decision == "not decided"
-    assert group.verdict.startswith(f"offset=1.0 against offset=0.0 is not decided: {said}")
+    assert group.decision == "inconclusive"
+    assert group.verdict.startswith(f"offset=1.0 against offset=0.0 is inconclusive: {said}")
     assert not any(word in group.verdict for word in ("-0.00", "no difference", "the same mean", "shows"))
 
 
@@ -208,8 +219,8 @@ def test_a_group_whose_folds_all_diverged_is_there_and_worse():
     assert (len(group.folds), sorted(group.diverged)) == (0, [(0,), (1,), (3,)])
     assert (group.mae, group.difference, group.p, group.decision) == (None, None, None, "worse")
     assert group.verdict == (
-        "corrected is worse than original: it diverged in 3 of 3 folds, at iterations 12503 to 12506 (rate 0.01), the "
-        "reference diverged in none of 3"
+        "corrected is worse than original: it diverged in 3 of 3 folds (iterations 12503 to 12506, learning rate "
+        "0.01), original in none of 3"
     )
     assert "Holm p is corrected for 1 comparison" in comparison.explanation
     record = comparison.to_records()[1]
@@ -219,10 +230,10 @@ def test_a_group_whose_folds_all_diverged_is_there_and_worse():
 def test_a_reference_that_diverged_makes_the_others_better():
     base = diverged("original", 0, 3)
     comparison = compare_groups([base, of_variant("corrected")])
-    told = "diverged in 2 of 3 folds, at iterations 12503 to 12506 (rate 0.01)"
+    told = "diverged in 2 of 3 folds (iterations 12503 to 12506, learning rate 0.01)"
     assert comparison.sentences[0] == f"original {told}."
     assert comparison.sentences[1].startswith(
-        f"corrected is better than original: the reference {told}, this group in none of 3; leaving out 2 folds that "
+        f"corrected is better than original: original {told}, corrected in none of 3. Without the 2 folds that diverged"
     )
     assert compare_groups([base]).sentences == [f"all runs {told}."]
 
@@ -230,13 +241,13 @@ def test_a_reference_that_diverged_makes_the_others_better():
 @pytest.mark.parametrize(
     ("ours", "theirs", "partial", "decision"),
     [
-        ((0, 1, 3), (0, 1, 3), (), "not decided"),
-        ((0, 1), (1, 3), (), "not decided"),
+        ((0, 1, 3), (0, 1, 3), (), "inconclusive"),
+        ((0, 1), (1, 3), (), "inconclusive"),
         ((0, 1), (1,), (), "worse"),
         ((1,), (0, 1), (), "better"),
         ((0, 1, 3), (), (0, 1, 3), None),  # nothing to compare with
-        ((0,), (), (0,), "not decided"),  # the reference may still diverge there
-        ((0,), (1,), (0,), "not decided"),
+        ((0,), (), (0,), "inconclusive"),  # the reference may still diverge there
+        ((0,), (1,), (0,), "inconclusive"),
     ],
 )
 def test_only_folds_that_the_other_came_through_count_for_or_against_a_group(ours, theirs, partial, decision):
@@ -247,7 +258,7 @@ def test_only_folds_that_the_other_came_through_count_for_or_against_a_group(our
     group = compare_groups([base, diverged("corrected", *ours)], reference=reference).groups[-1]
     assert group.decision == decision
     assert f"it diverged in {len(ours)} of 3 folds" in group.verdict
-    assert f"the reference diverged in {len(theirs) or 'none'} of {3 - len(partial)}" in group.verdict
+    assert f"original {'diverged ' if theirs else ''}in {len(theirs) or 'none'} of {3 - len(partial)}" in group.verdict
 
 
 def test_the_default_reference_did_not_diverge_unless_it_is_that_of_the_default_settings():
@@ -256,7 +267,7 @@ def test_the_default_reference_did_not_diverge_unless_it_is_that_of_the_default_
     assert not compare_groups([diverged("original", 0, 1, 3), of_variant("no-prebias")]).groups[0].verdict
     group = compare_groups([diverged("original", 0), diverged("corrected", 0)], margin=1e9).groups[1]
     assert group.difference.t_test
-    assert (group.decision, group.equivalent) == ("not decided", False)  # no margin holds a fold that diverged
+    assert (group.decision, group.equivalent) == ("inconclusive", False)  # no margin holds a fold that diverged
 
 
 def test_a_control_is_called_one_and_is_a_reference_by_its_name_alone_too(runs):
@@ -348,7 +359,7 @@ def test_runs_without_the_same_test_sets_cannot_be_compared():
             "sets or splits, so their test molecules may differ"
         )
     assert group.verdict.endswith(
-        "; it diverged in 3 of 3 folds, at iterations 12503 to 12506 (rate 0.01), the reference diverged in none of 3"
+        "; it diverged in 3 of 3 folds (iterations 12503 to 12506, learning rate 0.01), original in none of 3"
     )
     (_, group) = compare_groups([of_variant("original"), make_run("other", ["variant=corrected"], {5: 3.0})]).groups
     assert "no fold of one agrees with a fold of the other" in group.verdict

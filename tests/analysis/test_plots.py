@@ -125,7 +125,7 @@ def test_a_baseline_is_a_level_line_and_a_group_that_diverged_ends_in_a_cross(ru
     assert set(lines(axes)["krr"].get_ydata()) == {3.0}
     (cross,) = [line for line in axes.lines if line.get_marker() == "x"]
     assert cross.get_xydata().tolist() == [[12503, 20]]
-    assert note(figure).endswith("diverged in 2 of 2 folds, at iterations 12503 to 12504 (rate 0.01)")
+    assert note(figure).endswith("diverged in 2 of 2 folds (iterations 12503 to 12504, learning rate 0.01)")
     with pytest.raises(QM7Error, match=r"^there is no curve to draw: baselines are fitted at once$"):
         draw("curves", [baseline])
 

@@ -22,8 +22,8 @@ def test_the_verdict_stands_under_the_table_and_in_the_records(command, runs):
     assert [line.split()[0] for line in table.splitlines()[:4]] == ["variant", "original", "corrected", "no-prebias"]
     below = paragraphs(table)
     records = json.loads(command("compare", runs, "--format", "json").stdout)
-    assert below[0].startswith("Difference: test MAE less that of original, in kcal/mol, with the 95 % interval of the")
-    assert below[0].endswith("Holm p is corrected for 2 comparisons and decides at 0.05.")
+    assert "Difference: test MAE minus that of original, with its 95% interval" in below[0]
+    assert below[0].endswith("Holm p is corrected for 2 comparisons; below 0.05 it decides.")
     assert below[1:] == [f"{record['verdict']}." for record in records[1:]]
     chosen = command("compare", runs, "--reference", "runs/corrected", "--by", "variant").stdout
     assert paragraphs(chosen)[1].startswith("original ")

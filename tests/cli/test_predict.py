@@ -60,8 +60,8 @@ def test_what_is_outside_or_left_out_is_one_line_each_and_the_exit_status_says_s
     assert "odd.xyz:2: 8 atoms, more than the 7 that the model takes" in lines
     assert lines[-1] == "left out: odd.xyz:1 is charged (+1); molecules here are neutral"
     assert done.stdout.splitlines()[2].split() == ["odd.xyz:2", "H8", "-", "-", "-", "-", "yes"]
-    notes = "energy, 90% interval and spreads in kcal/mol; intervals promise nothing outside"
-    assert done.stdout.splitlines()[-1] == notes
+    notes = "energy, half-width of the 90% interval and spreads in kcal/mol; intervals do not hold outside"
+    assert " ".join(done.stdout.splitlines()[-2:]) == notes
     assert command("predict", "--run", "run", "odd.xyz", "--quiet", status=1).stderr == ""
 
 

@@ -36,7 +36,8 @@ def test_all_folds_are_trained_and_the_tree_of_files_is_as_documented(train, tmp
     records = json.loads(train("--variant", "corrected", "--format", "json").stdout)
     assert [record["mae"] for record in records] == [fold["mae"] for fold in results(run)["folds"]]
     assert {record["run"] for record in records} == {"run"}
-    assert lines[7:] == ["MAE and RMSE in kcal/mol; status: complete; iterations: 300", "run/results.yaml"]
+    units = "MAE and RMSE in kcal/mol, mean +- SD over folds; status: complete; iterations:"
+    assert lines[7:] == [units, "300", "run/results.yaml"]
 
 
 def test_progress_goes_to_standard_error_as_plain_lines_and_quiet_leaves_it_out(train):

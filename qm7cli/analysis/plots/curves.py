@@ -81,7 +81,7 @@ def _add_paper(panels: Iterable["Axes"]) -> str:
 
 
 def differences(comparison: Comparison, options: style.Options) -> "Figure":
-    """Draw each group's test MAE minus the reference's against the iterations, and the 95 % band of its t-test.
+    """Draw each group's test MAE minus the reference's against the iterations, and the 95% band of its t-test.
 
     Folds are paired as by `qm7cli.analysis.compare.compare_groups`, where all of a pair of groups were evaluated; one
     test set has no band. The frame holds what happens after the first tenth of the iterations; a triangle is where a
