@@ -13,7 +13,7 @@ run: .venv/installed  ## the main job, short: every fold of the bundled molecule
 	@echo "Training on five folds of the bundled molecules: half a minute on two cores."
 	$(QM7) train --data gfn7 --variant corrected --iterations 5000
 	@echo
-	@echo "Next, QM7 itself:   .venv/bin/qm7 download && .venv/bin/qm7 train --config experiments/quick.yaml"
+	@echo "Next, QM7 itself:   .venv/bin/qm7 download && .venv/bin/qm7 train --config fast"
 	@echo "or all variants:    for v in original corrected no-prebias; do .venv/bin/qm7 train --data gfn7 --variant \$$v --iterations 20000; done"
 
 test: .venv/ready
