@@ -251,7 +251,7 @@ def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
         assert {group.decision for group in groups} == {"worse" if activation == "logistic" else "inconclusive"}
         assert sentence.format(*(difference_text(group.difference) for group in groups)) in WORDS
     shifted = compare_groups(having(runs_of("composition"), network__offset=2.0)).groups[1]
-    assert f"units shifted by 2:** the true gradient is worse by {difference_text(shifted.difference)}." in WORDS
+    assert f"units shifted by 2, the true gradient is worse by {difference_text(shifted.difference)}." in WORDS
 
 
 def test_the_page_has_the_errors_after_as_many_iterations_as_the_paper_has():
