@@ -31,12 +31,11 @@ def test_a_page_of_the_reference_is_what_the_code_says(page):
     assert all(rows)  # everything has a meaning
 
 
-def test_the_tutorial_goes_as_it_is_told_in_a_fifth_of_the_iterations(tmp_path):
+def test_the_tutorial_goes_as_it_is_told_its_first_trainings_in_a_fifth_of_the_iterations(tmp_path):
     page = (DOCS / "tutorial.md").read_text()
     page = re.sub(r"--iterations (\d+)", lambda told: f"--iterations {int(told[1]) // 5}", page)
     for shown, done in zip(sessions.steps(page), sessions.run(page, tmp_path), strict=True):
-        if not shown.command.startswith("qm7 compare"):  # whose verdicts differ
-            assert sessions.differences(shown.printed, done.printed) == [], shown.command
+        assert sessions.differences(shown.printed, done.printed) == [], shown.command
     assert (tmp_path / "tutorial.png").read_bytes().startswith(b"\x89PNG")
 
 
