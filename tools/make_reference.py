@@ -2,12 +2,13 @@
 
 python tools/make_reference.py
 
-A command's page comes from its docstring and its options. A setting has its type, default and range from its field,
+A command's section comes from its docstring and its options. A setting has its type, default and range from its field,
 and its meaning and unit from the docstring of its section.
 """
 
 import json
 import re
+import textwrap
 import types
 import typing
 from collections.abc import Iterator, Sequence
@@ -31,19 +32,17 @@ KEPT = "\b\n"  # before a paragraph whose lines stay as they are (click)
 COMMANDS_HEAD = """\
 # Commands
 
-This page is for whoever wants to know what a command takes. It lists every command with all its options; the same text
-is printed by `qm7 COMMAND --help`. It is made from the code by `make reference`.
+Every command with its arguments, options, columns and examples, as `qm7 COMMAND --help` prints them.
 
 """
 SETTINGS_HEAD = """\
 # Settings
 
-This page is for whoever writes an experiment file or uses `--set KEY=VALUE`. It lists every setting with its type,
-default, range and unit. It is made from the code by `make reference`.
+Every setting of an experiment file and of `--set KEY=VALUE`, with its type, default, range and unit.
 
-[`paper.yaml`](../experiments/paper.yaml), which `qm7 experiments paper` prints, is an experiment file with all of them.
-What a file leaves out has its default; the defaults are those of the paper. An option overrides `--set`, and `--set`
-overrides the file. Numbers are decimal: `010` is ten, `1e6` a million. `null` means "not set".
+The defaults are those of the paper. An option overrides `--set`, and `--set` overrides the file.
+[`paper.yaml`](../experiments/paper.yaml) is an experiment file with all settings; `qm7 experiments paper` prints it.
+Numbers are decimal: `010` is ten, `1e6` a million. `null` means "not set".
 
 """
 
@@ -85,7 +84,7 @@ def commands() -> str:
     group: Any = typer.main.get_command(app)
     shown = "".join(f"- [`qm7 {name}`](#qm7-{name}): {cell(_summary(group.commands[name]))}\n" for name in COMMANDS)
     options = table(("option", "meaning", "value", "default"), [_row(each) for each in group.params])
-    told = "Before a command there may be these options, `--debug` also after it:"
+    told = "Options of `qm7` itself stand before the command; `--debug` may also stand after it:"
     return f"{COMMANDS_HEAD}{shown}\n{told}\n\n{options}" + "".join(
         _command(name, group.commands[name]) for name in COMMANDS
     )
@@ -96,23 +95,27 @@ def _summary(command: Any) -> str:
 
 
 def _command(name: str, command: Any) -> str:
-    paragraphs = str(command.help).strip().split("\n\n")
-    examples = [text.removeprefix("Example: ") for text in paragraphs if text.startswith("Example: ")]
+    summary, *paragraphs = str(command.help).strip().split("\n\n")
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option" and not each.hidden]
     usage = " ".join(["qm7", name, *(_argument(each) for each in arguments), "[OPTIONS]"])
-    text = f"\n## qm7 {name}\n\n"
-    text += "".join(_paragraph(each) for each in paragraphs if not each.startswith("Example: "))
-    text += f"```text\n{usage}\n```\n\n"
-    text += "".join(f"Example:\n\n```sh\n{' '.join(each.split())}\n```\n\n" for each in examples)
-    rows = [_row(each) for each in (*arguments, *options)]
-    return text + table(("option", "meaning", "value", "default"), rows)
+    text = f"\n## qm7 {name}\n\n{cell(summary)}\n\n```text\n{usage}\n```\n\n" + "".join(map(_paragraph, paragraphs))
+    return text + table(("option", "meaning", "value", "default"), [_row(each) for each in (*arguments, *options)])
 
 
 def _paragraph(text: str) -> str:
-    """Return a paragraph of a help text; one that begins with a backspace keeps its lines."""
-    lines = text.removeprefix(KEPT)
-    return f"{cell(text)}\n\n" if lines == text else f"```text\n{lines}\n```\n\n"
+    """Return a paragraph of a help text: examples as a block, other lines under a heading as a table."""
+    if not text.startswith(KEPT):
+        return re.sub(r"docs/(\w+\.md)", r"[\1](\1)", f"{cell(text)}\n\n")
+    heading, lines = text.removeprefix(KEPT).split(":\n", 1)
+    if heading == "Examples":
+        return f"Examples:\n\n```sh\n{textwrap.dedent(lines)}\n```\n\n"
+    entries = re.sub(r"\n {3,}", " ", lines).splitlines()  # with the lines that continue one
+    rows = [
+        (code(first), cell(meaning))
+        for first, meaning in (re.split(" {2,}", each.strip(), maxsplit=1) for each in entries)
+    ]
+    return table((heading.lower(), "meaning"), rows) + "\n"
 
 
 def _argument(parameter: Any) -> str:
@@ -123,14 +126,14 @@ def _argument(parameter: Any) -> str:
 
 def _row(parameter: Any) -> tuple[str, str, str, str]:
     """Return the row of an option or an argument."""
-    meaning, _, default = parameter.help.partition(" Default: ")
+    meaning, _, default = parameter.help.partition(" [default: ")
     if parameter.required:
         default = "required"
     elif parameter.default not in {None, False, ()} and not default:
         default = code(str(parameter.default))
     is_option = parameter.param_type_name == "option"
-    name = code(*parameter.opts, *parameter.secondary_opts) if is_option else code(*_argument(parameter).split("|"))
-    return name, cell(meaning), _values(parameter), cell(default.removesuffix("."))
+    name = code(*parameter.opts, *parameter.secondary_opts) if is_option else code(_argument(parameter))
+    return name, cell(meaning.replace(": RULES", "")), _values(parameter), cell(default.removesuffix("]"))
 
 
 def _values(parameter: Any) -> str:
@@ -141,7 +144,7 @@ def _values(parameter: Any) -> str:
     if parameter.type_descriptor.annotation is bool:
         return ""
     limits = interval(parameter.min, parameter.max)
-    value = code(*(parameter.metavar or parameter.name).split("|"))
+    value = code(parameter.metavar or parameter.name.upper())
     return f"{value}, {limits}" if limits else value
 
 

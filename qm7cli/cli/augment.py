@@ -15,40 +15,45 @@ if TYPE_CHECKING:
 
 def augment(
     output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
-    draws: Annotated[int, typer.Option(metavar="N", min=1, max=10**9, help="Draws per molecule.")] = 10,
+    draws: Annotated[int, typer.Option(metavar="N", min=1, max=10**9, help="Random matrices per molecule.")] = 10,
     noise: Annotated[
         float, typer.Option(metavar="X", min=0, max=1e6, help="Standard deviation of the noise on the row norms.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the draws.")] = 0,
     split: Split = None,
     fold: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Fold that is held out. Default: all molecules.")
+        int | None, typer.Option(metavar="N", min=0, help="Fold to hold out, from 0. [default: none, all molecules]")
     ] = None,
     part: Annotated[
-        Literal["train", "test"] | None, typer.Option(help="Part of the fold: trained on or held out. Default: train.")
+        Literal["train", "test"] | None, typer.Option(help="Part of the fold, train or test. [default: train]")
     ] = None,
     encode: Annotated[
-        bool,
-        typer.Option("--encode", help="Add the tanh expansion, fitted to the fold's training molecules, or to all."),
+        bool, typer.Option("--encode", help="Add the tanh expansion, fitted to the training molecules.")
     ] = False,
     step: Annotated[
         float | None,
-        typer.Option(metavar="X", min=1e-3, max=1e3, help="Distance of its thresholds, hartree. Default: 1."),
+        typer.Option(metavar="X", min=1e-3, max=1e3, help="Distance of its thresholds, hartree. [default: 1]"),
     ] = None,
     subtract: Annotated[
         SubtractName | None,
-        typer.Option(help="Add what a training learns: the energies without their mean, or without their composition."),
+        typer.Option(help="Add the target: energies minus their mean, or a fit to the composition."),
     ] = None,
     data: Data = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write random-permutation Coulomb matrices to a NumPy file.
+    """Write randomly sorted Coulomb matrices to a NumPy file, for other programs.
 
-    X (draws, molecules, entries) float32 has the upper triangles in hartree, T the energies in kcal/mol, molecule the
-    rows of the data set, permutation the order of the atoms, features, with --encode, what the network is given, and
-    target, with --subtract, what it learns, in standard deviations of the training molecules.
+    Arrays:
+      X            upper triangles, hartree; (draws, molecules, entries), float32
+      T            energies, kcal/mol
+      molecule     rows of the data set
+      permutation  order of the atoms
+      features     inputs of the network (--encode)
+      target       what the network learns (--subtract), in standard deviations
 
-    Example: qm7 augment --fold 0 --part train --draws 10 --encode --output train.npz
+    Examples:
+      qm7 augment --data gfn7 --draws 2 --output all.npz
+      qm7 augment --fold 0 --part train --encode --output train.npz
     """
     from qm7cli.cli.progress import show_bytes
     from qm7cli.data.dataset import locate

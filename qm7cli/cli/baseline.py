@@ -10,33 +10,25 @@ from qm7cli.cli.train import train_and_print
 from qm7cli.core.signals import stop_on_signals
 from qm7cli.model.baseline_names import Kernel, Kind, RepresentationName
 
-MODEL = "Mean energy, nearest neighbors, ridge regression or kernel ridge regression."
-REPRESENTATION = (
-    "What the model sees of a molecule: the Coulomb matrix as eigenspectrum, sorted, random (randomly sorted) or "
-    "bag-of-bonds (its entries by elements); or its composition. The mean takes none. Default: sorted."
-)
-KERNEL = (
-    "Kernel of krr: gaussian, exp(-d^2 / (2 sigma^2)), d the Euclidean distance, or laplacian, exp(-|d|_1 / sigma). "
-    "Default: gaussian."
-)
-
 
 def baseline(
-    model: Annotated[Kind, typer.Option(help=MODEL)] = "krr",
-    representation: Annotated[RepresentationName | None, typer.Option(help=REPRESENTATION)] = None,
-    kernel: Annotated[Kernel | None, typer.Option(help=KERNEL)] = None,
+    model: Annotated[Kind, typer.Option(help="mean, knn (neighbors), linear or krr (kernel ridge).")] = "krr",
+    representation: Annotated[
+        RepresentationName | None, typer.Option(help="From the list above. [default: sorted]")
+    ] = None,
+    kernel: Annotated[Kernel | None, typer.Option(help="Of krr: gaussian or laplacian. [default: gaussian]")] = None,
     exponent: Annotated[
-        float | None, typer.Option(metavar="X", help="Exponent of bag-of-bonds: pairs are Z Z / r^X. Default: 1.")
+        float | None, typer.Option(metavar="X", help="Exponent of bag-of-bonds: pairs are Z Z / r^X. [default: 1]")
     ] = None,
     subtract: Annotated[
         options.SubtractName | None,
-        typer.Option(help="Subtract the mean of the energies, or a fit to the numbers of each element. Default: mean."),
+        typer.Option(help="mean of the energies, or their fit to the composition. [default: mean]"),
     ] = None,
     scale: Annotated[
-        float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. Default: found.")
+        float | None, typer.Option(metavar="X", help="Sigma of the kernel of krr, hartree. [default: found]")
     ] = None,
     ridge: Annotated[
-        float | None, typer.Option(metavar="X", help="Ridge of krr or linear; of linear in hartree^2. Default: found.")
+        float | None, typer.Option(metavar="X", help="Ridge of krr, or of linear in hartree^2. [default: found]")
     ] = None,
     settings: options.Settings = None,
     fold: options.Folds = None,
@@ -50,11 +42,22 @@ def baseline(
 ) -> None:
     """Fit a simpler model to the same folds and report its test errors.
 
-    The run directory is like that of qm7 train; all commands but centering take it. Hyperparameters that are not given
-    are found by cross-validation within each fold's training molecules, and recorded. With several draws per molecule,
-    knn and krr search on at most 8000 matrices, or one per training molecule if that is more.
+    Missing hyperparameters are found by cross-validation within each fold's training molecules. With random, knn and
+    krr search on at most 8000 matrices, or one per training molecule if that is more.
 
-    Example: qm7 baseline --kernel laplacian --representation bag-of-bonds --exponent 4 --subtract composition
+    Representations:
+      eigenspectrum  eigenvalues of the Coulomb matrix
+      sorted         Coulomb matrix, rows sorted by norm
+      random         randomly sorted Coulomb matrices
+      bag-of-bonds   entries of the Coulomb matrix, grouped by elements
+      composition    number of atoms of each element
+
+    Examples:
+      qm7 baseline --data gfn7 --model linear --representation composition
+      qm7 baseline --representation bag-of-bonds --kernel laplacian --exponent 4
+
+    The kernels are exp(-d^2 / (2 sigma^2)), gaussian, and exp(-|d|_1 / sigma), laplacian. All commands but centering
+    take the run. Exit status: as for qm7 train.
     """
     flags = {
         "seed": seed,

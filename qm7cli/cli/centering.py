@@ -39,17 +39,24 @@ def centering(
     output: Output = None,
     data: RunData = None,
 ) -> None:
-    """Print how well the pre-bias A of each layer centers its inputs, on the molecules that the model was trained on.
+    """Measure how well the pre-bias A of each layer centers its training inputs.
 
-    m is the number of inputs and span the number of directions in which they vary. Spread is their standard deviation,
-    mean the size of the mean input and to A its distance from A, all as root mean square over the inputs. Share is the
-    part of the inputs' second moment that is mean, about 0 and about A.
+    Columns:
+      m            number of inputs
+      span         number of directions in which they vary
+      spread       standard deviation (this and the next two: root mean square)
+      mean, to A   size of the mean input, and its distance from A
+      share 0, A   part of the inputs' second moment, about 0 or A, that is mean
+      max          largest eigenvalue of the second moments, which bounds the
+                   learning rate: about 0 (no pre-bias), A or the mean input
+      cond         condition number of the same matrices, within the span
 
-    Max and cond are the largest eigenvalue, which bounds the learning rate, and the condition number, within the span,
-    of the second moments of (X - c, 1), the 1 being the bias's: about 0, as in a layer without A, about A, and about
-    the mean input. A dash is for a number that float64 does not resolve. The other formats have all columns.
+    The second moments include the constant 1 of the bias. A dash is a number that float64 does not resolve. The other
+    formats have all columns.
 
-    Example: qm7 centering runs/variants/qm7-original-seed0
+    Examples:
+      qm7 centering
+      qm7 centering runs/variants/qm7-original-seed0 --fold 0
     """
     from qm7cli.analysis.centering import measure_centering
     from qm7cli.model.variants import CONTROLS

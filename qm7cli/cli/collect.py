@@ -11,11 +11,13 @@ OPTIONAL: Final = ("minutes", "train RMSE", "train MAE", "test RMSE")  # columns
 
 
 def collect(runs: Runs = None, format_: OutputFormat = None, output: Output = None) -> None:
-    """Print a row for every fold of some runs, with the settings in which the runs differ as columns.
+    """Print one row per fold of the runs, with the settings in which the runs differ.
 
-    The table leaves out what does not fit; the other formats have all, CSV and JSON also why a fold diverged.
+    The table leaves out columns that do not fit. csv and json have all, and why a fold diverged.
 
-    Example: qm7 collect runs --format csv --output folds.csv
+    Examples:
+      qm7 collect
+      qm7 collect runs/variants --format csv --output folds.csv
     """
     from qm7cli.analysis.groups import short_keys
     from qm7cli.model.metrics import describe_units

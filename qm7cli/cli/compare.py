@@ -19,23 +19,34 @@ def compare(
     by: By = None,
     reference: Reference = None,
     margin: Margin = None,
-    within: Annotated[str | None, key_option("A table, with its own reference, for each value of a setting.")] = None,
+    within: Annotated[
+        str | None, key_option("Make one table, with its own reference, per value of this setting.")
+    ] = None,
     format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
-    """Compare groups of runs, paired by fold and seed, and say in words what the difference shows.
+    """Compare groups of runs, paired by fold and seed, with a verdict on each group.
 
-    A difference is a group's test MAE minus the reference's, with the 95 % interval of the corrected resampled t-test
-    (Nadeau & Bengio 2003) over the test sets, seeds averaged. The test decides, with p-values corrected for the number
-    of comparisons (Holm), of all tables with --within. A fold that diverged is worse than any that did not, and decides
-    before the test. What "such a comparison finds in four of five cases" is the smallest difference that this test
-    alone, with the same standard error, would find so often.
+    The runs need only their results.yaml. A fold that diverged is worse than any that did not, before any test.
 
-    "Not decided" does not mean equal. With --margin a group is equivalent to the reference within M kcal/mol if its
-    whole 95 % interval lies between -M and M (two one-sided tests at 2.5 %, Schuirmann 1987; each comparison alone).
-    The other formats have more than the table. The results.yaml of the runs are enough.
+    Columns:
+      MAE         mean +- standard deviation over folds, kcal/mol
+      difference  MAE minus the reference's, seeds averaged; with the 95% interval
+                  of the corrected resampled t-test (Nadeau & Bengio 2003)
+      Holm p      p of that test, corrected for the number of comparisons in all
+                  tables; below 0.05 it decides: better or worse
 
-    Example: qm7 compare runs/variants --reference variant=original --margin 0.05
+    Verdicts:
+      inconclusive  does not mean equal. "detectable with 80% power" is the
+                    smallest difference that the test alone would find so often
+      equivalent    the 95% interval lies between -M and M of --margin (two
+                    one-sided tests at 2.5%, Schuirmann 1987; not corrected)
+
+    Examples:
+      qm7 compare runs/variants --reference variant=original --margin 0.05
+      qm7 compare runs/offset --by variant --within network.offset
+
+    The other formats also have the RMSE.
     """
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.runs.collect import read_run

@@ -12,24 +12,27 @@ from qm7cli.cli.output import note, refuse_inputs, say
 def convert(
     files: MoleculeFiles,
     energy_key: Annotated[
-        str, typer.Option(metavar="KEY", help="Name of the energy in the files; in QM9's, the number of its column.")
+        str, typer.Option(metavar="KEY", help="Name of the energy in the files; for QM9 files, its column number.")
     ],
-    output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Where to write.")],
+    output: Annotated[Path, typer.Option(metavar="FILE.npz", help="Data set to write.")],
     units: Annotated[
-        Literal["kcal/mol", "kJ/mol", "eV", "hartree"], typer.Option(help="Of the energies.")
+        Literal["kcal/mol", "kJ/mol", "eV", "hartree"], typer.Option(help="kcal/mol, kJ/mol, eV or hartree.")
     ] = "kcal/mol",
     count: Annotated[int, typer.Option(metavar="N", min=2, help="Folds to make, stratified by energy.")] = 5,
     input_format: InputFormat = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a data set of molecules with known energies, which all other commands take.
+    """Make a data set from molecules with known energies, to train on.
 
-    Energies are atomization energies, -250 to -10 kcal/mol per atom, or total energies, which train and baseline take
-    with target.subtract=composition. What is charged, periodic or cannot be read is left out and named; the exit status
-    is then 1. Copies of a molecule are put into one fold. Needs ASE and RDKit: pip install '.[chem]'
+    Atomization energies are -250 to -10 kcal/mol per atom. For total energies, train with --set
+    target.subtract=composition. Copies of a molecule go to one fold. Needs ASE and RDKit: pip install '.[chem]'
 
-    Example: qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
+    Examples:
+      qm7 convert molecules.xyz --energy-key energy --units eV --output mine.npz
+      qm7 train --data mine.npz
+
+    Exit status 1: molecules that are charged, periodic or unreadable were left out; each is named.
     """
     import numpy as np
 

@@ -11,24 +11,25 @@ from qm7cli.cli.output import note, say
 
 
 def download(
-    dest: Annotated[Path, typer.Option(metavar="FILE", help="Where to put it.")] = Path("data/qm7.mat"),
+    dest: Annotated[Path, typer.Option(metavar="FILE", help="Where to put the file.")] = Path("data/qm7.mat"),
     url: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", help="Where to get it; may be repeated. Default: the places that publish it."),
+        typer.Option(metavar="URL", help="Where to get it; repeatable. [default: the sites that publish QM7]"),
     ] = None,
     sha256: Annotated[
-        str | None, typer.Option(metavar="HEX|any", help="Expected SHA-256; any: accept a file whose content is sound.")
+        str | None,
+        typer.Option(metavar="HEX", help="Expected SHA-256, or any for any sound data set. [default: that of QM7]"),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Download it even if it is there, and replace whatever is there.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Download even if the file exists, and replace it.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download QM7, check it, and put it in place only if it is correct.
+    """Download QM7 and check it.
 
-    If the correct file is there, nothing is downloaded; another one is replaced with --force alone.
+    A file is kept if it is correct. Another file is replaced only with --force, and only by a correct one.
 
-    Example: qm7 download --dest data/qm7.mat
+    Examples:
+      qm7 download
+      qm7 download --dest ~/data/qm7.mat
     """
     from qm7cli.cli.progress import show_bytes
     from qm7cli.data.dataset import PUBLISHED_SHA256

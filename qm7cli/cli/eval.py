@@ -33,24 +33,32 @@ def evaluate(
     fold: TrainedFolds = None,
     draws: Draws = None,
     part: Annotated[
-        Literal["test", "train", "both"], typer.Option(help="Molecules held out, trained on, or both.")
+        Literal["test", "train", "both"], typer.Option(help="test molecules, train molecules, or both.")
     ] = "test",
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Average the predictions of the runs too, which must share their folds.")
+        bool,
+        typer.Option("--ensemble", help="Also average the predictions of the runs. They must have the same folds."),
     ] = False,
     format_: OutputFormat = None,
     output: Output = None,
     data: RunData = None,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate the trained folds of runs, from their models and the data sets alone.
+    """Recompute the errors of trained runs from their saved models.
 
-    With the run's own number of draws these are the digits of its results.yaml. interval is the mean half-width of the
-    held-out molecules' 90% prediction intervals (see qm7 predict); coverage is how many have their energy in the
-    intervals that the other folds' molecules give; rank corr. is Spearman's correlation of the error's magnitude and
-    the spread over draws, and in csv and json that with the spread over an ensemble's runs.
+    With the default --draws, the errors equal those of results.yaml to the last digit.
 
-    Example: qm7 eval runs/qm7-corrected-seed* --ensemble --format csv
+    Columns:
+      MAE, RMSE   errors of the mean predictions over draws, kcal/mol
+      interval    mean half-width of the 90% prediction intervals, kcal/mol
+      coverage    % of test molecules in intervals calibrated on other folds
+      rank corr.  Spearman correlation of |error| and spread over draws
+
+    csv and json also have the correlation with the spread over the runs of an ensemble.
+
+    Examples:
+      qm7 eval runs/qm7-original-seed0 --part both
+      qm7 eval runs/qm7-original-seed* --ensemble --output errors.csv
     """
     from qm7cli.cli.progress import show_count
     from qm7cli.model.metrics import describe_units

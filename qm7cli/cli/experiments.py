@@ -13,16 +13,21 @@ COMMANDS: Final = {"train": "train --config NAME", "sweep": "sweep NAME"}
 
 def experiments(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", autocompletion=complete_experiments, help="Print this file instead.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", autocompletion=complete_experiments, help="Experiment to print. [default: list all]"
+        ),
     ] = None,
     format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
     """List the experiments that come with the program, or print one.
 
-    Jobs are the folds to be trained. To change an experiment, print it to a file, whose name then goes before NAME.
+    jobs is the number of folds to train. To change an experiment, print it to a file and edit that.
 
-    Example: qm7 experiments quick > quick.yaml
+    Examples:
+      qm7 experiments quick > mine.yaml
+      qm7 train --config mine.yaml
     """
     from qm7cli.core.errors import UsageError
     from qm7cli.core.files import read_text

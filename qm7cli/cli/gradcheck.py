@@ -26,21 +26,29 @@ MOTIONS_NOTE: Final = (
 
 def gradcheck(
     variant: Annotated[
-        str | None, typer.Option(autocompletion=complete_variants, help="Rule for A and B to check. Default: all.")
+        str | None, typer.Option(autocompletion=complete_variants, help="Rule to check: RULES. [default: all]")
     ] = None,
     data: Data = None,
     format_: OutputFormat = None,
     output: Output = None,
 ) -> None:
-    """Check the gradient variants against the loss gradient by finite differences.
+    """Check the update rules against the loss gradient by finite differences.
 
-    A small float64 network takes one step with each variant. The first table has the angle of dW, dA and dB of each
-    layer to the loss gradient (degrees) and the length as its multiple, with the backward rescaling sqrt(m/n) or not.
-    The second has the angle of A's step to the way to the mean input (degrees), its length if no output had an error,
-    as a multiple, how far an output moves if only A steps, and if B compensates (kcal/mol, at the rate 0.01), and the
-    exponent of the rate in that. The exit status is 1 if a rule that comes with the program does not do what it should.
+    A small float64 network takes one step with each rule. The first table has the angle of dW, dA and dB to the loss
+    gradient (degrees) x their length as its multiple. rescaling is the backward factor sqrt(m/n).
 
-    Example: qm7 gradcheck --data gfn7 --variant original
+    Columns of the second table:
+      A to mean    angle of A's step to the direction of the mean input, degrees
+      no error     length of A's step if no output had an error, as a multiple
+      A alone      largest change of an output if only A steps, kcal/mol
+      compensated  the same if B compensates
+      exponent     power of the learning rate in that change (0.01 above)
+
+    Examples:
+      qm7 gradcheck --data gfn7
+      qm7 gradcheck --data gfn7 --variant original
+
+    Exit status 1: a rule that comes with the program does not do what it should.
     """
     from qm7cli.core.errors import UsageError
     from qm7cli.model.gradcheck import GRADIENTS, check_gradients

@@ -10,22 +10,29 @@ from qm7cli.cli.train import print_results
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Predictions; see above.")],
-    name: Annotated[str, typer.Option(metavar="NAME", help="What tables and figures call the other program.")],
-    seed: Annotated[int | None, options.whole("Seed of the runs to pair it with. Default: 0.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Predictions, with the columns above.")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the other program in tables and figures.")],
+    seed: Annotated[int | None, options.whole("Seed of the runs to pair it with. [default: 0]")] = None,
     split: options.Split = None,
     data: options.Data = None,
     settings: options.Settings = None,
     out: options.Out = None,
     overwrite: options.Overwrite = False,
 ) -> None:
-    """Make a run of the predictions of another program, to compare it with runs of this one.
+    """Make a run from another program's predictions, to compare it with runs of qm7.
 
-    The columns of the file are molecule, the row of the data set from 0, and prediction, in kcal/mol; fold, which must
-    agree with the split, and spread if they are there. Each molecule was predicted by a model that was not trained on
-    its fold, and a fold is there as a whole. The run has no model: status, collect, compare, plot and report take it.
+    Each molecule must be predicted by a model that was not trained on its fold. A fold must be complete. The run has no
+    model: only status, collect, compare, plot and report take it.
 
-    Example: qm7 import predictions.csv --name painn
+    Columns:
+      molecule    row of the data set, from 0
+      prediction  energy, kcal/mol
+      fold        optional; must agree with the split
+      spread      optional; any measure of spread, kcal/mol
+
+    Examples:
+      qm7 import predictions.csv --name painn
+      qm7 import predictions.csv --name painn --split folds.yaml --seed 1
     """
     from qm7cli.runs.access import default_name
     from qm7cli.runs.experiment import resolve

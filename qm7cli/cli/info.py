@@ -12,16 +12,18 @@ def info(
     data: Data = None,
     format_: OutputFormat = None,
     output: Output = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print errors only: exit status 0 means that the data set is sound.")
-    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")] = False,
 ) -> None:
-    """Show what is in the data set, and whether it is the published one.
+    """Show what a data set contains, and whether it is sound.
 
-    The exit status is 1 if it is not sound: if X is not the Coulomb matrix of Z and R in bohr, or T holds neither
-    atomization energies nor total energies in kcal/mol.
+    In a sound data set, X is the Coulomb matrix of Z and R (bohr). Its energies are atomization energies or total
+    energies in kcal/mol. which is names the published file that it is a copy of, if it is one.
 
-    Example: qm7 info --data data/qm7.mat
+    Examples:
+      qm7 info --data gfn7
+      qm7 info --data mine.npz --quiet && echo sound
+
+    Exit status 1: the data set is not sound.
     """
     from qm7cli.data.soundness import describe, describe_leaks, refuse_unsound
     from qm7cli.model.target import Target

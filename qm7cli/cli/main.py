@@ -1,7 +1,9 @@
 """The program `qm7`: its commands, its options for all of them, and its exit status."""
 
+import inspect
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -44,6 +46,11 @@ GROUPS: Final[dict[str, dict[str, Callable[..., None]]]] = {  # of commands, by 
     "Models": {"predict": predict, "eval": evaluate, "centering": centering, "gradcheck": gradcheck},
 }
 COMMANDS: Final = {name: command for group in GROUPS.values() for name, command in group.items()}
+PAGES: Final = {  # of docs/, each with the commands whose help names it
+    "data": "download info split convert train", "python": "augment", "benchmarks": "baseline", "files": "status",
+    "results": "import compare eval", "sweeps": "sweep experiments collect plot report", "predict": "predict",
+    "centering": "centering", "own-rule": "gradcheck", "tutorial": "",
+}  # fmt: skip
 
 
 class _Group(TyperGroup):
@@ -62,29 +69,46 @@ class _Group(TyperGroup):
 
 class _Command(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of options, with the names of the rules, which are imported for that alone."""
-        for each in self.params:
-            each.metavar = "|".join(complete_variants()) if each.name == "variant" else each.metavar
+        """Write the list of options, with the names of the rules, which are imported for that alone.
+
+        Types, choices and ranges are not repeated as ``<list[Path]>``, ``<a|b>`` and ``[x>=0]``: sentences say them.
+        """
+        params: list[Any] = self.params
+        for each in params:
+            each.min = each.max = None
+            each.metavar = each.metavar or each.name.rstrip("_").rpartition("_")[2].upper()
+            each.help = each.help.replace(" [default", "  [default")  # as Typer's own
+            if each.name == "variant":
+                each.help = each.help.replace("RULES", ", ".join(complete_variants()))
+            if each.param_type_name == "argument":
+                each.display_type_rich = lambda ctx: ""  # noqa: ARG005
         super().format_options(ctx, formatter)
+
+
+def _help(command: Callable[..., None], name: str = "") -> str:
+    """Return the docstring of a command, whose lines stay as they are under headings, and the page that has more."""
+    page = next(page for page, names in PAGES.items() if name in names.split(" "))
+    text = f"{inspect.getdoc(command)}\n\nMore: docs/{page}.md"
+    return re.sub(r"\n\n(?=[A-Z][\w ]*:\n)", "\n\n\b\n", text)  # as click wants it
 
 
 # Plain help and usage errors in one line, without rich's frames: they are read in logs too.
 app = typer.Typer(cls=_Group, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 for name, command in COMMANDS.items():
-    app.command(name, cls=_Command)(command)
+    app.command(name, cls=_Command, help=_help(command, name))(command)
 
 
-@app.callback(invoke_without_command=True)
 def _qm7(
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
     cite: Annotated[bool, typer.Option("--cite", help="Print what to cite, as BibTeX.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Train and evaluate pre-bias networks on the QM7 atomization energies.
+    """Predict atomization energies, and train and compare models on QM7.
 
-    qm7 help COMMAND describes a command, as qm7 COMMAND --help does.
-
-    Example: qm7 train --variant corrected --iterations 20000
+    Examples:
+      qm7 predict --smiles CCO
+      qm7 train --data gfn7 --fold 0 --iterations 1000
+      qm7 help train
     """
     del debug  # `run` takes it, which may also stand after the command
     if version:
@@ -94,6 +118,9 @@ def _qm7(
         print(text.replace("VERSION", qm7cli.__version__, 1), end="")
     if version or cite:
         raise typer.Exit
+
+
+app.callback(invoke_without_command=True, help=_help(_qm7))(_qm7)
 
 
 def _sentence(error: Any) -> str:

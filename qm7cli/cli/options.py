@@ -75,79 +75,74 @@ def key_option(meaning: str, *names: str, metavar: str = "KEY") -> Any:
 
 
 Data = Annotated[
-    str | None,
-    typer.Option(metavar="FILE|gfn7", help="Data set; gfn7 is built in. Default: $QM7_DATA, then data/qm7.mat."),
+    str | None, typer.Option(metavar="FILE", help="Data set; gfn7 is built in. [default: $QM7_DATA, then data/qm7.mat]")
 ]
 RunData = Annotated[
-    str | None, typer.Option(metavar="FILE|gfn7", help="Data set. Default: that of each run, found by its SHA-256.")
+    str | None, typer.Option(metavar="FILE", help="Data set. [default: each run's own, found by its SHA-256]")
 ]
 Split = Annotated[
     str | None,
-    typer.Option(metavar="published|stratified|random|FILE.yaml", help="How molecules are split into folds."),
+    typer.Option(metavar="SPLIT", help="published, stratified, random or a file of qm7 split. [default: published]"),
 ]
 Folds = Annotated[
     list[int] | None,
-    typer.Option("--fold", metavar="N", min=0, help="Fold to hold out; may be repeated. Default: all."),
+    typer.Option("--fold", metavar="N", min=0, help="Fold to hold out, from 0; repeatable. [default: all]"),
 ]
-Seed = Annotated[int | None, whole("Seed of the random numbers.")]
+Seed = Annotated[int | None, whole("Seed of the random numbers. [default: 0]")]
 Settings = Annotated[
     list[str] | None,
-    key_option("Set any setting, as training.batch_size=50; may be repeated.", "--set", metavar="KEY=VALUE"),
+    key_option("Set any setting, as training.batch_size=50; repeatable.", "--set", metavar="KEY=VALUE"),
 ]
-Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. Default: one per core.")]
+Jobs = Annotated[int | None, typer.Option(metavar="N", min=1, help="Folds trained at a time. [default: one per core]")]
 Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Run directory. Default: runs/NAME, made from the settings.")
+    Path | None, typer.Option(metavar="DIR", help="Run directory. [default: runs/NAME, named after the settings]")
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Remove these folds, or all where the settings differ, and start again.")
+    bool, typer.Option("--overwrite", help="Start these folds again; if the settings differ, remove all folds.")
 ]
 Runs = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="RUN",
-        autocompletion=complete_runs,
-        help="Run directories, or directories above them. Default: all under runs.",
+        metavar="RUN", autocompletion=complete_runs, help="Run directories, or directories above them. [default: runs]"
     ),
 ]
 TrainedFolds = Annotated[
     list[int] | None,
-    typer.Option("--fold", metavar="N", min=0, help="Fold; may be repeated. Default: all that are trained."),
+    typer.Option("--fold", metavar="N", min=0, help="Fold to use, from 0; repeatable. [default: all trained folds]"),
 ]
 Draws = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, max=10**6, help="Draws to average predictions over. Default: the run's own."),
+    typer.Option(metavar="N", min=1, max=10**6, help="Random matrices per molecule. [default: as in the run]"),
 ]
-By = Annotated[
-    list[str] | None, key_option("Setting that makes the groups; may be repeated. Default: all that differ.")
-]
+By = Annotated[list[str] | None, key_option("Setting that defines the groups; repeatable. [default: all that differ]")]
 Reference = Annotated[
     str | None,
     typer.Option(
-        metavar="RUN|KEY=VALUE|GROUP",
+        metavar="GROUP",
         autocompletion=complete_runs,
-        help="Group to compare with. Default: that of the default settings, or the first.",
+        help="Group to compare with: name, KEY=VALUE or run. [default: that of the default settings, or the first]",
     ),
 ]
 Margin = Annotated[
     float | None,
-    typer.Option(parser=margin_of_equivalence, metavar="M", help="Say which groups are equivalent within M kcal/mol."),
+    typer.Option(parser=margin_of_equivalence, metavar="M", help="Also test for equivalence within M kcal/mol."),
 ]
-MOLECULE_FORMATS = "Molecules: XYZ, extended XYZ, SDF, MOL, PDB, ASE trajectories, in angstrom; also .gz, .bz2, .xz"
+MOLECULE_FORMATS = "Molecules in angstrom: .xyz, .extxyz, .sdf, .mol, .pdb or .traj, optionally .gz, .bz2 or .xz"
 InputFormat = Annotated[
     Literal["xyz", "sdf", "pdb", "traj", "smi", "csv"] | None,
-    typer.Option("--input-format", help="What the files are. Default: what their endings or contents say."),
+    typer.Option(help="xyz, sdf, pdb, traj, smi or csv. [default: by ending or content]"),
 ]
-MoleculeFiles = Annotated[list[Path], typer.Argument(metavar="FILE...", help=f"{MOLECULE_FORMATS}.")]
+MoleculeFiles = Annotated[list[Path], typer.Argument(metavar="FILE", help=f"{MOLECULE_FORMATS}.")]
 OutputFormat = Annotated[
     Format | None,
     typer.Option(
         "--format",
-        help="Output format; csv and json are not rounded, latex needs booktabs. Default: as --output ends in .csv, "
-        ".json, .md or .tex, else table.",
+        help="table, csv, json, markdown or latex. csv and json are not rounded; latex needs booktabs. "
+        "[default: by the ending of --output, else table]",
     ),
 ]
-Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write there instead of to standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Output = Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 
 def load_dataset(data: str | None) -> "Dataset":

@@ -32,7 +32,7 @@ OPTIONAL: Final = ("conformers", "fold spread")  # columns that are left out whe
 RUN: Final = typer.Option(
     metavar="RUN",
     autocompletion=options.complete_runs,
-    help="Run to predict with; may be repeated. Default: the bundled model.",
+    help="Run to predict with; repeatable. [default: the bundled model]",
 )
 
 
@@ -40,40 +40,49 @@ def predict(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILE...", help=f"{options.MOLECULE_FORMATS}; SMILES: .smi, and .csv with a column of them."
+            metavar="FILE", help=f"{options.MOLECULE_FORMATS}. SMILES: .smi, or .csv with a column of them."
         ),
     ] = None,
     run: Annotated[list[Path] | None, RUN] = None,
     smiles: Annotated[
-        list[str] | None, typer.Option(metavar="SMILES", help="Molecule, as CCO; may be repeated.")
+        list[str] | None, typer.Option(metavar="SMILES", help="Molecule to predict, as CCO; repeatable.")
     ] = None,
     smiles_column: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Column of SMILES in a .csv. Default: smiles, in whatever letters."),
+        str | None, typer.Option(metavar="NAME", help="Column of SMILES in a .csv. [default: smiles, in any case]")
     ] = None,
     input_format: options.InputFormat = None,
     fold: options.TrainedFolds = None,
     draws: options.Draws = None,
     level: Annotated[  # as qm7cli.model.conformal has it, without what that imports
-        float, typer.Option(min=0.5, max=0.99, help="Fraction of molecules whose true energy is in the interval.")
+        float, typer.Option(min=0.5, max=0.99, help="Level of the prediction interval, 0.5 to 0.99.")
     ] = 0.9,
     format_: options.OutputFormat = None,
     output: options.Output = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Predict atomization energies of molecules with the bundled model, or with those of runs.
+    """Predict atomization energies of molecules.
 
-    The bundled model covers neutral closed-shell molecules of H, C, N, O and S with up to 7 heavy atoms and 23 in all;
-    its energies are PBE0's. energy is the mean over draws and models, in kcal/mol; interval the half-width of the
-    prediction interval, calibrated on held-out molecules. It promises nothing outside the applicability domain, which
-    is what was trained on; standard error says why a molecule is outside. spread is the standard deviation over draws,
-    fold spread that over models; neither is an error bar. A SMILES becomes up to 10 conformers by RDKit (ETKDG,
-    MMFF94), over which the energy is averaged, and whose scatter is conformers; the interval ignores how wrong these
-    guesses are. An --output in .xyz or .extxyz has the geometries, of a SMILES that of lowest energy, and the records
-    of csv in the comment lines. What is charged, periodic or cannot be read is left out and named; the exit status is
-    then 1, as if one is too large for a model. - is standard input. Needs ASE and RDKit: pip install '.[chem]'
+    The bundled model is for neutral closed-shell molecules of H, C, N, O and S, with up to 7 heavy atoms and 23 in all.
+    Its energies are PBE0's. With --run, the models of all chosen runs and folds are averaged.
 
-    Example: qm7 predict --run runs/qm7-corrected-seed0 molecules.xyz --smiles CCO --format csv
+    Columns:
+      energy       predicted energy, kcal/mol (negative)
+      interval     half-width of the 90% prediction interval, kcal/mol
+      spread       standard deviation over random matrices (not an error bar)
+      fold spread  standard deviation over models (not an error bar)
+      conformers   standard deviation over conformers (SMILES only)
+      outside      yes: unlike the training set, so the interval does not hold;
+                   standard error says why
+
+    RDKit makes up to 10 conformers of a SMILES (ETKDG, MMFF94), whose energies are averaged. The interval ignores the
+    errors of these geometries. Needs ASE and RDKit: pip install '.[chem]'
+
+    Examples:
+      qm7 predict --smiles CCO --smiles O=C=O
+      qm7 predict ethanol.xyz --output energies.xyz
+      qm7 predict molecules.sdf --run runs/qm7-original-seed0 --format csv
+
+    Exit status 1: a molecule was left out (charged, periodic, unreadable), or is too large for the model.
     """
     from qm7cli.cli.progress import show_count
     from qm7cli.data.molecule_files import read_groups

@@ -12,17 +12,20 @@ from qm7cli.cli.output import say
 
 
 def report(
-    output: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to write.")],
+    output: Annotated[Path, typer.Option(metavar="FILE.html", help="Page to write.")],
     runs: Runs = None,
     by: By = None,
     reference: Reference = None,
     margin: Margin = None,
 ) -> None:
-    """Write a comparison of runs as one HTML page: verdicts, figures, pictures, settings and environment.
+    """Write a comparison of runs as one HTML page.
 
-    The page needs no other file and no network, and prints on A4. Needs matplotlib: pip install '.[plots]'
+    It has verdicts, tables, figures, settings and environment, and needs no other file. It prints on A4. Needs
+    matplotlib: pip install '.[plots]'
 
-    Example: qm7 report runs/variants --output report.html
+    Examples:
+      qm7 report --output report.html
+      qm7 report runs/variants --reference variant=original --output report.html
     """
     from qm7cli.analysis.compare import compare_groups
     from qm7cli.analysis.report import render_report

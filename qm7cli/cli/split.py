@@ -11,23 +11,31 @@ from qm7cli.cli.output import Table, refuse_inputs, say, show_number, write_outp
 
 def split(
     scheme: Split = "published",
-    count: Annotated[int | None, whole("How many folds to make. Default: 5.")] = None,
-    seed: Annotated[int | None, whole("Seed of the drawn folds. Default: 0.")] = None,
+    count: Annotated[int | None, whole("Number of folds to make. [default: 5]")] = None,
+    seed: Annotated[int | None, whole("Seed of the folds. [default: 0]")] = None,
     within: Annotated[
         int | None,
         typer.Option(metavar="K", min=0, help="Split only the training molecules of fold K, stratified by energy."),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds there, for --split of other commands.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Write the folds to FILE.yaml.")] = None,
     data: Data = None,
 ) -> None:
-    """Split the molecules into folds and show size, mean and standard deviation of their energies.
+    """Split the molecules into folds, and show sizes and energies of the folds.
 
-    published: the folds that the data set carries; stratified: sorted by energy, neighbors go to different folds;
-    random: shuffled and cut. What is chosen on the folds of --within K does not use the test molecules of K.
+    With --output, the folds go to a file that --split of other commands takes.
 
-    Example: qm7 split --within 0 --output within-0.yaml
+    Schemes:
+      published   folds that the data set carries
+      stratified  sorted by energy; neighbors go to different folds
+      random      shuffled and cut
+
+    Folds made with --within K do not contain the test molecules of fold K. Use them to choose settings.
+
+    Examples:
+      qm7 split --scheme stratified --count 10 --output folds.yaml
+      qm7 split --within 0 --output within-0.yaml
+
+    Columns: number of molecules, mean and standard deviation of the energies (kcal/mol).
     """
     from qm7cli.core.errors import UsageError
     from qm7cli.data import splits

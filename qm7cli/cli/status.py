@@ -34,13 +34,20 @@ COLUMNS: Final = (
 
 
 def status(runs: Runs = None, format_: OutputFormat = None, output: Output = None) -> None:
-    """Show what is finished, running, interrupted, diverged or new.
+    """Show which folds are complete, running, interrupted, diverged or new.
 
-    A fold is running while a process holds it, and new if it was asked for and not begun. For folds that have not
-    ended, the iterations are those of the last record or checkpoint, the test MAE is the last evaluation, and the time
-    left assumes the speed so far. Folds that are alike share a row of the table; CSV and JSON have a record for each.
+    A fold is running while a process holds it. It is new if it was requested but not started.
 
-    Example: qm7 status
+    Columns:
+      iterations  at the last record or checkpoint
+      test MAE    at the last evaluation, kcal/mol
+      left        time left at the speed so far
+
+    Examples:
+      qm7 status
+      qm7 status runs/variants --format csv
+
+    The table joins similar folds in one row. csv and json have one record per fold.
     """
     from qm7cli.training.fold_state import fold_states
 
@@ -51,7 +58,7 @@ def status(runs: Runs = None, format_: OutputFormat = None, output: Output = Non
 
 
 def _table(states: "Sequence[FoldState]") -> Table:
-    """Return a row for neighbouring folds of a run that have ended alike, and one for each other."""
+    """Return a row for neighboring folds of a run that have ended alike, and one for each other."""
     from qm7cli.runs.results import summary
 
     def shared(state: "FoldState") -> tuple[Any, ...]:

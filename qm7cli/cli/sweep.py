@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     Ended = list[tuple[Job, Outcome]]
 
 JOB_COLUMNS: Final = (Column("run", "run", left=True), *(Column(key, key) for key in ("fold", "status", "iterations")))
-GRID = "Sweep a setting, as seed=0,1,2 or network.hidden=[40,10],[80,20]; may be repeated, for every combination."
+GRID = "Values of a setting, as seed=0,1,2. Repeat it for every combination of several settings."
 
 
 def sweep(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="FILE.yaml|NAME|-",
+            metavar="FILE",
             autocompletion=options.complete_experiments,
-            help="Sweep file, with base and grid or points, or one of qm7 experiments; - is standard input.",
+            help="Sweep file (base, grid, points), a name that qm7 experiments lists, or - for standard input.",
         ),
     ] = None,
     grid: Annotated[list[str] | None, options.key_option(GRID, metavar="KEY=VALUE,...")] = None,
@@ -43,30 +43,35 @@ def sweep(
     data: options.Data = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Directory of the runs. Default: runs/ and the file's name, or runs/sweep."),
+        typer.Option(metavar="DIR", help="Directory of the runs. [default: runs/ and the file's name, or runs/sweep]"),
     ] = None,
     overwrite: options.Overwrite = False,
     jobs: options.Jobs = None,
     executor: Annotated[
-        Literal["process", "dask"], typer.Option(help="Processes on this machine, or a Dask cluster.")
+        Literal["process", "dask"], typer.Option(help="process (on this machine) or dask (a cluster).")
     ] = "process",
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler's, as tcp://host:8786.")
+        str | None, typer.Option(metavar="ADDRESS", help="Address of the Dask scheduler, as tcp://host:8786.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs and do nothing else.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the jobs and exit.")] = False,
     print_commands: Annotated[
-        bool, typer.Option("--print-commands", help="Print a qm7 train command for each job and do nothing else.")
+        bool, typer.Option("--print-commands", help="Print a qm7 train command for each job and exit.")
     ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train every fold of every configuration of a sweep, and compare the configurations.
 
-    Without FILE, --grid sweeps around the defaults; with an experiment for FILE, around that. The same command again
-    skips complete jobs and resumes the others. A job that diverged is a result. One that fails has a log.txt in its
-    fold's directory; the others go on, and the exit status is 1. Sweeps may share a directory; if another process
-    still trains a fold at the end, and no job failed, the exit status is 75.
+    Without FILE, --grid sweeps around the defaults. If FILE is an experiment, --grid sweeps around it.
 
-    Example: qm7 sweep --grid variant=original,corrected --grid seed=0,1,2 --set training.iterations=20000
+    Run the same command again to resume. A diverged job is a result; a failed job does not stop the others, and has the
+    reason in log.txt of its fold. Sweeps may share a directory.
+
+    Examples:
+      qm7 sweep --data gfn7 --grid seed=0,1,2 --set training.iterations=1000
+      qm7 sweep variants --dry-run
+      qm7 sweep fast --grid encoding.step=0.5,1 --out runs/steps
+
+    Exit status 1: a job failed. 75: another process still trains a fold, and no job failed.
     """
     if (executor == "dask") != (scheduler is not None):
         raise typer.BadParameter("--executor dask and --scheduler ADDRESS go together")

@@ -25,20 +25,19 @@ def train(
     config: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.yaml|NAME|-",
+            metavar="FILE",
             autocompletion=options.complete_experiments,
-            help="Experiment file, or one of qm7 experiments; - is standard input. What it leaves out has its default.",
+            help="Experiment file, a name that qm7 experiments lists, or - for standard input.",
         ),
     ] = None,
     variant: Annotated[
         str | None,
         typer.Option(
-            autocompletion=options.complete_variants,
-            help="Update rule of A and B. uncompensated is a control: A as in original, B does not compensate for it.",
+            autocompletion=options.complete_variants, help="Update rule of A and B: RULES. [default: original]"
         ),
     ] = None,
     fold: options.Folds = None,
-    iterations: Annotated[int | None, options.whole("Iterations to train in all.")] = None,
+    iterations: Annotated[int | None, options.whole("Iterations to train in all. [default: 1000000]")] = None,
     seed: options.Seed = None,
     split: options.Split = None,
     data: options.Data = None,
@@ -47,7 +46,7 @@ def train(
     out: options.Out = None,
     overwrite: options.Overwrite = False,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the resolved experiment and do nothing else.")
+        bool, typer.Option("--print-config", help="Print the resolved experiment and exit.")
     ] = False,
     format_: options.OutputFormat = None,
     output: options.Output = None,
@@ -55,11 +54,17 @@ def train(
 ) -> None:
     """Train the folds of an experiment and report their test errors.
 
-    An option overrides --set, --set overrides the file, and the file overrides the defaults, which are those of the
-    paper. The same command again keeps complete folds and resumes the others; with more iterations, it trains on from
-    the last state. Ctrl-C, SIGTERM, SIGUSR1, SIGUSR2 and SIGXCPU write a checkpoint and stop.
+    The default settings are those of the paper. Options override --set, and --set overrides --config.
 
-    Example: qm7 train --variant corrected --fold 0 --iterations 20000
+    Run the same command again to resume. Complete folds are kept; with more --iterations, their training continues.
+    Ctrl-C, SIGTERM, SIGUSR1, SIGUSR2 and SIGXCPU write a checkpoint and stop.
+
+    Examples:
+      qm7 train --data gfn7 --fold 0 --iterations 1000
+      qm7 train --config fast
+      qm7 train --config quick --fold 0 --variant corrected
+
+    Exit status 1: a fold failed or diverged. 75: another process trains a fold.
     """
     flags = {
         "variant": variant,

@@ -1,1 +1,1 @@
-"""Molecules: read, checked, downloaded, and dealt into folds."""
+"""Molecules: read, checked, downloaded, and split into folds."""

@@ -29,23 +29,22 @@ SPLIT_FILE: Final = (".yaml", ".yml")
 
 
 class Split(Section):
-    """How the molecules are dealt to folds, and which folds are held out in turn.
+    """How the molecules are split into folds, and which folds are held out.
 
     Attributes
     ----------
     scheme : str
-        ``published``, ``stratified``, ``random``, or the name of a .yaml file that ``qm7 split`` has written; default
-        ``published``.
+        ``published``, ``stratified``, ``random``, or a .yaml file that ``qm7 split`` wrote; default ``published``.
     sha256 : str, optional
-        SHA-256 of that file's text, which a run records and keeps to; default null.
+        SHA-256 of that file, which a run records; default null.
     folds : list of int, optional
-        Different folds to hold out, from 0; default null, all.
+        Folds to hold out, counted from 0; default null, all.
     count : int
-        How many folds to make, 2 or more, for ``stratified`` and ``random``; default 5.
+        Number of folds for ``stratified`` and ``random``, 2 or more; default 5.
     seed : int
-        Seed of the folds that are made and of training subsets, 0 or more; default 0.
+        Seed of these folds and of training subsets, 0 or more; default 0.
     train_size : int, optional
-        How many training molecules of a fold are used, 2 or more; default null, all.
+        Number of training molecules per fold, 2 or more; default null, all.
     """
 
     scheme: str = "published"
@@ -104,10 +103,10 @@ class SplitFile(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
-    """Deal the molecules to disjoint folds, which have them all but for those of a split file.
+    """Split the molecules into disjoint folds, which have them all but for those of a split file.
 
     ``published`` takes the folds that the data set carries; ``random`` shuffles and cuts; ``stratified`` sorts by
-    energy and deals every `split.count` neighbors to different folds, as the published split was made; both keep
+    energy and puts each `split.count` neighbors into different folds, as the published split was made; both keep
     copies of a molecule in one fold. Raises QM7Error if there are too few molecules, or a split file cannot be used.
     """
     if split.file:
@@ -125,7 +124,7 @@ def make_folds(dataset: Dataset, split: Split) -> list[Molecules]:
 
 
 def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: int) -> list[Molecules]:
-    """Deal the training molecules of a fold alone to `count` folds, stratified by energy; its test is in none."""
+    """Split the training molecules of a fold into `count` folds, stratified by energy; its test is in none."""
     train = select_folds(dataset, split.model_copy(update={"folds": [fold]}))[0].train
     firsts = dataset.first_copies[train]
     if (different := len(np.unique(firsts))) < count:
@@ -216,8 +215,8 @@ def _folds_of_file(path: Path, dataset: Dataset, sha256: str | None) -> list[Mol
     if file.dataset_sha256 != dataset.sha256:
         ours, theirs = (f"{each[:12]}..." for each in (dataset.sha256, file.dataset_sha256))
         raise QM7Error(f"{path} splits another data set: SHA-256 {theirs} there, {ours} here")
-    dealt = np.concatenate(file.folds)
-    if len(np.unique(dealt)) < len(dealt) or dealt.max() >= len(dataset):
+    chosen = np.concatenate(file.folds)
+    if len(np.unique(chosen)) < len(chosen) or chosen.max() >= len(dataset):
         raise QM7Error(f"{path}: a molecule is there twice, or is not one of the data set's 0 to {len(dataset) - 1}")
     return [np.array(fold, dtype=np.intp) for fold in file.folds]
 

@@ -18,7 +18,7 @@ from qm7cli.data.coulomb import Matrices, random_sorted
 from qm7cli.data.dataset import Dataset
 
 NOISE: Final = 1.0  # default standard deviation of the noise on the row norms, hartree (Montavon et al.)
-STEP: Final = 1.0  # default distance of neighbouring thresholds, hartree (Montavon et al.)
+STEP: Final = 1.0  # default distance of neighboring thresholds, hartree (Montavon et al.)
 MAX_FEATURES: Final = 100_000
 CHUNK: Final = 500  # molecules encoded at once where there are many, to bound the memory
 FIT_DRAWS: Final = 10  # the reference takes the largest entries over so many draws
@@ -33,7 +33,7 @@ class Encoder:
     noise : float
         Standard deviation of the noise on the row norms.
     step : float
-        Distance of neighbouring thresholds.
+        Distance of neighboring thresholds.
     counts : (n(n+1)/2,) intp
         Thresholds of each entry, m in all.
     mean : (m,) float32

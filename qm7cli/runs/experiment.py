@@ -68,9 +68,9 @@ class Experiment(Section):
     seed : int
         Seed of the weights, the encoder, the minibatches and the draws of a fold, 0 or more; default 0.
     data : str, optional
-        The data set's file, or ``gfn7``, which is built in; default null, $QM7_DATA, then data/qm7.mat.
+        File of the data set, or ``gfn7``, which is built in; default null, $QM7_DATA, then data/qm7.mat.
     imported : str, optional
-        Name of the other program whose predictions ``qm7 import`` has made the run of; default null.
+        Name of the program whose predictions ``qm7 import`` made into the run; default null.
     split, target, encoding, network, training, evaluation, baseline
         The sections above, and `qm7cli.data.splits.Split`.
     """

@@ -17,16 +17,16 @@ Deviation = Annotated[Real, Field(ge=0, le=1e3)]
 
 
 class Encoding(Section):
-    """The random-sorted Coulomb matrix and its tanh expansion.
+    """The randomly sorted Coulomb matrix and its tanh expansion.
 
     Attributes
     ----------
     noise : float
         Standard deviation of the noise on the row norms, hartree, 0 to 1e6; 0 sorts without noise; default 1.
     step : float
-        Distance of the thresholds in the expansion, hartree, 0.001 to 1000; default 1.
+        Distance of the thresholds of the expansion, hartree, 0.001 to 1000; default 1.
     center : bool
-        Whether the mean of each feature is subtracted; default true.
+        Whether to subtract the mean of each feature; default true.
     """
 
     noise: Annotated[Real, Field(ge=0, le=1e6)] = 1.0
@@ -35,13 +35,13 @@ class Encoding(Section):
 
 
 class TargetSettings(Section):
-    """What a model learns of an energy (`qm7cli.model.target`).
+    """What a model learns to predict (`qm7cli.model.target`).
 
     Attributes
     ----------
     subtract : str
-        What is taken from the energies first: their ``mean``, or what least squares gives for the ``composition``, a
-        number for each element; default ``mean``.
+        What is subtracted from the energies: their ``mean``, or a least-squares fit to the ``composition``, one
+        energy per element; default ``mean``.
     """
 
     subtract: Subtract = "mean"
@@ -55,12 +55,12 @@ class Architecture(Section):
     hidden : list of int
         Sizes of the hidden layers, 1 to 100,000 each; default [400, 100].
     activation : str
-        Of the hidden units: ``tanh``, 1.5 tanh(z / 1.5); ``relu``, max(z, 0); ``logistic``, 3 / (1 + exp(-4 z / 3)),
-        which is the first plus 1.5; default ``tanh``.
+        Activation of the hidden units: ``tanh``, 1.5 tanh(z / 1.5); ``relu``, max(z, 0); or ``logistic``,
+        3 / (1 + exp(-4 z / 3)), which is ``tanh`` plus 1.5; default ``tanh``.
     offset : float
-        Constant that is added to every hidden unit's activation, -1000 to 1000; default 0.
+        Constant added to the activation of every hidden unit, -1000 to 1000; default 0.
     bias : float or list of float
-        Standard deviation of the initial B of the hidden layers, or of each, 0 to 1000; default 0.
+        Standard deviation of the initial B of the hidden layers, one number or one per layer, 0 to 1000; default 0.
     """
 
     hidden: list[Annotated[Whole, Field(ge=1, le=100_000)]] = Field(default=[400, 100])
@@ -88,19 +88,19 @@ class Architecture(Section):
 
 
 class Training(Section):
-    """Stochastic gradient descent and the average of the parameters.
+    """Stochastic gradient descent and the averaging of the parameters.
 
     Attributes
     ----------
     iterations : int
-        Minibatches in all, 1 to 1e12; default 1,000,000.
+        Number of minibatches in all, 1 to 1e12; default 1,000,000.
     batch_size : int
-        Molecules in a minibatch, drawn with replacement, 1 to 100,000; default 25.
+        Molecules per minibatch, drawn with replacement, 1 to 100,000; default 25.
     schedule : list of (int, float)
-        From which iteration on, 1 and up, which learning rate, above 0; default 0.001, from 501 on 0.0025, from 2,501
-        on 0.005, from 12,501 on 0.01.
+        Pairs of an iteration (1 and up) and the learning rate from there on, above 0; default 0.001, from 501 on
+        0.0025, from 2,501 on 0.005, from 12,501 on 0.01.
     averaging : float
-        Fraction of the past iterations that the running average of the parameters remembers, 1e-6 to 1; default 0.1.
+        Fraction of the past iterations in the running average of the parameters, 1e-6 to 1; default 0.1.
     checkpoint_every : int
         Iterations between checkpoints, 1 or more; default 10,000.
     """
@@ -123,14 +123,14 @@ class Training(Section):
 
 
 class Evaluation(Section):
-    """How predictions are averaged, and how often a training network is evaluated.
+    """How predictions are averaged, and when a network is evaluated in training.
 
     Attributes
     ----------
     draws : int
-        Random draws that predictions are averaged over, 1 to 1,000,000; default 10.
+        Randomly sorted matrices per molecule; a prediction is their mean, 1 to 1,000,000; default 10.
     every : int
-        Iterations between evaluations, 1 or more, besides 1, 2 and 5 times 1,000, 10,000, ...; default 25,000.
+        Iterations between evaluations, 1 or more; others are at 1, 2 and 5 times 1,000, 10,000, ...; default 25,000.
     """
 
     draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] = 10
@@ -138,32 +138,32 @@ class Evaluation(Section):
 
 
 class Baseline(Section):
-    """A simpler model in the network's place (`qm7cli.training.baselines`).
+    """A simpler model instead of the network (`qm7cli.training.baselines`).
 
-    What the model does not take is null. A hyperparameter (`neighbours`, `scale`, `ridge`) that it takes is found by
-    inner cross-validation where it is null.
+    Settings that the model does not take are null. Of those that it takes, `neighbours`, `scale` and `ridge` are found
+    by inner cross-validation if they are null.
 
     Attributes
     ----------
     model : str, optional
-        ``mean``, ``knn``, ``linear`` or ``krr``; default null, the network.
+        Mean energy, nearest neighbors, ridge regression or kernel ridge regression; default null, the network.
     representation : str, optional
-        ``eigenspectrum``, ``sorted``, ``random`` or ``bag-of-bonds``, of the Coulomb matrix, or ``composition``;
-        default ``sorted``, but null for the mean.
+        Input of the model: four forms of the Coulomb matrix, or the ``composition``; default ``sorted``, but null
+        for the mean.
     exponent : float, optional
-        Of the distance in the pairs of ``bag-of-bonds``, Z_i Z_j / r^exponent, 0.1 to 12; default 1.
+        Exponent of the distance in ``bag-of-bonds``, Z_i Z_j / r^exponent, 0.1 to 12; default 1.
     kernel : str, optional
-        Of krr: ``gaussian`` or ``laplacian``; default ``gaussian``.
+        Kernel of ``krr``; default ``gaussian``.
     draws : int, optional
-        Draws of each training molecule, 1 to 1,000,000, for the representation ``random``; default 4.
+        Matrices per training molecule for ``random``, 1 to 1,000,000; default 4.
     neighbours : int, optional
-        Of knn, 1 or more; default null.
+        Number of neighbors of ``knn``, 1 or more; default null.
     scale : float, optional
-        Sigma of krr's kernel, hartree, 1e-6 to 1e9; default null.
+        Sigma of the kernel of ``krr``, hartree, 1e-6 to 1e9; default null.
     ridge : float, optional
-        Of krr, and of linear in the square of the representation's unit, 0 to 1e9; default null.
+        Ridge of ``krr``, or of ``linear`` in the squared unit of the representation, 0 to 1e9; default null.
     memory : float
-        GB that a fold may take, above 0; default 8.
+        Memory that a fold may take, GB, above 0; default 8.
     """
 
     model: Kind | None = None

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import make_reference
 import pytest
 import yaml
+from typer.main import get_command
 
 import qm7cli
 from conftest import qm7_path
@@ -33,21 +35,38 @@ def test_help_is_a_command_too(command):
 def test_the_help_names_the_rules_also_one_s_own(command, monkeypatch):
     monkeypatch.setitem(RULES, "half-speed", RULES["original"])
     for name in ("train", "gradcheck"):
-        assert "--variant original|corrected|no-prebias|uncompensated|half-speed\n" in command(name, "--help").stdout
+        told = " ".join(command(name, "--help").stdout.split())
+        assert ": original, corrected, no-prebias, uncompensated, half-speed. [default: " in told
     assert complete_variants()[-1] == "half-speed"
     assert "uncompensated, half-speed; did" in command("train", "--variant", "half-sped", status=2).stderr
 
 
-def test_without_a_command_the_help_lists_them_and_each_has_an_example_in_its_own(command):
+def test_without_a_command_the_help_lists_them_with_the_first_sentence_of_their_own(command):
     text = command(COLUMNS="80").stdout
     assert text == command("--help", COLUMNS="80").stdout
     listed = " ".join(text.split())
     assert "--debug" in listed
     for name in COMMANDS:
-        own = command(name, "--help").stdout
-        assert re.search(rf"Example: qm7 {name}\b", own)
-        description = own.split("\n\n")[1]
-        assert f"{name} {' '.join(description.split()).partition('. ')[0].rstrip('.')}" in listed
+        description = command(name, "--help").stdout.split("\n\n")[1]
+        assert f"{name} {' '.join(description.split())} " in f"{listed} "
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_help_has_examples_all_choices_and_short_paragraphs_and_sentences_in_80_columns(command, name):
+    text = command(name, "--help", COLUMNS="80").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    blocks = re.split(r"\n\n(?=Arguments|Options)", text)[0].split("\n\n")[1:]
+    (examples,) = [block for block in blocks if block.startswith("  Examples:\n")]
+    assert re.findall(r"^    qm7 ([\w-]+)", examples, re.MULTILINE).count(name) >= 1
+    assert examples.count("    qm7 ") >= 2
+    prose = [block for block in blocks if not re.match("  [A-Z][\\w ]*:\n", block)]
+    assert max(block.count("\n") for block in prose) < 3
+    options = [each.help for each in get_command(main.app).commands[name].params]
+    for sentence in re.split(r"(?<=[.;])\s|\[", "\n".join([*prose, *options])):
+        assert len(sentence.split()) <= 30, sentence
+    for parameter in get_command(main.app).commands[name].params:
+        for choice in make_reference._choices(parameter.type_descriptor.annotation):
+            assert re.search(rf"[\s(]{choice}\b", text), choice
 
 
 def test_the_help_imports_nothing_heavy_and_answers_in_a_third_of_a_second_of_work():
