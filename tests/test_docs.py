@@ -22,6 +22,18 @@ def snippets(page, language):
     return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
 
 
+@pytest.mark.parametrize("page", ["../README", "tutorial", "index", "predict", "data", "centering", "results"])
+def test_no_sentence_of_a_page_has_more_than_30_words(page):
+    text = re.sub(
+        r"^```.*?^```|^    .*?$|^\|.*?$|^!.*?$|\]\(\S*?\)",
+        "",
+        (DOCS / f"{page}.md").read_text(),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    sentences = re.split(r"(?<=[.!?:;])\s+|\n\n|\n(?:- |\d+\. |#+ )", re.sub(r"`[^`]*`", "code", text))
+    assert [sentence for sentence in sentences if len(sentence.split()) > 30] == []
+
+
 @pytest.mark.parametrize("page", make_reference.PAGES)
 def test_a_page_of_the_reference_is_what_the_code_says(page):
     told = (DOCS / page).read_text()

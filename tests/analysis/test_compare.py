@@ -106,25 +106,22 @@ def test_what_is_found_among_many_comparisons_is_decided_by_holm_s_correction():
     assert several[3].p == pytest.approx(4 * several[3].difference.t_test.p)
 
 
-@pytest.mark.parametrize(
-    ("maes", "margin", "decision", "equivalent", "said"),
-    [
-        # 0.1 -+ 0.164311, a twentieth of the interval of 1, 2 and 3
-        ((10.05, 10.1, 10.15), 0.27, "equivalent", True, "is equivalent to offset=0.0 within 0.27 kcal/mol: 0.10"),
-        (
-            (10.05, 10.1, 10.15),
-            0.26,
-            "inconclusive",
-            False,
-            "against offset=0.0 is inconclusive, neither different nor",
-        ),
-        # -2 -+ 0.33: decided, and within the margin or not
-        ((8.1, 8.0, 7.9), 2.5, "better", True, "is better than offset=0.0, but equivalent within 2.5 kcal/mol: -2.00"),
-        ((8.1, 8.0, 7.9), 2.3, "better", False, "is better than offset=0.0: -2.00 (-2.33"),
-        # without an interval nothing can lie within the margin
-        ((10.0,) * 3, 5, "inconclusive", False, "against offset=0.0 is inconclusive, neither different nor equivalent"),
-    ],
-)
+@pytest.mark.parametrize(("maes", "margin", "decision", "equivalent", "said"), [
+    # 0.1 -+ 0.164311, a twentieth of the interval of 1, 2 and 3
+    ((10.05, 10.1, 10.15), 0.27, "equivalent", True, "is equivalent to offset=0.0 within 0.27 kcal/mol: 0.10"),
+    (
+        (10.05, 10.1, 10.15),
+        0.26,
+        "inconclusive",
+        False,
+        "against offset=0.0 is inconclusive, neither different nor",
+    ),
+    # -2 -+ 0.33: decided, and within the margin or not
+    ((8.1, 8.0, 7.9), 2.5, "better", True, "is better than offset=0.0, but equivalent within 2.5 kcal/mol: -2.00"),
+    ((8.1, 8.0, 7.9), 2.3, "better", False, "is better than offset=0.0: -2.00 (-2.33"),
+    # without an interval nothing can lie within the margin
+    ((10.0,) * 3, 5, "inconclusive", False, "against offset=0.0 is inconclusive, neither different nor equivalent"),
+])  # fmt: skip
 def test_only_an_interval_within_the_margin_shows_equivalence(maes, margin, decision, equivalent, said):
     (group,) = against(maes, margin=margin)
     assert (group.decision, group.equivalent) == (decision, equivalent)
@@ -141,14 +138,11 @@ def test_a_margin_is_explained_and_recorded(runs):
     assert [(each["margin"], each["equivalent"]) for each in records] == [(1e9, None), (1e9, True), (1e9, True)]
 
 
-@pytest.mark.parametrize(
-    ("maes", "said"),
-    [
-        ((11.0,), "1.000 kcal/mol, 10%. 1 pair on 1 test set; one test set allows no test"),
-        ((9.0, 10.0, 11.0), "0.00 (-3.29 to 3.29) kcal/mol, 0.00%. Holm p = 1.000, 3 pairs on 3"),
-        ((9.99999,) * 3, "0.000 kcal/mol, 0.00%. 3 pairs on 3 test sets; the difference is the same"),
-    ],
-)
+@pytest.mark.parametrize(("maes", "said"), [
+    ((11.0,), "1.000 kcal/mol, 10%. 1 pair on 1 test set; one test set allows no test"),
+    ((9.0, 10.0, 11.0), "0.00 (-3.29 to 3.29) kcal/mol, 0.00%. Holm p = 1.000, 3 pairs on 3"),
+    ((9.99999,) * 3, "0.000 kcal/mol, 0.00%. 3 pairs on 3 test sets; the difference is the same"),
+])  # fmt: skip
 def test_what_is_not_decided_is_never_said_to_be_absent(maes, said):
     (group,) = against(maes, reference=(10.0,) * len(maes))
     assert group.decision == "inconclusive"
@@ -169,15 +163,12 @@ def test_the_reference_is_chosen_by_value_by_run_or_by_name(runs):
     assert [group.name for group in both.groups if not group.verdict] == ["corrected, seed=1"]
 
 
-@pytest.mark.parametrize(
-    ("by", "reference", "reason"),
-    [
-        ([], "variant=other", "the reference variant=other is in no group; there are: original; corrected"),
-        (["variant", "seed"], "variant=corrected", "the reference variant=corrected is in several groups"),
-        ([], "encoding.noise=1", "the reference encoding.noise=1: encoding.noise is not one of the settings that"),
-        (["varaint"], None, r'there is no setting varaint; did you mean "variant"\?'),
-    ],
-)
+@pytest.mark.parametrize(("by", "reference", "reason"), [
+    ([], "variant=other", "the reference variant=other is in no group; there are: original; corrected"),
+    (["variant", "seed"], "variant=corrected", "the reference variant=corrected is in several groups"),
+    ([], "encoding.noise=1", "the reference encoding.noise=1: encoding.noise is not one of the settings that"),
+    (["varaint"], None, r'there is no setting varaint; did you mean "variant"\?'),
+])  # fmt: skip
 def test_a_reference_or_a_setting_that_is_not_there_is_refused(runs, by, reference, reason):
     with pytest.raises(QM7Error, match=f"^{reason}"):
         compare_groups(runs, by, reference)
@@ -238,18 +229,15 @@ def test_a_reference_that_diverged_makes_the_others_better():
     assert compare_groups([base]).sentences == [f"all runs {told}."]
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs", "partial", "decision"),
-    [
-        ((0, 1, 3), (0, 1, 3), (), "inconclusive"),
-        ((0, 1), (1, 3), (), "inconclusive"),
-        ((0, 1), (1,), (), "worse"),
-        ((1,), (0, 1), (), "better"),
-        ((0, 1, 3), (), (0, 1, 3), None),  # nothing to compare with
-        ((0,), (), (0,), "inconclusive"),  # the reference may still diverge there
-        ((0,), (1,), (0,), "inconclusive"),
-    ],
-)
+@pytest.mark.parametrize(("ours", "theirs", "partial", "decision"), [
+    ((0, 1, 3), (0, 1, 3), (), "inconclusive"),
+    ((0, 1), (1, 3), (), "inconclusive"),
+    ((0, 1), (1,), (), "worse"),
+    ((1,), (0, 1), (), "better"),
+    ((0, 1, 3), (), (0, 1, 3), None),  # nothing to compare with
+    ((0,), (), (0,), "inconclusive"),  # the reference may still diverge there
+    ((0,), (1,), (0,), "inconclusive"),
+])  # fmt: skip
 def test_only_folds_that_the_other_came_through_count_for_or_against_a_group(ours, theirs, partial, decision):
     base = diverged("original", *theirs)
     for fold in partial:

@@ -245,19 +245,16 @@ def test_diverged_folds_are_crosses_above_the_frame_a_row_a_group():
     assert "crosses" not in note(draw("setting", offsets(0, 1)))
 
 
-@pytest.mark.parametrize(
-    ("settings", "along", "reason"),
-    [
-        ([["seed=0"], ["seed=1"]], None, "there is no axis to draw along: the runs differ in no numeric setting"),
-        ([["network.hidden=[3]"]], "network.hidden", r"network.hidden of 0 is \[3\], not a number"),
-        ([["seed=1"]], "network.ofset", "there is no setting network.ofset; did you mean"),
-        (
-            [["training.schedule=[[1, 0.1]]"], ["training.schedule=[[1, 0.2], [9, 0.1]]"]],
-            None,
-            "0 and 1 have the same place along training.schedule: choose one",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("settings", "along", "reason"), [
+    ([["seed=0"], ["seed=1"]], None, "there is no axis to draw along: the runs differ in no numeric setting"),
+    ([["network.hidden=[3]"]], "network.hidden", r"network.hidden of 0 is \[3\], not a number"),
+    ([["seed=1"]], "network.ofset", "there is no setting network.ofset; did you mean"),
+    (
+        [["training.schedule=[[1, 0.1]]"], ["training.schedule=[[1, 0.2], [9, 0.1]]"]],
+        None,
+        "0 and 1 have the same place along training.schedule: choose one",
+    ),
+])  # fmt: skip
 def test_what_cannot_be_drawn_along_is_refused(settings, along, reason):
     runs = [make_run(f"{k}", own, [3, 4]) for k, own in enumerate(settings)]
     with pytest.raises(QM7Error, match=f"^{reason}"):

@@ -43,9 +43,9 @@ def test_a_fold_that_diverged_is_told_with_iteration_and_rate(command, quick_fla
     compared = command("compare", "runs", "--reference", "runs/original").stdout
     (row,) = [line for line in compared.splitlines() if re.match(r"uncompensated \(control\), .*  ", line)]
     assert re.search(r" 2 of 2 +diverged +-", row)
-    assert "it diverged in 2 of 2 folds, at iteration" in " ".join(compared.split())
+    assert "it diverged in 2 of 2 folds (iteration" in " ".join(compared.split())
     command("report", "runs", "--output", "x.html")
-    assert "it diverged in 2 of 2 folds, at iteration" in (tmp_path / "x.html").read_text()
+    assert "it diverged in 2 of 2 folds (iteration" in (tmp_path / "x.html").read_text()
 
 
 @pytest.mark.parametrize("arguments", [["collect", "--format", "json"], ["report", "--output", "x.html"]])

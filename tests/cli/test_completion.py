@@ -25,18 +25,15 @@ def ask(command, tmp_path):
     return ask
 
 
-@pytest.mark.parametrize(
-    ("words", "completions"),
-    [
-        ("qm7 tr", ["train"]),
-        ("qm7 train --variant c", ["corrected"]),
-        ("qm7 train --config q", ["quick"]),
-        ("qm7 sweep v", ["variants"]),
-        ("qm7 collect runs/s", ["runs/small-original-seed0"]),
-        ("qm7 train --set network.", ["network.hidden", "network.activation", "network.offset", "network.bias"]),
-        ("qm7 compare --by training.b", ["training.batch_size"]),
-    ],
-)
+@pytest.mark.parametrize(("words", "completions"), [
+    ("qm7 tr", ["train"]),
+    ("qm7 train --variant c", ["corrected"]),
+    ("qm7 train --config q", ["quick"]),
+    ("qm7 sweep v", ["variants"]),
+    ("qm7 collect runs/s", ["runs/small-original-seed0"]),
+    ("qm7 train --set network.", ["network.hidden", "network.activation", "network.offset", "network.bias"]),
+    ("qm7 compare --by training.b", ["training.batch_size"]),
+])  # fmt: skip
 def test_bash_gets_what_completes_a_word(ask, words, completions):
     assert ask(words) == completions
 

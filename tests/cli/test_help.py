@@ -83,30 +83,27 @@ def test_the_help_imports_nothing_heavy_and_answers_in_a_third_of_a_second_of_wo
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.3
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("train --fold one", "'--fold'"),
-        ("convert x.xyz --output x.npz", "'--energy-key'"),
-        ("train --set network.hidden=800,200", 'network.hidden is "800,200": write [800,200]'),
-        ("train --set seed", '--set "seed": write KEY=VALUE'),
-        ("train --seed 1:30", "Invalid value for '--seed': 1:30 is not a whole number"),
-        ("split --output folds.npz", "--output folds.npz: the name of a split file must end in .yaml"),
-        ("compare run --margin 0", "Invalid value for '--margin': 0 is not a number of kcal/mol above 0"),
-        ("augment --output x.npz --split random", "--split needs --fold"),
-        ("convert x.xyz --energy-key e --output x.xyz", "the name of a data set file must end in .npz"),
-        ("sweep", "name a sweep file, or give --grid KEY=VALUE,VALUE"),
-        ("sweep --grid seed", '--grid "seed": write each KEY once, as in --grid seed=0,1,2'),
-        ("sweep --grid seed=[1", "--grid seed, line 2: this is not YAML"),
-        ("sweep --grid seed=1 --grid seed=2", '--grid "seed=2": write each KEY once'),
-        ("sweep --grid sead=1", '--grid, the point sead=1: unknown key sead; did you mean "seed"?'),
-        ("sweep --grid seed=1,2 --set seed=3", "--grid sweeps seed, so it cannot be given as well"),
-        ("predict --run run", "no molecules: name a FILE of molecules, or give --smiles"),
-        ("sweep x.yaml --executor dask", "--executor dask and --scheduler ADDRESS go together"),
-        ("trian", "No such command 'trian'. Did you mean 'train'?"),
-        ("train --lr 0.1", '; did you mean "--set training.schedule=..."?'),
-    ],
-)
+@pytest.mark.parametrize(("line", "message"), [
+    ("train --fold one", "'--fold'"),
+    ("convert x.xyz --output x.npz", "'--energy-key'"),
+    ("train --set network.hidden=800,200", 'network.hidden is "800,200": write [800,200]'),
+    ("train --set seed", '--set "seed": write KEY=VALUE'),
+    ("train --seed 1:30", "Invalid value for '--seed': 1:30 is not a whole number"),
+    ("split --output folds.npz", "--output folds.npz: the name of a split file must end in .yaml"),
+    ("compare run --margin 0", "Invalid value for '--margin': 0 is not a number of kcal/mol above 0"),
+    ("augment --output x.npz --split random", "--split needs --fold"),
+    ("convert x.xyz --energy-key e --output x.xyz", "the name of a data set file must end in .npz"),
+    ("sweep", "name a sweep file, or give --grid KEY=VALUE,VALUE"),
+    ("sweep --grid seed", '--grid "seed": write each KEY once, as in --grid seed=0,1,2'),
+    ("sweep --grid seed=[1", "--grid seed, line 2: this is not YAML"),
+    ("sweep --grid seed=1 --grid seed=2", '--grid "seed=2": write each KEY once'),
+    ("sweep --grid sead=1", '--grid, the point sead=1: unknown key sead; did you mean "seed"?'),
+    ("sweep --grid seed=1,2 --set seed=3", "--grid sweeps seed, so it cannot be given as well"),
+    ("predict --run run", "no molecules: name a FILE of molecules, or give --smiles"),
+    ("sweep x.yaml --executor dask", "--executor dask and --scheduler ADDRESS go together"),
+    ("trian", "No such command 'trian'. Did you mean 'train'?"),
+    ("train --lr 0.1", '; did you mean "--set training.schedule=..."?'),
+])  # fmt: skip
 def test_wrong_usage_is_one_line_that_asks_what_was_meant_and_status_2(command, tmp_path, line, message):
     done = command(*line.split(), status=2)
     assert done.stdout == ""

@@ -76,13 +76,10 @@ def test_tables_for_other_pages_have_a_line_a_row_and_units(printed):
         assert text.count("31m") == 1
 
 
-@pytest.mark.parametrize(
-    ("format_", "parse"),
-    [
-        ("csv", lambda text: next(csv.DictReader(io.StringIO(text, newline="")))),
-        ("json", lambda text: json.loads(text)[0]),
-    ],
-)
+@pytest.mark.parametrize(("format_", "parse"), [
+    ("csv", lambda text: next(csv.DictReader(io.StringIO(text, newline="")))),
+    ("json", lambda text: json.loads(text)[0]),
+])  # fmt: skip
 def test_programs_get_every_name_as_it_is_and_a_terminal_does_not(printed, tmp_path, format_, parse):
     assert is_harmless(printed(TABLE, RECORDS, format_))
     read = parse(printed(TABLE, RECORDS, format_, terminal=False))

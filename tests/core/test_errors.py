@@ -8,15 +8,12 @@ from hypothesis import strategies as st
 from qm7cli.core.errors import QM7Error, import_extra, printable
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("ä 分子 e\u0301 [bold]", "ä 分子 e\u0301 [bold]"),
-        ("\x1b[31mred\x1b]0;title\x07", r"\x1b[31mred\x1b]0;title\x07"),
-        ("\u202eabc\u2066", r"\u202eabc\u2066"),
-        ("\udcff\U000e0001", r"\udcff\U000e0001"),
-    ],
-)
+@pytest.mark.parametrize(("text", "shown"), [
+    ("ä 分子 e\u0301 [bold]", "ä 分子 e\u0301 [bold]"),
+    ("\x1b[31mred\x1b]0;title\x07", r"\x1b[31mred\x1b]0;title\x07"),
+    ("\u202eabc\u2066", r"\u202eabc\u2066"),
+    ("\udcff\U000e0001", r"\udcff\U000e0001"),
+])  # fmt: skip
 def test_what_a_terminal_obeys_is_shown_instead(text, shown):
     assert printable(text) == shown
 

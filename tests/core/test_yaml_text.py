@@ -34,16 +34,13 @@ def test_numbers_are_decimal_and_all_else_is_yaml_s(text, value):
     assert repr(read) == repr(value)  # 1 is not 1.0
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a: 1\nb: [", "x, line 3: this is not YAML: did not find expected node content"),
-        ("a: 1\na: 2", "x, line 2: this is not YAML: the key a is there twice"),
-        ("!!int 1:30", "x: this is not YAML: invalid literal for int"),
-        ("!!python/object:os.system {}", "x, line 1: this is not YAML: could not determine a constructor for the tag"),
-        ("a: \udc80", "x: this is not YAML: "),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), [
+    ("a: 1\nb: [", "x, line 3: this is not YAML: did not find expected node content"),
+    ("a: 1\na: 2", "x, line 2: this is not YAML: the key a is there twice"),
+    ("!!int 1:30", "x: this is not YAML: invalid literal for int"),
+    ("!!python/object:os.system {}", "x, line 1: this is not YAML: could not determine a constructor for the tag"),
+    ("a: \udc80", "x: this is not YAML: "),
+])  # fmt: skip
 def test_what_is_not_yaml_is_one_sentence_that_names_the_line(text, message):
     with pytest.raises(QM7Error) as error:
         yaml_text.parse_yaml(text, "x")

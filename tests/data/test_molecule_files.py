@@ -61,24 +61,21 @@ def read(tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("x.xyz", WATER.format(comment="")),
-        ("x.xyz", WATER.format(comment="").replace("\n", "\r\n")),
-        ("x.xyz", WATER.format(comment="").encode("utf-16")),
-        ("x.xyz", WATER.format(comment="").replace("H", "D").replace("O", "8")),
-        ("x.extxyz", WATER.format(comment='Lattice="0 0 0 0 0 0 0 0 0" charge=0 multiplicity=1')),
-        ("x.xyz", WATER.format(comment='Lattice="9 0 0 0 9 0 0 0 9" pbc=None')),
-        ("x.xyz.gz", gzip.compress(WATER.format(comment="").encode(), mtime=0)),
-        ("x.sdf", block() + "$$$$\n"),
-        ("x.mol", block(**{" H ": " D "})),
-        ("x.pdb", pdb()),
-        ("x.pdb", CELL.format(1) + pdb() + "END\n"),
-        ("x.pdb", pdb(element="", names=(" OG ", " HA1", " H1 "))),
-        ("mysql", WATER.format(comment="")),
-    ],
-)
+@pytest.mark.parametrize(("name", "content"), [
+    ("x.xyz", WATER.format(comment="")),
+    ("x.xyz", WATER.format(comment="").replace("\n", "\r\n")),
+    ("x.xyz", WATER.format(comment="").encode("utf-16")),
+    ("x.xyz", WATER.format(comment="").replace("H", "D").replace("O", "8")),
+    ("x.extxyz", WATER.format(comment='Lattice="0 0 0 0 0 0 0 0 0" charge=0 multiplicity=1')),
+    ("x.xyz", WATER.format(comment='Lattice="9 0 0 0 9 0 0 0 9" pbc=None')),
+    ("x.xyz.gz", gzip.compress(WATER.format(comment="").encode(), mtime=0)),
+    ("x.sdf", block() + "$$$$\n"),
+    ("x.mol", block(**{" H ": " D "})),
+    ("x.pdb", pdb()),
+    ("x.pdb", CELL.format(1) + pdb() + "END\n"),
+    ("x.pdb", pdb(element="", names=(" OG ", " HA1", " H1 "))),
+    ("mysql", WATER.format(comment="")),
+])  # fmt: skip
 def test_water_is_read_whatever_the_file_is(read, name, content):
     (molecule,), left_out = read(name, content)
     assert molecule.Z.tolist() == [8, 1, 1]
@@ -87,42 +84,39 @@ def test_water_is_read_whatever_the_file_is(read, name, content):
     assert molecule.coulomb_matrix(5)[0, 1] == pytest.approx(8 / (0.96 / BOHR), rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        *(
-            ("x.xyz", WATER.format(comment=comment), f"is charged ({charge:+d}); molecules here are neutral")
-            for comment, charge in (
-                ("Charge=-1", -1),
-                ("charge=0 net_charge=1", 1),
-                ("Charge: 1 Mult: 1", 1),
-                ("Properties=species:S:1:pos:R:3 charge=1", 1),
-            )
-        ),
-        ("x.sdf", block(more="M  CHG  1   1  -1\n"), "is charged (-1)"),
-        ("x.sdf", block(more="M  CHG  1   1   1\n") + "> <charge>\n0\n\n$$$$\n", "is charged (+1)"),
-        ("x.pdb", pdb(element=" O1-"), "is charged (-1)"),
-        ("x.xyz", WATER.format(comment="charge=some"), "its charge is some, which is not a number"),
-        ("x.xyz", WATER.format(comment='Lattice="9 0 0 0 9 0 0 0 9"'), "is periodic"),
-        ("x.pdb", CELL.format(42) + pdb(), "is periodic"),
-        (
-            "x.sdf",
-            block(**{" 0.0000    0.96": " 0.9600    0.00", " 0.0000   -0.24": " 0.2400    0.00", "3D": "2D"}),
-            "is a 2D drawing, not a geom",
-        ),
-        ("x.sdf", block(**{" O ": " C "}), "hydrogens are missing, 2 by its"),
-        ("x.sdf", block(**{"  3  2": "  3  1", "  1  3  1  0\n": "", " O ": " F "}), "has 2 fragments, where one mol"),
-        ("x.sdf", block(**{"  3  2": "  3  9"}), "is not a record of an SDF or MOL file that RDKit reads"),
-        ("x.xyz", WATER.format(comment="").replace("O", "Xx"), "'Xx' is not an element"),
-        ("x.xyz", WATER.format(comment="").replace("0.96", "nan"), "some coordinates are not numbers"),
-        ("x.xyz", WATER.format(comment="").replace("0.96", "0"), "atoms 0 and 1 are in the same place"),
-        ("x.xyz", WATER.format(comment="").replace("0.96", "a"), "cannot be read: "),
-        ("x.xyz", WATER.format(comment="")[:-20], "the file ends before its 3 atoms"),
-        ("x.xyz", WATER.format(comment="").replace("3", "99999999"), "99999999 atoms, where at most 1000 are read"),
-        ("x.xyz", WATER.format(comment="Properties=species:S:1:pos:R:3:x:R:999999999"), "it has 1000000003 columns"),
-        ("x.xyz", "a thesis\n", "line 1: there is 'a thesis' instead of a number of atoms"),
-    ],
-)
+@pytest.mark.parametrize(("name", "content", "sentence"), [
+    *(
+        ("x.xyz", WATER.format(comment=comment), f"is charged ({charge:+d}); molecules here are neutral")
+        for comment, charge in (
+            ("Charge=-1", -1),
+            ("charge=0 net_charge=1", 1),
+            ("Charge: 1 Mult: 1", 1),
+            ("Properties=species:S:1:pos:R:3 charge=1", 1),
+        )
+    ),
+    ("x.sdf", block(more="M  CHG  1   1  -1\n"), "is charged (-1)"),
+    ("x.sdf", block(more="M  CHG  1   1   1\n") + "> <charge>\n0\n\n$$$$\n", "is charged (+1)"),
+    ("x.pdb", pdb(element=" O1-"), "is charged (-1)"),
+    ("x.xyz", WATER.format(comment="charge=some"), "its charge is some, which is not a number"),
+    ("x.xyz", WATER.format(comment='Lattice="9 0 0 0 9 0 0 0 9"'), "is periodic"),
+    ("x.pdb", CELL.format(42) + pdb(), "is periodic"),
+    (
+        "x.sdf",
+        block(**{" 0.0000    0.96": " 0.9600    0.00", " 0.0000   -0.24": " 0.2400    0.00", "3D": "2D"}),
+        "is a 2D drawing, not a geom",
+    ),
+    ("x.sdf", block(**{" O ": " C "}), "hydrogens are missing, 2 by its"),
+    ("x.sdf", block(**{"  3  2": "  3  1", "  1  3  1  0\n": "", " O ": " F "}), "has 2 fragments, where one mol"),
+    ("x.sdf", block(**{"  3  2": "  3  9"}), "is not a record of an SDF or MOL file that RDKit reads"),
+    ("x.xyz", WATER.format(comment="").replace("O", "Xx"), "'Xx' is not an element"),
+    ("x.xyz", WATER.format(comment="").replace("0.96", "nan"), "some coordinates are not numbers"),
+    ("x.xyz", WATER.format(comment="").replace("0.96", "0"), "atoms 0 and 1 are in the same place"),
+    ("x.xyz", WATER.format(comment="").replace("0.96", "a"), "cannot be read: "),
+    ("x.xyz", WATER.format(comment="")[:-20], "the file ends before its 3 atoms"),
+    ("x.xyz", WATER.format(comment="").replace("3", "99999999"), "99999999 atoms, where at most 1000 are read"),
+    ("x.xyz", WATER.format(comment="Properties=species:S:1:pos:R:3:x:R:999999999"), "it has 1000000003 columns"),
+    ("x.xyz", "a thesis\n", "line 1: there is 'a thesis' instead of a number of atoms"),
+])  # fmt: skip
 def test_what_is_no_neutral_molecule_is_left_out_and_named(read, name, content, sentence):
     with pytest.raises(QM7Error, match="no molecule is left: x") as error:
         read(name, content)
@@ -171,16 +165,13 @@ def test_trajectories_are_read(read, tmp_path):
         read("x.traj", content[:200])
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "kind", "message"),
-    [
-        ("x.xyz", "", None, "x.xyz has no molecule"),
-        ("POSCAR", "a thesis\n", None, "POSCAR cannot be read as a file of molecules: it is not one of XYZ"),
-        ("x.smi", "C", None, "x.smi has SMILES, and this needs coordinates"),
-        ("x.xyz.gz", gzip.compress(b"3", mtime=0)[:-4], None, "cannot read x.xyz.gz: Compressed file ended before"),
-        ("x.xyz.xz", lzma.compress(b" " * 2_000_000), None, "x.xyz.xz has more than 1 MB; give it in parts"),
-    ],
-)
+@pytest.mark.parametrize(("name", "content", "kind", "message"), [
+    ("x.xyz", "", None, "x.xyz has no molecule"),
+    ("POSCAR", "a thesis\n", None, "POSCAR cannot be read as a file of molecules: it is not one of XYZ"),
+    ("x.smi", "C", None, "x.smi has SMILES, and this needs coordinates"),
+    ("x.xyz.gz", gzip.compress(b"3", mtime=0)[:-4], None, "cannot read x.xyz.gz: Compressed file ended before"),
+    ("x.xyz.xz", lzma.compress(b" " * 2_000_000), None, "x.xyz.xz has more than 1 MB; give it in parts"),
+])  # fmt: skip
 def test_a_file_that_cannot_be_read_is_one_sentence(read, monkeypatch, name, content, kind, message):
     monkeypatch.setattr(molecule_files, "LARGEST_FILE", 1_000_000)
     with pytest.raises(QM7Error, match=f"^{message}"):

@@ -66,38 +66,35 @@ def test_a_number_is_the_same_in_a_file_an_assignment_and_a_flag(tmp_path):
                 resolve(origin, assignments, flags)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("varaint: original", 'line 1: unknown key varaint; did you mean "variant"?'),
-        ("seed: 1\ntraining:\n  iteratons: 5", 'line 3: unknown key training.iteratons; did you mean "iterations"?'),
-        ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
-        ("training: {lr: 0.01}", 'unknown key training.lr; did you mean "training.schedule"?'),
-        ("function: 3", "unknown key function"),
-        (
-            "variant: corected",
-            'variant is "corected", not one of original, corrected, no-prebias, uncompensated; did you mean "corr',
-        ),
-        (
-            "split: {scheme: stratifed}",
-            "should be published, stratified, random or a .yaml file that qm7 split has written; did you mean",
-        ),
-        ("seed: -1", "seed is -1, but should be greater than or equal to 0"),
-        ("seed: yes", "seed is true, but a number is needed here"),
-        ("training: {iterations: 1.5}", "training.iterations is 1.5: write a whole number"),
-        ("training: {iterations: 1" + 400 * "0" + "}", "training.iterations is 10000"),
-        ("training: 5", "training is 5: write keys and values"),
-        ("encoding: {noise: .nan}", "encoding.noise is NaN, but should be a finite number"),
-        ("network: {hidden: [10, 0]}", "network.hidden.1 is 0, but should be greater than or equal to 1"),
-        ("training: {schedule: [[2, 0.1]]}", "a schedule is a list of [iteration, rate] that starts at iteration 1"),
-        ("training: {schedule: [[1, 0.1], [1, 0.2]]}", "but a schedule is a list of [iteration, rate]"),
-        ("split: {folds: [0, 0]}", "but folds are a list of different numbers"),
-        ("seed: 1\nvariant: original\nseed: 2", "line 3: this is not YAML: the key seed is there twice"),
-        ("seed: 2020-13-45", "this is not YAML: month must be in 1..12"),
-        ("split:\n  count: 10", "line 2: split.count is 10, but it is for stratified and random: the folds of publi"),
-        ("- a", "an experiment file holds keys and values, not a list"),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), [
+    ("varaint: original", 'line 1: unknown key varaint; did you mean "variant"?'),
+    ("seed: 1\ntraining:\n  iteratons: 5", 'line 3: unknown key training.iteratons; did you mean "iterations"?'),
+    ("iterations: 3", 'unknown key iterations; did you mean "training.iterations"?'),
+    ("training: {lr: 0.01}", 'unknown key training.lr; did you mean "training.schedule"?'),
+    ("function: 3", "unknown key function"),
+    (
+        "variant: corected",
+        'variant is "corected", not one of original, corrected, no-prebias, uncompensated; did you mean "corr',
+    ),
+    (
+        "split: {scheme: stratifed}",
+        "should be published, stratified, random or a .yaml file that qm7 split has written; did you mean",
+    ),
+    ("seed: -1", "seed is -1, but should be greater than or equal to 0"),
+    ("seed: yes", "seed is true, but a number is needed here"),
+    ("training: {iterations: 1.5}", "training.iterations is 1.5: write a whole number"),
+    ("training: {iterations: 1" + 400 * "0" + "}", "training.iterations is 10000"),
+    ("training: 5", "training is 5: write keys and values"),
+    ("encoding: {noise: .nan}", "encoding.noise is NaN, but should be a finite number"),
+    ("network: {hidden: [10, 0]}", "network.hidden.1 is 0, but should be greater than or equal to 1"),
+    ("training: {schedule: [[2, 0.1]]}", "a schedule is a list of [iteration, rate] that starts at iteration 1"),
+    ("training: {schedule: [[1, 0.1], [1, 0.2]]}", "but a schedule is a list of [iteration, rate]"),
+    ("split: {folds: [0, 0]}", "but folds are a list of different numbers"),
+    ("seed: 1\nvariant: original\nseed: 2", "line 3: this is not YAML: the key seed is there twice"),
+    ("seed: 2020-13-45", "this is not YAML: month must be in 1..12"),
+    ("split:\n  count: 10", "line 2: split.count is 10, but it is for stratified and random: the folds of publi"),
+    ("- a", "an experiment file holds keys and values, not a list"),
+])  # fmt: skip
 def test_a_mistake_in_a_file_is_named_with_its_place(tmp_path, text, message):
     file = tmp_path / "x.yaml"
     file.write_text(text)
@@ -115,21 +112,18 @@ def test_a_mistake_in_an_assignment_names_the_assignment():
         resolve(None, [], {"variant": "x"})
 
 
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("network.bias=[1]", "network.bias is [1.0], but 2 hidden layers take one number, or 2 of them"),
-        ("network.bias=[1, x]", 'network.bias.1 is "x": write a number'),
-        ("network.bias=-1", "network.bias is -1, but should be greater than or equal to 0"),
-        ("network.offset=.inf", "network.offset is Infinity, but should be a finite number"),
-        ("encoding.center=maybe", 'encoding.center is "maybe": write true or false'),
-        ("baseline={model: mean, kernel: gaussian}", 'baseline.kernel is "gaussian", but mean takes none'),
-        ("baseline={model: krr, draws: 2}", "baseline.draws is 2, but krr takes none"),
-        ("baseline.representation=sorted", 'baseline.representation is "sorted", but the network takes none'),
-        ("baseline={model: forest}", "not one of mean, knn, linear, krr"),
-        ("baseline={model: krr, scale: -1}", "baseline.scale is -1"),
-    ],
-)
+@pytest.mark.parametrize(("assignment", "message"), [
+    ("network.bias=[1]", "network.bias is [1.0], but 2 hidden layers take one number, or 2 of them"),
+    ("network.bias=[1, x]", 'network.bias.1 is "x": write a number'),
+    ("network.bias=-1", "network.bias is -1, but should be greater than or equal to 0"),
+    ("network.offset=.inf", "network.offset is Infinity, but should be a finite number"),
+    ("encoding.center=maybe", 'encoding.center is "maybe": write true or false'),
+    ("baseline={model: mean, kernel: gaussian}", 'baseline.kernel is "gaussian", but mean takes none'),
+    ("baseline={model: krr, draws: 2}", "baseline.draws is 2, but krr takes none"),
+    ("baseline.representation=sorted", 'baseline.representation is "sorted", but the network takes none'),
+    ("baseline={model: forest}", "not one of mean, knn, linear, krr"),
+    ("baseline={model: krr, scale: -1}", "baseline.scale is -1"),
+])  # fmt: skip
 def test_what_a_network_or_a_baseline_does_not_take_is_refused(assignment, message):
     with pytest.raises(QM7Error, match=re.escape(message)):
         resolve(None, [assignment], {})
