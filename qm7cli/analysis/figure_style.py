@@ -119,7 +119,7 @@ def image_format(path: Path) -> str:
     """Return the format that a file's name asks for; raises UsageError if it is none of `FORMATS`."""
     name = path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
-        raise UsageError(f"{path} is not the name of a picture: it should end in .png, .svg or .pdf")
+        raise UsageError(f"{path} is not the name of a figure: it should end in .png, .svg or .pdf")
     return name
 
 
@@ -145,7 +145,7 @@ def _rendered(figure: "Figure", format_: str) -> bytes:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    matplotlib = import_extra("matplotlib", "plots", "pictures need")
+    matplotlib = import_extra("matplotlib", "plots", "figures need")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -156,7 +156,7 @@ def _style() -> Iterator[None]:
 def drawing(height: float, width: float = WIDTH) -> Iterator["Figure"]:
     """Give an empty figure, `height` in inches and `width` in mm, in this style; legend and note add to its height."""
     with _style():
-        figure = import_extra("matplotlib.figure", "plots", "pictures need").Figure
+        figure = import_extra("matplotlib.figure", "plots", "figures need").Figure
         yield figure(figsize=(width / INCH, height), layout="constrained")
 
 
@@ -245,7 +245,7 @@ def drawable(comparison: Comparison, limit: float = math.inf) -> list[Group]:
     if not groups:
         raise QM7Error("there is nothing to draw: no fold is complete")
     if len(groups) > limit:
-        raise QM7Error(f"there are {len(groups)} groups, more than this picture can hold ({limit}); choose fewer runs")
+        raise QM7Error(f"there are {len(groups)} groups, more than this figure can hold ({limit}); choose fewer runs")
     return groups
 
 

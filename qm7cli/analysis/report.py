@@ -59,7 +59,7 @@ $verdicts
 <h2>Groups</h2>
 $comparison
 <p class="note">$note</p>
-<h2>Pictures</h2>
+<h2>Figures</h2>
 <div class="figures">
 $figures
 </div>
@@ -87,7 +87,7 @@ def render_report(
 
     It tells the `command` that makes it, and why a picture is left out. Raises QM7Error if matplotlib is missing.
     """
-    import_extra("matplotlib", "plots", "pictures need")
+    import_extra("matplotlib", "plots", "figures need")
     settings = [run.settings | {"data SHA-256": run.results.dataset.sha256} for run in runs]
     values = {key: [own.get(key) for own in settings] for key in dict.fromkeys(key for own in settings for key in own)}
     differing = {key: own for key, own in values.items() if any(value != own[0] for value in own)}

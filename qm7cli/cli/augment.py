@@ -32,7 +32,9 @@ def augment(
     ] = False,
     step: Annotated[
         float | None,
-        typer.Option(metavar="X", min=1e-3, max=1e3, help="Distance of its thresholds, hartree. [default: 1]"),
+        typer.Option(
+            metavar="X", min=1e-3, max=1e3, help="Distance of the thresholds of --encode, hartree. [default: 1]"
+        ),
     ] = None,
     subtract: Annotated[
         SubtractName | None,

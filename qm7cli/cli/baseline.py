@@ -14,7 +14,7 @@ from qm7cli.model.baseline_names import Kernel, Kind, RepresentationName
 def baseline(
     model: Annotated[Kind, typer.Option(help="mean, knn (neighbors), linear or krr (kernel ridge).")] = "krr",
     representation: Annotated[
-        RepresentationName | None, typer.Option(help="From the list above. [default: sorted]")
+        RepresentationName | None, typer.Option(metavar="NAME", help="Name from the list above. [default: sorted]")
     ] = None,
     kernel: Annotated[Kernel | None, typer.Option(help="Of krr: gaussian or laplacian. [default: gaussian]")] = None,
     exponent: Annotated[
@@ -42,8 +42,8 @@ def baseline(
 ) -> None:
     """Fit a simpler model to the same folds and report its test errors.
 
-    Missing hyperparameters are found by cross-validation within each fold's training molecules. With random, knn and
-    krr search on at most 8000 matrices, or one per training molecule if that is more.
+    Hyperparameters that you do not give are found by cross-validation within each fold's training molecules. knn and
+    krr search on at most 8000 random matrices, or one per training molecule if that is more.
 
     Representations:
       eigenspectrum  eigenvalues of the Coulomb matrix

@@ -68,6 +68,10 @@ class _Group(TyperGroup):
 
 
 class _Command(TyperCommand):
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what stands behind the command: ``FILE``, where Typer has ``{FILE}``."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the list of options, with the names of the rules, which are imported for that alone.
 

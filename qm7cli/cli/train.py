@@ -152,7 +152,7 @@ def print_results(
 def exit_if_stopped(stop: StopRequest) -> None:
     """Exit with 128 plus the number of the signal that came, if one did."""
     if stop.signal:
-        print_error(f"stopped by {signal.Signals(stop.signal).name}; the same command goes on from here")
+        print_error(f"stopped by {signal.Signals(stop.signal).name}; the same command resumes from here")
         raise typer.Exit(128 + stop.signal)
 
 

@@ -136,7 +136,7 @@ def folds_within(dataset: Dataset, split: Split, fold: int, count: int, seed: in
 def stratified(
     T: NDArray[np.floating], count: int, rng: np.random.Generator, firsts: Molecules | None = None
 ) -> list[Molecules]:
-    """Sort molecules by energy and deal every `count` neighbors to different folds; those of equal `firsts` to one."""
+    """Sort molecules by energy; put every `count` neighbors into different folds, and equal `firsts` into one."""
     groups = np.arange(len(T)) if firsts is None else firsts
     rows = np.sort(np.unique(groups, return_index=True)[1])  # the first of each group
     places = np.concatenate([rng.permutation(count) for _ in range(-(-len(rows) // count))])[: len(rows)]

@@ -68,7 +68,7 @@ def refuse(experiment: Experiment, dataset: Dataset, fold: Fold) -> None:
         raise QM7Error(f"fold {fold.number} would take {needed:.3g} GB, {allowed}")
     neighbours = settings.neighbours or 0
     if neighbours > n:
-        raise QM7Error(f"fold {fold.number} has {n} training molecules, fewer than the {neighbours} neighbours")
+        raise QM7Error(f"fold {fold.number} has {n} training molecules, fewer than the {neighbours} neighbors")
     searched = searched_keys(settings)
     if searched and n < 2 * INNER_FOLDS:
         raise QM7Error(f"fold {fold.number} has too few training molecules ({n}) to find {searched[0]}; give it")

@@ -138,7 +138,7 @@ def do_jobs(
             if not attempt.lost:
                 submit(attempt._replace(lost=True))
                 continue
-            outcome = QM7Error(f"{outcome}; the same command goes on from its checkpoint")
+            outcome = QM7Error(f"{outcome}; the same command resumes from its checkpoint")
         if isinstance(outcome, BusyError) and not attempt.busy:
             busy.append(attempt)
         elif not isinstance(outcome, LostError):

@@ -204,7 +204,7 @@ def test_parity_has_all_predictions_of_each_group_and_their_errors_below(three_v
         assert beyond == (abs(predicted - truth) > lower.get_ylim()[1]).sum()
         assert bounds == pytest.approx(sorted([0, *np.percentile(predicted - truth, [5, 95])]))
     whole = compare_groups(runs)
-    with pytest.raises(QM7Error, match=r"^there are 6 groups, more than this picture can hold \(4\); "):
+    with pytest.raises(QM7Error, match=r"^there are 6 groups, more than this figure can hold \(4\); "):
         KINDS["parity"].draw(whole._replace(groups=2 * whole.groups), Options())
 
 
@@ -349,7 +349,7 @@ def test_names_are_drawn_as_they_are_and_a_picture_has_one_of_three_formats(runs
         text = "".join(ET.parse(tmp_path / "odd.svg").getroot().itertext())  # noqa: S314 - our own
         assert "data=$\\no$ <b>\\udcff" in text
         assert "offset=-0.5" in text
-    with pytest.raises(QM7Error, match=r"is not the name of a picture: it should end in \.png, \.svg or \.pdf$"):
+    with pytest.raises(QM7Error, match=r"is not the name of a figure: it should end in \.png, \.svg or \.pdf$"):
         save(draw("folds", runs), tmp_path / "x.jpg")
 
 

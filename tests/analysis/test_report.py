@@ -106,5 +106,5 @@ def test_odd_names_are_shown_as_they_are():
 
 def test_without_matplotlib_there_is_no_page(runs, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(QM7Error, match=r"^pictures need matplotlib"):
+    with pytest.raises(QM7Error, match=r"^figures need matplotlib"):
         html(runs)

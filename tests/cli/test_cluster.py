@@ -74,7 +74,7 @@ def test_a_signal_stops_the_jobs_with_their_checkpoints_written(cluster, start, 
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 143
-    assert stderr.splitlines()[-1] == "qm7: stopped by SIGTERM; the same command goes on from here"
+    assert stderr.splitlines()[-1] == "qm7: stopped by SIGTERM; the same command resumes from here"
     results = [yaml.safe_load(path.read_text()) for path in tmp_path.glob("dask/*/fold-*/result.yaml")]
     assert [fold["status"] for fold in results] == ["partial", "partial"]
     assert all(fold["iterations"] >= 250 for fold in results)

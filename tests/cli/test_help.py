@@ -60,6 +60,7 @@ def test_a_help_has_examples_all_choices_and_short_paragraphs_and_sentences_in_8
     assert examples.count("\n    qm7 ") >= 2
     prose = [block for block in blocks if not re.match("  [A-Z][\\w ]*:\n", block)]
     assert max(len(line) for line in text.splitlines()) <= 80
+    assert "{" not in text
     assert max(block.count("\n") for block in prose) < 3
     sentences = re.split(r"\.\s|\[", "\n".join([*prose, *(each.help for each in params)]))
     assert max(len(sentence.split()) for sentence in sentences) <= 30

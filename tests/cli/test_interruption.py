@@ -35,7 +35,7 @@ def test_a_signal_writes_the_checkpoints_and_the_results_so_far(start, command, 
     os.killpg(process.pid, number)  # as a terminal does: to workers as well
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command goes on from here"
+    assert stderr.splitlines()[-1] == f"qm7: stopped by {number.name}; the same command resumes from here"
     assert (STOPPING in stderr.splitlines()) == (number == signal.SIGINT)
     assert stdout.splitlines()[-1] == "run/results.yaml"
     folds = read(tmp_path)["folds"]

@@ -30,7 +30,7 @@ def test_without_matplotlib_or_predictions_it_is_one_sentence(command, copied):
     assert done.stderr == "qm7: runs/original/fold-1/predictions.csv is missing\n"
     (copied.parent / "matplotlib.py").write_text("raise ImportError('none here')")
     done = command("plot", "runs", "--kind", "curves", "--output", "x.png", PYTHONPATH=str(copied.parent), status=1)
-    assert done.stderr == "qm7: pictures need matplotlib, which is installed and cannot be imported: none here\n"
+    assert done.stderr == "qm7: figures need matplotlib, which is installed and cannot be imported: none here\n"
 
 
 def test_width_caption_and_groups_are_those_that_are_asked_for(command, three_variants, tmp_path):

@@ -385,7 +385,7 @@ def test_too_much_memory_is_refused_with_the_figure_and_nothing_is_written(small
 
 @pytest.mark.parametrize(("train", "flags", "message"), [
     (range(5), {"model": "krr"}, r"fold 0 has too few training molecules \(5\) to find scale; give it"),
-    (range(5), {"model": "knn", "neighbours": 6}, "fold 0 has 5 training molecules, fewer than the 6 neighbours"),
+    (range(5), {"model": "knn", "neighbours": 6}, "fold 0 has 5 training molecules, fewer than the 6 neighbors"),
     ([0, 0, 1, 1], {"model": "krr", "scale": 100.0, "ridge": 0.0}, "matrix is singular; a larger ridge helps"),
 ])  # fmt: skip
 def test_molecules_that_are_too_few_or_there_twice_are_refused(fit, train, flags, message):

@@ -97,7 +97,7 @@ def test_a_fold_whose_worker_others_end_is_tried_once_more(tmp_path, quick, smal
     else:
         with pytest.raises(FoldsError) as failure:
             train_run(experiment, small, run, jobs=2, report=end_the_first)
-        assert str(failure.value) == f"fold 0 of {run}: {reason}; the same command goes on from its checkpoint"
+        assert str(failure.value) == f"fold 0 of {run}: {reason}; the same command resumes from its checkpoint"
         assert failure.value.results[1].status == "complete"
     assert len(ended) == times
     assert train_run(experiment, small, run).status == "complete"
