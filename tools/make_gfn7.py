@@ -4,20 +4,22 @@
     python tools/make_gfn7.py                                    # minutes; writes qm7cli/data/bundled/gfn7.npz
     python tools/make_gfn7.py --molecules 30 --output look.npz   # a quick look
 
-Graphs of up to 7 heavy atoms (C, N, O, S) grow atom by atom, each size from a sample of 300 graphs of the size before.
-A new atom goes on any free valence (C 4, N 3, O 2, S 2) by a single, double or triple bond. Then, up to twice, a ring
-is closed or the order of a bond is raised. Hydrogens fill the valences.
+Molecular graphs of up to 7 heavy atoms grow atom by atom from C, N, O and S. A new atom goes on any free valence (C 4,
+N 3, O 2, S 2) by a single, double or triple bond. Then, up to twice, a ring is closed or a bond's order is raised.
+Hydrogens fill the valences. Each size grows from a sample of 300 graphs of the size before.
 
-Graphs with more than 3 heteroatoms, 1 sulfur atom, 2 rings or 23 atoms are left out, and those with a strained or
-reactive pattern of EXCLUDED. Canonical SMILES tell equal ones apart. All graphs of up to 4 heavy atoms are kept, and
-samples with a fixed seed of 250, 500 and 1000 graphs with 5, 6 and 7.
+A graph is left out if it has more than 3 heteroatoms, 1 sulfur atom, 2 rings or 23 atoms, or a strained or reactive
+pattern of EXCLUDED. Canonical SMILES tell equal graphs apart. All graphs of up to 4 heavy atoms are kept, and samples
+with a fixed seed of 250, 500 and 1000 graphs with 5, 6 and 7.
 
-Each graph is embedded (ETKDGv3), then relaxed with MMFF94 and at GFN2-xTB. Its energy is that of atomization against
-free atoms at the same level, without spin polarization. What fails, does not converge or changes its bonds is dropped:
-of the 2089 graphs of the bundled set, 150 changed their bonds and 6 had no conformer.
+Each graph is embedded (ETKDGv3), then relaxed with MMFF94 and at GFN2-xTB (largest force 0.005 eV/angstrom). Its energy
+is the molecule's minus those of the free atoms at the same level (unpaired electrons: H 1, C 2, N 3, O 2, S 2), without
+spin polarization. A molecule is dropped if it fails, does not converge or changes its bonds: atoms are bonded if nearer
+than 1.3 times the sum of their covalent radii. Of 2089 graphs, 156 were dropped: 150 had changed bonds, and 6 had no
+conformer.
 
-The same machine and versions give the same file; rdkit 2026.9.1, tblite 0.8.0 and ase 3.29.0 made the bundled one. What
-is finished is kept beside the output, so the same command resumes an interrupted run.
+The same machine and versions give the same file; rdkit 2026.9.1, tblite 0.8.0 and ase 3.29.0 made the bundled one.
+Finished molecules are kept beside the output, so the same command resumes an interrupted run.
 """
 
 import argparse

@@ -23,7 +23,7 @@ def experiments(
 ) -> None:
     """List the experiments that come with the program, or print one.
 
-    jobs is the number of folds to train. To change an experiment, print it to a file and edit that.
+    Jobs are folds to train. To change an experiment, print it to a file and edit that file.
 
     Examples:
       qm7 experiments quick > mine.yaml

@@ -16,8 +16,8 @@ def info(
 ) -> None:
     """Show what a data set contains, and whether it is sound.
 
-    In a sound data set, X is the Coulomb matrix of Z and R (bohr). Its energies are atomization energies or total
-    energies in kcal/mol. which is names the published file that it is a copy of, if it is one.
+    In a sound data set, X is the Coulomb matrix of Z and R (bohr), and T has atomization energies or total energies
+    (kcal/mol). It also says whether the file is the published QM7.
 
     Examples:
       qm7 info --data gfn7

@@ -82,7 +82,11 @@ RunData = Annotated[
 ]
 Split = Annotated[
     str | None,
-    typer.Option(metavar="SPLIT", help="published, stratified, random or a file of qm7 split. [default: published]"),
+    typer.Option(
+        metavar="SPLIT",
+        show_default=False,
+        help="published, stratified, random or a file of qm7 split. [default: published]",
+    ),
 ]
 Folds = Annotated[
     list[int] | None,

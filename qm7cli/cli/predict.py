@@ -40,7 +40,8 @@ def predict(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILE", help=f"{options.MOLECULE_FORMATS}. SMILES: .smi, or .csv with a column of them."
+            metavar="FILE",
+            help=f"{options.MOLECULE_FORMATS}. SMILES: .smi, or .csv with a column of them. Or - for standard input.",
         ),
     ] = None,
     run: Annotated[list[Path] | None, RUN] = None,

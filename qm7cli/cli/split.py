@@ -35,7 +35,7 @@ def split(
       qm7 split --scheme stratified --count 10 --output folds.yaml
       qm7 split --within 0 --output within-0.yaml
 
-    Columns: number of molecules, mean and standard deviation of the energies (kcal/mol).
+    Columns: number of molecules, mean and standard deviation (std) of the energies, kcal/mol.
     """
     from qm7cli.core.errors import UsageError
     from qm7cli.data import splits

@@ -63,8 +63,8 @@ def sweep(
 
     Without FILE, --grid sweeps around the defaults. If FILE is an experiment, --grid sweeps around it.
 
-    Run the same command again to resume. A diverged job is a result; a failed job does not stop the others, and has the
-    reason in log.txt of its fold. Sweeps may share a directory.
+    Run the same command again to resume. A diverged job is a result. A failed job does not stop the others; log.txt
+    of its fold has the reason. Sweeps may share a directory.
 
     Examples:
       qm7 sweep --data gfn7 --grid seed=0,1,2 --set training.iterations=1000

@@ -8,14 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from qm7cli.cli.output import (
-    Table,
-    note,
-    print_error,
-    print_traceback,
-    say,
-    write_output,
-)
+from qm7cli.cli.output import Table, note, print_error, print_traceback, say, write_output
 
 ERRORS = "56.99 +- 3.75"
 ODD = "=a\x1b[31m\r\u202e[bold]\nb\u2028"
