@@ -200,7 +200,7 @@ def test_the_gain_of_an_ensemble_is_that_of_the_published_evaluation():
     page = " ".join(OWN.split())
     assert f"from {alone.split()[0]} to {averaged.split()[0]} kcal/mol with five" in page
     coverages = [float(each) for each in re.findall(r"^\d .* (\S+)% ", text.partition("ensemble")[0], re.MULTILINE)]
-    assert f"holds {min(coverages):.0f} to {max(coverages):.0f}% of such a fold's molecules, 90% in all" in page
+    assert f"they hold {min(coverages):.0f} to {max(coverages):.0f}% of a fold's molecules, and 90% of all" in page
     assert {round(float(coverage)) for *_, coverage in means[:5]} == {90}
     assert f"half-width is {statistics.fmean(float(width) for _, width, _ in means[:5]):.1f} kcal/mol" in page
 
