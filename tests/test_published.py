@@ -18,8 +18,8 @@ from qm7cli.runs.collect import find_runs
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results"
 PAGES = ("README.md", "docs/centering.md", "docs/benchmarks.md", "docs/predict.md")
-README, PAGE, BASELINES, OWN = (ROOT.joinpath(name).read_text().replace("±", "+-") for name in PAGES)
-WORDS = " ".join(PAGE.split())
+README, CENTERING, BENCHMARKS, PREDICT = (ROOT.joinpath(name).read_text().replace("±", "+-") for name in PAGES)
+WORDS = " ".join(CENTERING.split())
 SET_UPS = {  # of rates.yaml
     "as published": {"encoding.center": True, "network.offset": 0.0},
     "not centered": {"encoding.center": False, "network.offset": 0.0},
@@ -133,7 +133,7 @@ def on_the_way(runs):
     return {count: compare_groups(at(runs, count)).groups[1:] for count in counts}
 
 
-def assert_shown(expected, page=PAGE):
+def assert_shown(expected, page=CENTERING):
     assert [row for row in expected if row not in page.splitlines()] == []
 
 
@@ -144,7 +144,7 @@ def run_figures(run):
     return mae, rmse, f"{seconds:.1f}" if seconds < 1 else f"{seconds:.0f}"
 
 
-@pytest.mark.parametrize(("rows", "page"), [(readme_rows, README), (setting_rows, PAGE), (unit_rows, PAGE)])
+@pytest.mark.parametrize(("rows", "page"), [(readme_rows, README), (setting_rows, CENTERING), (unit_rows, CENTERING)])
 def test_the_tables_have_the_errors(rows, page):
     assert_shown(rows(), page)
 
@@ -152,10 +152,8 @@ def test_the_tables_have_the_errors(rows, page):
 def test_the_page_has_what_features_that_are_not_centered_do():
     shown = {variant: figure(having(runs_of("centering"), variant=variant)) for variant in RULES}
     assert f"`original` has {shown['original']} and the control {shown['uncompensated']}." in WORDS
-    at = {own: shown[own].removeprefix("5 of 5 diverged (")[:-1] for own in ("corrected", "no-prebias")}
-    assert (
-        f"in every fold, `corrected` at iterations {at['corrected']} and `no-prebias` at {at['no-prebias']}." in WORDS
-    )
+    true, plain = (shown[own].removeprefix("5 of 5 diverged (")[:-1] for own in ("corrected", "no-prebias"))
+    assert f"in every fold, `corrected` at iterations {true} and `no-prebias` at {plain}." in WORDS
     original, corrected, plain, control = largest_rates("not centered")
     assert corrected == plain
     assert f"is {original} with `original`, {control} with the control, and {corrected} with the other two." in WORDS
@@ -186,22 +184,32 @@ def test_readme_has_the_network_beside_the_baselines():
     assert f"| This network, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
 
 
+def ensemble(name):
+    """Return what ``eval --ensemble`` printed of an experiment, and its means: MAE, interval and coverage."""
+    text = (RESULTS / name / "ensemble.txt").read_text()
+    return text, re.findall(r"^mean +(\S+ \+- \S+) .* \+-(\S+) +(\S+)% ", text, re.MULTILINE)
+
+
+def test_the_runs_of_an_ensemble_have_the_errors_of_their_results_and_intervals_that_hold():
+    for name in ("variants", "best"):
+        *alone, _ = ensemble(name)[1]
+        assert [mae for mae, *_ in alone] == [figure([run]) for run in having(runs_of(name), variant="original")]
+        assert {round(float(coverage)) for *_, coverage in alone} == {90}
+
+
 def test_the_gain_of_an_ensemble_is_that_of_the_published_evaluation():
-    text, runs = (RESULTS / "best/ensemble.txt").read_text(), runs_of("best")
-    means = re.findall(r"^mean +(\S+ \+- \S+) .* \+-(\S+) +(\S+)% ", text, re.MULTILINE)
-    assert [mae for mae, *_ in means[:5]] == [figure([run]) for run in runs]
+    runs, (text, means) = runs_of("best"), ensemble("best")
     alone, averaged = figure(runs), means[5][0]
     assert f"| The same, predictions of the five averaged (`qm7 eval --ensemble`) | {averaged} | " in README
     fold_0 = statistics.fmean(run.results[0].mae for run in runs)
-    assert_shown([f"| one network, mean of five seeds | {fold_0:.2f} | {alone} |"], BASELINES)
+    assert_shown([f"| one network, mean of five seeds | {fold_0:.2f} | {alone} |"], BENCHMARKS)
     own = re.search(r"^ensemble.*\n0 +150000 +(\S+)", text, re.MULTILINE)[1]
-    assert_shown([f"| five networks averaged | {own} | {averaged} |"], BASELINES)
+    assert_shown([f"| five networks averaged | {own} | {averaged} |"], BENCHMARKS)
     assert f"it has {fold_0:.2f}, averaged {own}." in README
-    page = " ".join(OWN.split())
+    page = " ".join(PREDICT.split())
     assert f"from {alone.split()[0]} to {averaged.split()[0]} kcal/mol with five" in page
     coverages = [float(each) for each in re.findall(r"^\d .* (\S+)% ", text.partition("ensemble")[0], re.MULTILINE)]
     assert f"they hold {min(coverages):.0f} to {max(coverages):.0f}% of a fold's molecules, and 90% of all" in page
-    assert {round(float(coverage)) for *_, coverage in means[:5]} == {90}
     assert f"half-width is {statistics.fmean(float(width) for _, width, _ in means[:5]):.1f} kcal/mol" in page
 
 
@@ -285,45 +293,39 @@ def test_the_baselines_have_their_figures_and_learning_curves():
     for run in runs_of("table1"):
         assert [(fold.fold, fold.status) for fold in run.results.folds] == [(k, "complete") for k in range(5)]
     for run in (*runs_of("table1"), longest_run(), longest_run(bias=2), *runs_of("bonds"), *runs_of("fast")):
-        assert f"| {' | '.join(run_figures(run))} | " in BASELINES, run.path
-    assert f"| {figure(having(runs_of('variants'), variant='original'), 3)} | " in BASELINES
+        assert f"| {' | '.join(run_figures(run))} | " in BENCHMARKS, run.path
+    assert f"| {figure(having(runs_of('variants'), variant='original'), 3)} | " in BENCHMARKS
     runs = runs_of("learning-curve")
     kernels = [run for run in runs if run.settings.get("baseline.model") == "krr"]
     network = having([run for run in runs if run not in kernels], variant="no-prebias")
     models = [*(having(kernels, baseline__representation=each) for each in ("bag-of-bonds", "random")), network]
     for size in (300, 600, 1200, 2400, 4800, None):
         cells = [figure(having(own, split__train_size=size)) for own in models]
-        assert_shown([f"| {size or 5732:,} | {' | '.join(cells)} |"], BASELINES)
+        assert_shown([f"| {size or 5732:,} | {' | '.join(cells)} |"], BENCHMARKS)
 
 
-@pytest.mark.parametrize(("name", "more"), [
-    ("variants", ["--margin", "0.05"]),
-    ("paper", ["--margin", "0.05"]),
-    ("long", ["experiments/results/paper"]),
-    ("table1", ["experiments/results/variants/qm7-original-seed0"]),
-    ("offset", []),
-    ("centering", []),
-    ("bias", []),
-])  # fmt: skip
-def test_published_results_are_compared_as_their_text_says(command, tmp_path, name, more):
+@pytest.mark.parametrize(
+    "line", re.findall(r"^    qm7 (compare .*)$", (RESULTS / "README.md").read_text(), re.MULTILINE)
+)
+def test_published_results_are_compared_as_their_text_says(command, tmp_path, line):
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
-    shown = command("compare", f"experiments/results/{name}", *more).stdout
-    assert shown == (RESULTS / name / "compare.txt").read_text()
-    if name == "variants":
-        assert "".join(shown.splitlines(keepends=True)[:4]) in PAGE
+    shown = command(*line.split()).stdout
+    assert shown == (ROOT / line.split()[1] / "compare.txt").read_text()
+    if "results/variants --" in line:
+        assert "".join(shown.splitlines(keepends=True)[:4]) in CENTERING
 
 
 def test_what_to_expect_is_what_the_histories_give(capsys):
     maes = {row.iteration: row.test_mae for row in longest_run().results[0].history}
     counts, shown = (
-        [cell.strip() for cell in re.search(rf"^\| {head} \|(.*)\|$", BASELINES, re.MULTILINE)[1].split("|")]
+        [cell.strip() for cell in re.search(rf"^\| {head} \|(.*)\|$", BENCHMARKS, re.MULTILINE)[1].split("|")]
         for head in ("iterations", "test MAE, kcal/mol")
     )
     assert len(counts) > 8
     assert shown == [f"{maes[int(count.replace(',', ''))]:.2f}" for count in counts]
     histories = [row for variant in VARIANTS for row in longest_run(variant).results[0].history]
     assert all(abs(row.test_mae - maes[row.iteration]) < 0.03 for row in histories)
-    page = " ".join(BASELINES.split())
+    page = " ".join(BENCHMARKS.split())
     assert "`corrected` and `no-prebias` stay within 0.03 kcal/mol of these." in page
     comparison = compare_groups(at(runs_of("variants"), 20_000))
     for group in comparison.groups:

@@ -15,7 +15,7 @@ def test_it_is_built_without_a_warning_and_has_all_that_a_page_loads_and_every_p
     done = subprocess.run([*build, "--site-dir", tmp_path], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, "WARNING" in done.stderr) == (0, False), done.stderr
     pages = list(tmp_path.rglob("*.html"))
-    assert len(pages) > 15
+    assert len(pages) > 20
     for page in pages:
         text = page.read_text()
         loaded = re.findall(r'<(?:script|img|iframe|source)\b[^>]*?\bsrc="?([^" >]+)', text)
