@@ -129,12 +129,13 @@ class Evaluation(Section):
     ----------
     draws : int
         Randomly sorted matrices per molecule; a prediction is their mean, 1 to 1,000,000; default 10.
-    every : int
-        Iterations between evaluations, 1 or more; others are at 1, 2 and 5 times 1,000, 10,000, ...; default 25,000.
+    every : int, optional
+        Iterations between evaluations, 1 or more; others are at 1, 2 and 5 times 1,000, 10,000, ...; null for none
+        before the end; default 25,000.
     """
 
     draws: Annotated[Whole, Field(ge=1, le=MOST_DRAWS)] = 10
-    every: Annotated[Whole, Field(ge=1)] = 25_000
+    every: Annotated[Whole, Field(ge=1)] | None = 25_000
 
 
 class Baseline(Section):

@@ -18,6 +18,7 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import About, load_about, load_arrays, save_arrays
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST
+from qm7cli.data.coulomb import random_sorted
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
 from qm7cli.model.encoder import Encoder
@@ -177,7 +178,8 @@ class FoldTraining:
         block, part = self.descent.place(iteration)
         if block != self._block:
             self._draw_block(block)
-        self.descent.step(self.network, self._features[part], self._block_targets[part], iteration)
+        X = self.features.encode(self._triangles[part])  # a minibatch alone: it stays in the processor's cache
+        self.descent.step(self.network, X, self._block_targets[part], iteration)
         self.iteration = iteration
 
     def model(self) -> Model:
@@ -234,7 +236,8 @@ class FoldTraining:
 
     def _draw_block(self, block: int) -> None:
         molecules = self.fold.train[self.descent.draw(block)]
-        self._features = self.features.draw(self.dataset, molecules, self._stream(Purpose.PERMUTATIONS, block))
+        noise, rng = self.encoder.noise, self._stream(Purpose.PERMUTATIONS, block)
+        self._triangles = random_sorted(self.dataset.X, self.dataset.norms, molecules, noise, rng)
         self._block_targets = self.targets[molecules]
         self._block = block
 

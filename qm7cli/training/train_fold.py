@@ -102,8 +102,10 @@ def _advance(work: FoldWork, training: FoldTraining) -> None:
             work.report_progress(training.iteration, settings.iterations)
 
 
-def evaluation_due(iteration: int, every: int) -> bool:
+def evaluation_due(iteration: int, every: int | None) -> bool:
     """Say whether an interim evaluation comes after `iteration`: 1, 2, 5 x 10^k from 1,000 on, and each `every`."""
+    if every is None:
+        return False
     return iteration % every == 0 or (iteration >= 1000 and str(iteration).rstrip("0") in {"1", "2", "5"})
 
 

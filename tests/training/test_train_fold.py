@@ -137,6 +137,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(train, quick):
 def test_evaluations_come_at_1_2_5_times_powers_of_ten_and_every_so_many():
     due = [i for i in range(1, 60_001) if evaluation_due(i, 25_000)]
     assert due == [1_000, 2_000, 5_000, 10_000, 20_000, 25_000, 50_000]
+    assert not any(evaluation_due(i, None) for i in due)
 
 
 def test_results_that_lack_a_finished_fold_are_mended(train, quick):
