@@ -1,25 +1,33 @@
 """The figures of the pages are those of the results in experiments/results."""
 
 import functools
+import os
 import re
 import statistics
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.io import loadmat
 
+from qm7cli import predict
 from qm7cli.analysis.compare import compare_groups, difference_text
 from qm7cli.analysis.paired_difference import holm
 from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.output import write_output
+from qm7cli.data.dataset import load, locate
+from qm7cli.data.molecules import BOHR
+from qm7cli.data.splits import Split, select_folds
+from qm7cli.model.model import load_bundled
 from qm7cli.model.variants import CONTROLS, RULES
 from qm7cli.runs.collect import find_runs
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "experiments/results"
-PAGES = ("README.md", "docs/centering.md", "docs/benchmarks.md", "docs/predict.md")
-README, CENTERING, BENCHMARKS, PREDICT = (ROOT.joinpath(name).read_text().replace("±", "+-") for name in PAGES)
-WORDS = " ".join(CENTERING.split())
+PAGES = ("README.md", "docs/centering.md", "docs/benchmarks.md", "docs/predict.md", "docs/data.md")
+README, CENTERING, BENCHMARKS, PREDICT, DATA = (ROOT.joinpath(name).read_text().replace("±", "+-") for name in PAGES)
+WORDS, PREDICT = (" ".join(page.split()) for page in (CENTERING, PREDICT))
 SET_UPS = {  # of rates.yaml
     "as published": {"encoding.center": True, "network.offset": 0.0},
     "not centered": {"encoding.center": False, "network.offset": 0.0},
@@ -206,11 +214,35 @@ def test_the_gain_of_an_ensemble_is_that_of_the_published_evaluation():
     own = re.search(r"^ensemble.*\n0 +150000 +(\S+)", text, re.MULTILINE)[1]
     assert_shown([f"| five networks averaged | {own} | {averaged} |"], BENCHMARKS)
     assert f"it has {fold_0:.2f}, averaged {own}." in README
-    page = " ".join(PREDICT.split())
-    assert f"from {alone.split()[0]} to {averaged.split()[0]} kcal/mol with five" in page
-    coverages = [float(each) for each in re.findall(r"^\d .* (\S+)% ", text.partition("ensemble")[0], re.MULTILINE)]
-    assert f"they hold {min(coverages):.0f} to {max(coverages):.0f}% of a fold's molecules, and 90% of all" in page
-    assert f"half-width is {statistics.fmean(float(width) for _, width, _ in means[:5]):.1f} kcal/mol" in page
+    assert f"from {alone.split()[0]} to {averaged.split()[0]} kcal/mol with five" in PREDICT
+    rows = re.findall(r"^\d .* (\S+)% +(\S+)$", text.partition("ensemble")[0], re.MULTILINE)  # of single networks
+    coverages, correlations = ([float(each) for each in column] for column in zip(*rows, strict=True))
+    assert f"they hold {min(coverages):.0f} to {max(coverages):.0f}% of a fold's molecules, and 90% of all" in PREDICT
+    assert f"half-width is {statistics.fmean(float(width) for _, width, _ in means[:5]):.1f} kcal/mol" in PREDICT
+    assert f"|error| is {min(correlations):.1f} to {max(correlations):.1f}." in PREDICT
+
+
+@pytest.mark.realdata
+def test_the_page_has_how_the_bundled_model_judges_molecules_that_it_was_not_trained_on(qm7):
+    model, test = load_bundled().model, select_folds(qm7, Split(folds=[0]))[0].test
+    Z, R = (loadmat(os.environ["QM7_DATA"])[name][test] for name in "ZR")
+    predictions = predict(model, Z, R)
+    errors = np.abs([each.energy for each in predictions] - qm7.T[test])
+    outside = np.array([bool(each.warnings) for each in predictions])
+    assert f"{outside.sum()} of the {len(test)} held-out molecules are outside. Their MAE is" in PREDICT
+    assert f"is {errors[outside].mean():.1f} kcal/mol, and that of the others {errors[~outside].mean():.1f}." in PREDICT
+    for scale in (BOHR, 1 / BOHR):
+        assert all(each.warnings for each in predict(model, Z[:100], R[:100] * scale))
+    (methane,) = qm7.T[((qm7.Z > 0).sum(axis=1) == 5) & ((qm7.Z == 1).sum(axis=1) == 4)]
+    assert f"Methane shows it: its energy in QM7 is {methane:.1f} kcal/mol." in PREDICT
+
+
+def test_the_page_has_what_the_bundled_set_holds():
+    gfn7 = load(locate("gfn7"))
+    counts = ", ".join(map(str, np.bincount((gfn7.Z > 1).sum(axis=1))[1:]))
+    energies = f"{gfn7.T.min():.2f} to {gfn7.T.max():.2f} kcal/mol, mean {gfn7.T.mean():.2f}, SD {gfn7.T.std():.2f}"
+    assert_shown([f"| with 1, 2, …, 7 heavy atoms | {counts} |"], DATA)
+    assert_shown([f"| energies | atomization energies at GFN2-xTB, {energies} |"], DATA)
 
 
 @pytest.mark.parametrize(("setup", "command", "row"), [
