@@ -1,8 +1,8 @@
 """The state of one fold's training, and what an iteration does to it (Montavon et al., NIPS 2012, section 4).
 
-An iteration depends on the seed, the fold and its own number alone. Minibatches are drawn and encoded in blocks;
-block k is drawn from its own streams, so a training that stopped in the middle of it draws the same block again and
-goes on with the same bits.
+An iteration depends on the seed, the fold and its own number alone. Minibatches are drawn in blocks; block k is drawn
+from its own streams, so a training that stopped in the middle of it draws the same block again and goes on with the
+same bits.
 """
 
 from bisect import bisect_right
@@ -32,7 +32,7 @@ from qm7cli.runs.results import HistoryRow
 from qm7cli.runs.settings import Training
 from qm7cli.training.claim_fold import fit_target
 
-BLOCK: Final = 1250  # samples drawn at once: 50 minibatches of 25, on QM7 10 MB of features
+BLOCK: Final = 1250  # samples drawn at once: 50 minibatches of 25, on QM7 1.4 MB of matrices
 MAX_RMSE: Final = 1000.0  # of a minibatch, in standard deviations of the targets
 
 
