@@ -150,6 +150,11 @@ def test_what_is_not_decided_is_never_said_to_be_absent(maes, said):
     assert not any(word in group.verdict for word in ("-0.00", "no difference", "the same mean", "shows"))
 
 
+def test_of_one_test_set_no_interval_and_no_correction_is_explained():
+    runs = [make_run(f"{offset}", [f"network.offset={offset}"], [3 + offset]) for offset in (0.0, 1.0)]
+    assert compare_groups(runs).explanation.endswith("Difference: test MAE minus that of offset=0.0.")
+
+
 def test_the_reference_is_chosen_by_value_by_run_or_by_name(runs):
     for reference in ("variant=corrected", "corrected-1", "corrected"):
         comparison = compare_groups(runs, reference=reference)
