@@ -15,6 +15,7 @@ from qm7cli.core.validation import SettingsError
 from qm7cli.data.splits import select_folds
 from qm7cli.estimators import PreBiasRegressor, RandomSortedCoulomb
 from qm7cli.model.encoder import Encoder
+from qm7cli.model.variants import RULES
 from qm7cli.training.fold_training import DivergenceError, FoldTraining
 
 X, Y = make_friedman1(300, random_state=0)
@@ -50,6 +51,21 @@ def test_on_features_that_are_drawn_without_noise_it_is_the_training_of_a_fold(s
     assert_allclose(
         ours.predict(features), training.model().energies(features, small.Z[training.fold.train]), atol=2e-3
     )
+
+
+def test_on_another_problem_the_true_gradient_is_ahead_only_of_small_steps_of_biases_that_start_at_0(monkeypatch):
+    """As the page on centering says."""
+    monkeypatch.setitem(RULES, "larger", lambda C, _CW, dZ, _W: (np.zeros(C.shape[1], C.dtype), 3 * dZ.sum(axis=0)))
+    inputs, targets = make_friedman1(500, random_state=0)
+
+    def score(variant, bias=0.0):
+        pipeline = make_pipeline(
+            StandardScaler(), regressor(hidden=(50, 20), iterations=2000, variant=variant, bias=bias)
+        )
+        return pipeline.fit(inputs[:300], targets[:300]).score(inputs[300:], targets[300:])
+
+    assert score("original") + 0.03 < score("corrected") < score("larger") < score("original", 0.5)
+    assert score("corrected", 0.5) == pytest.approx(score("original", 0.5), abs=0.015)
 
 
 def test_it_is_piped_and_searched_and_learns_what_is_no_line_with_the_same_bits_again():
