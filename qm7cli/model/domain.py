@@ -106,7 +106,6 @@ def _environments(Z: NDArray[np.floating], R: NDArray[np.floating]) -> NDArray[n
 
 def _link(R: NDArray[np.floating]) -> float:
     """Return the longest distance, angstrom, of the shortest tree that connects atoms at R (atoms, 3), bohr."""
-    from scipy.sparse.csgraph import minimum_spanning_tree  # noqa: PLC0415 - slow to import
+    from scipy.cluster.hierarchy import linkage  # noqa: PLC0415 - slow to import
 
-    tree = minimum_spanning_tree(np.linalg.norm(R[:, None] - R, axis=-1))
-    return float(tree.data.max(initial=0)) * BOHR
+    return float(linkage(R)[-1, 2]) * BOHR if len(R) > 1 else 0.0  # of single linkage, whose last step is the longest
