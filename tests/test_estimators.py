@@ -79,14 +79,11 @@ def test_it_is_piped_and_searched_and_learns_what_is_no_line_with_the_same_bits_
     assert abs(first - other).max() > 0
 
 
-@pytest.mark.parametrize(
-    ("parameters", "sentence"),
-    [
-        ({"hidden": 100}, r"hidden is 100: write \[100\]"),
-        ({"variant": "corect"}, 'variant is "corect", not one of .*; did you mean "corrected"'),
-        ({"bias": (1.0, 1.0, 1.0)}, "bias is .* 2 hidden layers take one number, or 2 of them"),
-    ],
-)
+@pytest.mark.parametrize(("parameters", "sentence"), [
+    ({"hidden": 100}, r"hidden is 100: write \[100\]"),
+    ({"variant": "corect"}, 'variant is "corect", not one of .*; did you mean "corrected"'),
+    ({"bias": (1.0, 1.0, 1.0)}, "bias is .* 2 hidden layers take one number, or 2 of them"),
+])  # fmt: skip
 def test_a_wrong_parameter_is_one_sentence_when_it_is_fitted(parameters, sentence):
     with pytest.raises(SettingsError, match=f"^{sentence}"):
         regressor(**parameters).fit(X, Y)

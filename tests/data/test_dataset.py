@@ -31,19 +31,16 @@ def test_a_file_is_read_with_its_fingerprint_and_the_places_that_its_atoms_had(m
     assert small.name == mat.stem
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"X": GOOD["X"][:, :, :5]}, "X has the shape (60, 7, 5); with Z as it is, it should be (60, 7, 7)"),
-        ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with Z as it is, it should be (60, 7, 3)"),
-        ({"T": np.array([["a"] * 60], dtype=object)}, "T holds object, not real numbers"),
-        (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is not a number or is too large"),
-        (changed("Z", (2, 0), -6), "Z holds numbers that are not nuclear charges, 1 to 118, nor 0"),
-        (changed("Z", 2, 0), "Z has no atoms for molecule 2"),
-        (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
-        ({"P": GOOD["P"][:4]}, "P is not a partition of the 60 molecules"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"X": GOOD["X"][:, :, :5]}, "X has the shape (60, 7, 5); with Z as it is, it should be (60, 7, 7)"),
+    ({"R": GOOD["R"][:, :, :2]}, "R has the shape (60, 7, 2); with Z as it is, it should be (60, 7, 3)"),
+    ({"T": np.array([["a"] * 60], dtype=object)}, "T holds object, not real numbers"),
+    (changed("T", (0, 3), np.nan), "T is nan at (0, 3), which is not a number or is too large"),
+    (changed("Z", (2, 0), -6), "Z holds numbers that are not nuclear charges, 1 to 118, nor 0"),
+    (changed("Z", 2, 0), "Z has no atoms for molecule 2"),
+    (changed("X", (4, 0, 1), 100.0), "X is not symmetric: molecule 4 is off by"),
+    ({"P": GOOD["P"][:4]}, "P is not a partition of the 60 molecules"),
+])  # fmt: skip
 def test_a_file_with_wrong_variables_is_refused_with_the_reason(tmp_path, changes, message):
     path = molecules.write(tmp_path / "x.mat", changes)
     with pytest.raises(QM7Error, match=re.escape(message)) as error:
@@ -51,16 +48,13 @@ def test_a_file_with_wrong_variables_is_refused_with_the_reason(tmp_path, change
     assert str(error.value).startswith(str(path))
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (lambda _: b"", "this is neither a MATLAB nor an .npz file"),
-        (lambda _: b"<html>404 not found</html>" * 20, "this is neither a MATLAB nor an .npz file"),
-        (lambda good: good[: len(good) // 2], "the file is damaged or cut off"),
-        (lambda good: good[:3000] + b"\0" * 500 + good[3500:], "the file is damaged or cut off"),
-        (lambda _: b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "this is a MATLAB 7.3 file; save it as"),
-    ],
-)
+@pytest.mark.parametrize(("content", "message"), [
+    (lambda _: b"", "this is neither a MATLAB nor an .npz file"),
+    (lambda _: b"<html>404 not found</html>" * 20, "this is neither a MATLAB nor an .npz file"),
+    (lambda good: good[: len(good) // 2], "the file is damaged or cut off"),
+    (lambda good: good[:3000] + b"\0" * 500 + good[3500:], "the file is damaged or cut off"),
+    (lambda _: b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "this is a MATLAB 7.3 file; save it as"),
+])  # fmt: skip
 def test_a_damaged_file_is_refused(tmp_path, mat, content, message):
     path = tmp_path / "x.mat"
     path.write_bytes(content(mat.read_bytes()))
@@ -129,26 +123,20 @@ def test_folds_of_different_sizes_end_in_minus_one(npz):
     assert soundness.describe(own)["folds"] == "3 of 10 to 30 molecules"
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"Z": None}, "the variable Z is missing"),
-        ({"R": np.zeros((60, 7, 3))}, "molecule 0: atoms 0 and 1 are in the same place"),
-        ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off ("),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"Z": None}, "the variable Z is missing"),
+    ({"R": np.zeros((60, 7, 3))}, "molecule 0: atoms 0 and 1 are in the same place"),
+    ({"T": np.array([{}] * 60, dtype=object)}, "the file is damaged or cut off ("),
+])  # fmt: skip
 def test_a_file_of_our_own_that_cannot_be_is_refused_with_the_reason(npz, changes, message):
     with pytest.raises(QM7Error, match=re.escape(message)):
         dataset.load(npz(**changes))
 
 
-@pytest.mark.parametrize(
-    ("molecules", "n", "message"),
-    [
-        (2, 1001, r"molecules of up to 1001 atoms are larger than any that are read here \(1000\)"),
-        (200, 1000, r"reading 200 molecules of up to 1000 atoms would take 5\.4 GB, more than 4 GB"),
-    ],
-)
+@pytest.mark.parametrize(("molecules", "n", "message"), [
+    (2, 1001, r"molecules of up to 1001 atoms are larger than any that are read here \(1000\)"),
+    (200, 1000, r"reading 200 molecules of up to 1000 atoms would take 5\.4 GB, more than 4 GB"),
+])  # fmt: skip
 def test_molecules_whose_matrices_would_take_too_much_memory_are_neither_read_nor_written(
     npz, tmp_path, molecules, n, message
 ):

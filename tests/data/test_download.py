@@ -39,18 +39,15 @@ def test_a_right_file_is_put_in_place_whole_and_progress_is_told(server, dest, c
     assert list(dest.parent.iterdir()) == [dest]
 
 
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("other", "it has {length} bytes and the SHA-256 {other}, not {sha256}; --sha256 any accepts"),
-        ("page", "it is a web page, not the data set"),
-        ("none", "the server answers 404 Not Found"),
-        ("cut", "it was cut off"),
-        ("cut-without-length", "it has {half} bytes and the SHA-256 "),
-        ("stalling", "nothing came within 0.2 s"),
-        ("endless", "it sends more than 1000000 bytes"),
-    ],
-)
+@pytest.mark.parametrize(("path", "message"), [
+    ("other", "it has {length} bytes and the SHA-256 {other}, not {sha256}; --sha256 any accepts"),
+    ("page", "it is a web page, not the data set"),
+    ("none", "the server answers 404 Not Found"),
+    ("cut", "it was cut off"),
+    ("cut-without-length", "it has {half} bytes and the SHA-256 "),
+    ("stalling", "nothing came within 0.2 s"),
+    ("endless", "it sends more than 1000000 bytes"),
+])  # fmt: skip
 def test_each_failure_has_its_sentence_and_what_was_there_stays(
     server, dest, content, sha256, path, message, monkeypatch
 ):

@@ -22,17 +22,14 @@ def test_conformers_have_the_hydrogens_and_lengths_of_bonds_in_bohr_and_are_the_
     assert {each.open_shell for each in embed(Smiles("[CH2]", "carbene"))} == {"2 unpaired electrons"}
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("CC(", "'CC(' is not a SMILES that RDKit reads"),
-        ("[NH4+]", "[NH4+] is charged (+1); molecules here are neutral"),
-        ("C.C", "C.C has 2 fragments, where one molecule is needed"),
-        ("C*", "C* has an atom of no element"),
-        ("C" * 40, f"{'C' * 40} has 122 atoms with hydrogens, where at most 100 are embedded"),
-        ("C1#CC1", "RDKit finds no geometry for C1#CC1: give a file with its coordinates"),
-    ],
-)
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("CC(", "'CC(' is not a SMILES that RDKit reads"),
+    ("[NH4+]", "[NH4+] is charged (+1); molecules here are neutral"),
+    ("C.C", "C.C has 2 fragments, where one molecule is needed"),
+    ("C*", "C* has an atom of no element"),
+    ("C" * 40, f"{'C' * 40} has 122 atoms with hydrogens, where at most 100 are embedded"),
+    ("C1#CC1", "RDKit finds no geometry for C1#CC1: give a file with its coordinates"),
+])  # fmt: skip
 def test_what_is_no_molecule_is_one_sentence_that_names_its_place(text, sentence, capfd):
     with pytest.raises(QM7Error) as error:
         embed(Smiles(text, "", "x.smi, line 3: "))

@@ -64,16 +64,13 @@ def test_a_split_file_gives_its_folds_again(small, written):
     assert content["dataset_sha256"] == small.sha256
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, "is not a split file: format: Input should be 1"),
-        ({"folds": [[0, 1], ["2"]]}, "is not a split file: folds.1.0: Input should be a valid integer"),
-        ({"dataset_sha256": "0" * 64}, "splits another data set: SHA-256 000000000000... there, "),
-        ({"folds": [[0, 1, 2], []]}, "a split has two folds or more, each with molecules"),
-        ({"folds": [[0, 1], [1, 2]]}, "a molecule is there twice, or is not one of the data set's 0 to 59"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    ({"format": 2}, "is not a split file: format: Input should be 1"),
+    ({"folds": [[0, 1], ["2"]]}, "is not a split file: folds.1.0: Input should be a valid integer"),
+    ({"dataset_sha256": "0" * 64}, "splits another data set: SHA-256 000000000000... there, "),
+    ({"folds": [[0, 1, 2], []]}, "a split has two folds or more, each with molecules"),
+    ({"folds": [[0, 1], [1, 2]]}, "a molecule is there twice, or is not one of the data set's 0 to 59"),
+])  # fmt: skip
 def test_a_split_file_that_cannot_be_is_refused_with_the_reason(small, written, change, message):
     path, _ = written
     path.write_text(format_yaml({**yaml.safe_load(path.read_text()), **change}))

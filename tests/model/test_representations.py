@@ -28,16 +28,13 @@ def test_the_composition_counts_the_atoms_of_each_element(small):
     np.testing.assert_array_equal(drawn, reference.composition(small.Z, [1, 6, 7, 8]))
 
 
-@pytest.mark.parametrize(
-    ("Z", "excess"),
-    [
-        ([6, 1, 1], None),
-        ([6, 1], None),
-        ([6, 6], "2 C, more than the 1 that the model takes"),
-        ([1, 1, 8], "1 O, more than the 0 that the model takes"),
-        ([6, 1, 1, 7], "2 pairs H-N, more than the 1 that the model takes"),
-    ],
-)
+@pytest.mark.parametrize(("Z", "excess"), [
+    ([6, 1, 1], None),
+    ([6, 1], None),
+    ([6, 6], "2 C, more than the 1 that the model takes"),
+    ([1, 1, 8], "1 O, more than the 0 that the model takes"),
+    ([6, 1, 1, 7], "2 pairs H-N, more than the 1 that the model takes"),
+])  # fmt: skip
 def test_what_bags_do_not_hold_is_told(Z, excess):
     bags = Bags.of(np.array([[6, 1, 1], [6, 0, 0], [7, 1, 0]], dtype=np.float32))
     assert bags.why_too_large(np.array(Z, dtype=np.float32)) == excess

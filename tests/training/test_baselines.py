@@ -199,16 +199,12 @@ def test_a_saved_baseline_predicts_what_the_fit_predicted_whatever_the_atoms_ord
         assert one.spread is None
 
 
-@pytest.mark.parametrize(
-    ("flags", "Z", "warning"),
-    [
-        (SAVED[4], [6, 6, 6, 6, 6, 6, 6], "7 C, more than the "),
-        (SAVED[5], [6, 14], "Si: no molecule with it was trained on"),
-        (SAVED[3], [6, 14], "Si, an element that the model does not take"),
-        (SAVED[2], [1] * 8, "8 atoms, more than the 7 that the model takes"),
-    ],
-    ids=given_ids,
-)
+@pytest.mark.parametrize(("flags", "Z", "warning"), [
+    (SAVED[4], [6, 6, 6, 6, 6, 6, 6], "7 C, more than the "),
+    (SAVED[5], [6, 14], "Si: no molecule with it was trained on"),
+    (SAVED[3], [6, 14], "Si, an element that the model does not take"),
+    (SAVED[2], [1] * 8, "8 atoms, more than the 7 that the model takes"),
+], ids=given_ids)  # fmt: skip
 def test_a_molecule_that_the_representation_does_not_hold_is_not_cut(saved, flags, Z, warning):
     model, _ = saved(**flags)
     places = 2.5 * np.array([(k, k % 2, k % 3) for k in range(len(Z))], dtype=np.float32)
@@ -353,16 +349,12 @@ def test_a_finished_fold_is_not_fitted_again(fit, monkeypatch):
     assert fit(model="mean")[0] == first
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        {"model": "krr", "representation": "random", "draws": 3, "scale": 100.0, "ridge": 1e-6},
-        {"model": "krr"},
-        {"model": "knn", "representation": "eigenspectrum"},
-        {"model": "linear"},
-    ],
-    ids=given_ids,
-)
+@pytest.mark.parametrize("flags", [
+    {"model": "krr", "representation": "random", "draws": 3, "scale": 100.0, "ridge": 1e-6},
+    {"model": "krr"},
+    {"model": "knn", "representation": "eigenspectrum"},
+    {"model": "linear"},
+], ids=given_ids)  # fmt: skip
 def test_a_fit_takes_no_more_memory_than_it_says(tmp_path, flags):
     """On bundled molecules, where matrices are larger than all else."""
     dataset = load(locate("gfn7"))
@@ -402,15 +394,11 @@ def test_stopped_in_the_search_nothing_is_found(small, tmp_path):
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(
-    ("flags", "mae"),
-    [
-        ({"model": "mean"}, 179.10),
-        ({"model": "linear", "representation": "composition", "ridge": 1e-3}, 16.2),
-        ({"model": "krr", "kernel": "laplacian", "representation": "bag-of-bonds", "scale": 1000, "ridge": 1e-6}, 2.46),
-        ({"model": "knn", "neighbours": 5}, 72.6),
-    ],
-    ids=given_ids,
-)
+@pytest.mark.parametrize(("flags", "mae"), [
+    ({"model": "mean"}, 179.10),
+    ({"model": "linear", "representation": "composition", "ridge": 1e-3}, 16.2),
+    ({"model": "krr", "kernel": "laplacian", "representation": "bag-of-bonds", "scale": 1000, "ridge": 1e-6}, 2.46),
+    ({"model": "knn", "neighbours": 5}, 72.6),
+], ids=given_ids)  # fmt: skip
 def test_the_errors_on_qm7_are_those_expected(qm7, tmp_path, flags, mae):
     assert fit_to(qm7, tmp_path, flags).mae == pytest.approx(mae, abs=0.05)

@@ -68,28 +68,25 @@ def test_what_is_given_goes_before_the_base(written):
     assert (experiment.data, experiment.seed) == ("gfn7", 1)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("- a", "a sweep file holds base, grid and points"),
-        ("seed: 1\ntraining: {iterations: 5}", "sweep.yaml is an experiment, not a sweep file: qm7 train --config "),
-        ("gird: {seed: [1]}", 'line 1: unknown key gird; did you mean "grid"?'),
-        ("grid:\n  seed: 1", "line 2: grid.seed is 1: write [1]"),
-        ("points: []", "points is empty, so there is no point"),
-        ("base:\n  seed: 1\n  sede: 2", "line 3: base: unknown key sede"),
-        ("base: sweep.yaml", "sweep.yaml is a sweep file, not an experiment: qm7 sweep "),
-        ("grid: {seed: [0, -1]}", "the point seed=-1: seed is -1, but should be greater than or equal to 0"),
-        ("grid: {seed: [1]}\npoints: [{seed: 2}]", "sets seed twice in one point; remove one of them"),
-        ("grid: {split: [[scheme]], split.scheme: [random]}", "sets split.scheme twice in one point"),
-        ("grid: {training.iterations: [10, 20]}", "training.iterations cannot be swept: it does not make another run"),
-        ("grid: {split: [5]}", "the point split=5: split is 5: write keys and values"),
-        (
-            "grid: {seed: [" + "1, " * 400 + "1], training.batch_size: [" + "1, " * 400 + "1]}",
-            "has 160801 points, more",
-        ),
-        ("grid: {seed: [1]", "this is not YAML"),
-    ],
-)
+@pytest.mark.parametrize(("text", "message"), [
+    ("- a", "a sweep file holds base, grid and points"),
+    ("seed: 1\ntraining: {iterations: 5}", "sweep.yaml is an experiment, not a sweep file: qm7 train --config "),
+    ("gird: {seed: [1]}", 'line 1: unknown key gird; did you mean "grid"?'),
+    ("grid:\n  seed: 1", "line 2: grid.seed is 1: write [1]"),
+    ("points: []", "points is empty, so there is no point"),
+    ("base:\n  seed: 1\n  sede: 2", "line 3: base: unknown key sede"),
+    ("base: sweep.yaml", "sweep.yaml is a sweep file, not an experiment: qm7 sweep "),
+    ("grid: {seed: [0, -1]}", "the point seed=-1: seed is -1, but should be greater than or equal to 0"),
+    ("grid: {seed: [1]}\npoints: [{seed: 2}]", "sets seed twice in one point; remove one of them"),
+    ("grid: {split: [[scheme]], split.scheme: [random]}", "sets split.scheme twice in one point"),
+    ("grid: {training.iterations: [10, 20]}", "training.iterations cannot be swept: it does not make another run"),
+    ("grid: {split: [5]}", "the point split=5: split is 5: write keys and values"),
+    (
+        "grid: {seed: [" + "1, " * 400 + "1], training.batch_size: [" + "1, " * 400 + "1]}",
+        "has 160801 points, more",
+    ),
+    ("grid: {seed: [1]", "this is not YAML"),
+])  # fmt: skip
 def test_a_mistake_in_a_sweep_file_is_named_with_its_place(written, text, message):
     file = written(text)
     with pytest.raises(QM7Error, match=re.escape(message)) as error:

@@ -39,14 +39,11 @@ def without_seconds(run):
     return [row._replace(seconds=0) for row in read_fold(run, 1).history]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        [],
-        ["encoding.center=false", "network.offset=1.5", "network.bias=[2,1]"],
-        ["target.subtract=composition", "network.activation=relu"],
-    ],
-)
+@pytest.mark.parametrize("settings", [
+    [],
+    ["encoding.center=false", "network.offset=1.5", "network.bias=[2,1]"],
+    ["target.subtract=composition", "network.activation=relu"],
+])  # fmt: skip
 @pytest.mark.parametrize("variant", RULES)
 def test_stopped_and_resumed_gives_the_same_bits(train, quick, variant, settings):
     experiment = quick(*settings, "training.schedule=[[1, 0.001]]", variant=variant)
