@@ -1,7 +1,6 @@
 """The figures of the pages are those of the results in experiments/results."""
 
 import functools
-import os
 import re
 import statistics
 import textwrap
@@ -9,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import loadmat
 
 from qm7cli import predict
 from qm7cli.analysis.compare import compare_groups, difference_text
 from qm7cli.analysis.paired_difference import holm
 from qm7cli.cli.compare import comparison_table
 from qm7cli.cli.output import write_output
-from qm7cli.data.dataset import load, locate
+from qm7cli.data.dataset import BUNDLED, load, locate
 from qm7cli.data.molecules import BOHR
 from qm7cli.data.splits import Split, select_folds
 from qm7cli.model.model import load_bundled
@@ -225,7 +223,7 @@ def test_the_gain_of_an_ensemble_is_that_of_the_published_evaluation():
 @pytest.mark.realdata
 def test_the_page_has_how_the_bundled_model_judges_molecules_that_it_was_not_trained_on(qm7):
     model, test = load_bundled().model, select_folds(qm7, Split(folds=[0]))[0].test
-    Z, R = (loadmat(os.environ["QM7_DATA"])[name][test] for name in "ZR")
+    Z, R = qm7.Z[test], qm7.R[test]
     predictions = predict(model, Z, R)
     errors = np.abs([each.energy for each in predictions] - qm7.T[test])
     outside = np.array([bool(each.warnings) for each in predictions])
@@ -233,8 +231,11 @@ def test_the_page_has_how_the_bundled_model_judges_molecules_that_it_was_not_tra
     assert f"is {errors[outside].mean():.1f} kcal/mol, and that of the others {errors[~outside].mean():.1f}." in PREDICT
     for scale in (BOHR, 1 / BOHR):
         assert all(each.warnings for each in predict(model, Z[:100], R[:100] * scale))
-    (methane,) = qm7.T[((qm7.Z > 0).sum(axis=1) == 5) & ((qm7.Z == 1).sum(axis=1) == 4)]
+    sizes, hydrogens = (qm7.Z > 0).sum(axis=1), (qm7.Z == 1).sum(axis=1)
+    (methane,) = qm7.T[(sizes == 5) & (hydrogens == 4)]
     assert f"Methane shows it: its energy in QM7 is {methane:.1f} kcal/mol." in PREDICT
+    ethanol = re.search("^.*Ethanol .* but (.*) in$", DATA, re.MULTILINE)[1]
+    assert ethanol in {f"{energy:.2f}" for energy in qm7.T[(sizes == 9) & (hydrogens == 6)]}
 
 
 def test_the_page_has_what_the_bundled_set_holds():
@@ -243,6 +244,8 @@ def test_the_page_has_what_the_bundled_set_holds():
     energies = f"{gfn7.T.min():.2f} to {gfn7.T.max():.2f} kcal/mol, mean {gfn7.T.mean():.2f}, SD {gfn7.T.std():.2f}"
     assert_shown([f"| with 1, 2, …, 7 heavy atoms | {counts} |"], DATA)
     assert_shown([f"| energies | atomization energies at GFN2-xTB, {energies} |"], DATA)
+    with np.load(BUNDLED["gfn7"]) as arrays:
+        assert "Ethanol has {:.1f} kcal/mol,".format(*arrays["T"][arrays["smiles"] == "CCO"]) in DATA
 
 
 @pytest.mark.parametrize(("setup", "command", "row"), [
