@@ -184,7 +184,7 @@ def test_readme_has_the_network_beside_the_baselines():
     assert f" `best.yaml`, 150,000 iterations, mean of five seeds | {figure(best)} | {seconds} |\n" in README
     (fast,) = runs_of("fast")
     mae, _, seconds = run_figures(fast)
-    assert f"| This network, `--config fast`, 7,000 iterations | {mae} | {seconds} |\n" in README
+    assert f"| This network, `--config fast`, 3,500 iterations | {mae} | {seconds} |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
     mae, _, seconds = run_figures(longest_run())
     assert f"| This network, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
@@ -273,6 +273,7 @@ def test_the_page_has_what_the_published_code_printed():
     assert len(shown) >= 3
     assert [(f"{printed[int(count.replace(',', ''))]:.2f}", count) for _, count in shown] == shown
     assert shown[-1][1] == f"{max(printed):,}"
+    assert f"There, ours ends at {longest_run().results[0].mae:.2f}." in WORDS
 
 
 def test_the_page_s_sentences_have_the_figures_of_the_comparisons():
