@@ -71,7 +71,7 @@ def last_rate(run):
 def readme_rows():
     """Return a row for each set-up, with a column for each rule."""
     for name, experiment, settings in (
-        ("as published", "offset", {"network__offset": 0.0}),
+        ("published setup", "offset", {"network__offset": 0.0}),
         ("2 added to every hidden unit", "offset", {"network__offset": 2.0}),
         ("features not centered", "centering", {}),
     ):
@@ -178,7 +178,7 @@ def test_readme_has_the_network_beside_the_baselines():
         mae, _, seconds = run_figures(runs[key])
         assert f" | {mae} | {seconds} |\n" in README
     (bonds,) = runs_of("bonds")
-    assert f"`--exponent 4 --subtract composition` | {run_figures(bonds)[0]} | {run_figures(bonds)[2]} |\n" in README
+    assert f"as in `--config bonds` | {run_figures(bonds)[0]} | {run_figures(bonds)[2]} |\n" in README
     best = runs_of("best")
     seconds = round(statistics.fmean(fold.seconds for run in best for fold in run.results.folds))
     assert f" `best.yaml`, 150,000 iterations, mean of five seeds | {figure(best)} | {seconds} |\n" in README
@@ -187,7 +187,7 @@ def test_readme_has_the_network_beside_the_baselines():
     assert f"| This network, `--config fast`, 3,500 iterations | {mae} | {seconds} |\n" in README
     assert f" three seeds | {figure(having(runs_of('variants'), variant='original'))} | " in README
     mae, _, seconds = run_figures(longest_run())
-    assert f"| This network, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
+    assert f"| This network, as published, 1,000,000 iterations, one seed | {mae} | {seconds} |\n" in README
 
 
 def ensemble(name):
@@ -211,7 +211,7 @@ def test_the_gain_of_an_ensemble_is_that_of_the_published_evaluation():
     assert_shown([f"| one network, mean of five seeds | {fold_0:.2f} | {alone} |"], BENCHMARKS)
     own = re.search(r"^ensemble.*\n0 +150000 +(\S+)", text, re.MULTILINE)[1]
     assert_shown([f"| five networks averaged | {own} | {averaged} |"], BENCHMARKS)
-    assert f"it has {fold_0:.2f}, averaged {own}." in README
+    assert f"There, one network has {fold_0:.2f}, and the average of five {own}." in README
     assert f"from {alone.split()[0]} to {averaged.split()[0]} kcal/mol with five" in PREDICT
     rows = re.findall(r"^\d .* (\S+)% +(\S+)$", text.partition("ensemble")[0], re.MULTILINE)  # of single networks
     coverages, correlations = ([float(each) for each in column] for column in zip(*rows, strict=True))
