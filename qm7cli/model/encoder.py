@@ -97,7 +97,13 @@ class Encoder:
         self, dataset: Dataset | Matrices, molecules: NDArray[np.intp], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """Draw the random-sorted matrix of each of `molecules` and return its features, (len(molecules), m)."""
-        return self.encode(random_sorted(dataset.X, dataset.norms, molecules, self.noise, rng))
+        return self.encode(self.draw_triangles(dataset, molecules, rng))
+
+    def draw_triangles(
+        self, dataset: Dataset | Matrices, molecules: NDArray[np.intp], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Draw the random-sorted matrix of each of `molecules`, as `draw`, without its features; (b, n(n+1)/2)."""
+        return random_sorted(dataset.X, dataset.norms, molecules, self.noise, rng)
 
     def encode(self, triangles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the features (b, m) float32 of upper triangles (b, n(n+1)/2) float32."""

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag, qr
 
-from qm7cli.data.coulomb import random_sorted
 from qm7cli.data.dataset import Dataset
 from qm7cli.model.encoder import Encoder
 from qm7cli.model.network import Layer
@@ -73,7 +72,7 @@ class ReducedFeatures:
 
     def draw(self, dataset: Dataset, molecules: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw molecules of the data set as `qm7cli.model.encoder.Encoder.draw` does; (len(molecules), width)."""
-        return self.encode(random_sorted(dataset.X, dataset.norms, molecules, self.encoder.noise, rng))
+        return self.encode(self.encoder.draw_triangles(dataset, molecules, rng))
 
     def encode(self, triangles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the coordinates (b, width) float32 of upper triangles (b, n(n+1)/2) float32."""

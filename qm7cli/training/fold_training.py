@@ -18,7 +18,6 @@ from qm7cli.core.errors import QM7Error
 from qm7cli.core.files import About, load_about, load_arrays, save_arrays
 from qm7cli.core.seeds import Purpose, stream
 from qm7cli.core.validation import LARGEST
-from qm7cli.data.coulomb import random_sorted
 from qm7cli.data.dataset import Dataset
 from qm7cli.data.splits import Fold
 from qm7cli.model.encoder import Encoder
@@ -236,8 +235,8 @@ class FoldTraining:
 
     def _draw_block(self, block: int) -> None:
         molecules = self.fold.train[self.descent.draw(block)]
-        noise, rng = self.encoder.noise, self._stream(Purpose.PERMUTATIONS, block)
-        self._triangles = random_sorted(self.dataset.X, self.dataset.norms, molecules, noise, rng)
+        rng = self._stream(Purpose.PERMUTATIONS, block)
+        self._triangles = self.encoder.draw_triangles(self.dataset, molecules, rng)
         self._block_targets = self.targets[molecules]
         self._block = block
 
