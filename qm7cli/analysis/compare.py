@@ -48,13 +48,15 @@ class Comparison(NamedTuple):
         if any(group.difference for group in self.groups):
             reference = " or ".join(dict.fromkeys(group.name for group in self.groups if not group.verdict))
             reference += f" with the same {next(iter(self.parts[0].within))}" if self.parts else ""
-            told.append(f"+- is the standard deviation over folds. Difference: test MAE minus that of {reference}")
-            if tests := sum(group.p is not None for group in self.groups):
-                told[-1] += (
-                    ", with its 95% interval (corrected resampled t-test). Holm p is corrected for "
-                    f"{count_text(tests, 'comparison')}; below 0.05 it decides"
-                )
-            told[-1] += "."
+            tests = sum(group.p is not None for group in self.groups)
+            tested = (
+                ", with its 95% interval (corrected resampled t-test). Holm p is corrected for "
+                f"{count_text(tests, 'comparison')}; below 0.05 it decides"
+            )
+            told.append(
+                f"+- is the standard deviation over folds. Difference: test MAE minus that of {reference}"
+                f"{tested if tests else ''}."
+            )
             if self.margin is not None:
                 told.append(
                     f"Equivalent: the whole interval lies between -{self.margin:g} and {self.margin:g} kcal/mol."
